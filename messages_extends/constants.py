@@ -1,0 +1,62 @@
+"""The fifteen levels, the sets of them, and the CSS words they stand for.
+
+The numbers are those of django-messages-extends' README; its published code had 11, 12, 21, ... instead.
+A persistent level is one below its base level, a sticky level two below.
+"""
+
+from typing import Final
+
+DEBUG: Final = 10
+INFO: Final = 20
+SUCCESS: Final = 25
+WARNING: Final = 30
+ERROR: Final = 40
+
+DEBUG_PERSISTENT: Final = 9
+INFO_PERSISTENT: Final = 19
+SUCCESS_PERSISTENT: Final = 24
+WARNING_PERSISTENT: Final = 29
+ERROR_PERSISTENT: Final = 39
+
+DEBUG_STICKY: Final = 8
+INFO_STICKY: Final = 18
+SUCCESS_STICKY: Final = 23
+WARNING_STICKY: Final = 28
+ERROR_STICKY: Final = 38
+
+PERSISTENT_MESSAGE_LEVELS: Final = (
+    DEBUG_PERSISTENT,
+    INFO_PERSISTENT,
+    SUCCESS_PERSISTENT,
+    WARNING_PERSISTENT,
+    ERROR_PERSISTENT,
+)
+STICKY_MESSAGE_LEVELS: Final = (
+    DEBUG_STICKY,
+    INFO_STICKY,
+    SUCCESS_STICKY,
+    WARNING_STICKY,
+    ERROR_STICKY,
+)
+
+DEFAULT_TAGS: Final = {
+    DEBUG_PERSISTENT: "debug persistent",
+    INFO_PERSISTENT: "info persistent",
+    SUCCESS_PERSISTENT: "success persistent",
+    WARNING_PERSISTENT: "warning persistent",
+    ERROR_PERSISTENT: "error persistent",
+    DEBUG_STICKY: "debug sticky",
+    INFO_STICKY: "info sticky",
+    SUCCESS_STICKY: "success sticky",
+    WARNING_STICKY: "warning sticky",
+    ERROR_STICKY: "error sticky",
+}
+
+_BASE_LEVELS: Final = {level: level + 1 for level in PERSISTENT_MESSAGE_LEVELS} | {
+    level: level + 2 for level in STICKY_MESSAGE_LEVELS
+}
+
+
+def base_level(level: int) -> int:
+    """Return the ordinary level that `level` counts as wherever levels are compared."""
+    return _BASE_LEVELS.get(level, level)
