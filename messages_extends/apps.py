@@ -1,6 +1,37 @@
+"""Start-up: what we add to Django's messages framework, in one place."""
+
 from django.apps import AppConfig
+from django.contrib import messages
+from django.contrib.messages import constants as django_constants
+from django.contrib.messages import utils
+from django.contrib.messages.storage import base
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_lazy as _
 
 
 class MessagesExtendsConfig(AppConfig):
     name = "messages_extends"
+    verbose_name = _("Messages")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from messages_extends import checks  # noqa: F401 - registers itself
+        from messages_extends.tenancy.stamp import stamp_users
+
+        extend_django_messages()
+        stamp_users()
+
+
+def extend_django_messages() -> None:
+    """Give `django.contrib.messages` our `add_message`, the shortcuts and the words of our levels.
+
+    The only place where we change another module: django-messages-extends' interface is there.
+    """
+    from messages_extends import api
+    from messages_extends.constants import DEFAULT_TAGS
+
+    for name in api.__all__:
+        setattr(messages, name, getattr(api, name))
+    django_constants.DEFAULT_TAGS.update(DEFAULT_TAGS)
+    # The words may have been looked up already.
+    base.LEVEL_TAGS = SimpleLazyObject(utils.get_level_tags)

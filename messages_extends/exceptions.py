@@ -1,6 +1,7 @@
 """The errors this package raises; catch `MessagesExtendsError` for all of them.
 
-Each is also the built-in error that describes it, so that code which knows nothing of us handles it well.
+Each is also the built-in error that describes it, so that code which knows nothing of us handles it well. The first
+line of its docstring is what it says when it is raised without a text.
 """
 
 
@@ -12,15 +13,15 @@ class MessagesExtendsError(Exception):
 
 
 class WrongTenant(MessagesExtendsError, ValueError):
-    """The user object was loaded in another organisation."""
+    """This object was loaded in another organisation: load it again in this one."""
 
 
 class RecipientUnavailable(MessagesExtendsError, ValueError):
-    """The recipient is deleted, inactive or not a member of this organisation."""
+    """Nothing was sent: the recipient is deleted, deactivated, never saved or not of this organisation."""
 
 
 class NoTenant(MessagesExtendsError, RuntimeError):
-    """Persistent messages belong to an organisation, and the public schema is none."""
+    """Persistent messages belong to an organisation, and the public schema is none: send inside a tenant."""
 
 
 class NoSessionTable(MessagesExtendsError, RuntimeError):

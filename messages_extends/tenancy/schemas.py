@@ -1,9 +1,12 @@
-"""Which schema holds what, asked of django-tenants' settings."""
+"""Which schema is current, which one a request is for, and what each holds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.conf import settings
 from django.db import connections
 from django.http import HttpRequest
-from django_tenants.utils import app_labels, get_public_schema_name, get_tenant_database_alias
+from django_tenants.utils import app_labels, get_public_schema_name, get_tenant_database_alias, schema_context
 
 
 def current_schema() -> str:
@@ -15,20 +18,30 @@ def current_schema() -> str:
 
 
 def schema_of(request: HttpRequest) -> str:
-    """Return the schema of the organisation that `request` is for; it is right in async code too."""
+    """Return the schema of the organisation that `request` is for; in async code too, once a middleware set it."""
     tenant = getattr(request, "tenant", None)
     return current_schema() if tenant is None else str(tenant.schema_name)
+
+
+@contextmanager
+def inside(schema: str) -> Iterator[None]:
+    """Run a block of synchronous code in `schema`, without a round trip where that is current already."""
+    if current_schema() == schema:
+        yield
+        return
+    with schema_context(schema):
+        yield
 
 
 def is_public(schema: str) -> bool:
     return bool(schema == get_public_schema_name())
 
 
-def is_shared(app: str) -> bool:
-    """Tell whether the public schema has the tables of the app with this label."""
-    return app in app_labels(settings.SHARED_APPS)
+def is_shared(app_label: str) -> bool:
+    """Tell whether the public schema has the tables of this app."""
+    return app_label in app_labels(settings.SHARED_APPS)
 
 
-def is_per_tenant(app: str) -> bool:
-    """Tell whether every tenant's schema has tables of its own for the app with this label."""
-    return app in app_labels(settings.TENANT_APPS)
+def is_per_tenant(app_label: str) -> bool:
+    """Tell whether every tenant's schema has tables of its own for this app."""
+    return app_label in app_labels(settings.TENANT_APPS)

@@ -19,7 +19,8 @@ class SessionStore(db.SessionStore):
     the connection of the event loop says "public". It goes into the salt of the signature, so that a row which got into
     another schema (a shared session table, a cloned organisation) means nothing there; it is left as it is.
 
-    Where the public schema has no session table, a store there is always empty and saving into it raises NoSessionTable.
+    Where the public schema has no session table, a store there is always empty and saving into it raises
+    NoSessionTable.
     """
 
     def __init__(self, session_key: str | None = None) -> None:

@@ -14,10 +14,10 @@ from psycopg.pq import TransactionStatus
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     """Never read another tenant's rows because a `SET search_path` did not take.
 
-    django-tenants swallows the error of a failed `SET search_path`, so that a statement cancelled at the wrong moment is
-    followed by a query in the previous tenant's schema (27 of 62,644 reads under a storm of cancellations). And
-    with TENANT_LIMIT_SET_CALLS it goes on trusting a path that the server has taken back: COMMIT of an aborted
-    transaction is a ROLLBACK, which reverts the SET. Here
+    django-tenants swallows the error of a failed `SET search_path`, so that a statement cancelled at the wrong
+    moment is followed by a query in the previous tenant's schema (27 of 62,644 reads under a storm of
+    cancellations). And with TENANT_LIMIT_SET_CALLS it goes on trusting a path that the server has taken back:
+    COMMIT of an aborted transaction is a ROLLBACK, which reverts the SET. Here
 
     * a failed SET raises, and the path counts as unknown until one has succeeded;
     * in an aborted transaction none is sent: every statement there fails anyway, but for the rollback;
@@ -66,6 +66,4 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         self.search_path_set_schemas = path
 
     def _is_aborted(self) -> bool:
-        return (
-            self.connection is not None and self.connection.info.transaction_status == TransactionStatus.INERROR
-        )
+        return self.connection is not None and self.connection.info.transaction_status == TransactionStatus.INERROR

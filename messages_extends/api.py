@@ -1,0 +1,133 @@
+"""Everything a host project calls.
+
+`django.contrib.messages` has all of it too, once the app is ready: code written for django-messages-extends runs
+unchanged.
+"""
+
+from typing import Any, Protocol
+
+from asgiref.sync import sync_to_async
+from django.contrib.messages.api import MessageFailure, get_messages
+from django.contrib.messages.api import add_message as add_ordinary_message
+from django.contrib.messages.storage.base import BaseStorage
+from django.http import HttpRequest
+
+from messages_extends import constants
+from messages_extends.tenancy.schemas import inside, schema_of
+
+__all__ = [
+    "MessageFailure",
+    "aadd_message",
+    "add_message",
+    "add_persistant_debug",
+    "add_persistant_error",
+    "add_persistant_info",
+    "add_persistant_success",
+    "add_persistant_warning",
+    "add_persistent_debug",
+    "add_persistent_error",
+    "add_persistent_info",
+    "add_persistent_success",
+    "add_persistent_warning",
+    "add_sticky_debug",
+    "add_sticky_error",
+    "add_sticky_info",
+    "add_sticky_success",
+    "add_sticky_warning",
+    "aget_messages",
+    "get_messages",
+    "persistant_debug",
+    "persistant_error",
+    "persistant_info",
+    "persistant_success",
+    "persistant_warning",
+]
+
+
+def add_message(
+    request: HttpRequest,
+    level: int,
+    message: Any,
+    extra_tags: str = "",
+    fail_silently: bool = False,
+    *args: Any,
+    **options: Any,
+) -> None:
+    """Add a message to the request; with a persistent level, save it for its recipient.
+
+    Options of persistent messages: `user` (another recipient; the policy is asked whether the request's user may
+    write to them), `expires` (a datetime; not shown after it), `params` (the text is a msgid, shown in the reader's
+    language), `url` (a path or an http(s) address), `key` (not sent again while the recipient has it unread).
+
+    Raises MessageFailure without MessageMiddleware (silenced by `fail_silently`), NotImplementedError for an
+    anonymous recipient, WrongTenant, RecipientUnavailable, PermissionDenied, NoTenant, and ValueError for an option
+    that the level cannot have; then nothing was saved.
+    """
+    storage = getattr(request, "_messages", None)
+    if storage is None or not (args or options):
+        # Django's own function reports a missing middleware, and serves storages that know no options.
+        add_ordinary_message(request, level, message, extra_tags, fail_silently)
+    else:
+        storage.add(level, message, extra_tags, *args, **options)
+
+
+class Shortcut(Protocol):
+    def __call__(
+        self, request: HttpRequest, message: Any, extra_tags: str = "", fail_silently: bool = False, **options: Any
+    ) -> None: ...
+
+
+def _shortcut(level: int) -> Shortcut:
+    def add(
+        request: HttpRequest, message: Any, extra_tags: str = "", fail_silently: bool = False, **options: Any
+    ) -> None:
+        add_message(request, level, message, extra_tags, fail_silently, **options)
+
+    add.__doc__ = f"Add a message of the level {constants.DEFAULT_TAGS[level]}; the options are those of `add_message`."
+    return add
+
+
+add_persistent_debug = _shortcut(constants.DEBUG_PERSISTENT)
+add_persistent_info = _shortcut(constants.INFO_PERSISTENT)
+add_persistent_success = _shortcut(constants.SUCCESS_PERSISTENT)
+add_persistent_warning = _shortcut(constants.WARNING_PERSISTENT)
+add_persistent_error = _shortcut(constants.ERROR_PERSISTENT)
+
+add_sticky_debug = _shortcut(constants.DEBUG_STICKY)
+add_sticky_info = _shortcut(constants.INFO_STICKY)
+add_sticky_success = _shortcut(constants.SUCCESS_STICKY)
+add_sticky_warning = _shortcut(constants.WARNING_STICKY)
+add_sticky_error = _shortcut(constants.ERROR_STICKY)
+
+# The spelling of django-messages-extends: "add_" in its README, without in its code.
+add_persistant_debug = persistant_debug = add_persistent_debug
+add_persistant_info = persistant_info = add_persistent_info
+add_persistant_success = persistant_success = add_persistent_success
+add_persistant_warning = persistant_warning = add_persistent_warning
+add_persistant_error = persistant_error = add_persistent_error
+
+
+async def aadd_message(request: HttpRequest, *args: Any, **options: Any) -> None:
+    """Add a message from an async view: `add_message` where a query is allowed."""
+    await sync_to_async(_in_tenant)(request, lambda: add_message(request, *args, **options))
+
+
+async def aget_messages(request: HttpRequest) -> BaseStorage | list[Any]:
+    """Load the request's messages and its user, so that a template rendered in an async view queries no more.
+
+    Return what `get_messages` returns. Await it before the template is rendered.
+    """
+    await sync_to_async(_in_tenant)(request, lambda: _load(request))
+    return get_messages(request)
+
+
+def _in_tenant(request: HttpRequest, act: Any) -> None:
+    # By value, from the request: the thread may have been left in another tenant.
+    with inside(schema_of(request)):
+        act()
+
+
+def _load(request: HttpRequest) -> None:
+    len(get_messages(request))
+    # The lazy user is loaded too: the template asks for it.
+    getattr(getattr(request, "user", None), "pk", None)

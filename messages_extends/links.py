@@ -1,0 +1,36 @@
+"""Addresses of our own pages, whatever namespace the host included them under."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
+
+from messages_extends import urls
+
+
+def reverse_own(name: str, *args: Any) -> str:
+    """Return the path of our URL `name`; NoReverseMatch, with the remedy, if our URLs are not included."""
+    namespace = own_namespace(get_urlconf())
+    if namespace is None:
+        raise NoReverseMatch(
+            "The URLs of messages_extends are not included here. Add "
+            'path("messages/", include("messages_extends.urls")) to the URL configuration.'
+        )
+    return reverse(f"{namespace}{name}", args=args)
+
+
+@cache
+def own_namespace(urlconf: str | None) -> str | None:
+    """Return the prefix of our names in `urlconf` ("", "messages:", ...); None if they are not included."""
+    return next(_prefixes(get_resolver(urlconf)), None)
+
+
+def _prefixes(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLResolver):
+            inner = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+            if pattern.url_patterns is urls.urlpatterns:
+                yield inner
+            else:
+                yield from _prefixes(pattern, inner)

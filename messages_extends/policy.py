@@ -1,0 +1,31 @@
+"""Who may message whom: every message from one person to another passes here."""
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+
+from messages_extends.conf import settings
+from messages_extends.exceptions import RecipientUnavailable
+from messages_extends.tenancy.stamp import require_here
+
+
+def members() -> QuerySet[AbstractBaseUser]:
+    """Return the active people of the current organisation."""
+    people = settings.members() if settings.members else get_user_model()._default_manager.all()
+    return people.filter(is_active=True)
+
+
+def require_may_message(sender: AbstractBaseUser | None, recipient: AbstractBaseUser) -> None:
+    """Raise unless `sender` may write to `recipient`; None, the application, may write to everybody here.
+
+    WrongTenant if either object was loaded in another organisation; RecipientUnavailable if the recipient is deleted,
+    inactive or, with shared users, not a member here; PermissionDenied if the sender may not. One query.
+    """
+    require_here(recipient)
+    if sender is not None:
+        require_here(sender)
+        if not sender.is_active:
+            raise PermissionDenied("An inactive person cannot send messages.")
+    if not members().filter(pk=recipient.pk).exists():
+        raise RecipientUnavailable

@@ -1,0 +1,90 @@
+"""All query logic of messages."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import Count, F, Q, QuerySet, Window
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from messages_extends.tenancy.stamp import require_here
+
+if TYPE_CHECKING:
+    from messages_extends.models import Message
+
+# Counting stops here: "99+".
+UNREAD_CAP = 100
+
+
+class MessageQuerySet(QuerySet["Message"]):
+    """Messages of the current schema."""
+
+    def for_user(self, user: AbstractBaseUser) -> Self:
+        """Keep what `user` is the recipient of; WrongTenant if the object came from another organisation."""
+        require_here(user)
+        return self.filter(user_id=user.pk)
+
+    def live(self, at: datetime | None = None) -> Self:
+        """Keep what has not expired at `at` (now)."""
+        return self.filter(Q(expires=None) | Q(expires__gt=at or timezone.now()))
+
+    def unread(self) -> Self:
+        return self.filter(read_at=None)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-created", "-id")
+
+    def banners(self, limit: int) -> Self:
+        """Keep the newest `limit`, each with `unread_total`: how many there are in all, counted up to UNREAD_CAP.
+
+        The window runs over at most UNREAD_CAP rows that an index yields in order, so its cost does not grow with
+        the inbox.
+        """
+        counted = self.newest_first().values("pk")[:UNREAD_CAP]
+        return (
+            self.model._default_manager.filter(pk__in=counted)
+            .annotate(unread_total=Window(Count("*")))
+            .newest_first()[:limit]
+        )
+
+    def mark_read(self, at: datetime | None = None) -> int:
+        """Mark as read what is unread; return how many that were. Doing it again changes nothing."""
+        return self.unread().update(read_at=at or timezone.now())
+
+    def mark_unread(self) -> int:
+        """Take the reading back; return how many were read."""
+        return self.exclude(read_at=None).update(read_at=None)
+
+    def update(self, **values: Any) -> int:
+        """Update as Django does; `read=True` and `read=False` mean `read_at`, as in django-messages-extends."""
+        if "read" in values:
+            values["read_at"] = _read_at(values.pop("read"))
+        return super().update(**values)
+
+    def bulk_create(self, objs: Iterable["Message"], *args: Any, **kwargs: Any) -> list["Message"]:
+        messages = list(objs)
+        for message in messages:
+            message.settle_read()
+        return super().bulk_create(messages, *args, **kwargs)
+
+    def bulk_update(self, objs: Iterable["Message"], fields: Iterable[str], *args: Any, **kwargs: Any) -> int:
+        messages = list(objs)
+        for message in messages:
+            require_here(message)
+            message.settle_read()
+        return super().bulk_update(messages, stored_names(fields), *args, **kwargs)
+
+
+def stored_names(fields: Iterable[str]) -> Collection[str]:
+    """Return the names of fields to write where `read` may be among those asked for."""
+    return {"read_at" if name == "read" else name for name in fields}
+
+
+def _read_at(read: object) -> Any:
+    if read is True:
+        return Coalesce(F("read_at"), timezone.now())
+    if read is False:
+        return None
+    raise ValueError(f"read={read!r}: only True and False can be written; write read_at for anything else.")

@@ -1,0 +1,88 @@
+"""From what the caller says to rows: checked first, then all written or nothing."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.safestring import SafeData
+
+from messages_extends.exceptions import RecipientUnavailable
+from messages_extends.models import Message
+from messages_extends.policy import require_may_message
+
+
+def deliver(
+    recipient: AbstractBaseUser,
+    text: Any,
+    level: int,
+    *,
+    sender: AbstractBaseUser | None = None,
+    params: Mapping[str, Any] | Sequence[Any] | None = None,
+    extra_tags: str = "",
+    url: str = "",
+    key: str = "",
+    expires: datetime | None = None,
+) -> None:
+    """Save one message for one person of the current organisation; None as sender is the application itself.
+
+    With a key nothing is written while the recipient has it unread; an unread one that has expired is replaced.
+    Raises what `require_may_message` raises, and ValueError for a text, key, link or tags that cannot be stored; then
+    nothing was saved.
+    """
+    message = Message(
+        user_id=recipient.pk,
+        sender=sender,
+        level=level,
+        # str() keeps a SafeString, and gives a lazy translation the sender's language.
+        message=str(text),
+        is_safe=isinstance(str(text), SafeData),
+        params=params,
+        extra_tags=str(extra_tags or ""),
+        url=str(url),
+        key=str(key),
+        expires=expires,
+    )
+    require_storable(message)
+    require_may_message(sender, recipient)
+    try:
+        with transaction.atomic():
+            _write(message)
+    except IntegrityError as error:
+        # The recipient was deleted since they were loaded.
+        raise RecipientUnavailable from error
+
+
+def require_storable(message: Message) -> None:
+    """Raise ValueError, with the allowed values, for what the table or a reader's browser must not get."""
+    for name in ("message", "extra_tags", "url", "key"):
+        value, limit = getattr(message, name), Message._meta.get_field(name).max_length
+        if "\0" in value:
+            raise ValueError(f"{name} contains a NUL character, which PostgreSQL cannot store.")
+        if limit is not None and len(value) > limit:
+            raise ValueError(f"{name} has {len(value)} characters; at most {limit} are allowed.")
+    require_link(message.url)
+
+
+def require_link(url: str) -> None:
+    """Raise ValueError unless `url` is empty, a path on this site, or an http(s) address."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValueError(f"url {url!r} is not a valid address: {error}.") from error
+    is_path = not parts.scheme and not parts.netloc
+    is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
+    if not (is_path or is_web) or any(character in url for character in "\\\t\r\n"):
+        raise ValueError(f"url {url!r} is not allowed: use a path on this site (/orders/5/) or an http(s) address.")
+
+
+def _write(message: Message) -> None:
+    if not message.key:
+        message.save()
+        return
+    with_key = Message.objects.filter(user_id=message.user_id, key=message.key).unread()
+    with_key.filter(expires__lte=timezone.now()).delete()
+    Message.objects.bulk_create([message], ignore_conflicts=True)

@@ -1,0 +1,251 @@
+"""The storages of one request's messages.
+
+They take the organisation and the user from the request: nothing that one organisation stores is read in another.
+"""
+
+import hashlib
+import re
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages.constants import DEFAULT_LEVELS
+from django.contrib.messages.storage import cookie, fallback, session
+from django.contrib.messages.storage.base import BaseStorage, Message
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.functional import cached_property
+from django.utils.module_loading import import_string
+
+from messages_extends.conf import settings
+from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, STICKY_MESSAGE_LEVELS, base_level
+from messages_extends.exceptions import NoTenant
+from messages_extends.inbox import banners
+from messages_extends.sending import deliver
+from messages_extends.tenancy.schemas import inside, is_public, is_shared, schema_of
+
+# `expires` is left out: django-messages-extends let it pass with every level.
+FOR_PERSISTENT = ("user", "params", "url", "key")
+
+
+class LevelStorage(BaseStorage):
+    """A storage that knows the fifteen levels.
+
+    `levels` are those it takes for itself, wherever it stands in the order. One that `keeps_messages` has them
+    saved already when the response is made.
+    """
+
+    levels: ClassVar[tuple[int, ...]] = ()
+    keeps_messages: ClassVar[bool] = False
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.schema = schema_of(request)
+        super().__init__(request, *args, **kwargs)
+
+    def add(self, level: int, message: Any, extra_tags: str = "", *args: Any, **options: Any) -> None:
+        """Queue a message for this response, or hand it to the storage whose own it is.
+
+        `options` are for persistent messages: user, expires, params, url, key.
+        """
+        if not message or base_level(int(level)) < base_level(self.level):
+            return
+        queued = self._process(Message(level, message, extra_tags=extra_tags), *args, **options)
+        if queued:
+            _refuse_options(queued, options)
+            self.added_new = True
+            self._queued_messages.append(queued)
+
+    def _process(self, message: Message, *args: Any, **options: Any) -> Message | None:
+        return message
+
+    def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
+        return [], False
+
+    def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
+        return [message for message in messages if message.level not in self.levels]
+
+
+class StickyStorage(LevelStorage):
+    """Messages of the current response only: they are never stored, so one that no page has shown is gone."""
+
+    levels = STICKY_MESSAGE_LEVELS
+
+
+class PersistentStorage(LevelStorage):
+    """Messages that are saved for one user and shown on every page until that user closes them.
+
+    In the public schema it shows nothing, and adding raises NoTenant.
+    """
+
+    levels = PERSISTENT_MESSAGE_LEVELS
+    keeps_messages = True
+
+    @property
+    def user(self) -> Any:
+        return getattr(self.request, "user", None) or AnonymousUser()
+
+    def process_message(self, message: Message, *args: Any, user: Any = None, **options: Any) -> Message | None:
+        """Save a message of a persistent level and return None; return any other as it is.
+
+        NotImplementedError for an anonymous recipient, as in django-messages-extends; otherwise what `deliver` raises.
+        """
+        if message.level not in self.levels:
+            return message
+        if is_public(self.schema):
+            raise NoTenant
+        with inside(self.schema):
+            self._deliver(message, user, options)
+        return None
+
+    def _deliver(self, message: Message, user: Any, options: dict[str, Any]) -> None:
+        recipient = user or self.user
+        if not recipient.is_authenticated:
+            raise NotImplementedError("Persistent messages need a recipient who is logged in: this one is anonymous.")
+        # To oneself it is the application that speaks.
+        by_person = recipient != self.user and self.user.is_authenticated
+        deliver(
+            recipient,
+            message.message,
+            message.level,
+            sender=self.user if by_person else None,
+            extra_tags=message.extra_tags,
+            **options,
+        )
+
+    def _process(self, message: Message, *args: Any, **options: Any) -> Message | None:
+        return self.process_message(message, *args, **options)
+
+    def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
+        if is_public(self.schema) or not self.user.is_authenticated:
+            return [], False
+        with inside(self.schema):
+            return list(banners(self.user)), False
+
+
+class CookieStorage(cookie.CookieStorage):
+    """Django's cookie storage; inside a tenant its cookie's name and salt hold the schema.
+
+    The salt keeps another organisation's cookie from being read; the name keeps it from being overwritten where a
+    cookie domain spans the subdomains. Outside any tenant both are Django's.
+    """
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        schema = schema_of(request)
+        if not is_public(schema):
+            self.cookie_name = f"{type(self).cookie_name}_{_as_cookie_name(schema)}"
+            self.key_salt = f"{type(self).key_salt}:{schema}"
+        super().__init__(request, *args, **kwargs)
+
+
+class SessionStorage(session.SessionStorage):
+    """Django's session storage; inside a tenant its key in the session holds the schema.
+
+    In a public schema without a session table it stores nothing and leaves the session alone.
+    """
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        schema = schema_of(request)
+        self.has_session = not is_public(schema) or is_shared("sessions")
+        if not is_public(schema):
+            self.session_key = f"{type(self).session_key}:{schema}"
+        super().__init__(request, *args, **kwargs)
+
+    def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any] | None, bool]:
+        return super()._get(*args, **kwargs) if self.has_session else (None, True)
+
+    def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
+        return super()._store(messages, response, *args, **kwargs) if self.has_session else messages
+
+
+class DjangoFallbackStorage(fallback.FallbackStorage):
+    """Django's own pair of cookie and session, both bound to the tenant."""
+
+    storage_classes = (CookieStorage, SessionStorage)
+
+
+TENANT_BOUND = {
+    cookie.CookieStorage: CookieStorage,
+    session.SessionStorage: SessionStorage,
+    fallback.FallbackStorage: DjangoFallbackStorage,
+}
+
+
+class FallbackStorage(LevelStorage):
+    """The storages of the setting MESSAGES_STORAGES, in order: each takes what is its own and passes the rest on."""
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        self.storages: list[Any] = [_storage_class(path)(request, *args, **kwargs) for path in settings.storages]
+        self._used_storages: set[Any] = set()
+
+    def update(self, response: HttpResponseBase) -> list[Any] | None:
+        """Store what a later response shall show; what is saved already is not loaded for it."""
+        self._prepare_messages(self._queued_messages)
+        if self.used:
+            return self._store(self._queued_messages, response)
+        if self.added_new:
+            carried = [message for messages in self._carried.values() for message in messages]
+            return self._store(carried + self._queued_messages, response)
+        return None
+
+    def _process(self, message: Message | None, *args: Any, **options: Any) -> Message | None:
+        for storage in self.storages:
+            if message and hasattr(storage, "process_message"):
+                message = storage.process_message(message, *args, **options)
+        return message
+
+    def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
+        # Kept messages are read whatever the order: a cookie that says "all retrieved" must not hide them.
+        shown = [storage._get()[0] if _keeps(storage) else self._carried.get(storage, []) for storage in self.storages]
+        return [message for messages in shown for message in messages or []], True
+
+    @cached_property
+    def _carried(self) -> dict[Any, list[Any]]:
+        """What an earlier response stored for this one, by storage: as Django's fallback reads it."""
+        carried: dict[Any, list[Any]] = {}
+        for storage in self.storages:
+            if _keeps(storage):
+                continue
+            messages, all_retrieved = storage._get()
+            if messages:
+                carried[storage] = messages
+                self._used_storages.add(storage)
+            if all_retrieved:
+                break
+        return carried
+
+    def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
+        for storage in sorted(self.storages, key=_has_no_levels):
+            if messages:
+                messages = storage._store(messages, response, remove_oldest=False)
+            elif storage in self._used_storages:
+                # Nothing is left for it, but what it stored before has been shown.
+                storage._store([], response)
+                self._used_storages.remove(storage)
+        return messages
+
+
+def _storage_class(path: str) -> type[BaseStorage]:
+    storage_class: type[BaseStorage] = import_string(path)
+    return TENANT_BOUND.get(storage_class, storage_class)
+
+
+def _keeps(storage: BaseStorage) -> bool:
+    return getattr(storage, "keeps_messages", False)
+
+
+def _has_no_levels(storage: BaseStorage) -> bool:
+    return not getattr(storage, "levels", ())
+
+
+def _as_cookie_name(schema: str) -> str:
+    # A schema's name may hold characters that a cookie's may not.
+    return schema if re.fullmatch(r"[A-Za-z0-9_-]+", schema) else hashlib.sha256(schema.encode()).hexdigest()[:32]
+
+
+def _refuse_options(message: Message, options: dict[str, Any]) -> None:
+    refused = [name for name in FOR_PERSISTENT if options.get(name)]
+    if refused:
+        raise ValueError(
+            f"{' and '.join(refused)}: only for persistent messages, which level {message.level} is not. "
+            f"Use one of {', '.join(f'{name}_PERSISTENT' for name in DEFAULT_LEVELS)}, and list PersistentStorage in "
+            "MESSAGES_STORAGES."
+        )

@@ -1,0 +1,86 @@
+"""Foreign keys whose deletion rule the database itself keeps.
+
+With a schema per tenant Django cannot: it deletes what it sees from the current schema, and a row of a shared table
+is referred to from every schema. Measured, `DO_NOTHING` in Python with `ON DELETE CASCADE` (or `SET NULL`) in the
+database is the only form that leaves neither orphans nor errors from wherever the row is deleted.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+from django_tenants.utils import quote_schema_name
+
+Rule = Literal["CASCADE", "SET NULL"]
+
+
+class ForeignKey(NamedTuple):
+    name: str
+    target: str
+    target_column: str
+
+
+class DeleteInDatabase(Operation):
+    """Have the database delete, or empty, a foreign key when its target is deleted.
+
+    The constraint is checked at the end of each statement, not at COMMIT, so that a missing target is an error of
+    the statement that names it; it can still be deferred. The old constraint is found by introspection: its name
+    differs between versions of Django.
+    """
+
+    reduces_to_sql = True
+    reversible = True
+
+    def __init__(self, model_name: str, field_name: str, rule: Rule) -> None:
+        self.model_name, self.field_name, self.rule = model_name, field_name, rule
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        pass
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+    ) -> None:
+        rule = f"ON DELETE {self.rule} DEFERRABLE INITIALLY IMMEDIATE"
+        self._replace(app_label, schema_editor, to_state, rule)
+
+    def database_backwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+    ) -> None:
+        self._replace(app_label, schema_editor, from_state, "DEFERRABLE INITIALLY DEFERRED")
+
+    def describe(self) -> str:
+        return f"On deletion, {self.rule} {self.field_name} of {self.model_name} in the database"
+
+    def _replace(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, state: Any, rule: str) -> None:
+        model = state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        table = f"{quote_schema_name(schema_editor.connection.schema_name)}.{quote_schema_name(model._meta.db_table)}"
+        column = model._meta.get_field(self.field_name).column
+        old = find_foreign_key(schema_editor, table, column)
+        schema_editor.execute(
+            f"ALTER TABLE {table} DROP CONSTRAINT {quote_schema_name(old.name)}, "
+            f"ADD CONSTRAINT {quote_schema_name(old.name)} FOREIGN KEY ({quote_schema_name(column)}) "
+            f"REFERENCES {old.target} ({quote_schema_name(old.target_column)}) {rule}",
+            params=None,
+        )
+
+
+def find_foreign_key(schema_editor: BaseDatabaseSchemaEditor, table: str, column: str) -> ForeignKey:
+    """Return the one foreign key on `column` of `table`, a quoted and qualified name; LookupError if there is none."""
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT c.conname, c.confrelid::regclass::text, target.attname
+            FROM pg_constraint c
+            JOIN pg_attribute source ON source.attrelid = c.conrelid AND source.attnum = c.conkey[1]
+            JOIN pg_attribute target ON target.attrelid = c.confrelid AND target.attnum = c.confkey[1]
+            WHERE c.contype = 'f' AND c.conrelid = %s::regclass AND source.attname = %s
+            """,
+            [table, column],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise LookupError(f"There is no foreign key on {column} of {table}.")
+    return ForeignKey(*row)

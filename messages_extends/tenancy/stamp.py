@@ -1,0 +1,66 @@
+"""The stamp: from which schema an object came.
+
+Primary keys repeat across schemas, so an object of one organisation that is used in another names a different row
+there.
+"""
+
+from typing import Any, Self
+
+from django.contrib.auth import get_user_model
+from django.db import models
+from django.db.models.signals import post_init, post_save
+
+from messages_extends.exceptions import WrongTenant
+from messages_extends.tenancy.schemas import current_schema, is_per_tenant
+
+ATTRIBUTE = "_messages_extends_schema"
+
+
+def stamp(instance: models.Model, **_signal: Any) -> None:
+    """Note on `instance` the schema that is current: where it was loaded, or has just been saved."""
+    setattr(instance, ATTRIBUTE, current_schema())
+
+
+def stamp_users() -> None:
+    """Have every user object stamped from now on, if users are per tenant."""
+    user_model = get_user_model()
+    if is_per_tenant(user_model._meta.app_label):
+        post_init.connect(stamp, sender=user_model, dispatch_uid="messages_extends.stamp")
+        # An object made on the event loop is stamped "public" first; saving it runs in the request's thread.
+        post_save.connect(stamp, sender=user_model, dispatch_uid="messages_extends.stamp")
+
+
+def require_here(instance: Any) -> None:
+    """Raise WrongTenant if `instance` came from another schema than the current one."""
+    schema = getattr(instance, ATTRIBUTE, None)
+    if schema is not None and schema != current_schema():
+        raise WrongTenant(
+            f"This {type(instance)._meta.verbose_name} was loaded in the schema {schema!r}, but the current one is "
+            f"{current_schema()!r}, where the same primary key is somebody else's. Load it again here."
+        )
+
+
+class TenantBound(models.Model):
+    """A row that is saved, refreshed and deleted only in the schema it was loaded in."""
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Self:
+        instance = super().from_db(db, field_names, values)
+        stamp(instance)
+        return instance
+
+    def save_base(self, *args: Any, **kwargs: Any) -> None:
+        require_here(self)
+        super().save_base(*args, **kwargs)
+        stamp(self)
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        require_here(self)
+        super().refresh_from_db(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        require_here(self)
+        return super().delete(*args, **kwargs)
