@@ -1,22 +1,139 @@
 """Fixtures for every test: two organisations and the platform's own, made once; people and messages on demand."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.management import call_command
 from django.db import connection
-from django_tenants.utils import get_tenant_model, schema_context
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django_tenants.utils import get_tenant_domain_model, get_tenant_model, schema_context
+from pytest_django import DjangoDbBlocker
+
+from messages_extends.constants import INFO_PERSISTENT
+from messages_extends.models import Message
 
 SCHEMAS = ("acme", "globex", "platform")
+# What a migration put into a schema, not a test.
+KEPT_TABLES = {"django_migrations", "auth_permission"}
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: object) -> None:
-    """Add the test organisations to the test database; they stay for the whole run."""
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:  # noqa: PT004
+    """Add the test organisations to the test database, once for the whole run."""
     with django_db_blocker.unblock():
-        tenant_model = get_tenant_model()
         for schema in SCHEMAS:
-            tenant = tenant_model.objects.filter(schema_name=schema).first() or tenant_model(schema_name=schema)
-            tenant.save()
-            tenant.create_schema(check_if_exists=True, verbosity=0)
-            call_command("migrate_schemas", schema_name=schema, verbosity=0, interactive=False)
+            _make_tenant(schema)
+
+
+def _make_tenant(schema: str) -> None:
+    if get_tenant_model().objects.filter(schema_name=schema).exists():
+        return
+    tenant = get_tenant_model()(schema_name=schema, name=schema.title(), ready_at=timezone.now())
+    tenant.save()
+    tenant.create_schema(check_if_exists=True, verbosity=0)
+    get_tenant_domain_model().objects.create(tenant=tenant, domain=f"{schema}.localhost")
+
+
+@pytest.fixture(autouse=True)
+def _start_in_public() -> Iterator[None]:
+    """Leave no test in the schema that the one before had entered."""
+    connection.set_schema_to_public()
+    yield
+    connection.set_schema_to_public()
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> None:
+    """Open the database: within a transaction that is rolled back, or, for a `committing` test, without one."""
+    request.getfixturevalue("committing" if "committing" in request.fixturenames else "db")
+
+
+@pytest.fixture
+def committing(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let the test commit; afterwards every schema of an organisation is as empty as when it was made.
+
+    Django's own flush would empty public, organisations included, and in a tenant take our permissions.
+    """
+    with django_db_blocker.unblock():
+        yield
+        for schema in SCHEMAS:
+            _empty(schema)
+
+
+def _empty(schema: str) -> None:
+    with schema_context(schema), connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor)) - KEPT_TABLES
+        names = ", ".join(f'"{schema}"."{table}"' for table in sorted(tables))
+        cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+
+
+@pytest.fixture
+def acme(database: None) -> Any:
+    return get_tenant_model().objects.get(schema_name="acme")
+
+
+@pytest.fixture
+def globex(database: None) -> Any:
+    return get_tenant_model().objects.get(schema_name="globex")
+
+
+@pytest.fixture
+def in_acme(acme: Any) -> Iterator[Any]:
+    """Run the test inside acme."""
+    with schema_context("acme"):
+        yield acme
+
+
+@pytest.fixture
+def make_user(database: None) -> Callable[..., Any]:
+    """Make people in the schema that is current then."""
+
+    def make(name: str = "alice", **fields: Any) -> AbstractBaseUser:
+        values = {"email": f"{name}@{connection.schema_name}.example", "name": name, **fields}
+        return apps.get_model("people", "User").objects.create_user(**values)
+
+    return make
+
+
+@pytest.fixture
+def make_message(database: None) -> Callable[..., Message]:
+    """Make messages in the schema that is current then."""
+
+    def make(user: AbstractBaseUser, text: str = "Hello", **fields: Any) -> Message:
+        return Message.objects.create(**{"user": user, "message": text, "level": INFO_PERSISTENT, **fields})
+
+    return make
+
+
+@pytest.fixture
+def browser_of() -> Callable[..., Client]:
+    """Make a test client that talks to one organisation, logged in as `user` if one is given."""
+
+    def make(tenant: Any, user: AbstractBaseUser | None = None) -> Client:
+        client = Client(headers={"host": f"{tenant.schema_name}.localhost"})
+        if user is not None:
+            with schema_context(tenant.schema_name):
+                client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def our_queries() -> Callable[[], Any]:
+    """Count the queries of ours in a block: without `SET search_path`, sessions and the look-ups of tenant and user."""
+    return count_our_queries
+
+
+@contextmanager
+def count_our_queries() -> Iterator[list[str]]:
+    ours: list[str] = []
+    with CaptureQueriesContext(connection) as captured:
+        yield ours
+    ours += [query["sql"] for query in captured if "messages_extends" in query["sql"]]
