@@ -22,14 +22,18 @@ if not SECRET_KEY:
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 
 # Organisations live at <name>.BASE_DOMAIN; the bare domain is the public landing page.
-BASE_DOMAIN = env.str("BASE_DOMAIN", default="localhost")
+BASE_DOMAIN = env.str("BASE_DOMAIN", default="localhost").lower()
+# How browsers reach us, for the links in e-mails; the port only if it is not the scheme's own.
+SITE_SCHEME = env.str("SITE_SCHEME", default="http" if DEBUG else "https")
+SITE_PORT = env.str("SITE_PORT", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[BASE_DOMAIN, f".{BASE_DOMAIN}"])
 
 # Which schema holds what: contenttypes in public only, so that ids agree in every schema; people, sessions and
 # permissions in the tenants only, so that a missing table fails instead of falling through to public.
 SHARED_APPS = [
-    "django_tenants",
+    # In front of django_tenants, so that our `migrate` and `migrate_schemas` are the ones that are found.
     "tenants",
+    "django_tenants",
     "django.contrib.contenttypes",
     "django.contrib.staticfiles",
     "config",
@@ -59,7 +63,7 @@ DATABASES = {
             "pool": {
                 "min_size": env.int("DATABASE_POOL_MIN", default=1),
                 "max_size": env.int("DATABASE_POOL_MAX", default=20),
-                "timeout": 10,
+                "timeout": env.int("DATABASE_POOL_TIMEOUT", default=10),
             },
         },
     }
@@ -67,16 +71,20 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MIDDLEWARE = [
-    "tenants.middleware.TenantMiddleware",
+    # Before all that looks at the host name or redirects: a probe knows neither.
+    "tenants.middleware.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "csp.middleware.CSPMiddleware",
+    # Before the look-up of the organisation, so that a file costs no query.
+    "config.static_files.StaticFilesMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "tenants.middleware.TenantMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
 ]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -125,15 +133,40 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
+PASSWORD_RESET_TIMEOUT = env.int("PASSWORD_RESET_TIMEOUT", default=24 * 60 * 60)
+INVITATION_TIMEOUT = env.int("INVITATION_TIMEOUT", default=7 * 24 * 60 * 60)
+# What the group "Administrators" of a new organisation may do there.
+TENANTS_ADMIN_PERMISSIONS = [
+    *(f"people.{action}_user" for action in ("view", "add", "change", "delete")),
+    *(f"auth.{action}_group" for action in ("view", "add", "change", "delete")),
+]
 # guardian's anonymous user would be a row in every tenant, cached across them.
 ANONYMOUS_USER_NAME = None
 
 SESSION_ENGINE = "messages_extends.tenancy.sessions"
+# Host-only: a cookie for the whole domain would reach every organisation. The prefix makes browsers hold to that, so that
+# one organisation's host cannot set another's cookies; it needs HTTPS.
 SESSION_COOKIE_DOMAIN = None
 CSRF_COOKIE_DOMAIN = None
 SECURE_COOKIES = env.bool("SECURE_COOKIES", default=not DEBUG)
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
+SESSION_COOKIE_NAME = "__Host-sessionid" if SECURE_COOKIES else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if SECURE_COOKIES else "csrftoken"
+# Never a wildcard for the base domain: each organisation would be trusted by all others.
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_SUBDOMAINS", default=False)
+# Only behind a proxy that sets this header on every request, or clients set it themselves.
+if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# smtp+tls://user:password@host:587 and so on; without it, e-mails go to the console while DEBUG is on.
+vars().update(env.email_url("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25"))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"no-reply@{BASE_DOMAIN}")
+SERVER_EMAIL = env.str("SERVER_EMAIL", default=DEFAULT_FROM_EMAIL)
 
 MESSAGE_STORAGE = "messages_extends.storages.FallbackStorage"
 MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": "platform"}
@@ -141,5 +174,36 @@ MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": "platform"}
 LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
-STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = env.path("STATIC_ROOT", default=BASE_DIR / "staticfiles")
+STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
+# With it, files have their content's hash in their name and are cached for ever; `collectstatic` has to have run.
+# Without it, they are found where they lie.
+STATIC_MANIFEST = env.bool("STATIC_MANIFEST", default=False)
+WHITENOISE_USE_FINDERS = not STATIC_MANIFEST
+WHITENOISE_AUTOREFRESH = DEBUG and not STATIC_MANIFEST
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_MANIFEST
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"schema": {"()": "tenants.logs.SchemaFilter"}},
+    "formatters": {"line": {"format": "{asctime} {levelname} [{schema}] {name}: {message}", "style": "{"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["schema"]},
+    },
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    # These bring handlers of their own, whose lines would lack the schema.
+    "loggers": {
+        name: {"handlers": [], "propagate": True}
+        for name in ("django", "django.server", "uvicorn", "uvicorn.error", "uvicorn.access")
+    },
+}

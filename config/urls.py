@@ -1,7 +1,13 @@
+"""The addresses at an organisation's host name."""
+
 from django.contrib import admin
 from django.urls import include, path
 
+from config import views
+
 urlpatterns = [
+    path("", views.home, name="home"),
+    path("", include("tenants.people.urls")),
     path("messages/", include("messages_extends.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -1,1 +1,10 @@
-urlpatterns = []
+"""The addresses at the bare domain, where nobody logs in."""
+
+from django.urls import path
+
+from config import views
+
+urlpatterns = [
+    path("", views.landing, name="landing"),
+    path("find/", views.find, name="find"),
+]

@@ -1,11 +1,32 @@
 """The organisations and their host names; both live in the public schema."""
 
+from typing import Any
+from urllib.parse import urlunsplit
+
+from django.conf import settings
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 from django_tenants.models import DomainMixin, TenantMixin
 
+from tenants.names import MAX_LENGTH, PATTERN, validate_host, validate_schema
 
-class Tenant(TenantMixin):
+
+class TenantQuerySet(models.QuerySet["Tenant"]):
+    def ready(self) -> "TenantQuerySet":
+        """Keep those that were made completely, suspended or not."""
+        return self.filter(ready_at__isnull=False)
+
+    def half_made(self) -> "TenantQuerySet":
+        """Keep those that are being made, or whose making was interrupted."""
+        return self.filter(ready_at__isnull=True)
+
+    def open(self) -> "TenantQuerySet":
+        """Keep those that answer requests."""
+        return self.ready().filter(suspended_at__isnull=True)
+
+
+class Tenant(TenantMixin):  # type: ignore[misc]
     """One customer organisation with a PostgreSQL schema of its own.
 
     Made by `tenants.provisioning.create_organisation` only: it alone keeps schema, domain and people together.
@@ -13,14 +34,80 @@ class Tenant(TenantMixin):
 
     auto_create_schema = False
 
+    schema_name = models.CharField(
+        _("short name"),
+        max_length=MAX_LENGTH,
+        unique=True,
+        validators=[validate_schema],
+        help_text=_("Lower-case letters, digits and underscores, a letter first; it also names the address."),
+    )
     name = models.CharField(_("name"), max_length=100)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     ready_at = models.DateTimeField(_("ready"), null=True, blank=True)
     suspended_at = models.DateTimeField(_("suspended"), null=True, blank=True)
 
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("organisation")
+        verbose_name_plural = _("organisations")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(schema_name__regex=PATTERN), name="tenants_tenant_schema_is_valid"
+            ),
+        ]
+
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_ready(self) -> bool:
+        return self.ready_at is not None
 
-class Domain(DomainMixin):
+    @property
+    def is_suspended(self) -> bool:
+        return self.suspended_at is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether requests are answered from this organisation's schema."""
+        return self.is_ready and not self.is_suspended
+
+    @property
+    def host(self) -> str:
+        """Return the primary host name; it costs a query the first time."""
+        return str(self.domains.get(is_primary=True).domain)
+
+    def url(self, path: str = "/") -> str:
+        """Return the full address of `path` at this organisation, from the database and the settings alone.
+
+        Never from a request: whoever sends it chooses its Host header.
+        """
+        port = f":{settings.SITE_PORT}" if settings.SITE_PORT else ""
+        return urlunsplit((settings.SITE_SCHEME, f"{self.host}{port}", path, "", ""))
+
+
+class DomainQuerySet(models.QuerySet["Domain"]):
+    def for_host(self, host: str) -> "DomainQuerySet":
+        """Keep the domain with this host name, in any case, and bring its organisation along."""
+        return self.filter(domain=host.lower()).select_related("tenant")
+
+
+class Domain(DomainMixin):  # type: ignore[misc]
     """A host name that leads to one organisation."""
+
+    domain = models.CharField(_("host name"), max_length=253, unique=True, validators=[validate_host])
+
+    objects = DomainQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("domain")
+        verbose_name_plural = _("domains")
+        constraints = [
+            models.CheckConstraint(condition=models.Q(domain=Lower("domain")), name="tenants_domain_is_lower_case"),
+            models.UniqueConstraint("tenant", condition=models.Q(is_primary=True), name="tenants_domain_one_primary"),
+        ]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.domain = self.domain.lower()
+        super().save(*args, **kwargs)

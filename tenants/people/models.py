@@ -1,45 +1,134 @@
 """The people of one organisation, who log in by e-mail; their table lives in the organisation's schema."""
 
-from typing import Any, ClassVar
+import secrets
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar, Self
 
-from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models
+from django.db import connections, models
+from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-
-class UserManager(BaseUserManager["User"]):
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Save a person; without a password nobody can log in as them until they have set one."""
-        user = self.model(email=self.normalize_email(email), **fields)
-        user.set_password(password)
-        user.save(using=self._db)
-        return user
-
-    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Save a person with every permission of their own organisation."""
-        return self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})
+from tenants.people.managers import UserManager
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    email = models.EmailField(_("e-mail address"), unique=True)
+    """A person of one organisation.
+
+    `schema` is the schema that the object was loaded from or saved into, and empty before. Sessions and password
+    links are bound to it. It is kept by value, because the connection of an event loop says "public" whatever the
+    organisation.
+    """
+
+    email = models.EmailField(
+        _("e-mail address"),
+        unique=True,
+        error_messages={"unique": _("There is somebody with this e-mail address already.")},
+    )
     name = models.CharField(_("name"), max_length=150, blank=True)
-    is_staff = models.BooleanField(_("staff"), default=False)
-    is_active = models.BooleanField(_("active"), default=True)
-    date_joined = models.DateTimeField(_("joined"), default=timezone.now)
+    is_staff = models.BooleanField(
+        _("may use the administration pages"),
+        default=False,
+        help_text=_("What they may do there follows from their groups and permissions."),
+    )
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("Untick this instead of deleting somebody who has left.")
+    )
+    date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
+    schema = ""
+
     objects = UserManager()
+
+    class Meta:
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+        constraints = [
+            # The unique index on the plain column is there because Django wants one of a login name.
+            models.UniqueConstraint(
+                Lower("email"),
+                name="people_user_email_any_case",
+                violation_error_message=_("There is somebody with this e-mail address already."),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **kwargs: Any) -> Self:
+        user = super().from_db(db, field_names, values, **kwargs)
+        user._remember_schema(db)
+        return user
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        self._remember_schema(self._state.db)
 
     def get_full_name(self) -> str:
         return self.name
 
     def get_short_name(self) -> str:
         return self.name or self.email
+
+    def _remember_schema(self, database: str | None) -> None:
+        self.schema = connections[database or "default"].schema_name
+
+    def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
+        """Return what a session must hold to be this person's: it changes with the password and the schema."""
+        salt = f"tenants.people.models.User.session:{self.schema}"
+        return salted_hmac(salt, self.password, secret=secret, algorithm="sha256").hexdigest()
+
+
+def _new_nonce() -> str:
+    return secrets.token_urlsafe(16)
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def with_email(self, email: str) -> "InvitationQuerySet":
+        return self.alias(lower_email=Lower("email")).filter(lower_email=Lower(models.Value(email)))
+
+
+class Invitation(models.Model):
+    """Somebody who has been asked to join, and has not done so yet; joining deletes it.
+
+    The link in the e-mail names this row and its nonce. Inviting the same address again changes the nonce, and
+    withdrawing deletes the row: either way earlier links are dead.
+    """
+
+    email = models.EmailField(_("e-mail address"))
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("invited by"),
+    )
+    sent_at = models.DateTimeField(_("sent"), default=timezone.now)
+    nonce = models.CharField(max_length=32, default=_new_nonce, editable=False)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        constraints = [models.UniqueConstraint(Lower("email"), name="people_invitation_email_any_case")]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def renew(self) -> None:
+        """Make earlier links worthless and start the time that the next one has."""
+        self.nonce = _new_nonce()
+        self.sent_at = timezone.now()
+
+
+__all__: Sequence[str] = ["Invitation", "User"]

@@ -1,0 +1,73 @@
+"""Child processes that never outlive us."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+PR_SET_PDEATHSIG = 1
+PATIENCE = 30
+
+
+@contextmanager
+def child(command: Sequence[str], env: Mapping[str, str], *, last: signal.Signals) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program for the block; afterwards, or when we are killed, it gets the signal `last`."""
+    process = subprocess.Popen(command, env=env, preexec_fn=tie_to_us(last))  # noqa: PLW1509  one thread only
+    try:
+        yield process
+    finally:
+        end(process, last)
+
+
+def end(process: subprocess.Popen[bytes], *signals: signal.Signals) -> None:
+    """Stop a child by ever ruder signals, and wait until it is gone; Ctrl-C does not cut this short."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        for rude in (*signals, signal.SIGKILL):
+            if process.poll() is None:
+                process.send_signal(rude)
+            try:
+                process.wait(PATIENCE)
+                return
+            except subprocess.TimeoutExpired:
+                continue
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def tie_to_us(last: signal.Signals) -> Callable[[], None] | None:
+    """Give what a child calls before it becomes another program, so that Linux sends it `last` when we die.
+
+    Elsewhere there is no such promise of the system: a server left behind by `kill -9` is ended at the next start.
+    The promise is the calling thread's: only the main thread may start children.
+    """
+    if sys.platform != "linux":
+        return None
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def tie() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, last)
+        if os.getppid() != parent:  # we died in between
+            os._exit(1)
+
+    return tie
+
+
+def command_of(pid: int) -> str:
+    """Give the command line of a process; empty when there is none."""
+    if sys.platform == "linux":
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:
+            return ""
+    listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return listed.stdout.strip()

@@ -1,0 +1,188 @@
+"""What `run.py demo`, `test`, `manage`, `serve` and `check` do, once the packages are there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from config.running.children import child
+from config.running.database import database_for_demo, database_for_tests, ensure_database
+from config.running.failures import Failure, explain_output
+from config.running.folders import PROJECT, kept_secret, state_dir
+from config.running.ports import check_port
+from config.running.progress import say, step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PYTHON = sys.executable
+MANAGE = (PYTHON, str(PROJECT / "manage.py"))
+UVICORN = (PYTHON, "-m", "uvicorn", "config.asgi:application")
+SECRET_KEY_REMEDY = 'python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
+
+
+def demo(arguments: list[str]) -> int:
+    """Run the reference SaaS on this machine, with organisations and people to try it with."""
+    options = _demo_options(arguments)
+    check_port("127.0.0.1", options.port)
+    if options.reset:
+        _reset()
+    try:
+        with database_for_demo() as url:
+            env = _demo_environment(url, options.port)
+            with step("Preparing the tables"):
+                _managed(env, "migrate_schemas", "--verbosity", "0")
+            _managed(env, "seed_demo", "--port", str(options.port))
+            check_port("127.0.0.1", options.port)
+            return _serve_demo(env, options.port)
+    except SystemExit:  # SIGTERM is a way to end it like any other
+        return 0
+
+
+def test(arguments: list[str]) -> int:
+    """Run pytest with these arguments; without any, every suite, and say which branches no test took."""
+    if arguments:
+        return _call([PYTHON, "-m", "pytest", *arguments], dict(os.environ))
+    codes = [
+        _call([PYTHON, "-m", "pytest", "--cov", "--cov-append", "--cov-report=term", *suite], dict(os.environ))
+        for suite in _suites()
+    ]
+    return max(codes)
+
+
+def manage(arguments: list[str]) -> int:
+    """Run one of Django's commands on the demo's database, or on DATABASE_URL."""
+    with database_for_demo() as url:
+        return _call([*MANAGE, *arguments], _demo_environment(url))
+
+
+def check(arguments: list[str]) -> int:
+    """Look for what can be found without running tests."""
+    tools = [str(Path(PYTHON).parent / name) for name in ("ruff", "mypy", "lint-imports")]
+    ruff, mypy, lint_imports = tools
+    commands = [[ruff, "check"], [ruff, "format", "--check"], [mypy, "."], [lint_imports]]
+    with database_for_tests() as url:
+        ensure_database(url)
+        env = _demo_environment(url)
+        commands.append([*MANAGE, "makemigrations", "--check", "--dry-run"])
+        failed = [command for command in commands if _call(command, env)]
+    for command in failed:
+        print(f"run.py: failed: {' '.join([Path(command[0]).name, *command[1:]])}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def serve(arguments: list[str]) -> int:
+    """Become the production server, after checks."""
+    options = _serve_options(arguments)
+    env = _production_environment()
+    check_port(options.host, options.port)
+    ensure_database(env["DATABASE_URL"])
+    _managed(env, "check", "--deploy", "--fail-level", "ERROR")
+    if options.migrate:
+        _managed(env, "migrate_schemas", "--verbosity", "0")
+    _managed(env, "collectstatic", "--noinput", "--verbosity", "0")
+    listen = ["--host", options.host, "--port", str(options.port), "--workers", str(options.workers)]
+    say(f"Serving on {options.host}, port {options.port}.")
+    os.execve(PYTHON, [*UVICORN, *listen, "--no-server-header"], env)
+
+
+def _demo_options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="run.py demo", description=demo.__doc__)
+    parser.add_argument("--port", type=_port, default=8000, help="where it answers (default: 8000)")
+    parser.add_argument("--reset", action="store_true", help="throw the demo's data away and start over")
+    return parser.parse_args(arguments)
+
+
+def _serve_options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="run.py serve", description=serve.__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_port, default=8000, help="the port to listen on (default: 8000)")
+    parser.add_argument("--workers", type=int, default=1, help="how many processes answer (default: 1)")
+    parser.add_argument(
+        "--migrate", action="store_true", help="bring the tables of every organisation up to date first"
+    )
+    return parser.parse_args(arguments)
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is not a port: choose a number from 1 to 65535")
+
+
+def _reset() -> None:
+    if os.environ.get("DATABASE_URL"):
+        raise Failure("--reset is for the demo's own database: drop the one in DATABASE_URL yourself, or unset it.")
+    from config.running.postgres import reset_demo
+
+    reset_demo()
+
+
+def _demo_environment(url: str, port: int | None = None) -> dict[str, str]:
+    defaults = {
+        "DEBUG": "true",
+        "LOG_LEVEL": "WARNING",
+        "SECURE_COOKIES": "false",
+        "SITE_PORT": str(port or ""),
+        "SECRET_KEY": kept_secret(state_dir() / "secret-key"),
+    }
+    return {**defaults, **os.environ, "DATABASE_URL": url}
+
+
+def _production_environment() -> dict[str, str]:
+    env = {"STATIC_MANIFEST": "true", **os.environ}
+    for name, remedy in (
+        ("SECRET_KEY", SECRET_KEY_REMEDY),
+        ("DATABASE_URL", "postgres://user:password@host:5432/name"),
+    ):
+        if not env.get(name):
+            raise Failure(f"{name} is not set: set it in the environment, for example to {remedy}")
+    if env.get("DEBUG", "").lower() not in {"", "0", "false", "no", "off"}:
+        raise Failure("DEBUG is on, which shows secrets to visitors: unset it.")
+    return env
+
+
+def _managed(env: Mapping[str, str], *arguments: str) -> None:
+    """Run a command of manage.py as one step of ours; what it says on stderr is for the one line about its failure."""
+    said = subprocess.run([*MANAGE, *arguments], env=env, stderr=subprocess.PIPE, text=True, check=False)
+    if said.returncode:
+        raise explain_output(f"manage.py {arguments[0]}", said.stderr, remedy="")
+
+
+def _serve_demo(env: Mapping[str, str], port: int) -> int:
+    command = [*UVICORN, "--port", str(port), "--log-level", "warning"]
+    with child(command, env, last=signal.SIGTERM) as server:
+        while not _answers(port):
+            if server.poll() is not None:
+                raise Failure("The server did not come up; what it said is above.")
+            time.sleep(0.05)
+        say(f"Running at http://localhost:{port}. Ctrl-C stops it; what you change is kept.")
+        return server.wait()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _suites() -> list[list[str]]:
+    """List the arguments of each suite: the main one, and one for each folder of tests with settings of its own."""
+    own = sorted((PROJECT / "tests").glob("*/settings.py"))
+    return [[], *([f"--ds=tests.{file.parent.name}.settings", f"tests/{file.parent.name}"] for file in own)]
+
+
+def _call(command: list[str], env: Mapping[str, str]) -> int:
+    """Run a program in the foreground: Ctrl-C is its own affair."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        with child(command, env, last=signal.SIGTERM) as process:
+            return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)

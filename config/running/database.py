@@ -1,0 +1,96 @@
+"""Which database a command uses: DATABASE_URL, else a server of our own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from config.running.failures import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHAPE = "postgres://user:password@host:5432/name"
+UNSET = "unset it to use the embedded PostgreSQL"
+
+
+@contextmanager
+def database_for_demo() -> Iterator[str]:
+    """Give the URL of the demo's database, which exists and answers for as long as the block runs."""
+    if url := os.environ.get("DATABASE_URL"):
+        ensure_database(url)
+        yield url
+        return
+    _refuse_windows()
+    from config.running.postgres import server_for_demo
+
+    with server_for_demo() as url:
+        ensure_database(url)
+        yield url
+
+
+@contextmanager
+def database_for_tests() -> Iterator[str]:
+    """Give the URL of a server that tests can make their database on."""
+    if url := os.environ.get("DATABASE_URL"):
+        _answering(url)
+        yield url
+        return
+    _refuse_windows()
+    from config.running.postgres import server_for_tests
+
+    with server_for_tests() as url:
+        yield url
+
+
+def ensure_database(url: str) -> None:
+    """Make the database of this URL if its server has none of that name."""
+    if not (maintenance := _answering(url)):
+        return
+    name = sql.Identifier(urlsplit(url).path.strip("/"))
+    try:
+        with psycopg.connect(maintenance, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+    except psycopg.errors.DuplicateDatabase:
+        return
+    except psycopg.Error as error:
+        raise Failure(f"DATABASE_URL: its database is missing and cannot be made ({_line(error)}): make it.") from None
+
+
+def _answering(url: str) -> str | None:
+    """Check that the server answers; give the URL of its maintenance database when the one asked for is missing."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
+        raise Failure(f"DATABASE_URL is not of the form {SHAPE}: correct it, or {UNSET}.")
+    try:
+        psycopg.connect(url, connect_timeout=10).close()
+    except (psycopg.Error, ValueError) as error:
+        maintenance = urlunsplit(parts._replace(path="/postgres"))
+        if _lacks(maintenance, parts.path.strip("/")):
+            return maintenance
+        raise Failure(f"DATABASE_URL: {_line(error)} Correct it, or {UNSET}.") from None
+    return None
+
+
+def _lacks(maintenance: str, name: str) -> bool:
+    try:
+        with psycopg.connect(maintenance, connect_timeout=10) as connection:
+            return not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+    except (psycopg.Error, ValueError):
+        return False
+
+
+def _line(error: Exception) -> str:
+    line = " ".join(str(error).split())
+    return line if line.endswith(("?", ".")) else f"{line}."
+
+
+def _refuse_windows() -> None:
+    if sys.platform == "win32":
+        raise Failure(f"On Windows set DATABASE_URL to a PostgreSQL server ({SHAPE}), or use WSL.")

@@ -1,0 +1,39 @@
+"""What a person can mend, said in one line with its remedy."""
+
+import errno
+
+MOVE = "set RUN_DIR to a folder that you may write to, on a disk with room"
+
+
+class Failure(Exception):
+    """Nothing was broken by this; say it in one line on stderr and stop."""
+
+
+def explain(error: OSError) -> Failure:
+    """Turn an error of the operating system into a line that names the remedy."""
+    where = error.filename or "the project's folder"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return disk_full()
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return Failure(f"{where} is not writable ({error.strerror}): {MOVE}.")
+    return Failure(f"{where}: {error.strerror or error}.")
+
+
+def explain_output(task: str, output: str, *, remedy: str) -> Failure:
+    """Turn what a program printed before it gave up into one line."""
+    if "No space left on device" in output or "Disk quota exceeded" in output:
+        return disk_full()
+    if "Read-only file system" in output:
+        return Failure(f"{task} failed, the file system is read-only: {MOVE}.")
+    return Failure(f"{task} failed: {_telling_line(output)} {remedy}")
+
+
+def disk_full() -> Failure:
+    return Failure(f"The disk is full: make room (about 500 MB), or {MOVE}.")
+
+
+def _telling_line(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("ERROR", "FATAL", "error:", "initdb: error"))]
+    line = (telling or lines or ["it said nothing"])[-1]
+    return line if line.endswith(".") else f"{line}."

@@ -1,0 +1,29 @@
+"""Locks that a process loses when it ends, however it ends."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+try:
+    import fcntl
+except ImportError:  # Windows: database.py refuses before a lock is needed
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[bool]:
+    """Take the lock for the block, and say whether it was free; with `wait`, it is when the block begins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(file, how if wait else how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

@@ -1,0 +1,73 @@
+"""The commands of run.py."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from config.running import environment
+from config.running.failures import Failure, explain
+from config.running.folders import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Which packages a command needs; it is found in the module commands, which imports them.
+LEVELS = {"demo": "test", "test": "test", "manage": "test", "serve": "serve", "check": "dev"}
+USAGE = """\
+python3 run.py demo [--port N] [--reset]   the whole thing on this machine, with its own database and demo data
+python3 run.py test [pytest arguments]     all tests, or those you name
+python3 run.py manage ...                  Django's commands, on the demo's database or DATABASE_URL
+python3 run.py check                       lint, types, import contracts, missing migrations
+python3 run.py serve [--port N] ...        for production: settings and secrets come from the environment
+
+DATABASE_URL names a PostgreSQL server to use instead of the embedded one. RUN_DIR moves .venv and .run (the
+database) out of the project's folder. Any of them with --help says more."""
+
+
+def main(arguments: Sequence[str], *, set_up: bool) -> int:
+    """Run one command, with packages installed first if `set_up`; whatever a person can mend is said in one line."""
+    name, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
+    if name not in LEVELS:
+        print(USAGE, file=sys.stdout if name in {"-h", "--help", "help"} else sys.stderr)
+        return 0 if name in {"-h", "--help", "help"} else 2
+    signal.signal(signal.SIGTERM, _stop)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, _stop)
+    os.chdir(PROJECT)
+    try:
+        return _set_up_and_run(name, rest) if set_up else _run(name, rest)
+    except Failure as failure:
+        return _say(failure)
+    except OSError as error:
+        return _say(explain(error))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _set_up_and_run(name: str, rest: list[str]) -> int:
+    python = str(environment.ensure(LEVELS[name]))
+    again = [python, "-m", "config.running", name, *rest]
+    if os.name == "nt":  # there, exec would give the terminal back before the command ends
+        return subprocess.call(again)
+    os.execv(python, again)
+
+
+def _run(name: str, rest: list[str]) -> int:
+    from config.running import commands
+
+    code: int = getattr(commands, name)(rest)
+    return code
+
+
+def _stop(number: int, _frame: object) -> None:
+    # Unwinds like Ctrl-C, so that children are stopped in order.
+    raise SystemExit(128 + number)
+
+
+def _say(failure: Failure) -> int:
+    print(f"run.py: {failure}", file=sys.stderr)
+    return 1

@@ -1,0 +1,138 @@
+"""The start pages: of an organisation, and of the bare domain."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from csp.decorators import csp_update
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from messages_extends import constants
+from tenants.names import host_for, validate_schema
+
+
+@dataclass(frozen=True)
+class Level:
+    number: int
+    tag: str
+    title: Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    title: Any
+    description: Any
+    levels: tuple[Level, ...]
+
+
+_LEVELS: Final = (
+    ("debug", _("Debug")),
+    ("info", _("Information")),
+    ("success", _("Success")),
+    ("warning", _("Warning")),
+    ("error", _("Error")),
+)
+
+
+def _levels(suffix: str) -> tuple[Level, ...]:
+    return tuple(Level(getattr(constants, tag.upper() + suffix), tag, title) for tag, title in _LEVELS)
+
+
+KINDS: Final = (
+    Kind(_("Ordinary"), _("Shown once, on the next page."), _levels("")),
+    Kind(_("Sticky"), _("Shown with this page, and never saved."), _levels("_STICKY")),
+    Kind(_("Persistent"), _("Saved, and shown on every page until you close it."), _levels("_PERSISTENT")),
+)
+_ALL: Final = "all"
+
+
+class SendForm(forms.Form):
+    level = forms.ChoiceField(
+        choices=[(_ALL, _("One of each kind")), *((str(n.number), n.title) for kind in KINDS for n in kind.levels)]
+    )
+
+    def chosen(self) -> list[tuple[Kind, Level]]:
+        wanted = self.cleaned_data["level"]
+        return [(kind, n) for kind in KINDS for n in kind.levels if wanted in (_ALL, str(n.number))]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def home(request: HttpRequest) -> HttpResponse:
+    return send_to_myself(request) if request.method == "POST" else _render_home(request)
+
+
+@login_required
+def send_to_myself(request: HttpRequest) -> HttpResponse:
+    """Send the messages that were asked for; a sticky one is for this response only, so there is no redirect then."""
+    form = SendForm(request.POST)
+    if not form.is_valid():
+        return redirect("home")
+    chosen = form.chosen()
+    # The debug levels are below the default.
+    messages.set_level(request, messages.DEBUG)
+    for kind, level in chosen:
+        messages.add_message(request, level.number, _example(kind, level))
+    if any(level.number in constants.STICKY_MESSAGE_LEVELS for _kind, level in chosen):
+        return _render_home(request)
+    return redirect("home")
+
+
+def _render_home(request: HttpRequest) -> HttpResponse:
+    return render(request, "config/home.html", {"kinds": KINDS})
+
+
+def _example(kind: Kind, level: Level) -> str:
+    return gettext("%(level)s, %(kind)s: this is what it looks like.") % {
+        "level": level.title,
+        "kind": str(kind.title).lower(),
+    }
+
+
+class FindForm(forms.Form):
+    organisation = forms.CharField(
+        label=_("Short name"),
+        max_length=63,
+        widget=forms.TextInput(attrs={"autocomplete": "organization", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+
+    def clean_organisation(self) -> str:
+        """Turn what people type, the host name's label included, into a schema name."""
+        schema: str = self.cleaned_data["organisation"].lower().replace("-", "_")
+        try:
+            validate_schema(schema)
+        except ValidationError as error:
+            raise ValidationError(_("No organisation has such a short name.")) from error
+        return schema
+
+
+def _origin(host: str) -> str:
+    port = f":{settings.SITE_PORT}" if settings.SITE_PORT else ""
+    return f"{settings.SITE_SCHEME}://{host}{port}"
+
+
+# Browsers hold a form to this policy when its answer redirects, too.
+may_lead_to_organisations = csp_update({"form-action": _origin(f"*.{settings.BASE_DOMAIN}")})
+
+
+@require_safe
+@may_lead_to_organisations
+def landing(request: HttpRequest) -> HttpResponse:
+    return render(request, "config/landing.html", {"form": FindForm()})
+
+
+@require_safe
+@may_lead_to_organisations
+def find(request: HttpRequest) -> HttpResponse:
+    """Lead to the organisation's address; whether there is one there, its own host name answers."""
+    form = FindForm(request.GET)
+    if not form.is_valid():
+        return render(request, "config/landing.html", {"form": form}, status=400)
+    return redirect(_origin(host_for(form.cleaned_data["organisation"])) + "/")

@@ -1,0 +1,75 @@
+"""What people type in: their e-mail address, a new password, whom they invite."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AdminUserCreationForm, AuthenticationForm, PasswordResetForm, SetPasswordMixin
+from django.utils.translation import gettext_lazy as _
+
+from tenants.models import Tenant
+from tenants.people.mail import send_password_link
+from tenants.people.models import Invitation, User
+
+
+class LoginForm(AuthenticationForm):
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": _(
+            "This e-mail address and password do not belong together here. Passwords are case-sensitive."
+        ),
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = _("E-mail address")
+        self.fields["username"].widget = forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"})
+
+
+class ForgottenPasswordForm(PasswordResetForm):
+    """Django's form, sending our e-mail: it names the organisation and links to its own host, whatever the request's."""
+
+    def save(self, *args: Any, tenant: Tenant, **kwargs: Any) -> None:
+        for user in User.objects.active().with_email(self.cleaned_data["email"]):
+            send_password_link(tenant, user)
+
+
+class InvitationForm(forms.Form):
+    email = forms.EmailField(
+        label=_("E-mail address"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"})
+    )
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        if User.objects.with_email(email).exists():
+            raise forms.ValidationError(_("There is somebody with this e-mail address already."))
+        return email
+
+
+class AcceptanceForm(SetPasswordMixin, forms.Form):
+    """Name and password of somebody who joins."""
+
+    name = forms.CharField(
+        label=_("Your name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name", "autofocus": True})
+    )
+    password1, password2 = SetPasswordMixin.create_password_fields()
+
+    def __init__(self, *args: Any, invitation: Invitation, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.invitation = invitation
+
+    def clean(self) -> dict[str, Any]:
+        self.validate_passwords("password1", "password2")
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        self._validate_strength(cleaned)
+        return cleaned
+
+    def _validate_strength(self, cleaned: dict[str, Any]) -> None:
+        """Compare the password with what it must not resemble: their own name and address."""
+        person = User(email=self.invitation.email, name=cleaned.get("name", ""))
+        self.validate_password_for_user(person, "password2")
+
+
+class PersonCreationForm(AdminUserCreationForm):
+    class Meta:
+        model = User
+        fields = ("email", "name")

@@ -1,0 +1,50 @@
+"""Asking somebody to join, and joining."""
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from tenants.models import Tenant
+from tenants.people.mail import send_invitation
+from tenants.people.models import Invitation, User
+from tenants.people.tokens import read_invitation_token
+
+
+class AlreadyHere(Exception):
+    """Somebody with this e-mail address is a person of this organisation already."""
+
+
+def invite(tenant: Tenant, email: str, by: User) -> Invitation:
+    """Send an invitation; one that the same address has had before is worth nothing from now on.
+
+    Raise AlreadyHere if the address belongs to one of this organisation's people.
+    """
+    if User.objects.with_email(email).exists():
+        raise AlreadyHere(_("There is somebody with this e-mail address already."))
+    with transaction.atomic():
+        invitation = Invitation.objects.with_email(email).select_for_update().first() or Invitation(email=email)
+        invitation.renew()
+        invitation.invited_by = by
+        invitation.save()
+    send_invitation(tenant, invitation)
+    return invitation
+
+
+def find_invitation(tenant: Tenant, token: str) -> Invitation | None:
+    """Return the invitation that the token of a link is for; None if the link is not valid, or not any more."""
+    read = read_invitation_token(token, tenant.schema_name)
+    return Invitation.objects.filter(pk=read[0], nonce=read[1]).first() if read else None
+
+
+def accept(invitation: Invitation, *, name: str, password: str) -> User:
+    """Make the person that the invitation is for; it is used up.
+
+    Raise Invitation.DoesNotExist if it has been used up or withdrawn meanwhile, AlreadyHere if the person has come in
+    another way.
+    """
+    with transaction.atomic():
+        # The lock lets one of two simultaneous clicks through.
+        locked = Invitation.objects.select_for_update().get(pk=invitation.pk, nonce=invitation.nonce)
+        locked.delete()
+        if User.objects.with_email(locked.email).exists():
+            raise AlreadyHere(_("There is somebody with this e-mail address already."))
+        return User.objects.create_user(locked.email, password, name=name)

@@ -1,0 +1,46 @@
+"""E-mails to the people of an organisation: each names it, and links to its own host only."""
+
+from typing import Any
+
+from django.core.mail import send_mail
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django_tenants.utils import schema_context
+
+from tenants.models import Tenant
+from tenants.people.models import Invitation, User
+from tenants.people.tokens import invitation_token, password_link_arguments
+
+
+def send_password_link(tenant: Tenant, user: User) -> None:
+    """Send somebody who has forgotten their password a link to set another."""
+    subject = _("Your password at %(organisation)s") % {"organisation": tenant.name}
+    _send(tenant, user.email, subject, "people/email/password_reset.txt", user=user, link=_password_link(tenant, user))
+
+
+def send_welcome(tenant: Tenant, email: str) -> None:
+    """Send the first administrator, who has no password yet, a link to set one."""
+    with schema_context(tenant.schema_name):
+        user = User.objects.with_email(email).get()
+    subject = _("%(organisation)s is ready for you") % {"organisation": tenant.name}
+    _send(tenant, user.email, subject, "people/email/welcome.txt", user=user, link=_password_link(tenant, user))
+
+
+def send_invitation(tenant: Tenant, invitation: Invitation) -> None:
+    """Send somebody who is to join a link to do so."""
+    subject = _("You are invited to %(organisation)s") % {"organisation": tenant.name}
+    path = reverse("invitation", args=[invitation_token(invitation, tenant.schema_name)])
+    _send(
+        tenant, invitation.email, subject, "people/email/invitation.txt", invitation=invitation, link=tenant.url(path)
+    )
+
+
+def _password_link(tenant: Tenant, user: User) -> str:
+    return tenant.url(reverse("password_reset_confirm", kwargs=password_link_arguments(user)))
+
+
+def _send(tenant: Tenant, address: str, subject: str, template: str, **context: Any) -> None:
+    text = render_to_string(template, {"tenant": tenant, "home": tenant.url(), **context})
+    # A name with a line break would be another header.
+    send_mail(" ".join(subject.split()), text, None, [address])

@@ -1,0 +1,35 @@
+"""Finding and making the people of one organisation."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.base_user import BaseUserManager
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Lower
+
+if TYPE_CHECKING:
+    from tenants.people.models import User
+
+
+class UserQuerySet(QuerySet["User"]):
+    def active(self) -> "UserQuerySet":
+        return self.filter(is_active=True)
+
+    def with_email(self, email: str) -> "UserQuerySet":
+        """Keep the person with this address, in whatever case; the database lowers both, as its index does."""
+        return self.alias(lower_email=Lower("email")).filter(lower_email=Lower(Value(email)))
+
+
+class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.with_email(username or "").get()
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Save a person; without a password nobody can log in as them until they have set one."""
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Save a person with every permission of their own organisation."""
+        return self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})

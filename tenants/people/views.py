@@ -1,0 +1,122 @@
+"""Coming in, going out, passwords and invitations."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import login, views
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.contrib.messages.views import SuccessMessageMixin
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse_lazy
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.generic import FormView, View
+
+from tenants.people.forms import AcceptanceForm, ForgottenPasswordForm, InvitationForm, LoginForm
+from tenants.people.invitations import AlreadyHere, accept, find_invitation, invite
+from tenants.people.models import Invitation, User
+from tenants.people.tokens import password_tokens
+
+MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+class LoginView(views.LoginView):
+    template_name = "people/login.html"
+    authentication_form = LoginForm
+    redirect_authenticated_user = True
+
+
+class PasswordChangeView(SuccessMessageMixin, views.PasswordChangeView):
+    template_name = "people/password_change.html"
+    success_url = reverse_lazy("home")
+    success_message = gettext_lazy("Your password has been changed.")
+
+
+class PasswordResetView(views.PasswordResetView):
+    template_name = "people/password_reset.html"
+    form_class = ForgottenPasswordForm
+    success_url = reverse_lazy("password_reset_done")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        form.save(tenant=self.request.tenant)  # type: ignore[attr-defined]
+        return redirect(self.get_success_url())
+
+
+class PasswordResetDoneView(views.PasswordResetDoneView):
+    template_name = "people/password_reset_done.html"
+
+
+class PasswordResetConfirmView(SuccessMessageMixin, views.PasswordResetConfirmView):
+    template_name = "people/password_reset_confirm.html"
+    token_generator = password_tokens
+    success_url = reverse_lazy("login")
+    success_message = gettext_lazy("Your password has been set. You can log in with it now.")
+
+
+class PeopleView(PermissionRequiredMixin, FormView):
+    """The people of the organisation and its open invitations, for those who may invite."""
+
+    permission_required = "people.add_user"
+    template_name = "people/people.html"
+    form_class = InvitationForm
+    success_url = reverse_lazy("people")
+
+    def form_valid(self, form: InvitationForm) -> HttpResponse:
+        invitation = invite(self.request.tenant, form.cleaned_data["email"], self.request.user)  # type: ignore[attr-defined,arg-type]
+        messages.success(self.request, _("%(email)s has been invited.") % {"email": invitation.email})
+        return super().form_valid(form)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(
+            people=User.objects.order_by("name", "email"),
+            invitations=Invitation.objects.select_related("invited_by").order_by("-sent_at"),
+            **kwargs,
+        )
+
+
+class WithdrawInvitationView(PermissionRequiredMixin, View):
+    permission_required = "people.add_user"
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        invitation = get_object_or_404(Invitation, pk=pk)
+        invitation.delete()
+        messages.success(request, _("The invitation of %(email)s has been withdrawn.") % {"email": invitation.email})
+        return redirect("people")
+
+
+@method_decorator([never_cache, sensitive_post_parameters()], name="dispatch")
+class InvitationView(FormView):
+    """Where the link of an invitation leads: the invited person says their name and chooses a password."""
+
+    template_name = "people/invitation.html"
+    form_class = AcceptanceForm
+    success_url = reverse_lazy("home")
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        invitation = find_invitation(request.tenant, kwargs["token"])  # type: ignore[attr-defined]
+        if invitation is None:
+            return self._refuse()
+        self.invitation = invitation
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "invitation": self.invitation}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(invitation=self.invitation, **kwargs)
+
+    def form_valid(self, form: Form) -> HttpResponse:
+        try:
+            user = accept(self.invitation, name=form.cleaned_data["name"], password=form.cleaned_data["password1"])
+        except (Invitation.DoesNotExist, AlreadyHere):
+            return self._refuse()
+        login(self.request, user, backend=MODEL_BACKEND)
+        return redirect(self.get_success_url())
+
+    def _refuse(self) -> HttpResponse:
+        return render(self.request, "people/invitation_invalid.html", status=404)

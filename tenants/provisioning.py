@@ -1,0 +1,215 @@
+"""Makes, suspends, resumes and removes organisations; nothing else does.
+
+An organisation is a row, a schema with its tables, a domain, a group and a first person. They come and go together.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.core.validators import validate_email
+from django.db import OperationalError, connections, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django_tenants.utils import (
+    get_public_schema_name,
+    get_tenant_database_alias,
+    quote_schema_name,
+    schema_context,
+    schema_exists,
+)
+
+from tenants.locks import migration_lock
+from tenants.models import Domain, Tenant
+from tenants.names import host_for
+
+ADMINISTRATORS: Final = "Administrators"
+DROP_LOCK_TIMEOUT: Final = "2s"
+DROP_ATTEMPTS: Final = 10
+DROP_PAUSE: Final = 0.5
+
+Progress = Callable[[str], None]
+
+
+class ProvisioningError(Exception):
+    """The organisation could not be made, changed or removed; the message says why, in words for the operator."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Administrator:
+    """The first person of an organisation; without a password they choose one by the link of a password reset."""
+
+    email: str
+    name: str = ""
+    password: str | None = None
+
+
+def create_organisation(
+    schema: str, *, name: str, administrator: Administrator, progress: Progress = lambda step: None
+) -> Tenant:
+    """Make an organisation that is ready for its first administrator, or nothing at all.
+
+    The row and the empty schema are committed first, marked as not ready, so that its address answers 503; then come
+    the tables; then, in one transaction, domain name, group, person and the mark that it is ready. An error
+    undoes all of it. If this process is killed, the row that is not ready remains, and the next attempt with the
+    same name starts afresh.
+
+    Raise ProvisioningError if the name, the person or a permission in TENANTS_ADMIN_PERMISSIONS is not acceptable. It
+    commits, so it cannot run inside `transaction.atomic`.
+    """
+    _check(schema, name, administrator)
+    with migration_lock(lambda: progress(_("Waiting for another migration to end"))), _in_public():
+        # Whoever holds the lock is the only one at it: what is half made now is left over from a killed process.
+        _remove_half_made(schema, progress)
+        tenant = _start(schema, name)
+        try:
+            progress(_("Making the tables"))
+            call_command("migrate_schemas", schema_name=schema, tenant=True, interactive=False, verbosity=0)
+            progress(_("Making the first administrator"))
+            _finish(tenant, administrator)
+        except BaseException:
+            progress(_("Something went wrong: taking back what was made"))
+            _drop(tenant)
+            raise
+    progress(_("Ready"))
+    return tenant
+
+
+def suspend_organisation(tenant: Tenant) -> None:
+    """Answer every request to this organisation with 503 from now on; it keeps all it has."""
+    with _in_public():
+        Tenant.objects.filter(pk=tenant.pk, suspended_at__isnull=True).update(suspended_at=timezone.now())
+        tenant.refresh_from_db()
+
+
+def resume_organisation(tenant: Tenant) -> None:
+    """Answer requests to this organisation again."""
+    with _in_public():
+        Tenant.objects.filter(pk=tenant.pk).update(suspended_at=None)
+        tenant.refresh_from_db()
+
+
+def remove_organisation(tenant: Tenant, progress: Progress = lambda step: None) -> None:
+    """Delete the organisation and everything in it, for ever; it is suspended first.
+
+    Dropping its schema locks the shared tables that it refers to, for which it waits two seconds at a time only:
+    longer, and every other organisation's requests would queue up behind it.
+    """
+    suspend_organisation(tenant)
+    with migration_lock(lambda: progress(_("Waiting for another migration to end"))):
+        for attempt in range(1, DROP_ATTEMPTS + 1):
+            progress(_("Removing (attempt %(attempt)d of %(limit)d)") % {"attempt": attempt, "limit": DROP_ATTEMPTS})
+            try:
+                _drop(tenant)
+            except OperationalError as error:
+                if attempt == DROP_ATTEMPTS:
+                    raise ProvisioningError(
+                        _("“%(schema)s” is in use; it is suspended now. Try again later.")
+                        % {"schema": tenant.schema_name}
+                    ) from error
+                time.sleep(DROP_PAUSE)
+            else:
+                return
+
+
+def one_line(text: str) -> str:
+    """Put a name on one line: it goes into the subjects of e-mails."""
+    return " ".join(text.split())
+
+
+def _check(schema: str, name: str, administrator: Administrator) -> None:
+    """Find whatever is wrong with the request before anything is made."""
+    if connections[get_tenant_database_alias()].in_atomic_block:
+        raise ProvisioningError("An organisation cannot be made inside a transaction: its tables are committed.")
+    malformed = [permission for permission in settings.TENANTS_ADMIN_PERMISSIONS if permission.count(".") != 1]
+    if malformed:
+        raise ProvisioningError(_unknown_permissions(malformed))
+    try:
+        Tenant(schema_name=schema, name=one_line(name)).clean_fields()
+        validate_email(administrator.email)
+        if administrator.password is not None:
+            validate_password(administrator.password, _unsaved(administrator))
+    except ValidationError as error:
+        raise ProvisioningError(" ".join(error.messages)) from error
+
+
+def _unsaved(administrator: Administrator) -> Any:
+    return get_user_model()(email=administrator.email, name=administrator.name)
+
+
+def _in_public() -> schema_context:
+    return schema_context(get_public_schema_name())
+
+
+def _remove_half_made(schema: str, progress: Progress) -> None:
+    tenant = Tenant.objects.filter(schema_name=schema).first()
+    if tenant is None:
+        return
+    if tenant.is_ready:
+        raise ProvisioningError(_("There is an organisation “%(schema)s” already.") % {"schema": schema})
+    progress(_("Clearing away what an interrupted attempt has left"))
+    _drop(tenant)
+
+
+def _start(schema: str, name: str) -> Tenant:
+    """Commit row, domain and empty schema together: a schema without a row is never ours to touch."""
+    if schema_exists(schema):
+        raise ProvisioningError(
+            _("The database has a schema “%(schema)s” that belongs to no organisation. Choose another short name.")
+            % {"schema": schema}
+        )
+    with transaction.atomic():
+        tenant = Tenant(schema_name=schema, name=one_line(name))
+        tenant.save()
+        Domain(tenant=tenant, domain=host_for(schema), is_primary=True).save()
+        _execute(f"CREATE SCHEMA {quote_schema_name(schema)}")
+    return tenant
+
+
+def _finish(tenant: Tenant, administrator: Administrator) -> None:
+    with schema_context(tenant.schema_name), transaction.atomic():
+        group, _created = Group.objects.get_or_create(name=ADMINISTRATORS)
+        group.permissions.set(_admin_permissions())
+        person = get_user_model().objects.create_user(
+            administrator.email, administrator.password, name=administrator.name, is_staff=True
+        )
+        person.groups.add(group)
+        tenant.ready_at = timezone.now()
+        tenant.save(update_fields=["ready_at"])
+
+
+def _admin_permissions() -> list[Permission]:
+    """Look the permissions of TENANTS_ADMIN_PERMISSIONS up in the current schema: their keys differ in each."""
+    wanted = set(settings.TENANTS_ADMIN_PERMISSIONS)
+    found = {
+        f"{permission.content_type.app_label}.{permission.codename}": permission
+        for permission in Permission.objects.select_related("content_type")
+    }
+    missing = sorted(wanted - set(found))
+    if missing:
+        raise ProvisioningError(_unknown_permissions(missing))
+    return [found[permission] for permission in wanted]
+
+
+def _unknown_permissions(names: list[str]) -> str:
+    return _("TENANTS_ADMIN_PERMISSIONS names permissions that do not exist: %(names)s.") % {"names": ", ".join(names)}
+
+
+def _drop(tenant: Tenant) -> None:
+    """Drop the schema and delete the row, both or neither; give up when a lock is not to be had soon."""
+    with _in_public(), transaction.atomic():
+        _execute(f"SET LOCAL lock_timeout = '{DROP_LOCK_TIMEOUT}'")
+        _execute(f"DROP SCHEMA IF EXISTS {quote_schema_name(tenant.schema_name)} CASCADE")
+        Tenant.objects.filter(pk=tenant.pk).delete()
+
+
+def _execute(statement: str) -> None:
+    with connections[get_tenant_database_alias()].cursor() as cursor:
+        cursor.execute(statement)
