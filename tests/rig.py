@@ -1,6 +1,32 @@
-"""Sets the environment of a test run before Django reads its settings."""
+"""Sets the environment of a test run before Django reads its settings; loaded by `-p tests.rig`."""
 
 import os
+from collections.abc import Generator
+from contextlib import ExitStack
+from pathlib import Path
 
-os.environ.setdefault("SECRET_KEY", "only for tests: " + "0123456789" * 5)
-os.environ.setdefault("SECURE_COOKIES", "false")
+import pytest
+
+from config.running.database import database_for_tests
+from config.running.failures import Failure, explain
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    """Give the tests a server before pytest-django, whose hook of this name comes after a wrapper, loads the settings."""
+    os.environ.setdefault("SECRET_KEY", "only for tests: " + "0123456789" * 5)
+    os.environ.setdefault("SECURE_COOKIES", "false")
+    server = ExitStack()
+    early_config.add_cleanup(server.close)
+    try:
+        os.environ["DATABASE_URL"] = server.enter_context(database_for_tests())
+    except (Failure, OSError) as error:
+        raise pytest.UsageError(str(error if isinstance(error, Failure) else explain(error))) from None
+    return (yield)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out folders with settings of their own: each is a suite of its own, run with `--ds`."""
+    if not (collection_path / "settings.py").exists():
+        return None
+    return os.environ["DJANGO_SETTINGS_MODULE"] != f"tests.{collection_path.name}.settings"
