@@ -17,15 +17,17 @@ def members() -> QuerySet[AbstractBaseUser]:
 
 
 def require_may_message(sender: AbstractBaseUser | None, recipient: AbstractBaseUser) -> None:
-    """Raise unless `sender` may write to `recipient`; None, the application, may write to everybody here.
+    """Raise unless `sender` may write to `recipient`: oneself always; None, the application, to everybody here.
 
     WrongTenant if either object was loaded in another organisation; RecipientUnavailable if the recipient is deleted,
-    inactive or, with shared users, not a member here; PermissionDenied if the sender may not. One query.
+    inactive or, with shared users, not a member here; PermissionDenied if the sender may not. At most one query.
     """
     require_here(recipient)
     if sender is not None:
         require_here(sender)
         if not sender.is_active:
             raise PermissionDenied("An inactive person cannot send messages.")
+        if sender == recipient and sender.pk is not None:
+            return
     if not members().filter(pk=recipient.pk).exists():
         raise RecipientUnavailable

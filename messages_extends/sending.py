@@ -1,6 +1,5 @@
 """From what the caller says to rows: checked first, then all written or nothing."""
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from django.utils.safestring import SafeData
 from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.models import Message
 from messages_extends.policy import require_may_message
+from messages_extends.rendering import Params
 
 
 def deliver(
@@ -21,13 +21,16 @@ def deliver(
     level: int,
     *,
     sender: AbstractBaseUser | None = None,
-    params: Mapping[str, Any] | Sequence[Any] | None = None,
+    params: Params = None,
     extra_tags: str = "",
     url: str = "",
     key: str = "",
     expires: datetime | None = None,
 ) -> None:
-    """Save one message for one person of the current organisation; None as sender is the application itself.
+    """Save one message for one person of the current organisation.
+
+    `sender` is the person who asks for it, or None: the application itself, which also speaks when one asks for a
+    message to oneself.
 
     With a key nothing is written while the recipient has it unread; an unread one that has expired is replaced.
     Raises what `require_may_message` raises, and ValueError for a text, key, link or tags that cannot be stored; then
@@ -35,7 +38,7 @@ def deliver(
     """
     message = Message(
         user_id=recipient.pk,
-        sender=sender,
+        sender=None if sender == recipient else sender,
         level=level,
         # str() keeps a SafeString, and gives a lazy translation the sender's language.
         message=str(text),

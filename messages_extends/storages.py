@@ -20,7 +20,7 @@ from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, STICKY_MESSAGE
 from messages_extends.exceptions import NoTenant
 from messages_extends.inbox import banners
 from messages_extends.sending import deliver
-from messages_extends.tenancy.schemas import inside, is_public, is_shared, schema_of
+from messages_extends.tenancy.schemas import inside, is_public, schema_of
 
 # `expires` is left out: django-messages-extends let it pass with every level.
 FOR_PERSISTENT = ("user", "params", "url", "key")
@@ -99,13 +99,11 @@ class PersistentStorage(LevelStorage):
         recipient = user or self.user
         if not recipient.is_authenticated:
             raise NotImplementedError("Persistent messages need a recipient who is logged in: this one is anonymous.")
-        # To oneself it is the application that speaks.
-        by_person = recipient != self.user and self.user.is_authenticated
         deliver(
             recipient,
             message.message,
             message.level,
-            sender=self.user if by_person else None,
+            sender=self.user if self.user.is_authenticated else None,
             extra_tags=message.extra_tags,
             **options,
         )
@@ -138,21 +136,18 @@ class CookieStorage(cookie.CookieStorage):
 class SessionStorage(session.SessionStorage):
     """Django's session storage; inside a tenant its key in the session holds the schema.
 
-    In a public schema without a session table it stores nothing and leaves the session alone.
+    Where our session engine has no table, as in the public schema, it stores nothing.
     """
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         schema = schema_of(request)
-        self.has_session = not is_public(schema) or is_shared("sessions")
         if not is_public(schema):
             self.session_key = f"{type(self).session_key}:{schema}"
         super().__init__(request, *args, **kwargs)
 
-    def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any] | None, bool]:
-        return super()._get(*args, **kwargs) if self.has_session else (None, True)
-
     def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
-        return super()._store(messages, response, *args, **kwargs) if self.has_session else messages
+        can_store = getattr(self.request.session, "has_table", True)
+        return super()._store(messages, response, *args, **kwargs) if can_store else messages
 
 
 class DjangoFallbackStorage(fallback.FallbackStorage):

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -24,7 +23,7 @@ KEPT_TABLES = {"django_migrations", "auth_permission"}
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:  # noqa: PT004
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Add the test organisations to the test database, once for the whole run."""
     with django_db_blocker.unblock():
         for schema in SCHEMAS:

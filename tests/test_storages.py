@@ -1,35 +1,512 @@
-"""The storages: what each takes, what a page shows, what it costs."""
+"""Sticky and persistent messages: what each storage takes, what a page shows, what it costs."""
 
+import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages.storage.base import BaseStorage
+from django.contrib.messages.storage.base import Message as OrdinaryMessage
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.http import HttpResponse
 from django.test import RequestFactory
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.safestring import SafeData, mark_safe
+from django_tenants.utils import get_tenant_model, schema_context
 
-from messages_extends import constants
+from messages_extends import api, constants
+from messages_extends.constants import (
+    DEBUG_PERSISTENT,
+    ERROR_STICKY,
+    INFO,
+    INFO_PERSISTENT,
+    INFO_STICKY,
+    PERSISTENT_MESSAGE_LEVELS,
+    STICKY_MESSAGE_LEVELS,
+    WARNING_PERSISTENT,
+    base_level,
+)
+from messages_extends.exceptions import NoSessionTable, NoTenant, RecipientUnavailable, WrongTenant
 from messages_extends.models import Message
 from messages_extends.storages import FallbackStorage
+from messages_extends.tenancy.sessions import SessionStore
+from tests.conftest import count_our_queries
+
+STICKY = "messages_extends.storages.StickyStorage"
+PERSISTENT = "messages_extends.storages.PersistentStorage"
+COOKIE = "django.contrib.messages.storage.cookie.CookieStorage"
+SESSION = "django.contrib.messages.storage.session.SessionStorage"
+
+
+def make_request(tenant: Any, user: Any = None, cookies: dict[str, str] | None = None) -> Any:
+    request = RequestFactory().get("/")
+    request.COOKIES = dict(cookies or {})
+    request.tenant, request.user, request.session = tenant, user or AnonymousUser(), {}
+    request._messages = FallbackStorage(request)
+    return request
+
+
+def respond(request: Any) -> dict[str, str]:
+    response = HttpResponse()
+    request._messages.update(response)
+    return {name: morsel.value for name, morsel in response.cookies.items()}
+
+
+def texts(request: Any) -> list[str]:
+    return [str(message) for message in request._messages]
 
 
 @pytest.fixture
-def request_of(acme):
-    def make(user=None):
-        request = RequestFactory(headers={"host": "acme.localhost"}).get("/")
-        request.tenant, request.user, request.session = acme, user or AnonymousUser(), {}
+def alice(in_acme: Any, make_user: Any) -> Any:
+    return make_user("alice")
+
+
+@pytest.fixture
+def sally(in_acme: Any, make_user: Any) -> Any:
+    return make_user("sally")
+
+
+class TestPersistent:
+    @pytest.mark.parametrize("level", PERSISTENT_MESSAGE_LEVELS)
+    def test_it_is_saved_and_shown_on_every_page_until_read(self, in_acme: Any, alice: Any, level: int) -> None:
+        request = make_request(in_acme, alice)
+        request._messages.level = 0
+        messages.add_message(request, level, "Hello", extra_tags="big")
+        saved = Message.objects.get()
+        assert (saved.level, saved.user, saved.sender, saved.extra_tags) == (level, alice, None, "big")
+        for _ in range(2):
+            page = make_request(in_acme, alice)
+            assert [(message.pk, str(message)) for message in page._messages] == [(saved.pk, "Hello")]
+            assert respond(page) == {}
+        Message.objects.mark_read()
+        assert texts(make_request(in_acme, alice)) == []
+
+    def test_user_names_another_recipient_who_sees_it_and_knows_from_whom(
+        self, in_acme: Any, alice: Any, sally: Any
+    ) -> None:
+        messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
+        assert (texts(make_request(in_acme, alice)), texts(make_request(in_acme, sally))) == ([], ["Hello"])
+        assert Message.objects.get().sender == alice
+
+    def test_an_anonymous_page_may_speak_to_somebody_as_the_application(self, in_acme: Any, sally: Any) -> None:
+        messages.add_message(make_request(in_acme), INFO_PERSISTENT, "Somebody tried to log in", user=sally)
+        assert Message.objects.get().sender is None
+
+    def test_an_anonymous_recipient_is_an_error_and_nothing_is_saved(self, in_acme: Any) -> None:
+        with pytest.raises(NotImplementedError, match="anonymous"):
+            messages.add_message(make_request(in_acme), INFO_PERSISTENT, "Hello")
+        assert not Message.objects.exists()
+
+    def test_a_recipient_of_another_organisation_is_an_error(self, acme: Any, globex: Any, make_user: Any) -> None:
+        with schema_context("globex"):
+            stranger = make_user("alice", pk=1000)
+        with schema_context("acme"):
+            alice, _same_pk = make_user("alice"), make_user("bob", pk=stranger.pk)
+            with pytest.raises(WrongTenant, match="globex"):
+                messages.add_message(make_request(acme, alice), INFO_PERSISTENT, "Hello", user=stranger)
+            assert not Message.objects.exists()
+        with schema_context("globex"):
+            assert not Message.objects.exists()
+
+    @pytest.mark.parametrize("gone", ["deleted", "deleted elsewhere", "inactive", "never saved"])
+    def test_a_recipient_who_cannot_read_is_an_error(self, in_acme: Any, alice: Any, sally: Any, gone: str) -> None:
+        if gone == "deleted":
+            sally.delete()
+        elif gone == "deleted elsewhere":
+            type(sally).objects.filter(pk=sally.pk).delete()
+        elif gone == "inactive":
+            type(sally).objects.filter(pk=sally.pk).update(is_active=False)
+        else:
+            sally = type(sally)(email="new@acme.example")
+        with pytest.raises(RecipientUnavailable):
+            messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
+        assert not Message.objects.exists()
+
+    def test_a_user_deleted_during_their_own_request_is_an_error(self, in_acme: Any, alice: Any) -> None:
+        request = make_request(in_acme, alice)
+        type(alice).objects.filter(pk=alice.pk).delete()
+        with pytest.raises(RecipientUnavailable):
+            messages.add_message(request, INFO_PERSISTENT, "Hello")
+        assert not Message.objects.exists()
+
+    def test_an_inactive_sender_is_refused(self, in_acme: Any, alice: Any, sally: Any) -> None:
+        alice.is_active = False
+        with pytest.raises(PermissionDenied):
+            messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
+        assert not Message.objects.exists()
+
+    def test_user_with_another_level_is_an_error_and_shown_to_nobody(
+        self, in_acme: Any, alice: Any, sally: Any
+    ) -> None:
+        request = make_request(in_acme, alice)
+        with pytest.raises(ValueError, match="INFO_PERSISTENT"):
+            messages.add_message(request, INFO, "Hello", user=sally)
+        with pytest.raises(ValueError, match="user"):
+            messages.add_message(request, INFO_STICKY, "Hello", user=sally)
+        assert texts(request) == []
+
+    def test_it_is_not_shown_after_it_has_expired(self, in_acme: Any, alice: Any) -> None:
+        now = timezone.now()
+        for text, expires in (
+            ("Past", now - timedelta(hours=1)),
+            ("Future", now + timedelta(hours=1)),
+            ("Never", None),
+        ):
+            messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, text, expires=expires)
+        assert texts(make_request(in_acme, alice)) == ["Never", "Future"]
+
+    def test_it_counts_as_its_base_level(self, in_acme: Any, alice: Any) -> None:
+        request = make_request(in_acme, alice)
+        messages.add_message(request, DEBUG_PERSISTENT, "Below the default level")
+        messages.add_message(request, INFO_PERSISTENT, "At it")
+        assert texts(make_request(in_acme, alice)) == ["At it"]
+
+    def test_its_text_is_escaped_unless_the_sending_code_marked_it_safe(self, in_acme: Any, alice: Any) -> None:
+        for text in ("<i>plain</i>", mark_safe("<b>safe</b>")):
+            messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, text)
+        safe, plain = make_request(in_acme, alice)._messages
+        assert isinstance(str(safe), SafeData)
+        assert not isinstance(str(plain), SafeData)
+
+    def test_with_params_it_is_shown_in_each_readers_language(self, in_acme: Any, alice: Any) -> None:
+        request = make_request(in_acme, alice)
+        messages.add_message(request, INFO_PERSISTENT, "Must be at least %(limit)s", params={"limit": "<3>"})
+        messages.add_message(request, INFO_PERSISTENT, "Please enter a valid %(what)s", params={})
+        broken, _translated = make_request(in_acme, alice)._messages
+        assert str(broken) == "Please enter a valid %(what)s"
+        messages.add_message(request, INFO_PERSISTENT, "Yes", params={})
+        shown = next(iter(make_request(in_acme, alice)._messages))
+        with translation.override("de"):
+            assert str(shown) == "Ja"
+        with translation.override("es"):
+            assert str(shown) == "Sí"
+
+    def test_params_of_a_safe_text_are_escaped(self, in_acme: Any, alice: Any) -> None:
+        text = mark_safe("<b>%(name)s</b> has %(count)d")
+        messages.add_message(
+            make_request(in_acme, alice), INFO_PERSISTENT, text, params={"name": "<script>", "count": 3}
+        )
+        [shown] = make_request(in_acme, alice)._messages
+        assert str(shown) == "<b>&lt;script&gt;</b> has 3"
+
+    def test_a_key_is_not_sent_again_while_unread(self, in_acme: Any, alice: Any) -> None:
+        def send(text: str, **options: Any) -> None:
+            messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, text, key="disk full", **options)
+
+        send("First")
+        send("Second")
+        assert texts(make_request(in_acme, alice)) == ["First"]
+        Message.objects.mark_read()
+        send("Third", expires=timezone.now() - timedelta(seconds=1))
+        assert texts(make_request(in_acme, alice)) == []
+        send("Fourth")
+        assert texts(make_request(in_acme, alice)) == ["Fourth"]
+        assert Message.objects.count() == 2
+
+    @pytest.mark.parametrize(
+        "url", ["javascript:alert(1)", "//evil.example/", "/\\evil.example", "ftp://x/", "http:///x"]
+    )
+    def test_a_link_that_leads_astray_is_refused(self, in_acme: Any, alice: Any, url: str) -> None:
+        with pytest.raises(ValueError, match="use a path on this site"):
+            messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", url=url)
+        assert not Message.objects.exists()
+
+    @pytest.mark.parametrize("url", ["/orders/5/", "orders/", "?page=2", "#top", "https://example.com/x"])
+    def test_a_link_may_be_a_path_or_a_web_address(self, in_acme: Any, alice: Any, url: str) -> None:
+        messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", url=url)
+        assert Message.objects.get().url == url
+
+    @pytest.mark.parametrize(
+        "options", [{"message": "a\0b"}, {"extra_tags": "x" * 129}, {"key": "k" * 201}, {"url": "/" + "u" * 2000}]
+    )
+    def test_what_the_table_cannot_hold_is_refused_clearly(
+        self, in_acme: Any, alice: Any, options: dict[str, Any]
+    ) -> None:
+        with pytest.raises(ValueError, match=next(iter(options))):
+            messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, **{"message": "Hello", **options})
+        assert not Message.objects.exists()
+
+    def test_in_public_it_shows_nothing_and_adding_is_an_error(self, in_acme: Any, alice: Any) -> None:
+        public = get_tenant_model()(schema_name="public")
+        request = make_request(public, alice)
+        with count_our_queries() as queries:
+            assert texts(request) == []
+            with pytest.raises(NoTenant):
+                messages.add_message(request, INFO_PERSISTENT, "Hello")
+        assert queries == []
+
+
+class TestBanners:
+    def send(self, user: Any, count: int) -> None:
+        Message.objects.bulk_create(
+            Message(user=user, level=INFO_PERSISTENT, message=f"Message {number}") for number in range(count)
+        )
+
+    def test_the_newest_come_first(self, in_acme: Any, alice: Any) -> None:
+        self.send(alice, 3)
+        assert texts(make_request(in_acme, alice)) == ["Message 2", "Message 1", "Message 0"]
+
+    @pytest.mark.parametrize(
+        ("count", "last"),
+        [(10, "Message 0"), (11, "and 1 more"), (99, "and 89 more"), (100, "and 90+ more"), (250, "and 90+ more")],
+    )
+    def test_at_most_ten_are_shown_and_then_how_many_more(
+        self, in_acme: Any, alice: Any, count: int, last: str
+    ) -> None:
+        self.send(alice, count)
+        shown = list(make_request(in_acme, alice)._messages)
+        assert (len(shown), str(shown[-1])) == (min(count, 11), last)
+
+    def test_the_last_item_is_an_ordinary_message_that_is_not_stored(self, in_acme: Any, alice: Any) -> None:
+        self.send(alice, 11)
+        request = make_request(in_acme, alice)
+        *_saved, more = request._messages
+        assert isinstance(more, OrdinaryMessage)
+        assert (more.level, hasattr(more, "pk")) == (INFO, False)
+        assert respond(request) == {}
+
+    def test_the_setting_max_banners_decides(self, in_acme: Any, alice: Any, settings: Any) -> None:
+        settings.MESSAGES_EXTENDS = {"MAX_BANNERS": 2}
+        self.send(alice, 4)
+        assert texts(make_request(in_acme, alice)) == ["Message 3", "Message 2", "and 2 more"]
+
+
+class TestSticky:
+    @pytest.mark.parametrize("level", STICKY_MESSAGE_LEVELS)
+    def test_it_is_shown_with_this_response_and_never_stored(self, in_acme: Any, level: int) -> None:
+        request = make_request(in_acme)
+        request._messages.level = 0
+        messages.add_message(request, level, "Hello")
+        assert [(message.level, message.tags) for message in request._messages] == [
+            (level, constants.DEFAULT_TAGS[level])
+        ]
+        assert (respond(request), request.session) == ({}, {})
+
+    @pytest.mark.parametrize("order", [(COOKIE, SESSION, PERSISTENT, STICKY), (STICKY, PERSISTENT, SESSION, COOKIE)])
+    def test_one_that_no_page_has_shown_is_gone_after_its_response(
+        self, in_acme: Any, settings: Any, order: tuple[str, ...]
+    ) -> None:
+        settings.MESSAGES_STORAGES = order
+        request = make_request(in_acme)
+        messages.add_message(request, ERROR_STICKY, "Unseen")
+        assert (respond(request), request.session) == ({}, {})
+
+    def test_it_counts_as_its_base_level(self, in_acme: Any) -> None:
+        request = make_request(in_acme)
+        messages.set_level(request, constants.WARNING)
+        for level in STICKY_MESSAGE_LEVELS:
+            messages.add_message(request, level, "Hello")
+        assert [base_level(message.level) for message in request._messages] == [constants.WARNING, constants.ERROR]
+
+
+class ArchiveStorage(BaseStorage):
+    """A storage of a host project, with the least that Django asks of one."""
+
+    def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
+        return [OrdinaryMessage(INFO, text) for text in self.request.session.get("archive", [])], False
+
+    def _store(self, messages: list[Any], response: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        own = [message for message in messages if message.extra_tags == "archive"]
+        self.request.session["archive"] = [message.message for message in own]
+        return [message for message in messages if message not in own]
+
+
+class SwallowingStorage(ArchiveStorage):
+    """One that takes messages when they are added, as ours do, and has an option of its own."""
+
+    def process_message(self, message: Any, *args: Any, loud: bool = False, **kwargs: Any) -> Any:
+        self.request.session["loud"] = loud
+        return None if loud else message
+
+
+class TestOrders:
+    @pytest.mark.parametrize(
+        "order",
+        [
+            (STICKY, PERSISTENT, COOKIE, SESSION),
+            (COOKIE, SESSION, STICKY, PERSISTENT),
+            (SESSION, PERSISTENT, COOKIE),
+            (PERSISTENT,),
+        ],
+    )
+    def test_persistent_messages_are_read_whatever_the_order(
+        self, in_acme: Any, alice: Any, settings: Any, order: tuple[str, ...]
+    ) -> None:
+        settings.MESSAGES_STORAGES = order
+        messages.add_message(make_request(in_acme, alice), WARNING_PERSISTENT, "Saved")
+        assert texts(make_request(in_acme, alice)) == ["Saved"]
+
+    def test_the_setting_is_read_when_it_is_used(self, in_acme: Any, settings: Any) -> None:
+        settings.MESSAGES_STORAGES = (SESSION,)
+        request = make_request(in_acme)
+        messages.info(request, "Hello")
+        assert respond(request) == {}
+        assert request.session
+
+    def test_a_storage_of_the_host_takes_its_own_and_passes_the_rest_on(
+        self, in_acme: Any, alice: Any, settings: Any
+    ) -> None:
+        settings.MESSAGES_STORAGES = ("tests.test_storages.ArchiveStorage", COOKIE, PERSISTENT)
+        request = make_request(in_acme, alice)
+        messages.info(request, "Mine", extra_tags="archive")
+        messages.info(request, "Yours")
+        messages.add_message(request, INFO_PERSISTENT, "Saved")
+        cookies = respond(request)
+        assert request.session == {"archive": ["Mine"]}
+        page = make_request(in_acme, alice, cookies)
+        page.session = request.session
+        assert texts(page) == ["Mine", "Yours", "Saved"]
+
+    def test_a_storage_of_the_host_may_swallow_a_message(self, in_acme: Any, settings: Any) -> None:
+        settings.MESSAGES_STORAGES = ("tests.test_storages.SwallowingStorage", COOKIE)
+        request = make_request(in_acme)
+        messages.add_message(request, INFO, "Gone", loud=True)
+        assert (texts(request), request.session) == ([], {"loud": True})
+
+    def test_what_the_last_cannot_take_stays_unstored(self, in_acme: Any, settings: Any) -> None:
+        settings.MESSAGES_STORAGES = ("tests.test_storages.ArchiveStorage",)
+        request = make_request(in_acme)
+        messages.info(request, "Hello")
+        assert [message.message for message in request._messages.update(HttpResponse())] == ["Hello"]
+
+
+class TestTenantBinding:
+    def test_a_cookie_of_one_organisation_means_nothing_in_another_and_is_not_destroyed(
+        self, acme: Any, globex: Any
+    ) -> None:
+        at_acme = make_request(acme)
+        messages.info(at_acme, "Secret of acme")
+        cookies = respond(at_acme)
+        at_globex = make_request(globex, cookies=cookies)
+        messages.info(at_globex, "Hello globex")
+        assert texts(at_globex) == ["Hello globex"]
+        assert not set(respond(at_globex)) & set(cookies)
+        assert texts(make_request(acme, cookies=cookies)) == ["Secret of acme"]
+
+    def test_a_renamed_cookie_is_refused_by_its_signature(self, acme: Any, globex: Any) -> None:
+        at_acme = make_request(acme)
+        messages.info(at_acme, "Secret of acme")
+        [value] = respond(at_acme).values()
+        assert texts(make_request(globex, cookies={"messages_globex": value})) == []
+
+    def test_outside_any_organisation_the_cookie_is_djangos(self, acme: Any) -> None:
+        request = make_request(get_tenant_model()(schema_name="public"))
+        messages.info(request, "Hello")
+        assert set(respond(request)) == {"messages"}
+
+    def test_session_messages_of_one_organisation_are_not_read_in_another(
+        self, acme: Any, globex: Any, settings: Any
+    ) -> None:
+        settings.MESSAGES_STORAGES = (SESSION,)
+        at_acme = make_request(acme)
+        messages.info(at_acme, "Secret of acme")
+        respond(at_acme)
+        at_globex = make_request(globex)
+        at_globex.session = at_acme.session
+        assert json.dumps(at_acme.session).count("Secret of acme") == 1
+        assert texts(at_globex) == []
+
+    def test_a_schema_name_that_no_cookie_may_have_is_hashed(self, acme: Any) -> None:
+        request = make_request(get_tenant_model()(schema_name="acme & söhne"))
+        messages.info(request, "Hello")
+        [name] = respond(request)
+        assert name.isascii()
+        assert name.removeprefix("messages_").isalnum()
+
+    def test_the_storages_go_where_the_request_belongs_not_where_the_connection_is(
+        self, in_acme: Any, alice: Any
+    ) -> None:
+        request = make_request(in_acme, alice)
+        with schema_context("globex"):
+            messages.add_message(request, INFO_PERSISTENT, "For acme")
+            assert not Message.objects.exists()
+            assert texts(make_request(in_acme, alice)) == ["For acme"]
+            assert connection.schema_name == "globex"
+        assert Message.objects.count() == 1
+
+
+class TestPublicSchema:
+    def request(self, cookies: dict[str, str] | None = None) -> Any:
+        request = make_request(get_tenant_model()(schema_name="public"), cookies=cookies)
+        SessionMiddleware(lambda _request: HttpResponse()).process_request(request)
         request._messages = FallbackStorage(request)
         return request
 
-    return make
+    def test_ordinary_messages_work_without_a_session_table(self, db: None) -> None:
+        request = self.request({"sessionid": "a" * 32})
+        messages.info(request, "Hello")
+        assert texts(self.request({"sessionid": "a" * 32, **respond(request)})) == ["Hello"]
+
+    def test_what_would_need_the_session_stays_unstored(self, db: None, settings: Any) -> None:
+        settings.MESSAGES_STORAGES = (SESSION,)
+        request = self.request({"sessionid": "a" * 32})
+        messages.info(request, "Hello")
+        assert len(request._messages.update(HttpResponse())) == 1
+
+    def test_writing_into_the_session_is_a_clear_error(self, db: None) -> None:
+        store = SessionStore("a" * 32)
+        assert dict(store.items()) == {}
+        store["cart"] = 1
+        with pytest.raises(NoSessionTable):
+            store.save()
 
 
-@pytest.mark.parametrize("level", constants.PERSISTENT_MESSAGE_LEVELS)
-def test_a_persistent_message_is_saved_and_shown(in_acme, make_user, request_of, level):
-    alice = make_user()
-    request = request_of(alice)
-    request._messages.level = 0
-    messages.add_message(request, level, "Hello")
-    assert Message.objects.get().level == level
-    [shown] = request_of(alice)._messages
-    assert (str(shown), shown.pk is not None) == ("Hello", True)
+class TestQueries:
+    def test_a_page_that_never_touches_messages_costs_none(self, in_acme: Any, alice: Any) -> None:
+        with count_our_queries() as queries:
+            respond(make_request(in_acme, alice))
+        assert queries == []
+
+    def test_adding_an_ordinary_message_and_redirecting_costs_none(self, in_acme: Any, alice: Any) -> None:
+        with count_our_queries() as queries:
+            request = make_request(in_acme, alice)
+            messages.info(request, "Saved")
+            respond(request)
+        assert queries == []
+
+    @pytest.mark.parametrize("unread", [0, 1, 200])
+    def test_a_page_that_shows_banners_costs_one(self, in_acme: Any, alice: Any, unread: int) -> None:
+        TestBanners().send(alice, unread)
+        with count_our_queries() as queries:
+            request = make_request(in_acme, alice)
+            assert bool(len(request._messages)) is bool(unread)
+            for message in request._messages:
+                assert str(message)
+                assert message.tags
+            respond(request)
+        assert len(queries) == 1
+
+    def test_a_page_of_somebody_not_logged_in_costs_none(self, in_acme: Any) -> None:
+        with count_our_queries() as queries:
+            assert texts(make_request(in_acme)) == []
+        assert queries == []
+
+
+class TestShortcuts:
+    @pytest.mark.parametrize("word", ["debug", "info", "success", "warning", "error"])
+    @pytest.mark.parametrize("name", ["add_persistant_{}", "persistant_{}", "add_persistent_{}"])
+    def test_the_persistent_ones_are_on_djangos_module_and_ours(
+        self, in_acme: Any, alice: Any, name: str, word: str
+    ) -> None:
+        request = make_request(in_acme, alice)
+        messages.set_level(request, 0)
+        for module in (messages, api):
+            getattr(module, name.format(word))(request, "Hello", "extra")
+        level = getattr(constants, f"{word.upper()}_PERSISTENT")
+        assert list(Message.objects.values_list("level", "extra_tags")) == [(level, "extra")] * 2
+
+    @pytest.mark.parametrize("word", ["debug", "info", "success", "warning", "error"])
+    def test_the_sticky_ones_too(self, in_acme: Any, word: str) -> None:
+        request = make_request(in_acme)
+        messages.set_level(request, 0)
+        for module in (messages, api):
+            getattr(module, f"add_sticky_{word}")(request, "Hello")
+        level = getattr(constants, f"{word.upper()}_STICKY")
+        assert [message.level for message in request._messages] == [level] * 2
+
+    def test_everything_in_all_is_there(self) -> None:
+        assert [name for name in api.__all__ if getattr(messages, name) is not getattr(api, name)] == []

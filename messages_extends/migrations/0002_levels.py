@@ -3,6 +3,8 @@
 from django.db import migrations
 from django.db.models import F
 
+from messages_extends.tenancy.own_tables import RequireOwnTable
+
 PUBLISHED_LEVELS = (11, 21, 26, 31, 41)
 OURS = (9, 19, 24, 29, 39)
 
@@ -20,4 +22,13 @@ def number_back(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [("messages_extends", "0001_initial")]
 
-    operations = [migrations.RunPython(renumber, number_back)]
+    operations = [
+        RequireOwnTable(
+            "message",
+            remedy=(
+                "So far all tenants shared the one in the public schema: run "
+                "`manage.py import_messages_extends --prepare`, then migrate_schemas again (docs/upgrading.md)."
+            ),
+        ),
+        migrations.RunPython(renumber, number_back),
+    ]

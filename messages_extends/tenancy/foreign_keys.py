@@ -5,7 +5,7 @@ is referred to from every schema. Measured, `DO_NOTHING` in Python with `ON DELE
 database is the only form that leaves neither orphans nor errors from wherever the row is deleted.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
@@ -14,11 +14,28 @@ from django_tenants.utils import quote_schema_name
 
 Rule = Literal["CASCADE", "SET NULL"]
 
-
-class ForeignKey(NamedTuple):
-    name: str
-    target: str
-    target_column: str
+# One statement that finds the constraint itself, so that `sqlmigrate` shows what will run, and may be run by hand.
+REPLACE = """
+DO $do$
+DECLARE
+    old record;
+BEGIN
+    SELECT c.conname AS name, c.confrelid::regclass AS target, target.attname AS target_column INTO STRICT old
+    FROM pg_constraint c
+    JOIN pg_attribute source ON source.attrelid = c.conrelid AND source.attnum = c.conkey[1]
+    JOIN pg_attribute target ON target.attrelid = c.confrelid AND target.attnum = c.confkey[1]
+    WHERE c.contype = 'f' AND c.conrelid = {table}::regclass AND source.attname = {column};
+    EXECUTE format(
+        'ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES %s (%I) {rule}',
+        {table}::regclass, old.name, old.name, {column}, old.target, old.target_column
+    );
+EXCEPTION
+    WHEN no_data_found THEN
+        RAISE EXCEPTION 'There is no foreign key on column % of %.', {column}, {table}
+            USING HINT = 'It was dropped by hand. Add it again, then migrate again.';
+END
+$do$
+"""
 
 
 class DeleteInDatabase(Operation):
@@ -53,34 +70,13 @@ class DeleteInDatabase(Operation):
         return f"On deletion, {self.rule} {self.field_name} of {self.model_name} in the database"
 
     def _replace(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, state: Any, rule: str) -> None:
+        connection = schema_editor.connection
         model = state.apps.get_model(app_label, self.model_name)
-        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+        if not self.allow_migrate_model(connection.alias, model):
             return
-        table = f"{quote_schema_name(schema_editor.connection.schema_name)}.{quote_schema_name(model._meta.db_table)}"
+        table = f"{quote_schema_name(connection.schema_name)}.{quote_schema_name(model._meta.db_table)}"
         column = model._meta.get_field(self.field_name).column
-        old = find_foreign_key(schema_editor, table, column)
-        schema_editor.execute(
-            f"ALTER TABLE {table} DROP CONSTRAINT {quote_schema_name(old.name)}, "
-            f"ADD CONSTRAINT {quote_schema_name(old.name)} FOREIGN KEY ({quote_schema_name(column)}) "
-            f"REFERENCES {old.target} ({quote_schema_name(old.target_column)}) {rule}",
-            params=None,
+        statement = REPLACE.format(
+            table=schema_editor.quote_value(table), column=schema_editor.quote_value(column), rule=rule
         )
-
-
-def find_foreign_key(schema_editor: BaseDatabaseSchemaEditor, table: str, column: str) -> ForeignKey:
-    """Return the one foreign key on `column` of `table`, a quoted and qualified name; LookupError if there is none."""
-    with schema_editor.connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT c.conname, c.confrelid::regclass::text, target.attname
-            FROM pg_constraint c
-            JOIN pg_attribute source ON source.attrelid = c.conrelid AND source.attnum = c.conkey[1]
-            JOIN pg_attribute target ON target.attrelid = c.confrelid AND target.attnum = c.confkey[1]
-            WHERE c.contype = 'f' AND c.conrelid = %s::regclass AND source.attname = %s
-            """,
-            [table, column],
-        )
-        row = cursor.fetchone()
-    if row is None:
-        raise LookupError(f"There is no foreign key on {column} of {table}.")
-    return ForeignKey(*row)
+        schema_editor.execute(statement, params=None)
