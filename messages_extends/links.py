@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
 
 from messages_extends import urls
@@ -11,7 +12,7 @@ from messages_extends import urls
 
 def reverse_own(name: str, *args: Any) -> str:
     """Return the path of our URL `name`; NoReverseMatch, with the remedy, if our URLs are not included."""
-    namespace = own_namespace(get_urlconf())
+    namespace = own_namespace(get_urlconf() or settings.ROOT_URLCONF)
     if namespace is None:
         raise NoReverseMatch(
             "The URLs of messages_extends are not included here. Add "
@@ -21,7 +22,7 @@ def reverse_own(name: str, *args: Any) -> str:
 
 
 @cache
-def own_namespace(urlconf: str | None) -> str | None:
+def own_namespace(urlconf: Any) -> str | None:
     """Return the prefix of our names in `urlconf` ("", "messages:", ...); None if they are not included."""
     return next(_prefixes(get_resolver(urlconf)), None)
 

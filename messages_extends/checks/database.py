@@ -1,0 +1,150 @@
+"""The database connection, and what lies in the public schema."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's name
+from django.db import connections
+from django_tenants.utils import get_limit_set_calls, get_public_schema_name, get_tenant_database_alias
+
+from messages_extends.tenancy.schemas import is_per_tenant, is_shared
+
+
+def _database() -> dict[str, Any]:
+    return settings.DATABASES[get_tenant_database_alias()]
+
+
+def _backend_is_ours() -> bool:
+    # Imported here: it imports the PostgreSQL driver, which a project without our backend may lack.
+    from messages_extends.tenancy.backend.base import DatabaseWrapper
+
+    try:
+        module = import_module(f"{_database()['ENGINE']}.base")
+    except ImportError:
+        return False
+    return issubclass(module.DatabaseWrapper, DatabaseWrapper)
+
+
+@register
+def set_calls_are_limited_safely(**_kwargs: Any) -> list[CheckMessage]:
+    if not get_limit_set_calls() or _backend_is_ours():
+        return []
+    return [
+        Error(
+            "TENANT_LIMIT_SET_CALLS trusts a search path that the server may have taken back: after an error inside "
+            "a transaction another organisation's rows are read.",
+            hint='Set ENGINE = "messages_extends.tenancy.backend" in DATABASES, which makes it safe, or '
+            "TENANT_LIMIT_SET_CALLS = False.",
+            id="messages_extends.E010",
+        )
+    ]
+
+
+@register
+def backend_is_ours(**_kwargs: Any) -> list[CheckMessage]:
+    if _backend_is_ours():
+        return []
+    return [
+        Error(
+            f"The database backend {_database()['ENGINE']!r} ignores a failed SET search_path: the query after it "
+            "then reads the previous organisation's rows.",
+            hint='Set ENGINE = "messages_extends.tenancy.backend" in DATABASES, or a subclass; it stands on '
+            "ORIGINAL_BACKEND as django-tenants' own does.",
+            id="messages_extends.E011",
+        )
+    ]
+
+
+@register
+def pool_has_no_persistent_connections(**_kwargs: Any) -> list[CheckMessage]:
+    if not _has_pool() or _max_age() == 0:
+        return []
+    return [
+        Error(
+            "The connection pool and CONN_MAX_AGE exclude each other.",
+            hint="Set CONN_MAX_AGE = 0 in DATABASES, or take the pool out of its OPTIONS.",
+            id="messages_extends.E012",
+        )
+    ]
+
+
+@register
+def asgi_has_no_persistent_connections(**_kwargs: Any) -> list[CheckMessage]:
+    if not getattr(settings, "ASGI_APPLICATION", None) or _has_pool() or _max_age() == 0:
+        return []
+    return [
+        Warning(
+            "Under ASGI, persistent connections (CONN_MAX_AGE) belong to threads that end: errors, and connections "
+            "that stay open.",
+            hint='Set CONN_MAX_AGE = 0 and, for speed, "pool": True in the OPTIONS of DATABASES. Served by WSGI '
+            "alone? Remove ASGI_APPLICATION.",
+            id="messages_extends.W013",
+        )
+    ]
+
+
+@register
+def no_transaction_pooling(**_kwargs: Any) -> list[CheckMessage]:
+    if not _database().get("DISABLE_SERVER_SIDE_CURSORS"):
+        return []
+    return [
+        Warning(
+            "DISABLE_SERVER_SIDE_CURSORS is what a proxy in transaction mode (pgbouncer) needs; there a search path "
+            "leaks from one organisation's request into another's.",
+            hint="Put the proxy into session mode, or replace it by psycopg's own pool, and remove the setting.",
+            id="messages_extends.W014",
+        )
+    ]
+
+
+def _has_pool() -> bool:
+    return bool(_database().get("OPTIONS", {}).get("pool"))
+
+
+def _max_age() -> Any:
+    return _database().get("CONN_MAX_AGE", 0)
+
+
+@register(Tags.database)
+def no_table_fell_through(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """Refuse a table of a tenant-only app in a schema that every tenant's search path goes on to."""
+    alias = get_tenant_database_alias()
+    if alias not in (databases or ()):
+        return []
+    found = _existing(alias, _tenant_only_tables())
+    if not found:
+        return []
+    return [
+        Error(
+            f"Tables of apps that are per organisation lie outside the organisations: {', '.join(found)}. Where a "
+            "tenant's own table is missing, they are read and written instead.",
+            hint="Bring their rows into the organisations, then rename or drop them; for messages_extends_message "
+            "the command import_messages_extends does that.",
+            id="messages_extends.E015",
+        )
+    ]
+
+
+def _tenant_only_tables() -> set[str]:
+    per_tenant, shared = set(), set()
+    for app in apps.get_app_configs():
+        # A proxy has its table in another app, perhaps a shared one.
+        models = [model for model in app.get_models(include_auto_created=True) if not model._meta.proxy]
+        tables = {model._meta.db_table for model in models}
+        (shared if is_shared(app.label) else per_tenant if is_per_tenant(app.label) else set()).update(tables)
+    return per_tenant - shared
+
+
+def _existing(alias: str, tables: set[str]) -> list[str]:
+    schemas = [get_public_schema_name(), *getattr(settings, "PG_EXTRA_SEARCH_PATHS", [])]
+    with connections[alias].cursor() as cursor:
+        # Views as well: a search path finds them like tables.
+        cursor.execute(
+            "SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+            "WHERE nspname = ANY(%s) AND relname = ANY(%s) AND relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY 1",
+            [schemas, list(tables)],
+        )
+        return [row[0] for row in cursor.fetchall()]

@@ -1,0 +1,121 @@
+"""Which list each app stands in, and thereby which schemas have its tables.
+
+An app in both lists is the danger: where a tenant's table is missing, PostgreSQL goes on to the public one.
+"""
+
+from typing import Any, Final
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage, Error, register
+
+from messages_extends.checks.own import platform_is_public
+from messages_extends.tenancy.schemas import is_per_tenant, is_shared
+
+OPERATORS_APPS: Final = ("auth", "sessions", "admin")
+
+
+def lists_with(app_label: str) -> str:
+    """Name the lists this app stands in, for a sentence."""
+    in_lists = {"SHARED_APPS": is_shared(app_label), "TENANT_APPS": is_per_tenant(app_label)}
+    return " and ".join(name for name, holds in in_lists.items() if holds) or "INSTALLED_APPS only"
+
+
+@register
+def messages_are_not_shared(**_kwargs: Any) -> list[CheckMessage]:
+    if not is_shared("messages_extends"):
+        return []
+    return [
+        Error(
+            f"messages_extends is in {lists_with('messages_extends')}: organisations would share a table of messages.",
+            hint="Take it out of SHARED_APPS; list it in TENANT_APPS alone.",
+            id="messages_extends.E001",
+        )
+    ]
+
+
+@register
+def messages_have_tables(**_kwargs: Any) -> list[CheckMessage]:
+    if is_shared("messages_extends") or is_per_tenant("messages_extends"):
+        return []
+    return [
+        Error(
+            "messages_extends is in INSTALLED_APPS only: no schema has its tables.",
+            hint="Add it to TENANT_APPS, and run migrate_schemas.",
+            id="messages_extends.E002",
+        )
+    ]
+
+
+@register
+def grants_are_per_tenant(**_kwargs: Any) -> list[CheckMessage]:
+    if not apps.is_installed("guardian") or (is_per_tenant("guardian") and not is_shared("guardian")):
+        return []
+    return [
+        Error(
+            f"guardian is in {lists_with('guardian')}: what is granted in one organisation would be granted in all.",
+            hint="List it in TENANT_APPS alone.",
+            id="messages_extends.E003",
+        )
+    ]
+
+
+@register
+def content_types_are_shared(**_kwargs: Any) -> list[CheckMessage]:
+    if is_shared("contenttypes") and not is_per_tenant("contenttypes"):
+        return []
+    return [
+        Error(
+            f"django.contrib.contenttypes is in {lists_with('contenttypes')}: ids would differ between schemas, and "
+            "the process-wide caches of content types would grant permissions wrongly.",
+            hint="List it in SHARED_APPS alone.",
+            id="messages_extends.E004",
+        )
+    ]
+
+
+@register
+def people_are_in_one_list(**_kwargs: Any) -> list[CheckMessage]:
+    labels = dict.fromkeys((get_user_model()._meta.app_label, *OPERATORS_APPS))
+    in_both = [label for label in labels if is_shared(label) and is_per_tenant(label)]
+    if not in_both or platform_is_public():
+        return []
+    return [
+        Error(
+            f"In both SHARED_APPS and TENANT_APPS: {', '.join(in_both)}. Where a tenant's table is missing, the "
+            "public one would be read and written instead.",
+            hint="Keep each in one list; or, if the platform's operators log in outside any organisation, set "
+            'MESSAGES_EXTENDS["PLATFORM_SCHEMA"] to the public schema.',
+            id="messages_extends.E005",
+        )
+    ]
+
+
+@register
+def public_platform_has_people(**_kwargs: Any) -> list[CheckMessage]:
+    user_app = get_user_model()._meta.app_label
+    if not platform_is_public() or is_shared(user_app):
+        return []
+    return [
+        Error(
+            "The platform's operators are those of the public schema, which has no table of users.",
+            hint=f"Add {user_app}, sessions and admin to SHARED_APPS as well, or set "
+            'MESSAGES_EXTENDS["PLATFORM_SCHEMA"] to the schema of a tenant of their own.',
+            id="messages_extends.E006",
+        )
+    ]
+
+
+@register
+def sessions_are_per_tenant(**_kwargs: Any) -> list[CheckMessage]:
+    if not is_per_tenant(get_user_model()._meta.app_label) or not apps.is_installed("django.contrib.sessions"):
+        return []
+    if is_per_tenant("sessions"):
+        return []
+    return [
+        Error(
+            f"Users are per organisation, but django.contrib.sessions is in {lists_with('sessions')}.",
+            hint="Add it to TENANT_APPS: a session table of its own for every organisation.",
+            id="messages_extends.E007",
+        )
+    ]

@@ -1,0 +1,162 @@
+"""Our own settings: MESSAGE_STORAGE, MESSAGES_STORAGES, MESSAGES_EXTENDS."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
+from django.utils.module_loading import import_string
+
+from messages_extends.conf import Settings
+from messages_extends.conf import settings as own
+from messages_extends.storages import FallbackStorage, PersistentStorage
+from messages_extends.tenancy.schemas import is_per_tenant, is_public, is_shared
+
+
+def own_settings() -> Mapping[str, Any]:
+    """Return MESSAGES_EXTENDS; an empty one in place of what is no dictionary, which has a check of its own."""
+    values = getattr(settings, "MESSAGES_EXTENDS", {})
+    return values if isinstance(values, Mapping) else {}
+
+
+def users_are_shared() -> bool:
+    label = get_user_model()._meta.app_label
+    return is_shared(label) and not is_per_tenant(label)
+
+
+def platform_is_public() -> bool:
+    return is_public(str(own_settings().get("PLATFORM_SCHEMA")))
+
+
+def import_or_none(path: Any) -> Any:
+    """Return what the dotted path names; None for one that does not import."""
+    try:
+        return import_string(path)
+    except (ImportError, AttributeError, TypeError):
+        return None
+
+
+def is_storage(candidate: Any) -> bool:
+    return isinstance(candidate, type) and callable(getattr(candidate, "_get", None)) and hasattr(candidate, "_store")
+
+
+@register
+def message_storage_is_ours(**_kwargs: Any) -> list[CheckMessage]:
+    storage = import_or_none(settings.MESSAGE_STORAGE)
+    if isinstance(storage, type) and issubclass(storage, FallbackStorage):
+        return []
+    return [
+        Error(
+            f"MESSAGE_STORAGE is {settings.MESSAGE_STORAGE!r}: sticky and persistent messages are not shown.",
+            hint='Set MESSAGE_STORAGE = "messages_extends.storages.FallbackStorage", or a subclass of it.',
+            id="messages_extends.E040",
+        )
+    ]
+
+
+@register
+def storages_are_storages(**_kwargs: Any) -> list[CheckMessage]:
+    if isinstance(own.storages, str):
+        return [_not_storages("is a text, not a list of dotted paths")]
+    broken = [path for path in own.storages if not is_storage(import_or_none(path))]
+    return [_not_storages(f"names what is no storage or does not import: {broken}")] if broken else []
+
+
+def _not_storages(problem: str) -> Error:
+    return Error(
+        f"MESSAGES_STORAGES {problem}.",
+        hint="List dotted paths of classes like django.contrib.messages.storage.base.BaseStorage (_get and _store).",
+        id="messages_extends.E041",
+    )
+
+
+@register
+def storages_have_the_persistent_one(**_kwargs: Any) -> list[CheckMessage]:
+    storages = [import_or_none(path) for path in own.storages]
+    if any(isinstance(storage, type) and issubclass(storage, PersistentStorage) for storage in storages):
+        return []
+    return [
+        Warning(
+            "MESSAGES_STORAGES has no persistent storage: persistent messages are neither saved nor shown.",
+            hint='Add "messages_extends.storages.PersistentStorage", or a subclass of it.',
+            id="messages_extends.W042",
+        )
+    ]
+
+
+@register
+def keys_are_known(**_kwargs: Any) -> list[CheckMessage]:
+    unknown = sorted(str(key) for key in own_settings() if key not in Settings.KEYS)
+    if not unknown:
+        return []
+    return [
+        Error(
+            f"MESSAGES_EXTENDS has keys that mean nothing: {', '.join(unknown)}.",
+            hint=f"Correct or remove them; the keys are {', '.join(Settings.KEYS)}.",
+            id="messages_extends.E043",
+        )
+    ]
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_schema(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and bool(value))
+
+
+def _is_reference(value: Any) -> bool:
+    return value is None or isinstance(value, str) or callable(value)
+
+
+TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    "MAX_BANNERS": (_is_count, "a whole number, at least 1"),
+    "MEMBERS": (_is_reference, "a callable or its dotted path"),
+    "PLATFORM_SCHEMA": (_is_schema, "the name of a schema, or None"),
+}
+
+
+@register
+def values_have_their_type(**_kwargs: Any) -> list[CheckMessage]:
+    values = getattr(settings, "MESSAGES_EXTENDS", {})
+    if not isinstance(values, Mapping):
+        return [_wrong_type("MESSAGES_EXTENDS", values, "a dictionary")]
+    return [
+        _wrong_type(f'MESSAGES_EXTENDS["{key}"]', values[key], wanted)
+        for key, (fits, wanted) in TYPES.items()
+        if key in values and not fits(values[key])
+    ]
+
+
+def _wrong_type(name: str, value: Any, wanted: str) -> Error:
+    return Error(f"{name} is {value!r}.", hint=f"Make it {wanted}.", id="messages_extends.E044")
+
+
+@register
+def shared_users_have_members(**_kwargs: Any) -> list[CheckMessage]:
+    if not users_are_shared() or own_settings().get("MEMBERS"):
+        return []
+    return [
+        Error(
+            "The organisations share their users, and nothing says who belongs to which one.",
+            hint='Set MESSAGES_EXTENDS["MEMBERS"] to a callable that returns the queryset of the current tenant\'s '
+            "people, or to its dotted path.",
+            id="messages_extends.E045",
+        )
+    ]
+
+
+@register
+def members_can_be_called(**_kwargs: Any) -> list[CheckMessage]:
+    members = own_settings().get("MEMBERS")
+    if not isinstance(members, str) or callable(import_or_none(members)):
+        return []
+    return [
+        Error(
+            f'MESSAGES_EXTENDS["MEMBERS"] is {members!r}, which does not import or cannot be called.',
+            hint="Name a function without arguments that returns a queryset of users, as a dotted path.",
+            id="messages_extends.E046",
+        )
+    ]

@@ -1,0 +1,115 @@
+"""What every request passes: apps, middleware, context processors, URLs."""
+
+from typing import Any, Final
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
+from django.template import engines
+from django.template.backends.django import DjangoTemplates
+from django_tenants.middleware.main import TenantMainMiddleware
+
+from messages_extends.checks.own import import_or_none
+from messages_extends.links import own_namespace
+
+CONTEXT_PROCESSORS: Final = (
+    "django.template.context_processors.request",
+    "django.contrib.messages.context_processors.messages",
+)
+# In the order they must stand in: each needs what those before it put into the request.
+MIDDLEWARE: Final[tuple[type, ...]] = (
+    TenantMainMiddleware,
+    SessionMiddleware,
+    AuthenticationMiddleware,
+    MessageMiddleware,
+)
+
+
+@register
+def messages_app_is_installed(**_kwargs: Any) -> list[CheckMessage]:
+    if apps.is_installed("django.contrib.messages"):
+        return []
+    return [
+        Error(
+            "django.contrib.messages is not installed.",
+            hint='Add "django.contrib.messages" to TENANT_APPS (it has no tables).',
+            id="messages_extends.E020",
+        )
+    ]
+
+
+@register
+def templates_see_messages(**_kwargs: Any) -> list[CheckMessage]:
+    found = [engine.engine.context_processors for engine in engines.all() if isinstance(engine, DjangoTemplates)]
+    if any(set(CONTEXT_PROCESSORS) <= set(processors) for processors in found):
+        return []
+    return [
+        Error(
+            "Templates do not see the messages of their request.",
+            hint=f"Add to the context_processors of a DjangoTemplates engine in TEMPLATES: "
+            f"{', '.join(CONTEXT_PROCESSORS)}.",
+            id="messages_extends.E021",
+        )
+    ]
+
+
+@register
+def middleware_is_complete(**_kwargs: Any) -> list[CheckMessage]:
+    positions = middleware_positions()
+    missing = [wanted for wanted in MIDDLEWARE if wanted not in positions]
+    if not missing:
+        return []
+    return [
+        Error(
+            f"MIDDLEWARE lacks {_names(missing)}.",
+            hint=f"List all of these, or subclasses, in this order: {_names(MIDDLEWARE)}. If a middleware that is no "
+            "subclass sets the connection's tenant, silence this check.",
+            id="messages_extends.E022",
+        )
+    ]
+
+
+@register
+def middleware_is_in_order(**_kwargs: Any) -> list[CheckMessage]:
+    positions = list(middleware_positions().values())
+    if positions == sorted(positions):
+        return []
+    return [
+        Error(
+            "MIDDLEWARE is in the wrong order: sessions, users or messages would be read before their organisation "
+            "or their session is known.",
+            hint=f"Put them in this order: {_names(MIDDLEWARE)}.",
+            id="messages_extends.E023",
+        )
+    ]
+
+
+def middleware_positions() -> dict[type, int]:
+    """Return where each needed middleware stands first, itself or a subclass; those that are missing are left out."""
+    listed = [import_or_none(path) for path in settings.MIDDLEWARE]
+    positions: dict[type, int] = {}
+    for wanted in MIDDLEWARE:
+        for position, found in enumerate(listed):
+            if isinstance(found, type) and issubclass(found, wanted):
+                positions.setdefault(wanted, position)
+    return positions
+
+
+def _names(classes: Any) -> str:
+    return ", ".join(f"{found.__module__}.{found.__qualname__}" for found in classes)
+
+
+@register
+def urls_are_included(**_kwargs: Any) -> list[CheckMessage]:
+    if own_namespace(settings.ROOT_URLCONF) is not None:
+        return []
+    return [
+        Warning(
+            f"The URLs of messages_extends are not included in {settings.ROOT_URLCONF}: nobody can close a message.",
+            hint='Add path("messages/", include("messages_extends.urls")) to it, at any path and in any namespace.',
+            id="messages_extends.W024",
+        )
+    ]

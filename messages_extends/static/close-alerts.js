@@ -1,0 +1,58 @@
+/* Close buttons of alerts: mark the message as read without leaving the page, and take the alert away.
+   Without this script a saved message's button sends its form instead. */
+(() => {
+  "use strict";
+
+  const csrfToken = (button) => {
+    const field = button.form?.elements.namedItem("csrfmiddlewaretoken")
+      ?? document.querySelector("[name=csrfmiddlewaretoken]");
+    if (field) return field.value;
+    const cookie = document.cookie.split("; ").find((pair) => pair.startsWith("csrftoken="));
+    return cookie ? decodeURIComponent(cookie.slice("csrftoken=".length)) : "";
+  };
+
+  const markRead = (button) => fetch(button.getAttribute("close-href"), {
+    method: "POST",
+    credentials: "same-origin",
+    headers: { "X-CSRFToken": csrfToken(button), "X-Requested-With": "XMLHttpRequest" },
+  });
+
+  /* The next close button, else the one before, else the main content: never nowhere. */
+  const focusAfter = (alert) => {
+    const alerts = [...document.querySelectorAll(".alert")].filter((other) => other.querySelector(".btn-close, .close"));
+    const index = alerts.indexOf(alert);
+    const next = (alerts[index + 1] ?? alerts[index - 1])?.querySelector(".btn-close, .close");
+    if (next) return next;
+    const main = document.querySelector("main, [role=main]") ?? document.body;
+    if (!main.hasAttribute("tabindex")) main.tabIndex = -1;
+    return main;
+  };
+
+  const close = async (button) => {
+    const alert = button.closest(".alert");
+    if (!alert) return;
+    if (button.hasAttribute("close-href")) {
+      button.disabled = true;
+      const answer = await markRead(button).catch(() => null);
+      button.disabled = false;
+      /* Refused or offline: let the form say so, or leave the alert where it is. */
+      if (!answer?.ok) {
+        if (answer && button.form) button.form.submit();
+        return;
+      }
+    }
+    const next = focusAfter(alert);
+    alert.remove();
+    next.focus();
+  };
+
+  document.documentElement.classList.add("closes-alerts");
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.(".alert [close-href], .alert [data-bs-dismiss=alert], .alert [data-dismiss=alert]");
+    if (!button) return;
+    event.preventDefault();
+    /* Bootstrap's own script would remove the alert before the server has answered. */
+    event.stopImmediatePropagation();
+    close(button);
+  }, true);
+})();

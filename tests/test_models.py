@@ -1,0 +1,170 @@
+"""Messages as rows: `read` and `read_at`, bulk verbs, and the database's own rules."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+from django_tenants.utils import schema_context
+
+from messages_extends.constants import INFO_PERSISTENT
+from messages_extends.exceptions import WrongTenant
+from messages_extends.models import Message
+from tests.conftest import SCHEMAS, count_our_queries
+
+
+@pytest.fixture
+def alice(in_acme: Any, make_user: Any) -> Any:
+    return make_user("alice")
+
+
+@pytest.fixture
+def message(alice: Any, make_message: Any) -> Message:
+    return make_message(alice)
+
+
+class TestRead:
+    def test_it_is_computed_by_the_database_and_can_be_filtered(self, alice: Any, make_message: Any) -> None:
+        read, unread = make_message(alice, read_at=timezone.now()), make_message(alice)
+        assert (list(Message.objects.filter(read=True)), list(Message.objects.filter(read=False))) == ([read], [unread])
+        assert (Message.objects.get(pk=read.pk).read, Message.objects.get(pk=unread.pk).read) == (True, False)
+
+    def test_code_that_sets_it_still_works(self, message: Message) -> None:
+        message.read = True
+        assert message.read
+        message.save()
+        stored = Message.objects.get()
+        assert (stored.read, stored.read_at is not None) == (True, True)
+        stored.read = False
+        stored.save(update_fields=["read"])
+        assert Message.objects.get().read_at is None
+
+    def test_setting_what_it_is_already_keeps_the_time(self, alice: Any, make_message: Any) -> None:
+        long_ago = timezone.now() - timedelta(days=9)
+        message = make_message(alice, read_at=long_ago)
+        message.read = True
+        message.save()
+        assert Message.objects.get().read_at == long_ago
+
+    def test_read_at_decides_after_the_row_was_written(self, message: Message) -> None:
+        message.read_at = timezone.now()
+        message.save()
+        assert Message.objects.get().read
+
+    def test_every_way_to_make_a_row_knows_it(self, alice: Any) -> None:
+        values = {"user": alice, "level": INFO_PERSISTENT, "message": "Hello"}
+        Message(**values, read=True).save()
+        Message.objects.create(**values, read=True)
+        Message.objects.bulk_create([Message(**values, read=True)])
+        Message.objects.update_or_create(user=alice, key="k", defaults={**values, "read": True})
+        assert list(Message.objects.values_list("read", flat=True)) == [True] * 4
+
+    def test_every_way_to_change_rows_knows_it(self, message: Message) -> None:
+        assert Message.objects.update(read=True) == 1
+        first = Message.objects.get().read_at
+        Message.objects.update(read=True)
+        assert Message.objects.get().read_at == first is not None
+        message = Message.objects.get()
+        message.read = False
+        Message.objects.bulk_update([message], ["read"])
+        assert Message.objects.get().read_at is None
+
+    def test_what_it_cannot_be_set_to_is_an_error(self, message: Message) -> None:
+        with pytest.raises(ValueError, match="True and False"):
+            Message.objects.update(read="yes")
+
+    def test_loading_it_alone_changes_nothing(self, alice: Any, make_message: Any) -> None:
+        long_ago = timezone.now() - timedelta(days=9)
+        make_message(alice, read_at=long_ago)
+        message = Message.objects.only("read").get()
+        assert message.read
+        message.refresh_from_db()
+        message.save()
+        assert Message.objects.get().read_at == long_ago
+
+
+class TestMarking:
+    def test_marking_read_is_one_query_and_idempotent(self, alice: Any, make_message: Any) -> None:
+        for _ in range(5):
+            make_message(alice)
+        with count_our_queries() as queries:
+            assert Message.objects.for_user(alice).mark_read() == 5
+        assert len(queries) == 1
+        times = set(Message.objects.values_list("read_at"))
+        assert Message.objects.for_user(alice).mark_read() == 0
+        assert set(Message.objects.values_list("read_at")) == times
+
+    def test_it_can_be_taken_back(self, alice: Any, make_message: Any) -> None:
+        make_message(alice, read_at=timezone.now())
+        assert Message.objects.mark_unread() == 1
+        assert Message.objects.unread().count() == 1
+
+
+class TestKeys:
+    def test_the_database_allows_one_unread_message_per_key(self, alice: Any, make_message: Any) -> None:
+        make_message(alice, key="k", read_at=timezone.now())
+        make_message(alice, key="k")
+        make_message(alice, key="")
+        make_message(alice, key="")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            make_message(alice, key="k")
+
+
+class TestForeignKeys:
+    def test_the_database_deletes_with_the_recipient_and_empties_the_sender_in_every_schema(self, acme: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT n.nspname, a.attname, c.confdeltype, c.condeferrable, c.condeferred
+                FROM pg_constraint c
+                JOIN pg_class t ON t.oid = c.conrelid
+                JOIN pg_namespace n ON n.oid = t.relnamespace
+                JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = c.conkey[1]
+                WHERE c.contype = 'f' AND t.relname = 'messages_extends_message'
+                """
+            )
+            found = {tuple(row) for row in cursor.fetchall()}
+        expected = {("user_id", "c", True, False), ("sender_id", "n", True, False)}
+        assert {row for row in found if row[0] in SCHEMAS} == {
+            (schema, *rule) for schema in SCHEMAS for rule in expected
+        }
+
+    def test_deleting_people_leaves_neither_orphans_nor_errors(
+        self, alice: Any, make_user: Any, make_message: Any
+    ) -> None:
+        bob = make_user("bob")
+        make_message(alice, "to alice")
+        make_message(bob, "from alice", sender=alice)
+        alice.delete()
+        assert list(Message.objects.values_list("message", "sender")) == [("from alice", None)]
+
+
+class TestBorder:
+    """A row is saved, refreshed and deleted only where it was loaded."""
+
+    @pytest.fixture
+    def twins(self, acme: Any, globex: Any, make_user: Any, make_message: Any) -> tuple[Message, Message]:
+        made = []
+        for schema in ("acme", "globex"):
+            with schema_context(schema):
+                made.append(make_message(make_user("alice", pk=500), f"of {schema}", pk=500))
+        return made[0], made[1]
+
+    @pytest.mark.parametrize("act", [Message.save, Message.refresh_from_db, Message.delete])
+    def test_elsewhere_it_is_an_error_and_the_other_row_stays(self, twins: tuple[Message, Message], act: Any) -> None:
+        with schema_context("acme"):
+            loaded = Message.objects.get(pk=500)
+        with schema_context("globex"):
+            for message in (twins[0], loaded):
+                with pytest.raises(WrongTenant, match="acme"):
+                    act(message)
+            with pytest.raises(WrongTenant):
+                Message.objects.bulk_update([loaded], ["message"])
+            assert Message.objects.get().message == "of globex"
+
+    def test_messages_are_asked_for_by_people_of_here_only(self, twins: tuple[Message, Message]) -> None:
+        with schema_context("acme"):
+            alice = Message.objects.get(pk=500).user
+        with schema_context("globex"), pytest.raises(WrongTenant):
+            Message.objects.for_user(alice)

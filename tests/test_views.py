@@ -1,0 +1,171 @@
+"""Marking messages as read through their URLs."""
+
+from typing import Any
+
+import pytest
+from django.template import Context, Template
+from django.template.loader import get_template
+from django.test import Client, RequestFactory, override_settings
+from django.urls import NoReverseMatch, include, path
+from django_tenants.utils import schema_context
+
+from messages_extends.links import reverse_own
+from messages_extends.models import Message
+
+
+@pytest.fixture
+def alice(in_acme: Any, make_user: Any) -> Any:
+    return make_user("alice")
+
+
+@pytest.fixture
+def message(alice: Any, make_message: Any) -> Message:
+    return make_message(alice)
+
+
+@pytest.fixture
+def browser(in_acme: Any, alice: Any, browser_of: Any) -> Client:
+    return browser_of(in_acme, alice)
+
+
+def url_of(message: Any) -> str:
+    return f"/messages/mark_read/{message if isinstance(message, int) else message.pk}/"
+
+
+AJAX = {"X-Requested-With": "XMLHttpRequest"}
+
+
+class TestMarkRead:
+    def test_a_form_leads_back_to_where_the_user_was(self, browser: Client, message: Message) -> None:
+        answer = browser.post(url_of(message), headers={"referer": "http://acme.localhost/orders/?page=2"})
+        assert (answer.status_code, answer["Location"]) == (302, "http://acme.localhost/orders/?page=2")
+        message.refresh_from_db()
+        assert message.read
+
+    def test_a_script_gets_an_empty_200(self, browser: Client, message: Message) -> None:
+        answer = browser.post(url_of(message), headers=AJAX)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+    def test_doing_it_again_is_fine_and_keeps_the_time(self, browser: Client, message: Message) -> None:
+        browser.post(url_of(message))
+        first = Message.objects.get().read_at
+        assert browser.post(url_of(message)).status_code == 302
+        assert Message.objects.get().read_at == first
+
+    def test_a_get_is_refused_and_changes_nothing(self, browser: Client, message: Message) -> None:
+        assert browser.get(url_of(message)).status_code == 405
+        assert browser.get("/messages/mark_read/all/").status_code == 405
+        assert not Message.objects.get().read
+
+    def test_a_post_without_the_csrf_token_is_refused(self, in_acme: Any, alice: Any, message: Message) -> None:
+        browser = Client(enforce_csrf_checks=True, headers={"host": "acme.localhost"})
+        browser.force_login(alice, "django.contrib.auth.backends.ModelBackend")
+        assert browser.post(url_of(message)).status_code == 403
+        assert not Message.objects.get().read
+
+    @pytest.mark.parametrize("url", [url_of(1), "/messages/mark_read/all/"])
+    def test_somebody_not_logged_in_gets_403(self, in_acme: Any, browser_of: Any, url: str) -> None:
+        assert browser_of(in_acme).post(url).status_code == 403
+
+    def test_somebody_elses_message_is_404_and_stays_unread(
+        self, browser: Client, make_user: Any, make_message: Any
+    ) -> None:
+        other = make_message(make_user("bob"))
+        assert browser.post(url_of(other)).status_code == 404
+        other.refresh_from_db()
+        assert not other.read
+
+    @pytest.mark.parametrize("number", [0, 10**18, 10**40])
+    def test_a_message_that_is_not_there_is_404(self, browser: Client, number: int) -> None:
+        assert browser.post(url_of(number)).status_code == 404
+
+    def test_another_organisations_message_is_404_there_and_stays_unread(
+        self, acme: Any, globex: Any, make_user: Any, make_message: Any, browser_of: Any
+    ) -> None:
+        with schema_context("globex"):
+            theirs = make_message(make_user("alice"), pk=4711)
+        with schema_context("acme"):
+            browser = browser_of(acme, make_user("alice"))
+        assert browser.post(url_of(4711)).status_code == 404
+        with schema_context("globex"):
+            theirs.refresh_from_db()
+            assert not theirs.read
+
+    def test_all_marks_my_own_only(self, browser: Client, alice: Any, make_user: Any, make_message: Any) -> None:
+        mine, other = [make_message(alice) for _ in range(3)], make_message(make_user("bob"))
+        browser.post("/messages/mark_read/all/", headers=AJAX)
+        assert set(Message.objects.filter(read=True)) == set(mine)
+        assert list(Message.objects.filter(read=False)) == [other]
+
+    def test_outside_any_organisation_there_is_nothing_to_mark(self, db: None) -> None:
+        with override_settings(PUBLIC_SCHEMA_URLCONF="config.urls"):
+            assert Client(headers={"host": "localhost"}).post(url_of(1)).status_code == 404
+
+    @pytest.mark.parametrize(
+        "referer",
+        ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "http://globex.localhost/", "", "http://["],
+    )
+    def test_a_redirect_never_leaves_the_host(self, browser: Client, message: Message, referer: str) -> None:
+        for data, headers in (({}, {"referer": referer}), ({"next": referer}, {})):
+            assert browser.post(url_of(message), data, headers=headers)["Location"] == "/"
+
+    def test_next_names_the_page_to_go_to(self, browser: Client, message: Message) -> None:
+        answer = browser.post(url_of(message), {"next": "/inbox/"}, headers={"referer": "http://acme.localhost/"})
+        assert answer["Location"] == "/inbox/"
+
+
+class NamespacedUrls:
+    urlpatterns = [
+        path("site/", include(([path("m/", include(("messages_extends.urls", "own"), namespace="msgs"))], "site")))
+    ]
+
+
+class NoUrls:
+    urlpatterns: list[Any] = []
+
+
+class TestLinks:
+    def test_they_are_found_without_a_namespace(self) -> None:
+        assert reverse_own("message_mark_read", 5) == "/messages/mark_read/5/"
+
+    def test_they_are_found_under_a_namespace_however_deep(self) -> None:
+        with override_settings(ROOT_URLCONF=NamespacedUrls):
+            assert reverse_own("message_mark_read", 5) == "/site/m/mark_read/5/"
+            assert reverse_own("message_mark_all_read") == "/site/m/mark_read/all/"
+
+    def test_where_they_are_missing_the_error_says_what_to_add(self) -> None:
+        with override_settings(ROOT_URLCONF=NoUrls), pytest.raises(NoReverseMatch, match="include"):
+            reverse_own("message_mark_all_read")
+
+
+class TestBootstrapAlerts:
+    def render(self, *messages: Any) -> str:
+        template = get_template("messages_extends/includes/alerts_bootstrap.html")
+        return template.render({"messages": messages}, RequestFactory().get("/"))
+
+    def test_a_saved_message_has_a_button_that_posts_to_its_mark_read_url(self, message: Message) -> None:
+        html = self.render(message)
+        assert f'action="{url_of(message)}"' in html
+        assert f'close-href="{url_of(message)}"' in html
+        assert "csrfmiddlewaretoken" in html
+        assert "alert-info" in html
+        assert "unread" in html
+
+    def test_text_is_escaped_unless_it_was_marked_safe(self, alice: Any, make_message: Any) -> None:
+        plain, safe = make_message(alice, "<script>"), make_message(alice, "<b>bold</b>", is_safe=True)
+        assert "&lt;script&gt;" in self.render(plain)
+        assert "<b>bold</b>" in self.render(safe)
+
+    def test_an_error_is_bootstraps_danger(self, alice: Any, make_message: Any) -> None:
+        html = self.render(make_message(alice, level=39))
+        assert "alert-danger" in html
+        assert "alert-error" not in html
+
+    def test_a_link_is_shown(self, alice: Any, make_message: Any) -> None:
+        assert 'href="/orders/5/"' in self.render(make_message(alice, url="/orders/5/"))
+
+    def test_the_template_of_django_messages_extends_still_works(self, message: Message) -> None:
+        template = Template(
+            '{% for m in messages %}{% url "message_mark_read" m.pk %}|{{ m }}|{{ m.tags }}{% endfor %}'
+        )
+        assert template.render(Context({"messages": [message]})) == f"{url_of(message)}|Hello|info persistent unread"
