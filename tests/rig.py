@@ -13,7 +13,7 @@ from config.running.failures import Failure, explain
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
-    """Give the tests a server before pytest-django, whose hook of this name comes after a wrapper, loads the settings."""
+    """Give the tests a server before pytest-django, whose hook runs inside this wrapper, loads the settings."""
     os.environ.setdefault("SECRET_KEY", "only for tests: " + "0123456789" * 5)
     os.environ.setdefault("SECURE_COOKIES", "false")
     server = ExitStack()

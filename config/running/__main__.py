@@ -1,4 +1,4 @@
-"""The commands of run.py where everything is installed already, as in the container: `python -m config.running serve`."""
+"""The commands of run.py, where the packages are there already: `python -m config.running serve` in the container."""
 
 import sys
 

@@ -1,7 +1,5 @@
 """Whose server it is: PostgreSQL refuses to run as root, so there it runs as `nobody`."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import pwd

@@ -1,19 +1,14 @@
 """Where PostgreSQL's programs are: in the wheel that set-up installs, else on the system."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from config.running.failures import Failure
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DEBIAN = Path("/usr/lib/postgresql")
 NONE_FOUND = Failure(

@@ -1,18 +1,13 @@
 """Child processes that never outlive us."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 PR_SET_PDEATHSIG = 1
 PATIENCE = 30
@@ -21,7 +16,7 @@ PATIENCE = 30
 @contextmanager
 def child(command: Sequence[str], env: Mapping[str, str], *, last: signal.Signals) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program for the block; afterwards, or when we are killed, it gets the signal `last`."""
-    process = subprocess.Popen(command, env=env, preexec_fn=tie_to_us(last))  # noqa: PLW1509  one thread only
+    process = subprocess.Popen(command, env=env, preexec_fn=tie_to_us(last))
     try:
         yield process
     finally:
@@ -35,11 +30,9 @@ def end(process: subprocess.Popen[bytes], *signals: signal.Signals) -> None:
         for rude in (*signals, signal.SIGKILL):
             if process.poll() is None:
                 process.send_signal(rude)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(PATIENCE)
-                return
-            except subprocess.TimeoutExpired:
-                continue
+                break
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -1,7 +1,5 @@
 """What `run.py demo`, `test`, `manage`, `serve` and `check` do, once the packages are there."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal
@@ -9,8 +7,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from config.running.children import child
 from config.running.database import database_for_demo, database_for_tests, ensure_database
@@ -19,13 +17,10 @@ from config.running.folders import PROJECT, kept_secret, state_dir
 from config.running.ports import check_port
 from config.running.progress import say, step
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 PYTHON = sys.executable
 MANAGE = (PYTHON, str(PROJECT / "manage.py"))
 UVICORN = (PYTHON, "-m", "uvicorn", "config.asgi:application")
-SECRET_KEY_REMEDY = 'python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
+HOW_TO_MAKE_A_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
 
 
 def demo(arguments: list[str]) -> int:
@@ -88,9 +83,10 @@ def serve(arguments: list[str]) -> int:
     if options.migrate:
         _managed(env, "migrate_schemas", "--verbosity", "0")
     _managed(env, "collectstatic", "--noinput", "--verbosity", "0")
-    listen = ["--host", options.host, "--port", str(options.port), "--workers", str(options.workers)]
+    listen = ["--host", options.host, "--port", str(options.port), "--no-server-header"]
+    workers = ["--workers", str(options.workers)] if options.workers else []
     say(f"Serving on {options.host}, port {options.port}.")
-    os.execve(PYTHON, [*UVICORN, *listen, "--no-server-header"], env)
+    os.execve(PYTHON, [*UVICORN, *listen, *workers], env)
 
 
 def _demo_options(arguments: list[str]) -> argparse.Namespace:
@@ -104,7 +100,9 @@ def _serve_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="run.py serve", description=serve.__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8000, help="the port to listen on (default: 8000)")
-    parser.add_argument("--workers", type=int, default=1, help="how many processes answer (default: 1)")
+    parser.add_argument(
+        "--workers", type=int, default=None, help="how many processes answer (default: WEB_CONCURRENCY, or 1)"
+    )
     parser.add_argument(
         "--migrate", action="store_true", help="bring the tables of every organisation up to date first"
     )
@@ -139,7 +137,7 @@ def _demo_environment(url: str, port: int | None = None) -> dict[str, str]:
 def _production_environment() -> dict[str, str]:
     env = {"STATIC_MANIFEST": "true", **os.environ}
     for name, remedy in (
-        ("SECRET_KEY", SECRET_KEY_REMEDY),
+        ("SECRET_KEY", HOW_TO_MAKE_A_KEY),
         ("DATABASE_URL", "postgres://user:password@host:5432/name"),
     ):
         if not env.get(name):

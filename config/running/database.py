@@ -1,20 +1,15 @@
 """Which database a command uses: DATABASE_URL, else a server of our own."""
 
-from __future__ import annotations
-
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
 from config.running.failures import Failure
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SHAPE = "postgres://user:password@host:5432/name"
 UNSET = "unset it to use the embedded PostgreSQL"

@@ -4,24 +4,18 @@ The installer is pip's own wheel, which lies in requirements/: with it a Python 
 (Debian's) is served like any other, and the person's own pip configuration says where packages come from.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import venv
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from config.running.failures import Failure, explain_output
 from config.running.folders import PROJECT, state_dir, venv_dir
 from config.running.progress import say, step
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
 
 REQUIREMENTS = PROJECT / "requirements"
 PIP = REQUIREMENTS / "pip-26.3-py3-none-any.whl"

@@ -1,18 +1,13 @@
 """Locks that a process loses when it ends, however it ends."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 try:
     import fcntl
 except ImportError:  # Windows: database.py refuses before a lock is needed
     fcntl = None  # type: ignore[assignment]
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 @contextmanager

@@ -1,19 +1,14 @@
 """The commands of run.py."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from config.running import environment
 from config.running.failures import Failure, explain
 from config.running.folders import PROJECT
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # Which packages a command needs; it is found in the module commands, which imports them.
 LEVELS = {"demo": "test", "test": "test", "manage": "test", "serve": "serve", "check": "dev"}
@@ -51,9 +46,9 @@ def main(arguments: Sequence[str], *, set_up: bool) -> int:
 def _set_up_and_run(name: str, rest: list[str]) -> int:
     python = str(environment.ensure(LEVELS[name]))
     again = [python, "-m", "config.running", name, *rest]
-    if os.name == "nt":  # there, exec would give the terminal back before the command ends
-        return subprocess.call(again)
-    os.execv(python, again)
+    if os.name != "nt":  # there, exec would give the terminal back before the command ends
+        os.execv(python, again)
+    return subprocess.call(again)
 
 
 def _run(name: str, rest: list[str]) -> int:

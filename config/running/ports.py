@@ -1,7 +1,5 @@
 """Whether a port is free, and who holds it."""
 
-from __future__ import annotations
-
 import errno
 import socket
 import sys

@@ -10,31 +10,25 @@ Layout of a server's folder (`.run/demo`, `.run/tests` ...):
     users.lock held, shared, by commands that have joined it; the owner waits for them before it stops the server
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 from config.running.accounts import give, home, popen_options, usable
-from config.running.binaries import find_binaries
+from config.running.binaries import Binaries, find_binaries
 from config.running.children import command_of, end, tie_to_us
 from config.running.failures import Failure, explain_output
 from config.running.folders import kept_secret, replace_private
 from config.running.locks import lock
 from config.running.progress import say, step
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from config.running.binaries import Binaries
 
 # Recovery after a crash takes as long as it takes; a server that is neither up nor gone by then hangs.
 PATIENCE = 300
@@ -199,7 +193,7 @@ class Server:
                 stderr=log,
                 # Its own session: Ctrl-C in the terminal is for us, and we stop it when its users have stopped.
                 start_new_session=True,
-                preexec_fn=tie_to_us(signal.SIGINT),  # noqa: PLW1509
+                preexec_fn=tie_to_us(signal.SIGINT),
                 **_as_server(data),
             )
 
@@ -217,7 +211,7 @@ def free_port() -> int:
         return port
 
 
-def _as_server(cwd: Path) -> dict[str, object]:
+def _as_server(cwd: Path) -> dict[str, Any]:
     """Give subprocess the account, folder and environment of a program of PostgreSQL's."""
     # Its words must be English to be understood by `explain_output`; PGDATA and the like are not meant for this server.
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
