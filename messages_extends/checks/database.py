@@ -129,7 +129,8 @@ def no_table_fell_through(databases: Sequence[str] | None = None, **_kwargs: Any
 
 
 def _tenant_only_tables() -> set[str]:
-    per_tenant, shared = set(), set()
+    per_tenant: set[str] = set()
+    shared: set[str] = set()
     for app in apps.get_app_configs():
         # A proxy has its table in another app, perhaps a shared one.
         models = [model for model in app.get_models(include_auto_created=True) if not model._meta.proxy]

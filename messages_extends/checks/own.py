@@ -33,7 +33,7 @@ def import_or_none(path: Any) -> Any:
     """Return what the dotted path names; None for one that does not import."""
     try:
         return import_string(path)
-    except (ImportError, AttributeError, TypeError):
+    except (ImportError, AttributeError, TypeError, ValueError):
         return None
 
 
