@@ -8,14 +8,22 @@ from django.contrib.messages.storage import base
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
+from messages_extends.checks.distributions import refuse_old_distribution
+
 
 class MessagesExtendsConfig(AppConfig):
     name = "messages_extends"
     verbose_name = _("Messages")
     default_auto_field = "django.db.models.BigAutoField"
 
+    def import_models(self) -> None:
+        # Before our models: with both distributions installed, they may be the other's.
+        refuse_old_distribution()
+        super().import_models()
+
     def ready(self) -> None:
-        from messages_extends import checks  # noqa: F401 - registers itself
+        # They register themselves.
+        from messages_extends.checks import database, isolation, layout, own, requests  # noqa: F401
         from messages_extends.tenancy.stamp import stamp_users
 
         extend_django_messages()

@@ -1,25 +1,25 @@
-"""The package that we take the place of must be gone. Imports nothing of ours: its files may have been overwritten."""
+"""The package that we take the place of must be gone. Imports nothing of ours: those files may be the other's."""
 
 from importlib.metadata import PackageNotFoundError, distribution
-from typing import Any
 
-from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
 
 OLD = "django-messages-extends"
 OURS = "django-messages-extends-tenants"
 
 
-@register
-def only_one_is_installed(**_kwargs: Any) -> list[CheckMessage]:
+def refuse_old_distribution() -> None:
+    """Raise ImproperlyConfigured while django-messages-extends is installed.
+
+    Not a system check, though it has the id of one: those run too late, when the wrong models have been imported, and
+    not at all under a production server.
+    """
     try:
         distribution(OLD)
     except PackageNotFoundError:
-        return []
-    return [
-        Error(
-            f"{OLD} is installed too. It and {OURS} share the folder messages_extends, so each has overwritten files "
-            "of the other.",
-            hint=f"Uninstall both, then install ours: pip uninstall {OLD} {OURS}; pip install {OURS}",
-            id="messages_extends.E050",
-        )
-    ]
+        return
+    raise ImproperlyConfigured(
+        f"(messages_extends.E050) {OLD} is installed. It and {OURS} share the folder messages_extends, so each "
+        f"overwrites files of the other. Uninstall both, then install ours: "
+        f"pip uninstall {OLD} {OURS}; pip install {OURS}"
+    )
