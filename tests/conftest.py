@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, setup_databases, teardown_databases
 from django.utils import timezone
 from django_tenants.utils import get_tenant_domain_model, get_tenant_model, schema_context
 from pytest_django import DjangoDbBlocker
@@ -23,11 +23,26 @@ KEPT_TABLES = {"django_migrations", "auth_permission"}
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Add the test organisations to the test database, once for the whole run."""
+def django_db_setup(
+    django_test_environment: None,
+    django_db_blocker: DjangoDbBlocker,
+    django_db_keepdb: bool,
+    django_db_createdb: bool,
+) -> Iterator[None]:
+    """Make the test database, and the test organisations in it, once for the whole run.
+
+    Not by pytest-django's fixture of this name: that makes one only where a test asks for `db` by name, and
+    otherwise leaves the connection on the real database.
+    """
     with django_db_blocker.unblock():
+        keep = django_db_keepdb and not django_db_createdb
+        made = setup_databases(verbosity=0, interactive=False, aliases={DEFAULT_DB_ALIAS}, keepdb=keep)
         for schema in SCHEMAS:
             _make_tenant(schema)
+    yield
+    if not django_db_keepdb:
+        with django_db_blocker.unblock():
+            teardown_databases(made, verbosity=0)
 
 
 def _make_tenant(schema: str) -> None:

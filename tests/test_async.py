@@ -1,0 +1,114 @@
+"""Messages in async views: the tenant is passed by value, and a template rendered there does not query."""
+
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.contrib import messages
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.template import engines
+from django.test import AsyncClient, override_settings
+from django.urls import include, path
+from django_tenants.utils import get_tenant_domain_model, schema_context
+
+from messages_extends import api
+from messages_extends.constants import INFO_PERSISTENT
+from messages_extends.models import Message
+from messages_extends.tenancy.schemas import schema_of
+from tests.conftest import count_our_queries
+
+TEMPLATE = (
+    '{{ user }}:{% include "messages_extends/includes/alerts_bootstrap.html" %}'
+    "{% for message in messages %}[{{ message }}]{% endfor %}"
+)
+
+
+def rendered(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(engines["django"].from_string(TEMPLATE).render({}, request))
+
+
+async def show(request: HttpRequest) -> HttpResponse:
+    await api.aget_messages(request)
+    return rendered(request)
+
+
+async def show_unprepared(request: HttpRequest) -> HttpResponse:
+    return rendered(request)
+
+
+async def add(request: HttpRequest) -> HttpResponse:
+    await api.aadd_message(request, INFO_PERSISTENT, f"Sent in {schema_of(request)}, loop in {connection.schema_name}")
+    messages.info(request, "Ordinary")
+    return HttpResponse()
+
+
+async def add_in_a_stray_thread(request: HttpRequest) -> HttpResponse:
+    def stray() -> None:
+        connection.set_schema("globex")
+
+    await sync_to_async(stray)()
+    await api.aadd_message(request, INFO_PERSISTENT, "From a thread left in globex")
+    await api.aget_messages(request)
+    return rendered(request)
+
+
+class Urls:
+    urlpatterns = [
+        path("show/", show),
+        path("show_unprepared/", show_unprepared),
+        path("add/", add),
+        path("stray/", add_in_a_stray_thread),
+        path("messages/", include("messages_extends.urls")),
+    ]
+
+
+@pytest.fixture
+def alice(in_acme: Any, make_user: Any) -> Any:
+    return make_user("alice")
+
+
+@pytest.fixture
+def get(in_acme: Any, alice: Any, browser_of: Any) -> Any:
+    # Django's async test client cannot ask for another host than this.
+    get_tenant_domain_model().objects.create(tenant=in_acme, domain="testserver", is_primary=False)
+    client = AsyncClient()
+    client.cookies = browser_of(in_acme, alice).cookies
+
+    def get(url: str) -> str:
+        with override_settings(ROOT_URLCONF=Urls):
+            response = async_to_sync(client.get)(url)
+        connection.set_tenant(in_acme)
+        assert response.status_code == 200, response.content.decode()[-900:]
+        return response.content.decode()
+
+    return get
+
+
+def test_the_event_loop_knows_no_tenant_but_the_message_goes_to_the_requests(get: Any, alice: Any) -> None:
+    get("/add/")
+    assert Message.objects.get().message == "Sent in acme, loop in public"
+    with schema_context("globex"):
+        assert not Message.objects.exists()
+
+
+def test_a_prepared_template_shows_everything_with_one_query(get: Any, alice: Any) -> None:
+    get("/add/")
+    with count_our_queries() as queries:
+        page = get("/show/")
+    assert "[Sent in acme, loop in public][Ordinary]" in page
+    assert page.startswith("alice:")
+    assert len(queries) == 1
+
+
+def test_an_unprepared_template_would_query_in_the_event_loop(get: Any) -> None:
+    with pytest.raises(SynchronousOnlyOperation):
+        get("/show_unprepared/")
+
+
+def test_a_thread_left_in_another_tenant_does_not_matter(get: Any, alice: Any) -> None:
+    assert "[From a thread left in globex]" in get("/stray/")
+    assert Message.objects.count() == 1
+    with schema_context("globex"):
+        assert not Message.objects.exists()
