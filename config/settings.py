@@ -31,7 +31,6 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[BASE_DOMAIN, f".{BASE_DOMAIN}
 # Which schema holds what: contenttypes in public only, so that ids agree in every schema; people, sessions and
 # permissions in the tenants only, so that a missing table fails instead of falling through to public.
 SHARED_APPS = [
-    # In front of django_tenants, so that our `migrate` and `migrate_schemas` are the ones that are found.
     "tenants",
     "django_tenants",
     "django.contrib.contenttypes",
@@ -47,7 +46,10 @@ TENANT_APPS = [
     "django.contrib.admin",
     "guardian",
 ]
-INSTALLED_APPS = SHARED_APPS + TENANT_APPS
+# The first app that has a command or a template of some name wins. So django_tenants comes after `tenants`, whose
+# `migrate` and `migrate_schemas` wait for each other, and after the admin, whose start page it would replace by one
+# with inline styles.
+INSTALLED_APPS = [*TENANT_APPS, *SHARED_APPS]
 
 TENANT_MODEL = "tenants.Tenant"
 TENANT_DOMAIN_MODEL = "tenants.Domain"
@@ -74,6 +76,7 @@ MIDDLEWARE = [
     # Before all that looks at the host name or redirects: a probe knows neither.
     "tenants.middleware.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     # Before the look-up of the organisation, so that a file costs no query.
     "config.static_files.StaticFilesMiddleware",
@@ -84,7 +87,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -144,8 +146,8 @@ TENANTS_ADMIN_PERMISSIONS = [
 ANONYMOUS_USER_NAME = None
 
 SESSION_ENGINE = "messages_extends.tenancy.sessions"
-# Host-only: a cookie for the whole domain would reach every organisation. The prefix makes browsers hold to that, so that
-# one organisation's host cannot set another's cookies; it needs HTTPS.
+# Host-only: a cookie for the whole domain would reach every organisation. The prefix makes browsers hold to that, so
+# that one organisation's host cannot set another's cookies; it needs HTTPS.
 SESSION_COOKIE_DOMAIN = None
 CSRF_COOKIE_DOMAIN = None
 SECURE_COOKIES = env.bool("SECURE_COOKIES", default=not DEBUG)
@@ -165,6 +167,8 @@ if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
 
 # smtp+tls://user:password@host:587 and so on; without it, e-mails go to the console while DEBUG is on.
 vars().update(env.email_url("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25"))
+# Somebody waits for the page that sends it.
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"no-reply@{BASE_DOMAIN}")
 SERVER_EMAIL = env.str("SERVER_EMAIL", default=DEFAULT_FROM_EMAIL)
 

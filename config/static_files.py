@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 
-class StaticFilesMiddleware(WhiteNoiseMiddleware):
+class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
     """WhiteNoise that is at home under ASGI too.
 
     WhiteNoise's own middleware is synchronous: it would put a thread between the server and every request, and stream
@@ -26,18 +26,18 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if iscoroutinefunction(self):
             return self._respond_async(request)
-        return self._file_for(request) or self.get_response(request)
+        response: HttpResponseBase = self._file_for(request) or self.get_response(request)
+        return response
 
     async def _respond_async(self, request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith(self.static_prefix):
-            return await self.get_response(request)
-        return await sync_to_async(self._file_for)(request) or await self.get_response(request)
+        response: HttpResponseBase | None = None
+        if request.path_info.startswith(self.static_prefix):
+            response = await sync_to_async(self._file_for)(request)
+        return response or await self.get_response(request)  # type: ignore[no-any-return]
 
     def _file_for(self, request: HttpRequest) -> HttpResponse | None:
-        if self.autorefresh:
-            file = self.find_file(request.path_info)
-        else:
-            file = self.files.get(request.path_info)
+        path = request.path_info
+        file = self.find_file(path) if self.autorefresh else self.files.get(path)
         if file is None:
             return None
         found = file.get_response(request.method, request.META)

@@ -11,12 +11,11 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from messages_extends import constants
-from tenants.names import host_for, validate_schema
+from tenants.names import host_for, origin_of, validate_schema
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,7 @@ class Level:
     number: int
     tag: str
     title: Any
+    example: Any
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,16 @@ class Kind:
 
 
 _LEVELS: Final = (
-    ("debug", _("Debug")),
-    ("info", _("Information")),
-    ("success", _("Success")),
-    ("warning", _("Warning")),
-    ("error", _("Error")),
+    ("debug", _("Debug"), _("This page took 12 ms.")),
+    ("info", _("Information"), _("The office is closed on Friday.")),
+    ("success", _("Success"), _("Your report has been sent.")),
+    ("warning", _("Warning"), _("Your trial ends in three days.")),
+    ("error", _("Error"), _("The payment has failed.")),
 )
 
 
 def _levels(suffix: str) -> tuple[Level, ...]:
-    return tuple(Level(getattr(constants, tag.upper() + suffix), tag, title) for tag, title in _LEVELS)
+    return tuple(Level(getattr(constants, tag.upper() + suffix), tag, *texts) for tag, *texts in _LEVELS)
 
 
 KINDS: Final = (
@@ -90,10 +90,7 @@ def _render_home(request: HttpRequest) -> HttpResponse:
 
 
 def _example(kind: Kind, level: Level) -> str:
-    return gettext("%(level)s, %(kind)s: this is what it looks like.") % {
-        "level": level.title,
-        "kind": str(kind.title).lower(),
-    }
+    return f"{level.example} ({kind.title})"
 
 
 class FindForm(forms.Form):
@@ -113,13 +110,8 @@ class FindForm(forms.Form):
         return schema
 
 
-def _origin(host: str) -> str:
-    port = f":{settings.SITE_PORT}" if settings.SITE_PORT else ""
-    return f"{settings.SITE_SCHEME}://{host}{port}"
-
-
 # Browsers hold a form to this policy when its answer redirects, too.
-may_lead_to_organisations = csp_update({"form-action": _origin(f"*.{settings.BASE_DOMAIN}")})
+may_lead_to_organisations = csp_update({"form-action": origin_of(f"*.{settings.BASE_DOMAIN}")})
 
 
 @require_safe
@@ -135,4 +127,4 @@ def find(request: HttpRequest) -> HttpResponse:
     form = FindForm(request.GET)
     if not form.is_valid():
         return render(request, "config/landing.html", {"form": form}, status=400)
-    return redirect(_origin(host_for(form.cleaned_data["organisation"])) + "/")
+    return redirect(origin_of(host_for(form.cleaned_data["organisation"])) + "/")

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
-from django.db import connections
-from django_tenants.utils import get_tenant_database_alias
+
+from tenants import database
 
 # Any number will do, as long as nobody else locks it.
 _KEY: Final = 7_205_759_403_792_793
@@ -50,7 +50,7 @@ def _try(connection: psycopg.Connection[Any]) -> bool:
 
 
 def _own_connection() -> psycopg.Connection[Any]:
-    parameters = connections[get_tenant_database_alias()].get_connection_params()
+    parameters = database.connection().get_connection_params()
     # Django's cursor class and adapters are for its own connections.
     for name in ("cursor_factory", "context", "prepare_threshold"):
         parameters.pop(name, None)

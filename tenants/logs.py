@@ -4,8 +4,7 @@ import asyncio
 import logging
 from contextvars import ContextVar
 
-from django.db import connections
-from django_tenants.utils import get_tenant_database_alias
+from tenants.database import connection
 
 # Set by the middleware. Unlike the connection's schema it is right on the event loop and in tasks started there.
 request_schema: ContextVar[str | None] = ContextVar("request_schema", default=None)
@@ -42,6 +41,6 @@ def _on_event_loop() -> bool:
 
 def _schema_of_thread() -> str | None:
     try:
-        return getattr(connections[get_tenant_database_alias()], "schema_name", None)
+        return getattr(connection(), "schema_name", None)
     except Exception:  # settings or backend are not ready yet
         return None

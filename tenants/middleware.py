@@ -4,14 +4,14 @@ import logging
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import split_domain_port
 from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
 from django_tenants.middleware.main import TenantMainMiddleware
-from django_tenants.utils import get_tenant_database_alias
 
+from tenants.database import connection
 from tenants.logs import request_schema
 from tenants.models import Domain, Tenant
 
@@ -46,11 +46,11 @@ class TenantMiddleware(TenantMainMiddleware):  # type: ignore[misc]
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        connection = connections[get_tenant_database_alias()]
-        connection.set_schema_to_public()
+        connection().set_schema_to_public()
         host = _host_of(request)
         if host in (base := settings.BASE_DOMAIN.lower(), f"www.{base}"):
-            return self._enter(request, connection.tenant)
+            self._enter(request, connection().tenant)
+            return None
         try:
             domain = Domain.objects.for_host(host).first() if host else None
         except (DatabaseError, InterfaceError):
@@ -60,9 +60,10 @@ class TenantMiddleware(TenantMainMiddleware):  # type: ignore[misc]
             return render(request, "tenants/unknown_host.html", {"base_domain": settings.BASE_DOMAIN}, status=404)
         if not domain.tenant.is_open:
             return _unavailable(request, "tenants/not_open.html", domain.tenant)
-        connection.set_tenant(domain.tenant)
+        connection().set_tenant(domain.tenant)
         domain.tenant.domain_url = host
-        return self._enter(request, domain.tenant)
+        self._enter(request, domain.tenant)
+        return None
 
     def _enter(self, request: HttpRequest, tenant: Tenant) -> None:
         request.tenant = tenant  # type: ignore[attr-defined]
@@ -86,10 +87,9 @@ def _unavailable(request: HttpRequest, template: str, tenant: Tenant | None = No
 
 
 def _database_answers() -> bool:
-    connection = connections[get_tenant_database_alias()]
-    connection.set_schema_to_public()
+    connection().set_schema_to_public()
     try:
-        with connection.cursor() as cursor:
+        with connection().cursor() as cursor:
             cursor.execute("SELECT 1")
     except (DatabaseError, InterfaceError):
         logger.exception("The database does not answer.")

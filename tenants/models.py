@@ -1,15 +1,13 @@
 """The organisations and their host names; both live in the public schema."""
 
 from typing import Any
-from urllib.parse import urlunsplit
 
-from django.conf import settings
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 from django_tenants.models import DomainMixin, TenantMixin
 
-from tenants.names import MAX_LENGTH, PATTERN, validate_host, validate_schema
+from tenants.names import MAX_LENGTH, PATTERN, origin_of, validate_host, validate_schema
 
 
 class TenantQuerySet(models.QuerySet["Tenant"]):
@@ -39,7 +37,7 @@ class Tenant(TenantMixin):  # type: ignore[misc]
         max_length=MAX_LENGTH,
         unique=True,
         validators=[validate_schema],
-        help_text=_("Lower-case letters, digits and underscores, a letter first; it also names the address."),
+        help_text=_("Lower-case letters, digits and single underscores, a letter first."),
     )
     name = models.CharField(_("name"), max_length=100)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -83,8 +81,7 @@ class Tenant(TenantMixin):  # type: ignore[misc]
 
         Never from a request: whoever sends it chooses its Host header.
         """
-        port = f":{settings.SITE_PORT}" if settings.SITE_PORT else ""
-        return urlunsplit((settings.SITE_SCHEME, f"{self.host}{port}", path, "", ""))
+        return origin_of(self.host) + path
 
 
 class DomainQuerySet(models.QuerySet["Domain"]):

@@ -1,8 +1,8 @@
 """What an organisation may be called in PostgreSQL and in an address, and how one follows from the other.
 
-A schema is words of lower-case letters and digits, joined by single underscores. Its host name is the same with hyphens,
-because underscores are not valid there. No schema has a hyphen, so two schemas never meet at one host name; and with
-no double or final underscore every host name is a valid one, and none looks like punycode (`xn--`).
+A schema is words of lower-case letters and digits, joined by single underscores. Its host name is the same with
+hyphens, because underscores are not valid there. No schema has a hyphen, so two schemas never meet at one host name;
+and with no double or final underscore every host name is a valid one, and none looks like punycode (`xn--`).
 """
 
 import re
@@ -16,118 +16,16 @@ MAX_LENGTH: Final = 48
 PATTERN: Final = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 
 # Host names that a site, its mail or its browser security is likely to need, and PostgreSQL's own schemas.
-RESERVED: Final = frozenset(
-    [
-        "about",
-        "abuse",
-        "account",
-        "accounts",
-        "admin",
-        "administrator",
-        "api",
-        "app",
-        "apps",
-        "assets",
-        "auth",
-        "autoconfig",
-        "autodiscover",
-        "billing",
-        "blog",
-        "cdn",
-        "cname",
-        "contact",
-        "dashboard",
-        "default",
-        "demo",
-        "dev",
-        "dns",
-        "docs",
-        "domain",
-        "email",
-        "example",
-        "ftp",
-        "health",
-        "healthz",
-        "help",
-        "home",
-        "hostmaster",
-        "http",
-        "https",
-        "imap",
-        "information_schema",
-        "internal",
-        "invalid",
-        "isatap",
-        "lists",
-        "local",
-        "localdomain",
-        "localhost",
-        "login",
-        "logout",
-        "mail",
-        "mail1",
-        "mail2",
-        "media",
-        "messages",
-        "metrics",
-        "monitoring",
-        "mta_sts",
-        "mx",
-        "mx1",
-        "mx2",
-        "news",
-        "noc",
-        "none",
-        "ns",
-        "ns1",
-        "ns2",
-        "null",
-        "onion",
-        "oauth",
-        "operator",
-        "pop",
-        "pop3",
-        "postgres",
-        "postmaster",
-        "postgresql",
-        "proxy",
-        "public",
-        "register",
-        "root",
-        "security",
-        "shop",
-        "signup",
-        "sitemap",
-        "smtp",
-        "sso",
-        "staging",
-        "static",
-        "staticfiles",
-        "stats",
-        "status",
-        "support",
-        "sysadmin",
-        "system",
-        "template",
-        "templates",
-        "tenant",
-        "tenants",
-        "test",
-        "tests",
-        "undefined",
-        "usenet",
-        "uucp",
-        "webmail",
-        "webmaster",
-        "websocket",
-        "whois",
-        "wpad",
-        "www",
-        "www1",
-        "www2",
-        "wss",
-    ]
-)
+_RESERVED = """
+    about abuse account accounts admin administrator api app apps assets auth autoconfig autodiscover billing blog cdn
+    cname contact dashboard default demo dev dns docs domain email example ftp health healthz help home hostmaster
+    http https imap information_schema internal invalid isatap lists local localdomain localhost login logout mail
+    mail1 mail2 media messages metrics monitoring mta_sts mx mx1 mx2 news noc none ns ns1 ns2 null onion oauth
+    operator pop pop3 postgres postmaster postgresql proxy public register root security shop signup sitemap smtp sso
+    staging static staticfiles stats status support sysadmin system template templates tenant tenants test tests
+    undefined usenet uucp webmail webmaster websocket whois wpad www www1 www2 wss
+"""
+RESERVED: Final = frozenset(_RESERVED.split())
 
 
 def validate_schema(schema: str) -> None:
@@ -162,6 +60,12 @@ def is_reserved(schema: str) -> bool:
 def host_for(schema: str) -> str:
     """Return the host name at which the organisation with this schema lives."""
     return f"{schema.replace('_', '-')}.{settings.BASE_DOMAIN}".lower()
+
+
+def origin_of(host: str) -> str:
+    """Return how a browser writes the site at this host name: scheme, host and, if it is not the scheme's own, port."""
+    port = f":{settings.SITE_PORT}" if settings.SITE_PORT else ""
+    return f"{settings.SITE_SCHEME}://{host}{port}"
 
 
 def validate_host(host: str) -> None:

@@ -15,17 +15,17 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.validators import validate_email
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_tenants.utils import (
     get_public_schema_name,
-    get_tenant_database_alias,
     quote_schema_name,
     schema_context,
     schema_exists,
 )
 
+from tenants.database import connection
 from tenants.locks import migration_lock
 from tenants.models import Domain, Tenant
 from tenants.names import host_for
@@ -56,10 +56,10 @@ def create_organisation(
 ) -> Tenant:
     """Make an organisation that is ready for its first administrator, or nothing at all.
 
-    The row and the empty schema are committed first, marked as not ready, so that its address answers 503; then come
-    the tables; then, in one transaction, domain name, group, person and the mark that it is ready. An error
-    undoes all of it. If this process is killed, the row that is not ready remains, and the next attempt with the
-    same name starts afresh.
+    Row, domain and empty schema are committed first, not ready yet, so that the address answers 503; then come the
+    tables; then, in one transaction, the group, the person and the mark that it is ready. An error undoes all of it.
+    If this process is killed, the row that is not ready remains, and the next attempt with the same name starts
+    afresh.
 
     Raise ProvisioningError if the name, the person or a permission in TENANTS_ADMIN_PERMISSIONS is not acceptable. It
     commits, so it cannot run inside `transaction.atomic`.
@@ -126,7 +126,7 @@ def one_line(text: str) -> str:
 
 def _check(schema: str, name: str, administrator: Administrator) -> None:
     """Find whatever is wrong with the request before anything is made."""
-    if connections[get_tenant_database_alias()].in_atomic_block:
+    if connection().in_atomic_block:
         raise ProvisioningError("An organisation cannot be made inside a transaction: its tables are committed.")
     malformed = [permission for permission in settings.TENANTS_ADMIN_PERMISSIONS if permission.count(".") != 1]
     if malformed:
@@ -211,5 +211,5 @@ def _drop(tenant: Tenant) -> None:
 
 
 def _execute(statement: str) -> None:
-    with connections[get_tenant_database_alias()].cursor() as cursor:
+    with connection().cursor() as cursor:
         cursor.execute(statement)

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 (
                     "schema_name",
                     models.CharField(
-                        help_text="Lower-case letters, digits and underscores, a letter first; it also names the address.",
+                        help_text="Lower-case letters, digits and single underscores, a letter first.",
                         max_length=48,
                         unique=True,
                         validators=[tenants.names.validate_schema],

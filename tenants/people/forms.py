@@ -1,5 +1,6 @@
 """What people type in: their e-mail address, a new password, whom they invite."""
 
+import logging
 from typing import Any
 
 from django import forms
@@ -7,8 +8,10 @@ from django.contrib.auth.forms import AdminUserCreationForm, AuthenticationForm,
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models import Tenant
-from tenants.people.mail import send_password_link
+from tenants.people.mail import MailNotSent, send_password_link
 from tenants.people.models import Invitation, User
+
+logger = logging.getLogger(__name__)
 
 
 class LoginForm(AuthenticationForm):
@@ -26,11 +29,15 @@ class LoginForm(AuthenticationForm):
 
 
 class ForgottenPasswordForm(PasswordResetForm):
-    """Django's form, sending our e-mail: it names the organisation and links to its own host, whatever the request's."""
+    """Django's form, sending our e-mail, whose link leads to the organisation's own host whatever the request's."""
 
-    def save(self, *args: Any, tenant: Tenant, **kwargs: Any) -> None:
+    def save(self, *args: Any, tenant: Tenant, **kwargs: Any) -> None:  # type: ignore[override]
+        """Send it if the address is somebody's; say nothing to whoever asks, as failures would tell whose it is."""
         for user in User.objects.active().with_email(self.cleaned_data["email"]):
-            send_password_link(tenant, user)
+            try:
+                send_password_link(tenant, user)
+            except MailNotSent:
+                logger.exception("A link for a password could not be sent.")
 
 
 class InvitationForm(forms.Form):
@@ -45,7 +52,7 @@ class InvitationForm(forms.Form):
         return email
 
 
-class AcceptanceForm(SetPasswordMixin, forms.Form):
+class AcceptanceForm(SetPasswordMixin, forms.Form):  # type: ignore[type-arg]
     """Name and password of somebody who joins."""
 
     name = forms.CharField(
@@ -69,7 +76,7 @@ class AcceptanceForm(SetPasswordMixin, forms.Form):
         self.validate_password_for_user(person, "password2")
 
 
-class PersonCreationForm(AdminUserCreationForm):
+class PersonCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ("email", "name")

@@ -1,4 +1,7 @@
-"""E-mails to the people of an organisation: each names it, and links to its own host only."""
+"""E-mails to the people of an organisation: each names it, and links to its own host only.
+
+All of them raise MailNotSent when the mail server cannot be reached or refuses.
+"""
 
 from typing import Any
 
@@ -11,6 +14,10 @@ from django_tenants.utils import schema_context
 from tenants.models import Tenant
 from tenants.people.models import Invitation, User
 from tenants.people.tokens import invitation_token, password_link_arguments
+
+
+class MailNotSent(Exception):
+    """The mail server did not take the e-mail."""
 
 
 def send_password_link(tenant: Tenant, user: User) -> None:
@@ -42,5 +49,8 @@ def _password_link(tenant: Tenant, user: User) -> str:
 
 def _send(tenant: Tenant, address: str, subject: str, template: str, **context: Any) -> None:
     text = render_to_string(template, {"tenant": tenant, "home": tenant.url(), **context})
-    # A name with a line break would be another header.
-    send_mail(" ".join(subject.split()), text, None, [address])
+    try:
+        # A name with a line break would be another header.
+        send_mail(" ".join(subject.split()), text, None, [address])
+    except OSError as error:
+        raise MailNotSent from error

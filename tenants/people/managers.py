@@ -21,11 +21,12 @@ class UserQuerySet(QuerySet["User"]):
 
 class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.with_email(username or "").get()
+        user: User = self.with_email(username or "").get()
+        return user
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Save a person; without a password nobody can log in as them until they have set one."""
-        user = self.model(email=self.normalize_email(email), **fields)
+        user: User = self.model(email=self.normalize_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user

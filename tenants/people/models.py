@@ -80,7 +80,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
     def _remember_schema(self, database: str | None) -> None:
-        self.schema = connections[database or "default"].schema_name
+        self.schema = connections[database or "default"].schema_name  # type: ignore[attr-defined]
 
     def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
         """Return what a session must hold to be this person's: it changes with the password and the schema."""

@@ -1,5 +1,6 @@
 """Coming in, going out, passwords and invitations."""
 
+import logging
 from typing import Any
 
 from django.contrib import messages
@@ -19,8 +20,11 @@ from django.views.generic import FormView, View
 
 from tenants.people.forms import AcceptanceForm, ForgottenPasswordForm, InvitationForm, LoginForm
 from tenants.people.invitations import AlreadyHere, accept, find_invitation, invite
+from tenants.people.mail import MailNotSent
 from tenants.people.models import Invitation, User
 from tenants.people.tokens import password_tokens
+
+logger = logging.getLogger(__name__)
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -31,7 +35,7 @@ class LoginView(views.LoginView):
     redirect_authenticated_user = True
 
 
-class PasswordChangeView(SuccessMessageMixin, views.PasswordChangeView):
+class PasswordChangeView(SuccessMessageMixin, views.PasswordChangeView):  # type: ignore[type-arg]
     template_name = "people/password_change.html"
     success_url = reverse_lazy("home")
     success_message = gettext_lazy("Your password has been changed.")
@@ -51,14 +55,14 @@ class PasswordResetDoneView(views.PasswordResetDoneView):
     template_name = "people/password_reset_done.html"
 
 
-class PasswordResetConfirmView(SuccessMessageMixin, views.PasswordResetConfirmView):
+class PasswordResetConfirmView(SuccessMessageMixin, views.PasswordResetConfirmView):  # type: ignore[type-arg]
     template_name = "people/password_reset_confirm.html"
     token_generator = password_tokens
     success_url = reverse_lazy("login")
     success_message = gettext_lazy("Your password has been set. You can log in with it now.")
 
 
-class PeopleView(PermissionRequiredMixin, FormView):
+class PeopleView(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
     """The people of the organisation and its open invitations, for those who may invite."""
 
     permission_required = "people.add_user"
@@ -67,8 +71,16 @@ class PeopleView(PermissionRequiredMixin, FormView):
     success_url = reverse_lazy("people")
 
     def form_valid(self, form: InvitationForm) -> HttpResponse:
-        invitation = invite(self.request.tenant, form.cleaned_data["email"], self.request.user)  # type: ignore[attr-defined,arg-type]
-        messages.success(self.request, _("%(email)s has been invited.") % {"email": invitation.email})
+        email = form.cleaned_data["email"]
+        try:
+            invite(self.request.tenant, email, self.request.user)  # type: ignore[attr-defined,arg-type]
+        except MailNotSent:
+            logger.exception("An invitation could not be sent.")
+            messages.error(
+                self.request, _("The e-mail to %(email)s could not be sent. Try again later.") % {"email": email}
+            )
+        else:
+            messages.success(self.request, _("%(email)s has been invited.") % {"email": email})
         return super().form_valid(form)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -90,7 +102,7 @@ class WithdrawInvitationView(PermissionRequiredMixin, View):
 
 
 @method_decorator([never_cache, sensitive_post_parameters()], name="dispatch")
-class InvitationView(FormView):
+class InvitationView(FormView):  # type: ignore[type-arg]
     """Where the link of an invitation leads: the invited person says their name and chooses a password."""
 
     template_name = "people/invitation.html"

@@ -7,8 +7,11 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django_tenants.utils import schema_context
 
+from messages_extends import constants
+from messages_extends.sending import deliver
 from tenants.models import Tenant
 from tenants.provisioning import Administrator, ProvisioningError, create_organisation
 
@@ -53,11 +56,14 @@ class Command(BaseCommand):
         self._tell(port)
 
     def _seed(self, organisation: Organisation) -> None:
-        if not Tenant.objects.ready().filter(schema_name=organisation.schema).exists():
+        is_new = not Tenant.objects.ready().filter(schema_name=organisation.schema).exists()
+        if is_new:
             self._create(organisation)
-        with schema_context(organisation.schema):
+        with schema_context(organisation.schema), transaction.atomic():
             for who, name in organisation.people:
                 _ensure_person(organisation.email(who), name)
+            if is_new:
+                _greet(organisation.name)
 
     def _create(self, organisation: Organisation) -> None:
         self.stdout.write(f"Making {organisation.name}")
@@ -88,3 +94,10 @@ def _ensure_person(email: str, name: str) -> None:
     people = get_user_model().objects
     if not people.with_email(email).exists():
         people.create_user(email, PASSWORD, name=name)
+
+
+def _greet(organisation: str) -> None:
+    """Leave a few messages for everybody to find."""
+    for person in get_user_model().objects.all():
+        deliver(person, f"Welcome to {organisation}, {person}.", constants.SUCCESS_PERSISTENT)
+        deliver(person, "Messages like this one stay until you close them.", constants.INFO_PERSISTENT)

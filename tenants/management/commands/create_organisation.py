@@ -6,9 +6,11 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.urls import reverse
 
 from tenants.management.base import OrganisationCommand
-from tenants.people.mail import send_welcome
+from tenants.models import Tenant
+from tenants.people.mail import MailNotSent, send_welcome
 from tenants.provisioning import Administrator, ProvisioningError, create_organisation
 
 
@@ -40,8 +42,15 @@ class Command(OrganisationCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(self.style.SUCCESS(f"{tenant.name} is at {tenant.url()}"))
         if options["invite"]:
-            send_welcome(tenant, administrator.email)
-            self.stdout.write(f"{administrator.email} has been sent a link to choose a password.")
+            self._invite(tenant, administrator.email)
+
+    def _invite(self, tenant: Tenant, email: str) -> None:
+        try:
+            send_welcome(tenant, email)
+        except MailNotSent as error:
+            remedy = f"{email} can ask for a link at {tenant.url(reverse('password_reset'))}"
+            raise CommandError(f"The e-mail could not be sent. The organisation is ready: {remedy}") from error
+        self.stdout.write(f"{email} has been sent a link to choose a password.")
 
 
 def _ask_password() -> str:
