@@ -1,6 +1,6 @@
 """The messages of one organisation, to look at; sending goes through the api, which asks who may."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -12,15 +12,22 @@ from messages_extends.models import Message
 from messages_extends.querysets import MessageQuerySet
 
 
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Message]
+else:
+    # Only the stubs know it as a generic class.
+    ModelAdmin = admin.ModelAdmin
+
+
 @admin.register(Message)
-class MessageAdmin(admin.ModelAdmin):
+class MessageAdmin(ModelAdmin):
     list_display = ("text", "level", "user", "sender", "created", "read_at", "expires")
     list_filter = ("level", "read", "created")
     list_select_related = ("user", "sender")
     search_fields = ("message", "key", "extra_tags")
     date_hierarchy = "created"
     ordering = ("-created", "-id")
-    actions: ClassVar = ["mark_read", "mark_unread"]
+    actions = ("mark_read", "mark_unread")
     # How many there are costs a scan of the table at every page.
     show_full_result_count = False
 

@@ -18,9 +18,10 @@ def messages_of(user: AbstractBaseUser) -> MessageQuerySet:
 def banners(user: AbstractBaseUser) -> list[Message | OrdinaryMessage]:
     """Return the newest unread messages of `user`, and "and n more" where that is not all: one query."""
     limit = settings.max_banners
-    shown: list[Message] = list(messages_of(user).live().unread().banners(limit))
-    hidden = shown[0].unread_total - len(shown) if shown else 0  # type: ignore[attr-defined]
-    return [*shown, _and_more(hidden, capped=hidden + len(shown) >= UNREAD_CAP)] if hidden else list(shown)
+    shown = list(messages_of(user).live().unread().banners(limit))
+    total = shown[0].unread_total if shown else 0
+    hidden = total - len(shown)
+    return [*shown, _and_more(hidden, capped=total >= UNREAD_CAP)] if hidden else shown
 
 
 def _and_more(count: int, *, capped: bool) -> OrdinaryMessage:

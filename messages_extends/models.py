@@ -1,12 +1,12 @@
 """The tables that live in every tenant's schema."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from django.conf import settings
 from django.contrib.messages.storage import base as messages_storage
 from django.db import models
-from django.db.models import GeneratedField, Q
+from django.db.models import Expression, GeneratedField, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -94,7 +94,7 @@ class Message(TenantBound):
     read_at = models.DateTimeField(_("read at"), blank=True, null=True)
     read = ReadField(
         verbose_name=_("read"),
-        expression=Q(read_at__isnull=False),
+        expression=cast(Expression, Q(read_at__isnull=False)),
         output_field=models.BooleanField(),
         db_persist=True,
     )
@@ -126,8 +126,8 @@ class Message(TenantBound):
         return render(self.message, self.params, is_safe=self.is_safe)
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Self:
-        message = super().from_db(db, field_names, values)
+    def from_db(cls, db: str | None, field_names: Any, values: Any, **options: Any) -> Self:
+        message = super().from_db(db, field_names, values, **options)
         # Loaded without read_at, the column looks like an assignment.
         message.__dict__.pop(ReadAttribute.ASSIGNED, None)
         return message

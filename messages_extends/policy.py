@@ -1,5 +1,7 @@
 """Who may message whom: every message from one person to another passes here."""
 
+from typing import Any
+
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
@@ -12,7 +14,7 @@ from messages_extends.tenancy.stamp import require_here
 
 def members() -> QuerySet[AbstractBaseUser]:
     """Return the active people of the current organisation."""
-    people = settings.members() if settings.members else get_user_model()._default_manager.all()
+    people: QuerySet[Any] = settings.members() if settings.members else get_user_model()._default_manager.all()
     return people.filter(is_active=True)
 
 

@@ -36,7 +36,7 @@ class MessageQuerySet(QuerySet["Message"]):
     def newest_first(self) -> Self:
         return self.order_by("-created", "-id")
 
-    def banners(self, limit: int) -> Self:
+    def banners(self, limit: int) -> "QuerySet[Any]":
         """Keep the newest `limit`, each with `unread_total`: how many there are in all, counted up to UNREAD_CAP.
 
         The window runs over at most UNREAD_CAP rows that an index yields in order, so its cost does not grow with

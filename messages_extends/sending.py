@@ -16,11 +16,11 @@ from messages_extends.rendering import Params
 
 
 def deliver(
-    recipient: AbstractBaseUser,
+    recipient: Any,
     text: Any,
     level: int,
     *,
-    sender: AbstractBaseUser | None = None,
+    sender: Any = None,
     params: Params = None,
     extra_tags: str = "",
     url: str = "",
@@ -62,7 +62,7 @@ def deliver(
 def require_storable(message: Message) -> None:
     """Raise ValueError, with the allowed values, for what the table or a reader's browser must not get."""
     for name in ("message", "extra_tags", "url", "key"):
-        value, limit = getattr(message, name), Message._meta.get_field(name).max_length
+        value, limit = getattr(message, name), getattr(Message._meta.get_field(name), "max_length", None)
         if "\0" in value:
             raise ValueError(f"{name} contains a NUL character, which PostgreSQL cannot store.")
         if limit is not None and len(value) > limit:
@@ -86,6 +86,6 @@ def _write(message: Message) -> None:
     if not message.key:
         message.save()
         return
-    with_key = Message.objects.filter(user_id=message.user_id, key=message.key).unread()
+    with_key = Message.objects.filter(user=message.user_id, key=message.key).unread()
     with_key.filter(expires__lte=timezone.now()).delete()
     Message.objects.bulk_create([message], ignore_conflicts=True)

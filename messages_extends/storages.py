@@ -5,6 +5,7 @@ They take the organisation and the user from the request: nothing that one organ
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AnonymousUser
@@ -36,11 +37,17 @@ class LevelStorage(BaseStorage):
     levels: ClassVar[tuple[int, ...]] = ()
     keeps_messages: ClassVar[bool] = False
 
+    # Django's, which its stubs leave out.
+    _queued_messages: list[Any]
+    _prepare_messages: Callable[[list[Any]], None]
+
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.schema = schema_of(request)
         super().__init__(request, *args, **kwargs)
 
-    def add(self, level: int, message: Any, extra_tags: str = "", *args: Any, **options: Any) -> None:
+    def add(  # type: ignore[override]
+        self, level: int, message: Any, extra_tags: str | None = "", *args: Any, **options: Any
+    ) -> None:
         """Queue a message for this response, or hand it to the storage whose own it is.
 
         `options` are for persistent messages: user, expires, params, url, key.
@@ -147,7 +154,7 @@ class SessionStorage(session.SessionStorage):
 
     def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
         can_store = getattr(self.request.session, "has_table", True)
-        return super()._store(messages, response, *args, **kwargs) if can_store else messages
+        return super()._store(messages, response, *args, **kwargs) if can_store else messages  # type: ignore[misc]
 
 
 class DjangoFallbackStorage(fallback.FallbackStorage):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.conf import settings
 from django.db import connections
@@ -14,7 +15,8 @@ def current_schema() -> str:
 
     The event loop's connection always says "public": ask in synchronous code only.
     """
-    return str(connections[get_tenant_database_alias()].schema_name)
+    connection: Any = connections[get_tenant_database_alias()]
+    return str(connection.schema_name)
 
 
 def schema_of(request: HttpRequest) -> str:

@@ -35,7 +35,7 @@ class SessionStore(db.SessionStore):
     def has_table(self) -> bool:
         return not is_public(self.schema) or is_shared("sessions")
 
-    def decode(self, session_data: str) -> dict[str, Any]:
+    def decode(self, session_data: bytes | str) -> dict[str, Any]:
         data = super().decode(session_data)
         if not data:
             # Not ours: keep the key as well, and saving would overwrite the other schema's session.

@@ -47,8 +47,9 @@ class TenantBound(models.Model):
         abstract = True
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any) -> Self:
-        instance = super().from_db(db, field_names, values)
+    def from_db(cls, db: str | None, field_names: Any, values: Any, **options: Any) -> Self:
+        # The options depend on Django's version: 6.1 has `fetch_mode`.
+        instance = super().from_db(db, field_names, values, **options)
         stamp(instance)
         return instance
 
