@@ -11,7 +11,6 @@ from django.utils.translation import ngettext
 from messages_extends.models import Message
 from messages_extends.querysets import MessageQuerySet
 
-
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Message]
 else:

@@ -45,9 +45,7 @@ class LevelStorage(BaseStorage):
         self.schema = schema_of(request)
         super().__init__(request, *args, **kwargs)
 
-    def add(  # type: ignore[override]
-        self, level: int, message: Any, extra_tags: str | None = "", *args: Any, **options: Any
-    ) -> None:
+    def add(self, level: int, message: Any, extra_tags: str | None = "", *args: Any, **options: Any) -> None:
         """Queue a message for this response, or hand it to the storage whose own it is.
 
         `options` are for persistent messages: user, expires, params, url, key.
