@@ -71,7 +71,7 @@ class DeleteInDatabase(Operation):
         return f"On deletion, {self.rule} {self.field_name} of {self.model_name} in the database"
 
     def _replace(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, state: Any, rule: str) -> None:
-        connection = schema_editor.connection
+        connection: Any = schema_editor.connection
         model = state.apps.get_model(app_label, self.model_name)
         if not self.allow_migrate_model(connection.alias, model):
             return

@@ -35,7 +35,7 @@ class RequireOwnTable(Operation):
     def database_forwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
     ) -> None:
-        connection = schema_editor.connection
+        connection: Any = schema_editor.connection
         model = from_state.apps.get_model(app_label, self.model_name)
         # Collecting SQL runs nothing, so that the table may not be there yet.
         if schema_editor.collect_sql or not self.allow_migrate_model(connection.alias, model):

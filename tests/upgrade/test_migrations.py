@@ -1,0 +1,200 @@
+"""`migrate_schemas` turns the tables of django-messages-extends 0.6.3 into ours, and back."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.upgrade.conftest import SCHEMAS
+from tests.upgrade.hosts import Host, connect
+from tests.upgrade.shapes import TABLE, shape
+
+OURS = {11: 9, 21: 19, 26: 24, 31: 29, 41: 39}
+UNCHANGED = ("id", "user_id", "message", "extra_tags", "created", "modified", "expires", "read")
+
+
+def table_of(schema: str) -> str:
+    return f'"{schema}".{TABLE}'
+
+
+def rows(host: Host, schema: str) -> list[dict[str, Any]]:
+    return host.rows(f"SELECT * FROM {table_of(schema)} ORDER BY id")
+
+
+def snapshot(host: Host) -> dict[str, list[dict[str, Any]]]:
+    return {schema: rows(host, schema) for schema in SCHEMAS}
+
+
+def as_upgraded(old: dict[str, Any]) -> dict[str, Any]:
+    """Say what a row of 0.6.3 must have become."""
+    return {
+        **{name: old[name] for name in UNCHANGED},
+        "level": OURS.get(old["level"], old["level"]),
+        "read_at": old["modified"] if old["read"] else None,
+        "sender_id": None,
+        "params": None,
+        "url": "",
+        "is_safe": False,
+        "key": "",
+    }
+
+
+def back(host: Host) -> None:
+    host.manage("migrate_schemas", "messages_extends", "0001")
+
+
+def test_what_0_6_3_wrote_has_one_of_everything_that_can_differ(per_tenant: Host) -> None:
+    first, second = (rows(per_tenant, schema) for schema in SCHEMAS)
+    assert [row["id"] for row in first] == [row["id"] for row in second]
+    assert {row["level"] for row in first} == {*OURS, 20}
+    for row_filter in (
+        lambda row: row["read"],
+        lambda row: not row["read"],
+        lambda row: row["user_id"] is None,
+        lambda row: row["extra_tags"],
+        lambda row: row["expires"] and row["expires"] < row["created"],
+        lambda row: row["expires"] and row["expires"] > row["created"],
+        lambda row: not row["message"].isascii(),
+        lambda row: row["read"] and row["modified"] > row["created"],
+    ):
+        assert any(map(row_filter, first))
+
+
+def test_every_row_is_kept_with_its_new_level_and_the_time_it_was_read(per_tenant: Host, migrated: Host) -> None:
+    old = snapshot(per_tenant)
+    assert snapshot(migrated) == {schema: [as_upgraded(row) for row in old[schema]] for schema in SCHEMAS}
+
+
+def test_going_back_to_0001_leaves_the_table_and_the_rows_of_0_6_3(per_tenant: Host, migrated: Host) -> None:
+    old, shapes = snapshot(per_tenant), [shape(per_tenant, schema) for schema in SCHEMAS]
+    assert [shape(migrated, schema) for schema in SCHEMAS] != shapes
+    back(migrated)
+    assert [shape(migrated, schema) for schema in SCHEMAS] == shapes
+    assert snapshot(migrated) == old
+
+
+def test_what_came_back_can_go_forward_again(migrated: Host) -> None:
+    upgraded, shapes = snapshot(migrated), [shape(migrated, schema) for schema in SCHEMAS]
+    back(migrated)
+    migrated.manage("migrate_schemas")
+    assert snapshot(migrated) == upgraded
+    assert [shape(migrated, schema) for schema in SCHEMAS] == shapes
+
+
+def test_an_upgraded_table_is_the_one_that_a_new_tenant_gets(migrated: Host) -> None:
+    add_tenant(migrated)
+    assert shape(migrated, "initech") == shape(migrated, "acme")
+
+
+def test_our_0001_makes_exactly_the_table_of_0_6_3(per_tenant: Host, migrated: Host) -> None:
+    made_by_0_6_3 = shape(per_tenant, "acme", in_order=True)
+    add_tenant(migrated)
+    back(migrated)
+    migrated.execute(f"DROP TABLE initech.{TABLE}")
+    migrated.execute("DELETE FROM initech.django_migrations WHERE app = 'messages_extends'")
+    migrated.manage("migrate_schemas", "messages_extends", "0001", "--schema", "initech")
+    assert shape(migrated, "initech", in_order=True) == made_by_0_6_3
+
+
+def add_tenant(host: Host, schema: str = "initech") -> None:
+    host.execute(f"INSERT INTO shop_customer (schema_name) VALUES ('{schema}')", f"CREATE SCHEMA {schema}")
+    host.manage("migrate_schemas")
+
+
+@pytest.mark.parametrize("to", ["forwards", "back"])
+def test_new_rows_get_ids_after_the_old_ones(migrated: Host, to: str) -> None:
+    last = rows(migrated, "acme")[-1]["id"]
+    required = {"user_id": 1, "level": 19, "message": "new", "extra_tags": "", "url": "", "is_safe": False, "key": ""}
+    if to == "back":
+        back(migrated)
+        required = {"user_id": 1, "level": 21, "message": "new", "extra_tags": "", "read": False}
+    values = ", ".join(f"'{value}'" for value in required.values())
+    migrated.execute(
+        f"INSERT INTO acme.{TABLE} (created, modified, {', '.join(required)}) VALUES (now(), now(), {values})"
+    )
+    assert rows(migrated, "acme")[-1]["id"] == last + 1
+
+
+def test_a_table_whose_ids_come_from_a_serial_is_upgraded_and_comes_back(per_tenant: Host) -> None:
+    """Django before 4.1 made such tables."""
+    make_serial(per_tenant)
+    old, before = rows(per_tenant, "acme"), shape(per_tenant, "acme")
+    ours = per_tenant.moved_to("tenants")
+    ours.manage("migrate_schemas")
+    assert rows(ours, "acme") == [as_upgraded(row) for row in old]
+    ours.execute(
+        f"INSERT INTO acme.{TABLE} (created, modified, level, message, extra_tags, url, is_safe, key) "
+        "VALUES (now(), now(), 19, 'new', '', '', false, '')"
+    )
+    assert rows(ours, "acme")[-1]["id"] == old[-1]["id"] + 1
+    back(ours)
+    assert shape(ours, "acme") == before
+
+
+def make_serial(host: Host) -> None:
+    last = rows(host, "acme")[-1]["id"]
+    host.execute(
+        f"ALTER TABLE acme.{TABLE} ALTER id DROP IDENTITY",
+        f"CREATE SEQUENCE acme.{TABLE}_id_seq AS integer OWNED BY acme.{TABLE}.id",
+        f"ALTER TABLE acme.{TABLE} ALTER id SET DEFAULT nextval('acme.{TABLE}_id_seq')",
+        f"SELECT setval('acme.{TABLE}_id_seq', {last})",
+    )
+
+
+def test_an_upgrade_that_stopped_in_one_tenant_goes_on_from_there(per_tenant: Host) -> None:
+    """A view of the host's own on `read` is enough to stop it."""
+    old, (stopped, other) = snapshot(per_tenant), SCHEMAS
+    per_tenant.execute(f"CREATE VIEW {stopped}.unread AS SELECT id FROM {table_of(stopped)} WHERE NOT read")
+    ours = per_tenant.moved_to("tenants")
+    failed = ours.run("migrate_schemas")
+    assert failed.returncode != 0
+    assert "other objects depend on it" in failed.stderr
+    assert shape(ours, other)["columns"] == shape(per_tenant, other)["columns"]
+    ours.execute(f"DROP VIEW {stopped}.unread")
+    ours.manage("migrate_schemas")
+    assert snapshot(ours) == {schema: [as_upgraded(row) for row in old[schema]] for schema in SCHEMAS}
+
+
+def test_deleting_a_user_deletes_what_they_received_and_keeps_what_they_sent(migrated: Host) -> None:
+    migrated.execute(f"UPDATE acme.{TABLE} SET sender_id = 1", "DELETE FROM acme.auth_user WHERE id = 1")
+    assert {row["user_id"] for row in rows(migrated, "acme")} == {2, 3, 4, None}
+    assert {row["sender_id"] for row in rows(migrated, "acme")} == {None}
+    assert 1 in {row["user_id"] for row in rows(migrated, SCHEMAS[1])}
+
+
+def test_a_message_for_nobody_known_is_refused_by_its_own_statement(migrated: Host) -> None:
+    with connect(migrated.database) as connection:
+        connection.execute("BEGIN")
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            connection.execute(f"UPDATE acme.{TABLE} SET user_id = 999")
+        connection.execute("ROLLBACK")
+
+
+def test_a_foreign_key_that_was_dropped_by_hand_is_named_in_the_error(per_tenant: Host) -> None:
+    (name,) = [row["conname"] for row in shape(per_tenant, "acme")["constraints"] if row["contype"] == "f"]
+    per_tenant.execute(f"ALTER TABLE acme.{TABLE} DROP CONSTRAINT {name}")
+    failed = per_tenant.moved_to("tenants").run("migrate_schemas")
+    assert failed.returncode != 0
+    assert 'There is no foreign key on column user_id of "acme".' in failed.stderr
+    assert "Add it again, then migrate again." in failed.stderr
+
+
+def test_sqlmigrate_shows_what_is_run_before_anything_is(per_tenant: Host) -> None:
+    ours = per_tenant.moved_to("tenants")
+    for name in ("0001", "0002", "0003", "0004"):
+        script = ours.manage("tenant_command", "sqlmigrate", "messages_extends", name, "--schema", SCHEMAS[1])
+        assert "BEGIN;" in script
+    assert "ON DELETE CASCADE DEFERRABLE INITIALLY IMMEDIATE" in script
+    assert "ON DELETE SET NULL DEFERRABLE INITIALLY IMMEDIATE" in script
+
+
+def test_a_tenant_without_a_table_of_its_own_never_changes_the_one_in_public(shared: Host) -> None:
+    """django-tenants recorded 0001 there, too, while the app was shared: TRAPS 6."""
+    old, before = rows(shared, "public"), shape(shared, "public")
+    ours = shared.moved_to("shared-users")
+    assert "messages_extends.E015" in ours.run("migrate_schemas").stderr
+    failed = ours.run("migrate_schemas", "--skip-checks")
+    assert failed.returncode != 0
+    assert "import_messages_extends --prepare" in failed.stderr
+    assert rows(shared, "public") == old
+    assert shape(shared, "public") == before
