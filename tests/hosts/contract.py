@@ -1,0 +1,198 @@
+"""What must hold in every host project, wherever its users live; each host's suite inherits it."""
+
+import copy
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django_tenants.utils import schema_context
+
+from messages_extends import constants
+from messages_extends.exceptions import NoTenant
+from messages_extends.models import Message
+from tests.hosts.conftest import host_name
+
+MakeBrowser = Callable[..., Client]
+
+
+def page(browser: Client) -> str:
+    return browser.get("/").content.decode()
+
+
+def add(browser: Client, text: str, level: int = constants.INFO_PERSISTENT, **fields: str) -> None:
+    assert browser.post("/", {"level": level, "text": text, **fields}).status_code == 302
+
+
+def with_cookies_of(source: Client, schema: str) -> Client:
+    """Return a client for another host name that was given these cookies, as a thief or a proxy might."""
+    client = Client(headers={"host": host_name(schema)})
+    client.cookies = copy.deepcopy(source.cookies)
+    return client
+
+
+def with_jar_of(source: Client, schema: str) -> Client:
+    """Return a client for another host name and the same cookies, set and deleted by both: a shared cookie domain."""
+    client = Client(headers={"host": host_name(schema)})
+    client.cookies = source.cookies
+    return client
+
+
+def foreign_keys() -> dict[tuple[str, str], tuple[str, str]]:
+    """Return (schema, column) of each foreign key of messages, with (the schema it refers to, what deletion does)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT source_schema.nspname, attname, target_schema.nspname, confdeltype::text
+            FROM pg_constraint
+            JOIN pg_class source ON source.oid = conrelid
+            JOIN pg_namespace source_schema ON source_schema.oid = source.relnamespace
+            JOIN pg_class target ON target.oid = confrelid
+            JOIN pg_namespace target_schema ON target_schema.oid = target.relnamespace
+            JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
+            WHERE contype = 'f' AND source.relname = 'messages_extends_message'
+            """
+        )
+        return {(schema, column): (target, rule) for schema, column, target, rule in cursor.fetchall()}
+
+
+@pytest.mark.django_db
+class HostContract:
+    users_of: ClassVar[dict[str, str]]
+    """Where the users of each tenant's messages live."""
+
+    def make_person(self, name: str, *schemas: str) -> Any:
+        """Make somebody who belongs to these tenants."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def alice(self) -> Any:
+        return self.make_person("alice", "t1")
+
+    @pytest.fixture
+    def bob(self) -> Any:
+        return self.make_person("bob", "t1")
+
+    def test_the_checks_are_silent(self) -> None:
+        call_command("check", databases=["default"], fail_level="WARNING")
+
+    def test_migrations_leave_nothing_to_do(self) -> None:
+        call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+    def test_the_database_itself_deletes_messages_with_their_recipient_and_forgets_their_sender(self) -> None:
+        expected: dict[tuple[str, str], tuple[str, str]] = {}
+        for schema in ("t1", "t2"):
+            expected |= {
+                (schema, "user_id"): (self.users_of[schema], "c"),
+                (schema, "sender_id"): (self.users_of[schema], "n"),
+            }
+        assert foreign_keys() == expected
+
+    def test_a_message_to_oneself_stays_until_it_is_marked_read(self, alice: Any, browser_at: MakeBrowser) -> None:
+        browser = browser_at("t1", alice)
+        add(browser, "the till is open")
+        assert "the till is open" in page(browser)
+        assert "the till is open" in page(browser)
+        with schema_context("t1"):
+            message = Message.objects.get(user=alice)
+        assert browser.post(f"/messages/mark_read/{message.pk}/").status_code == 302
+        assert "the till is open" not in page(browser)
+
+    def test_marking_all_read_leaves_other_people_and_tenants_alone(
+        self, alice: Any, bob: Any, browser_at: MakeBrowser
+    ) -> None:
+        there = self.make_person("carol", "t2")
+        for schema, person in (("t1", alice), ("t1", bob), ("t2", there)):
+            add(browser_at(schema, person), f"for {person.username}")
+        browser_at("t1", alice).post("/messages/mark_read/all/")
+        assert "for alice" not in page(browser_at("t1", alice))
+        assert "for bob" in page(browser_at("t1", bob))
+        assert "for carol" in page(browser_at("t2", there))
+
+    def test_a_message_to_somebody_else_is_shown_to_them_alone(
+        self, alice: Any, bob: Any, browser_at: MakeBrowser
+    ) -> None:
+        add(browser_at("t1", alice), "lunch is ready", to="bob")
+        assert "lunch is ready" not in page(browser_at("t1", alice))
+        assert "lunch is ready" in page(browser_at("t1", bob))
+        with schema_context("t1"):
+            message = Message.objects.get()
+            assert (message.user, message.sender) == (bob, alice)
+
+    def test_somebody_elses_message_cannot_be_marked_read(self, alice: Any, bob: Any, browser_at: MakeBrowser) -> None:
+        add(browser_at("t1", alice), "lunch is ready", to="bob")
+        with schema_context("t1"):
+            message = Message.objects.get()
+        assert browser_at("t1", alice).post(f"/messages/mark_read/{message.pk}/").status_code == 404
+        assert browser_at("t1").post(f"/messages/mark_read/{message.pk}/").status_code == 403
+
+    def test_an_ordinary_message_is_carried_to_one_page_and_a_sticky_one_to_none(
+        self, alice: Any, browser_at: MakeBrowser
+    ) -> None:
+        browser = browser_at("t1", alice)
+        add(browser, "saved", constants.SUCCESS)
+        add(browser, "unsaved", constants.WARNING_STICKY)
+        shown = page(browser)
+        assert "saved" in shown
+        assert "unsaved" not in shown
+        assert "saved" not in page(browser)
+
+    def test_the_same_ids_at_two_tenants_are_two_messages(self, browser_at: MakeBrowser) -> None:
+        people = {schema: self.make_person(f"at_{schema}", schema) for schema in ("t1", "t2")}
+        for schema, person in people.items():
+            with schema_context(schema):
+                Message.objects.create(pk=7, user_id=person.pk, level=constants.INFO_PERSISTENT, message=f"of {schema}")
+        browsers = {schema: browser_at(schema, person) for schema, person in people.items()}
+        assert "of t1" in page(browsers["t1"])
+        assert "of t2" not in page(browsers["t1"])
+        browsers["t1"].post("/messages/mark_read/7/")
+        assert "of t1" not in page(browsers["t1"])
+        assert "of t2" in page(browsers["t2"])
+
+    def test_a_session_of_one_tenant_is_none_at_another(self, browser_at: MakeBrowser) -> None:
+        user = self.make_person("dora", "t1", "t2")
+        here = browser_at("t1", user)
+        assert "dora" in page(here)
+        assert "dora" not in page(with_cookies_of(here, "t2"))
+        assert "dora" in page(here), "the other tenant has destroyed the session"
+
+    def test_a_carried_message_of_one_tenant_is_neither_shown_nor_lost_at_another(
+        self, alice: Any, browser_at: MakeBrowser
+    ) -> None:
+        here = browser_at("t1", alice)
+        add(here, "saved", constants.SUCCESS)
+        assert "saved" not in page(with_jar_of(here, "t2"))
+        assert "saved" in page(here)
+
+    def test_public_pages_show_nothing_though_the_browser_sends_the_cookies_of_a_tenant(
+        self, alice: Any, browser_at: MakeBrowser
+    ) -> None:
+        here = browser_at("t1", alice)
+        add(here, "the till is open")
+        add(here, "saved", constants.SUCCESS)
+        shown = page(with_cookies_of(here, "public"))
+        assert not any(text in shown for text in ("alice", "the till is open", "saved"))
+        assert "the till is open" in page(here)
+
+    def test_adding_a_persistent_message_in_public_is_an_error(self, browser_at: MakeBrowser) -> None:
+        with pytest.raises(NoTenant):
+            add(browser_at("public"), "to nobody")
+
+    def test_an_ordinary_message_in_public_is_carried_by_a_cookie(self, browser_at: MakeBrowser) -> None:
+        browser = browser_at("public")
+        add(browser, "welcome", constants.INFO)
+        assert "welcome" in page(browser)
+
+
+def texts_in(schema: str) -> list[str]:
+    with schema_context(schema):
+        return sorted(Message.objects.values_list("message", flat=True))
+
+
+def write(schema: str, recipient: User, text: str, sender: User | None = None) -> None:
+    fields = {"message": text, "level": constants.INFO_PERSISTENT}
+    with schema_context(schema):
+        Message.objects.create(user_id=recipient.pk, sender_id=sender and sender.pk, **fields)

@@ -1,0 +1,12 @@
+"""A host whose platform is run from the public schema: auth, sessions and admin in both lists."""
+
+from tests.hosts.settings import *  # noqa: F403
+from tests.hosts.settings import databases
+
+PEOPLE = ["django.contrib.auth", "django.contrib.sessions", "django.contrib.admin"]
+SHARED_APPS = ["django_tenants", "tests.hosts.organisations", "django.contrib.contenttypes", *PEOPLE]
+TENANT_APPS = [*PEOPLE, "django.contrib.messages", "messages_extends"]
+INSTALLED_APPS = SHARED_APPS + [app for app in TENANT_APPS if app not in SHARED_APPS]
+
+DATABASES = databases("operators")
+MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": "public"}

@@ -1,0 +1,120 @@
+"""A host with operators in the public schema: the same ids and names there and in the tenants are different people."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import RequestFactory
+from django_tenants.utils import schema_context
+
+from messages_extends import constants
+from messages_extends.exceptions import NoTenant, WrongTenant
+from messages_extends.models import Message
+from messages_extends.storages import FallbackStorage
+from messages_extends.tenancy.sessions import SessionStore
+from tests.hosts.contract import HostContract, MakeBrowser, add, page, texts_in, write
+
+
+def make_user(name: str, schema: str, **fields: Any) -> User:
+    with schema_context(schema):
+        return User.objects.create_user(name, **fields)
+
+
+class TestMessages(HostContract):
+    users_of = {"t1": "t1", "t2": "t2"}
+
+    def make_person(self, name: str, *schemas: str) -> Any:
+        people = [make_user(name, schema) for schema in schemas]
+        return people[0]
+
+
+def storage_of(user: User) -> FallbackStorage:
+    request = RequestFactory().get("/")
+    request.user, request.session = user, SessionStore()
+    return FallbackStorage(request)
+
+
+@pytest.fixture
+def operator() -> User:
+    """One of public, who has the id and the name of somebody at both tenants."""
+    people = [make_user("sam", schema, pk=5) for schema in ("t1", "t2", "public")]
+    return people[-1]
+
+
+@pytest.mark.django_db
+def test_people_are_three_indeed(operator: User) -> None:
+    make_user("only here", "t1")
+    counts = []
+    for schema in ("t1", "t2", "public"):
+        with schema_context(schema):
+            counts.append(User.objects.count())
+    assert counts == [2, 1, 1]
+
+
+@pytest.mark.django_db
+def test_an_operator_is_logged_in_at_public_and_nowhere_else(operator: User, browser_at: MakeBrowser) -> None:
+    browser = browser_at("public", operator)
+    assert "sam" in page(browser)
+    assert "sam" not in browser.get("/", headers={"host": "t1.example.com"}).content.decode()
+
+
+@pytest.mark.django_db
+def test_an_operator_sees_no_messages_of_their_namesakes(operator: User, browser_at: MakeBrowser) -> None:
+    with schema_context("t1"):
+        write("t1", User.objects.get(pk=5), "for sam of t1")
+    assert "for sam of t1" not in page(browser_at("public", operator))
+
+
+@pytest.mark.django_db
+def test_a_logged_in_operator_cannot_add_persistent_messages_in_public(operator: User, browser_at: MakeBrowser) -> None:
+    with pytest.raises(NoTenant):
+        add(browser_at("public", operator), "to myself")
+    with pytest.raises(NoTenant):
+        add(browser_at("public", operator), "to sam", to="sam")
+    assert texts_in("t1") == texts_in("t2") == []
+
+
+@pytest.mark.django_db
+def test_an_operator_is_refused_as_recipient_at_a_tenant(operator: User) -> None:
+    with schema_context("t1"):
+        storage = storage_of(User.objects.get(pk=5))
+        with pytest.raises(WrongTenant):
+            storage.add(constants.INFO_PERSISTENT, "lunch is ready", user=operator)
+    assert texts_in("t1") == []
+
+
+@pytest.mark.django_db
+def test_an_operator_is_refused_as_sender_at_a_tenant(operator: User) -> None:
+    with schema_context("t1"):
+        storage, alice = storage_of(operator), make_user("alice", "t1")
+        with pytest.raises(WrongTenant):
+            storage.add(constants.INFO_PERSISTENT, "hello", user=alice)
+    assert texts_in("t1") == []
+
+
+@pytest.mark.django_db
+def test_deleting_an_operator_leaves_their_namesakes_messages(operator: User) -> None:
+    for schema in ("t1", "t2"):
+        with schema_context(schema):
+            write(schema, User.objects.get(pk=5), f"for sam of {schema}")
+    operator.delete()
+    connection.check_constraints()
+    assert texts_in("t1") == ["for sam of t1"]
+    assert texts_in("t2") == ["for sam of t2"]
+
+
+@pytest.mark.django_db
+def test_deleting_somebody_at_one_tenant_leaves_the_other_alone(operator: User) -> None:
+    people = {}
+    for schema in ("t1", "t2"):
+        with schema_context(schema):
+            people[schema] = User.objects.get(pk=5)
+            write(schema, people[schema], f"to sam of {schema}")
+            write(schema, make_user("alice", schema), f"from sam of {schema}", sender=people[schema])
+    with schema_context("t1"):
+        people["t1"].delete()
+        connection.check_constraints()
+        assert Message.objects.get().sender is None
+    assert texts_in("t1") == ["from sam of t1"]
+    assert texts_in("t2") == ["from sam of t2", "to sam of t2"]

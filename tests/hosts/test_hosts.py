@@ -1,0 +1,28 @@
+"""The suites of the host projects, each under its own settings and thus in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.conftest import HOSTS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_suite_of_the_host_project_passes(host: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "--color=no", "--create-db", "--confcutdir=tests/hosts"]
+    settings = f"tests.hosts.{host}.settings"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    run = subprocess.run(
+        [*command, f"--ds={settings}", f"tests/hosts/{host}"],
+        cwd=ROOT,
+        env={**environment, "DJANGO_SETTINGS_MODULE": settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
