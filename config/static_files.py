@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import IO, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -23,6 +24,11 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
         if iscoroutinefunction(get_response):
             markcoroutinefunction(self)
 
+    def add_files(self, root: str, prefix: str | None = None) -> None:
+        """Serve the folder of collected files, which is there only if they are to be served from it."""
+        if settings.STATIC_MANIFEST:
+            super().add_files(root, prefix)
+
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if iscoroutinefunction(self):
             return self._respond_async(request)
@@ -33,7 +39,7 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
         response: HttpResponseBase | None = None
         if request.path_info.startswith(self.static_prefix):
             response = await sync_to_async(self._file_for)(request)
-        return response or await self.get_response(request)  # type: ignore[no-any-return]
+        return response or await self.get_response(request)
 
     def _file_for(self, request: HttpRequest) -> HttpResponse | None:
         path = request.path_info
