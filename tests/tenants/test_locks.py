@@ -1,0 +1,138 @@
+"""One migration at a time."""
+
+import io
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.management import call_command, get_commands
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from tenants import locks
+from tenants.locks import migration_lock
+from tenants.models import Tenant
+
+
+@pytest.fixture
+def unblocked(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture
+def other_migration(unblocked: None) -> Iterator[psycopg.Connection[Any]]:
+    """Another process' migration; it ends when the connection is closed."""
+    other = locks._own_connection()
+    assert locks._try(other)
+    yield other
+    with suppress(psycopg.Error):
+        other.close()
+
+
+def can_be_taken() -> bool:
+    with locks._own_connection() as other:
+        return locks._try(other)
+
+
+def test_a_second_one_says_that_it_waits_and_goes_on_when_the_first_has_ended(
+    other_migration: psycopg.Connection[Any],
+) -> None:
+    said: list[str] = []
+
+    def on_wait() -> None:
+        said.append("waiting")
+        other_migration.close()
+
+    with migration_lock(on_wait):
+        assert said == ["waiting"]
+
+
+@pytest.mark.usefixtures("unblocked")
+def test_it_outlives_djangos_connection() -> None:
+    with migration_lock():
+        connection.close()
+        assert not can_be_taken()
+    assert can_be_taken()
+
+
+@pytest.mark.usefixtures("unblocked")
+def test_it_is_given_back_after_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), migration_lock():
+        raise ZeroDivisionError
+    assert can_be_taken()
+
+
+@pytest.mark.usefixtures("unblocked")
+def test_it_may_be_taken_again_inside_itself() -> None:
+    with migration_lock(), migration_lock():
+        assert not can_be_taken()
+    assert can_be_taken()
+
+
+@pytest.mark.usefixtures("unblocked")
+def test_another_thread_waits() -> None:
+    waits = threading.Event()
+
+    def migrate() -> None:
+        with migration_lock(waits.set):
+            pass
+
+    with migration_lock():
+        thread = threading.Thread(target=migrate)
+        thread.start()
+        assert waits.wait(5)
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+@pytest.mark.usefixtures("unblocked")
+def test_a_child_process_of_the_holder_does_not_wait_for_it(environment: dict[str, str]) -> None:
+    child = (
+        "import django; django.setup(); from tenants.locks import migration_lock\nwith migration_lock(): print('in')"
+    )
+    with migration_lock():
+        own = {**environment, locks._VARIABLE: str(__import__("os").getpid())}
+        done = subprocess.run(
+            [sys.executable, "-c", child], env=own, capture_output=True, text=True, timeout=20, check=True
+        )
+    assert done.stdout == "in\n"
+
+
+@pytest.mark.parametrize("command", ["migrate", "migrate_schemas"])
+def test_our_commands_are_the_ones_that_are_found(command: str) -> None:
+    assert get_commands()[command] == "tenants"
+
+
+@pytest.mark.parametrize("command", ["migrate", "migrate_schemas"])
+def test_the_command_waits_with_a_message(other_migration: psycopg.Connection[Any], command: str) -> None:
+    class Screen(io.StringIO):
+        def write(self, text: str) -> int:
+            other_migration.close()
+            return super().write(text)
+
+    screen = Screen()
+    call_command(command, schema_name="acme", verbosity=0, stderr=screen)
+    assert "Another migration is running" in screen.getvalue()
+
+
+def test_looking_at_what_is_to_be_done_does_not_wait(other_migration: psycopg.Connection[Any]) -> None:
+    call_command("migrate_schemas", schema_name="acme", check_unapplied=True, verbosity=0)
+
+
+def test_an_organisation_is_not_made_while_a_migration_runs(
+    other_migration: psycopg.Connection[Any], make_organisation: Callable[..., Tenant]
+) -> None:
+    steps: list[str] = []
+
+    def progress(step: str) -> None:
+        steps.append(step)
+        other_migration.close()
+
+    make_organisation(progress=progress)
+    assert steps[0] == "Waiting for another migration to end"
