@@ -35,7 +35,7 @@ def require_here(instance: Any) -> None:
     schema = getattr(instance, ATTRIBUTE, None)
     if schema is not None and schema != current_schema():
         raise WrongTenant(
-            f"This {type(instance)._meta.verbose_name} was loaded in the schema {schema!r}, but the current one is "
+            f"This {instance._meta.verbose_name} was loaded in the schema {schema!r}, but the current one is "
             f"{current_schema()!r}, where the same primary key is somebody else's. Load it again here."
         )
 
