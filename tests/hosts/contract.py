@@ -195,4 +195,4 @@ def texts_in(schema: str) -> list[str]:
 def write(schema: str, recipient: User, text: str, sender: User | None = None) -> None:
     fields = {"message": text, "level": constants.INFO_PERSISTENT}
     with schema_context(schema):
-        Message.objects.create(user_id=recipient.pk, sender_id=sender and sender.pk, **fields)
+        Message.objects.create(user_id=recipient.pk, sender_id=sender.pk if sender else None, **fields)

@@ -39,6 +39,18 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
             if aborted:
                 self.search_path_set_schemas = None
 
+    def _cursor(self, name: str | None = None) -> Any:
+        if name is None:
+            return super()._cursor()
+        # A named cursor gets its path first: a SET that failed once it is open would leave it open.
+        self.ensure_connection()
+        self._handle_search_path()
+        self._setting_search_path = True
+        try:
+            return super()._cursor(name=name)
+        finally:
+            self._setting_search_path = False
+
     def _handle_search_path(self, cursor: Any = None) -> None:
         if self._setting_search_path:
             return
@@ -57,7 +69,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         self._setting_search_path = True
         try:
             if cursor is None:
-                with self.connection.cursor() as own_cursor:
+                with self.wrap_database_errors, self.connection.cursor() as own_cursor:
                     own_cursor.execute(statement)
             else:
                 cursor.execute(statement)
