@@ -47,6 +47,7 @@ class TenantMiddleware(TenantMainMiddleware):  # type: ignore[misc]
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
         connection().set_schema_to_public()
+        request_schema.set(None)
         host = _host_of(request)
         if host in (base := settings.BASE_DOMAIN.lower(), f"www.{base}"):
             self._enter(request, connection().tenant)

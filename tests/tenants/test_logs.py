@@ -1,0 +1,95 @@
+"""Every log line carries the schema."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+from django.test import Client, RequestFactory
+from django_tenants.utils import schema_context
+
+from tenants.logs import SchemaFilter, request_schema
+from tenants.models import Tenant
+
+
+def schema_of_a_record(**attributes: Any) -> str:
+    record = logging.makeLogRecord(attributes)
+    assert SchemaFilter().filter(record)
+    return str(record.schema)
+
+
+def test_a_record_has_the_schema_that_its_thread_is_in() -> None:
+    assert schema_of_a_record() == "public"
+    with schema_context("acme"):
+        assert schema_of_a_record() == "acme"
+
+
+def test_threads_do_not_see_each_others_schema() -> None:
+    seen: list[str] = []
+    with schema_context("acme"):
+        thread = threading.Thread(target=lambda: seen.append(schema_of_a_record()))
+        thread.start()
+        thread.join()
+    assert seen == ["public"]
+
+
+def test_what_the_caller_says_stands() -> None:
+    assert schema_of_a_record(schema="globex") == "globex"
+
+
+def test_the_request_of_a_record_knows_best() -> None:
+    request = RequestFactory().get("/")
+    request.tenant = Tenant(schema_name="globex")
+    assert schema_of_a_record(request=request) == "globex"
+
+
+def test_on_an_event_loop_it_is_the_requests_and_not_the_connections() -> None:
+    async def handle(schema: str) -> str:
+        request_schema.set(schema)
+        await asyncio.sleep(0)
+        return schema_of_a_record()
+
+    async def serve() -> list[str]:
+        return list(await asyncio.gather(handle("acme"), handle("globex")))
+
+    assert asyncio.run(serve()) == ["acme", "globex"]
+
+
+def test_outside_every_request_it_is_a_dash() -> None:
+    async def idle() -> str:
+        return schema_of_a_record()
+
+    assert Context().run(asyncio.run, idle()) == "-"
+
+
+def test_a_connection_without_a_tenant_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "tenant", None)
+    monkeypatch.setattr(connection, "schema_name", None)
+    assert schema_of_a_record() == "-"
+
+
+def test_every_handler_has_the_filter_and_every_logger_ends_in_one() -> None:
+    logging_setting: Any = django_settings.LOGGING
+    assert all("schema" in handler["filters"] for handler in logging_setting["handlers"].values())
+    assert all(logger["propagate"] and not logger["handlers"] for logger in logging_setting["loggers"].values())
+
+
+@pytest.mark.django_db
+def test_a_line_about_a_request_names_the_organisation(
+    acme: Tenant, browser_of: Callable[..., Client], capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = logging.StreamHandler()
+    handler.addFilter(SchemaFilter())
+    handler.setFormatter(logging.Formatter("[{schema}] {message}", style="{"))
+    logger = logging.getLogger("django.request")
+    logger.addHandler(handler)
+    try:
+        browser_of(acme).get("/nowhere/")
+    finally:
+        logger.removeHandler(handler)
+    assert capsys.readouterr().err == "[acme] Not Found: /nowhere/\n"

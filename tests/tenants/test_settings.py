@@ -1,0 +1,109 @@
+"""The settings as the environment makes them, each in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SAFE = {
+    "DEBUG": "false",
+    "SECRET_KEY": "abcdefghij0123456789ABCDEFGHIJ!%" * 2,
+    "SECURE_COOKIES": "true",
+    "BASE_DOMAIN": "Example.com",
+    "EMAIL_URL": "smtp+tls://me:secret@mail.example:587",
+}
+FULL = {**SAFE, "SECURE_HSTS_SECONDS": "31536000", "SECURE_HSTS_SUBDOMAINS": "true", "SECURE_SSL_REDIRECT": "true"}
+
+
+def settings_with(environment: dict[str, str], *names: str) -> dict[str, Any]:
+    script = (
+        "import json, sys\nfrom django.conf import settings\n"
+        "print(json.dumps({name: getattr(settings, name, None) for name in sys.argv[1:]}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *names], env=environment, capture_output=True, text=True, check=True
+    )
+    return dict(json.loads(done.stdout))
+
+
+def test_in_production_cookies_are_the_hosts_own_and_links_are_https(environment: dict[str, str]) -> None:
+    found = settings_with(
+        {**environment, **SAFE},
+        *("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"),
+        *("SESSION_COOKIE_DOMAIN", "SITE_SCHEME", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DEFAULT_FROM_EMAIL"),
+        *("SECURE_PROXY_SSL_HEADER", "SECURE_HSTS_SECONDS"),
+    )
+    assert found == {
+        "SESSION_COOKIE_NAME": "__Host-sessionid",
+        "CSRF_COOKIE_NAME": "__Host-csrftoken",
+        "SESSION_COOKIE_SECURE": True,
+        "CSRF_COOKIE_SECURE": True,
+        "SESSION_COOKIE_DOMAIN": None,
+        "SITE_SCHEME": "https",
+        "ALLOWED_HOSTS": ["example.com", ".example.com"],
+        "CSRF_TRUSTED_ORIGINS": [],
+        "DEFAULT_FROM_EMAIL": "no-reply@example.com",
+        "SECURE_PROXY_SSL_HEADER": None,
+        "SECURE_HSTS_SECONDS": 0,
+    }
+
+
+def test_the_mail_server_comes_from_the_environment(environment: dict[str, str]) -> None:
+    names = ("EMAIL_BACKEND", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS")
+    found = settings_with({**environment, **SAFE}, *names)
+    assert list(found.values()) == [
+        *("django.core.mail.backends.smtp.EmailBackend", "mail.example", 587, "me", "secret", True)
+    ]
+
+
+def test_while_debugging_e_mails_go_to_the_console(environment: dict[str, str]) -> None:
+    found = settings_with({**environment, "DEBUG": "true"}, "EMAIL_BACKEND", "SITE_SCHEME")
+    assert list(found.values()) == ["django.core.mail.backends.console.EmailBackend", "http"]
+
+
+def test_a_proxys_word_is_taken_only_if_one_says_so(environment: dict[str, str]) -> None:
+    found = settings_with({**environment, **SAFE, "TRUST_X_FORWARDED_PROTO": "true"}, "SECURE_PROXY_SSL_HEADER")
+    assert found["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
+
+
+@pytest.mark.usefixtures("acme")
+@pytest.mark.django_db
+def test_django_finds_nothing_to_say_against_it(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-W", "error", "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    done = subprocess.run(command, env={**environment, **FULL}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_missing_secret_key_is_one_line_with_the_remedy(environment: dict[str, str]) -> None:
+    command = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(command, env={**environment, "SECRET_KEY": ""}, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "SECRET_KEY is not set. Set it to" in done.stderr.splitlines()[-1]
+
+
+def test_collected_files_have_their_hash_in_the_name_and_are_kept_for_ever(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    own = {**environment, **SAFE, "STATIC_MANIFEST": "true", "STATIC_ROOT": str(tmp_path)}
+    subprocess.run(
+        [sys.executable, "manage.py", "collectstatic", "--noinput"], env=own, capture_output=True, check=True
+    )
+    script = (
+        "import django; django.setup()\n"
+        "from django.templatetags.static import static\nfrom django.test import Client\n"
+        "path = static('config/site.css')\n"
+        "response = Client(headers={'host': 'nobody.example'}).get(path, headers={'accept-encoding': 'gzip'})\n"
+        "print(path, response.status_code, response['Cache-Control'], response['Content-Encoding'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], env=own, capture_output=True, text=True, check=True
+    )
+    path, status, *rest = done.stdout.split(maxsplit=2)
+    assert path.startswith("/static/config/site.")
+    assert path != "/static/config/site.css"
+    assert status == "200"
+    assert "immutable" in rest[0]
+    assert rest[0].strip().endswith("gzip")
