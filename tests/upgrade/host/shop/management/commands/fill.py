@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.test import RequestFactory
 from django.utils import timezone
-from django_tenants.utils import schema_context
+from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends import constants, storages, views
 from messages_extends.models import Message
@@ -70,7 +70,7 @@ def fill_public(schemas: list[str]) -> None:
     write_messages(users)
     read_some()
     for schema, user in zip([*schemas, *schemas], [alice, bob, carol, carol], strict=True):
-        apps.get_model("shop.Membership").objects.create(schema=schema, user_id=user.pk)
+        apps.get_app_config("shop").get_model("Membership")._default_manager.create(schema=schema, user_id=user.pk)
 
 
 class Command(BaseCommand):
@@ -84,7 +84,7 @@ class Command(BaseCommand):
         require_versions()
         call_command("migrate_schemas", shared=True, verbosity=0)
         for schema in schemas:
-            customer = apps.get_model("shop.Customer").objects.create(schema_name=schema)
+            customer = get_tenant_model()._default_manager.create(schema_name=schema)
             customer.create_schema(check_if_exists=True, verbosity=0)
         if "messages_extends" in settings.SHARED_APPS:
             fill_public(schemas)
