@@ -9,7 +9,7 @@ from django.db.models import Count, F, Q, QuerySet, Window
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from messages_extends.tenancy.stamp import require_here
+from messages_extends.tenancy.stamp import require_all_here, require_here, stamp
 
 if TYPE_CHECKING:
     from messages_extends.models import Message
@@ -66,13 +66,17 @@ class MessageQuerySet(QuerySet["Message"]):
     def bulk_create(self, objs: Iterable["Message"], *args: Any, **kwargs: Any) -> list["Message"]:
         messages = list(objs)
         for message in messages:
+            require_all_here(message)
             message.settle_read()
-        return super().bulk_create(messages, *args, **kwargs)
+        created = super().bulk_create(messages, *args, **kwargs)
+        for message in created:
+            stamp(message)
+        return created
 
     def bulk_update(self, objs: Iterable["Message"], fields: Iterable[str], *args: Any, **kwargs: Any) -> int:
         messages = list(objs)
         for message in messages:
-            require_here(message)
+            require_all_here(message)
             message.settle_read()
         return super().bulk_update(messages, stored_names(fields), *args, **kwargs)
 

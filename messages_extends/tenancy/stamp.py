@@ -40,6 +40,13 @@ def require_here(instance: Any) -> None:
         )
 
 
+def require_all_here(instance: models.Model) -> None:
+    """Raise WrongTenant if `instance`, or an object that was assigned to one of its relations, came from elsewhere."""
+    require_here(instance)
+    for related in instance._state.fields_cache.values():
+        require_here(related)
+
+
 class TenantBound(models.Model):
     """A row that is saved, refreshed and deleted only in the schema it was loaded in."""
 
@@ -54,7 +61,7 @@ class TenantBound(models.Model):
         return instance
 
     def save_base(self, *args: Any, **kwargs: Any) -> None:
-        require_here(self)
+        require_all_here(self)
         super().save_base(*args, **kwargs)
         stamp(self)
 

@@ -1,0 +1,136 @@
+"""Fact 8: cookies of one organisation at another, as a shared cookie domain or a thief would bring them there.
+
+The other organisation is the worst there can be: a clone, with the same ids, password hashes and session rows.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import connection
+from django.test import Client, override_settings
+
+from messages_extends.constants import SUCCESS
+
+BrowserOf = Callable[..., Client]
+
+PASSWORD = "md5$the same salt$the same digest"
+EMAIL = "alice@clones.example"
+
+
+@pytest.fixture(autouse=True)
+def _own_page() -> Iterator[None]:
+    with override_settings(ROOT_URLCONF="tests.isolation.urls"):
+        yield
+
+
+@pytest.fixture
+def alice(in_acme: Any, make_user: Callable[..., Any]) -> Any:
+    return make_user(pk=1, email=EMAIL, password=None)
+
+
+def clone_to_globex() -> None:
+    """Copy acme's people and sessions, as cloning the schema does."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE acme.people_user SET password = %s", [PASSWORD])
+        for table in ("people_user", "django_session"):
+            cursor.execute(f"INSERT INTO globex.{table} SELECT * FROM acme.{table}")
+
+
+@pytest.fixture
+def visitor(acme: Any, globex: Any, alice: Any, browser_of: BrowserOf) -> Client:
+    """A browser at globex with the cookies of somebody logged in at acme, whose row and session were cloned."""
+    alice.password = PASSWORD
+    alice.save()
+    at_acme, at_globex = browser_of(acme, alice), browser_of(globex)
+    assert EMAIL in page(at_acme)
+    clone_to_globex()
+    at_globex.cookies = copy.deepcopy(at_acme.cookies)
+    return at_globex
+
+
+def page(browser: Client) -> str:
+    return browser.get("/").content.decode()
+
+
+@pytest.fixture
+def unbound_users(monkeypatch: pytest.MonkeyPatch, alice: Any) -> None:
+    """Take the schema out of the users' session hash, as it is with Django's own users."""
+    own, plain = type(alice), AbstractBaseUser
+    monkeypatch.setattr(own, "_get_session_auth_hash", plain._get_session_auth_hash)
+
+
+@pytest.fixture
+def unbound_sessions() -> Iterator[None]:
+    with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.db"):
+        yield
+
+
+@pytest.mark.usefixtures("unbound_users", "unbound_sessions")
+def test_without_binding_the_cookie_of_one_tenant_logs_in_at_its_clone(visitor: Client) -> None:
+    assert EMAIL in page(visitor)
+
+
+@pytest.mark.usefixtures("unbound_users")
+def test_the_session_engine_alone_keeps_the_cookie_of_one_tenant_from_its_clone(visitor: Client) -> None:
+    assert EMAIL not in page(visitor)
+
+
+@pytest.mark.usefixtures("unbound_sessions")
+def test_the_users_hash_alone_keeps_the_cookie_of_one_tenant_from_its_clone(visitor: Client) -> None:
+    assert EMAIL not in page(visitor)
+
+
+def test_the_session_at_home_survives_a_visit_elsewhere(visitor: Client, acme: Any, browser_of: BrowserOf) -> None:
+    at_home = browser_of(acme)
+    at_home.cookies = copy.deepcopy(visitor.cookies)
+    assert EMAIL not in page(visitor)
+    assert EMAIL in page(at_home)
+
+
+# The messages cookie, in a jar that both host names read and write ----------------------------------------------
+
+DJANGOS = "django.contrib.messages.storage.fallback.FallbackStorage"
+
+
+def shared_jar(browser_of: BrowserOf, *tenants: Any) -> list[Client]:
+    browsers = [browser_of(tenant) for tenant in tenants]
+    for browser in browsers[1:]:
+        browser.cookies = browsers[0].cookies
+    return browsers
+
+
+def add(browser: Client, text: str) -> None:
+    assert browser.post("/", {"level": SUCCESS, "text": text}).status_code == 302
+
+
+def test_with_djangos_storage_the_messages_cookie_of_one_tenant_is_shown_at_another(
+    acme: Any, globex: Any, browser_of: BrowserOf
+) -> None:
+    with override_settings(MESSAGE_STORAGE=DJANGOS):
+        at_acme, at_globex = shared_jar(browser_of, acme, globex)
+        add(at_acme, "saved at acme")
+        assert "saved at acme" in page(at_globex)
+
+
+def test_the_messages_cookie_of_one_tenant_is_neither_shown_nor_destroyed_at_another(
+    acme: Any, globex: Any, browser_of: BrowserOf
+) -> None:
+    at_acme, at_globex = shared_jar(browser_of, acme, globex)
+    add(at_acme, "saved at acme")
+    add(at_globex, "saved at globex")
+    shown = page(at_globex)
+    assert "saved at globex" in shown
+    assert "saved at acme" not in shown
+    assert "saved at acme" in page(at_acme)
+
+
+def test_a_messages_cookie_renamed_to_that_of_another_tenant_is_not_read_there(
+    acme: Any, globex: Any, browser_of: BrowserOf
+) -> None:
+    at_acme, at_globex = shared_jar(browser_of, acme, globex)
+    add(at_acme, "saved at acme")
+    at_globex.cookies["messages_globex"] = at_acme.cookies["messages_acme"].value
+    assert "saved at acme" not in page(at_globex)

@@ -1,0 +1,81 @@
+"""Fact 5: where a tenant's table is missing, the model fails; it never goes on to a table of public.
+
+The tables are dropped and made within a transaction that is rolled back.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import ProgrammingError, connection, transaction
+from django_tenants.utils import schema_context
+from guardian.models import UserObjectPermission
+
+from messages_extends.constants import INFO_PERSISTENT
+from messages_extends.models import Message
+from messages_extends.tenancy.schemas import is_per_tenant, is_shared
+
+TABLE = "messages_extends_message"
+
+
+def execute(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def tables_in(schema: str) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [schema])
+        return {name for (name,) in cursor.fetchall()}
+
+
+@pytest.mark.parametrize("app", ["messages_extends", "guardian", "people", "auth", "sessions", "admin"])
+def test_an_app_of_the_tenants_is_in_their_list_alone(app: str) -> None:
+    assert is_per_tenant(app)
+    assert not is_shared(app)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [Message, UserObjectPermission, Session])
+def test_the_public_schema_has_no_table_of_a_tenants_app(model: Any) -> None:
+    table = model._meta.db_table
+    assert table in tables_in("acme")
+    assert table not in tables_in("public")
+
+
+@pytest.mark.usefixtures("in_acme")
+def test_with_a_table_in_public_as_well_a_missing_one_is_silently_replaced_by_it() -> None:
+    execute(f"CREATE TABLE public.{TABLE} (LIKE acme.{TABLE} INCLUDING ALL)")
+    execute(
+        f"INSERT INTO public.{TABLE} (id, level, message, extra_tags, url, is_safe, key, created, modified) "
+        f"VALUES (1, {INFO_PERSISTENT}, 'of everybody', '', '', false, '', now(), now())"
+    )
+    execute(f"DROP TABLE acme.{TABLE}")
+    assert [message.message for message in Message.objects.all()] == ["of everybody"]
+
+
+@pytest.mark.usefixtures("in_acme")
+def test_a_missing_table_is_an_error_when_read_and_when_written(make_user: Callable[..., Any]) -> None:
+    alice = make_user()
+    execute(f"DROP TABLE acme.{TABLE}")
+    with pytest.raises(ProgrammingError, match=TABLE), transaction.atomic():
+        list(Message.objects.all())
+    with pytest.raises(ProgrammingError, match=TABLE), transaction.atomic():
+        Message.objects.create(user=alice, message="lost", level=INFO_PERSISTENT)
+
+
+@pytest.mark.usefixtures("globex")
+def test_a_missing_table_of_one_tenant_leaves_the_others_alone(
+    make_user: Callable[..., Any], make_message: Callable[..., Message]
+) -> None:
+    with schema_context("globex"):
+        make_message(make_user(), "of globex")
+    execute(f"DROP TABLE acme.{TABLE}")
+    with schema_context("globex"):
+        assert Message.objects.get().message == "of globex"
+
+
+def test_the_shared_list_holds_no_app_with_messages_or_people() -> None:
+    assert not {"messages_extends", "guardian", "tenants.people"} & set(settings.SHARED_APPS)

@@ -1,0 +1,173 @@
+"""Fact 9: an object of one organisation, used in another, names somebody else's row there; it is refused."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+from django.test import RequestFactory
+from django_tenants.utils import schema_context
+
+from messages_extends.constants import INFO_PERSISTENT, SUCCESS
+from messages_extends.exceptions import WrongTenant
+from messages_extends.models import Message
+from messages_extends.sending import deliver
+from messages_extends.storages import FallbackStorage
+from messages_extends.tenancy.sessions import SessionStore
+
+pytestmark = pytest.mark.django_db
+
+MakeUser = Callable[..., Any]
+MakeMessage = Callable[..., Message]
+
+
+@pytest.fixture
+def people(make_user: MakeUser) -> dict[str, Any]:
+    """Two people of the same id, one per organisation."""
+    found = {}
+    for schema in ("acme", "globex"):
+        with schema_context(schema):
+            found[schema] = make_user(pk=1)
+    return found
+
+
+@pytest.fixture
+def messages(people: dict[str, Any], make_message: MakeMessage) -> dict[str, Message]:
+    """Two messages of the same id, one per organisation."""
+    found = {}
+    for schema, person in people.items():
+        with schema_context(schema):
+            found[schema] = make_message(person, f"of {schema}", pk=1000)
+    return found
+
+
+def texts() -> dict[str, list[str]]:
+    found = {}
+    for schema in ("acme", "globex"):
+        with schema_context(schema):
+            found[schema] = list(Message.objects.order_by("-pk").values_list("message", flat=True))
+    return found
+
+
+def test_an_object_that_is_not_bound_overwrites_the_row_of_another_tenant() -> None:
+    for schema in ("acme", "globex"):
+        with schema_context(schema):
+            Group.objects.create(pk=1, name=f"of {schema}")
+    with schema_context("acme"):
+        group = Group.objects.get(pk=1)
+    with schema_context("globex"):
+        group.save()
+        assert Group.objects.get(pk=1).name == "of acme"
+
+
+USES: dict[str, Callable[[Message], Any]] = {
+    "save": lambda message: message.save(),
+    "save of one field": lambda message: message.save(update_fields=["message"]),
+    "save as a new row": lambda message: message.save(force_insert=True),
+    "refresh": lambda message: message.refresh_from_db(),
+    "delete": lambda message: message.delete(),
+    "bulk update": lambda message: Message.objects.bulk_update([message], ["message"]),
+    "bulk create": lambda message: Message.objects.bulk_create([message]),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=list(USES))
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_message_of_one_tenant_is_refused_in_another_and_changes_nothing(
+    use: Callable[[Message], Any], loaded: bool, messages: dict[str, Message]
+) -> None:
+    message = messages["acme"]
+    if loaded:
+        with schema_context("acme"):
+            message = Message.objects.get(pk=1000)
+    message.message = "overwritten"
+    with schema_context("globex"), pytest.raises(WrongTenant):
+        use(message)
+    assert texts() == {"acme": ["of acme"], "globex": ["of globex"]}
+
+
+def test_a_message_made_in_bulk_is_bound_as_well(people: dict[str, Any]) -> None:
+    with schema_context("acme"):
+        [message] = Message.objects.bulk_create(
+            [Message(user=people["acme"], message="of acme", level=INFO_PERSISTENT)]
+        )
+    with schema_context("globex"), pytest.raises(WrongTenant):
+        message.save()
+
+
+def _assign(user: Any) -> None:
+    message = Message(message="for the wrong one", level=INFO_PERSISTENT)
+    message.user = user
+    message.save()
+
+
+RECIPIENT: dict[str, Callable[[Any], Any]] = {
+    "deliver": lambda user: deliver(user, "for the wrong one", INFO_PERSISTENT),
+    "create": lambda user: Message.objects.create(user=user, message="for the wrong one", level=INFO_PERSISTENT),
+    "save": lambda user: Message(user=user, message="for the wrong one", level=INFO_PERSISTENT).save(),
+    "save as sender": lambda user: Message(sender=user, message="by the wrong one", level=INFO_PERSISTENT).save(),
+    "bulk create": lambda user: Message.objects.bulk_create(
+        [Message(user=user, message="for the wrong one", level=INFO_PERSISTENT)]
+    ),
+    "assign to a message of here": _assign,
+    "read": lambda user: list(Message.objects.for_user(user)),
+}
+
+
+@pytest.mark.parametrize("use", RECIPIENT.values(), ids=list(RECIPIENT))
+def test_a_user_of_one_tenant_is_refused_in_another_and_nothing_is_written(
+    use: Callable[[Any], Any], people: dict[str, Any]
+) -> None:
+    with schema_context("globex"), pytest.raises(WrongTenant):
+        use(people["acme"])
+    assert texts() == {"acme": [], "globex": []}
+
+
+def test_a_sender_of_another_tenant_is_refused(people: dict[str, Any]) -> None:
+    with schema_context("globex"), pytest.raises(WrongTenant):
+        deliver(people["globex"], "by the wrong one", INFO_PERSISTENT, sender=people["acme"])
+    assert texts() == {"acme": [], "globex": []}
+
+
+def test_a_user_loaded_again_in_the_right_tenant_is_accepted(people: dict[str, Any]) -> None:
+    with schema_context("globex"):
+        deliver(get_user_model()._default_manager.get(pk=people["acme"].pk), "right", INFO_PERSISTENT)
+    assert texts() == {"acme": [], "globex": ["right"]}
+
+
+# A storage whose thread was left elsewhere --------------------------------------------------------------------------
+
+
+def request_at(tenant: Any, user: Any) -> HttpRequest:
+    request = RequestFactory().get("/")
+    request.tenant, request.user = tenant, user
+    session: SessionBase = SessionStore()
+    request.session = session
+    return request
+
+
+def test_a_storage_reads_and_writes_the_tenant_of_its_request_wherever_the_connection_is(
+    acme: Any, people: dict[str, Any], messages: dict[str, Message]
+) -> None:
+    with schema_context("acme"):
+        request = request_at(acme, people["acme"])
+    with schema_context("globex"):
+        storage = FallbackStorage(request)
+        storage.add(INFO_PERSISTENT, "added")
+        storage.add(SUCCESS, "ordinary")
+        shown = {str(message) for message in storage}
+    assert shown == {"of acme", "added", "ordinary"}
+    assert texts() == {"acme": ["of acme", "added"], "globex": ["of globex"]}
+
+
+def test_a_storage_that_asks_the_connection_would_read_another_tenant(
+    people: dict[str, Any], messages: dict[str, Message]
+) -> None:
+    with schema_context("globex"):
+        user = get_user_model()._default_manager.get(pk=people["acme"].pk)
+        # No tenant on the request: the connection is all there is to ask.
+        request = request_at(None, user)
+        assert [str(message) for message in FallbackStorage(request)] == ["of globex"]
