@@ -1,4 +1,4 @@
-"""The tests on every Django and Python that we support, and the lock. `nox` runs the tests; `nox -s lock` renews the lock.
+"""The tests on every Django and Python that we support: `nox`; and the lock: `nox -s lock` renews it.
 
 A missing interpreter is an error where CI is set, or with --error-on-missing-interpreters; elsewhere it is skipped.
 """

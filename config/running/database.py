@@ -3,8 +3,8 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from urllib.parse import urlsplit, urlunsplit
+from contextlib import contextmanager, suppress
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
@@ -12,7 +12,7 @@ from psycopg import sql
 from config.running.failures import Failure
 
 SHAPE = "postgres://user:password@host:5432/name"
-UNSET = "unset it to use the embedded PostgreSQL"
+UNSET = "unset it: demo and test then bring a PostgreSQL of their own"
 
 
 @contextmanager
@@ -60,9 +60,7 @@ def ensure_database(url: str) -> None:
 
 def _answering(url: str) -> str | None:
     """Check that the server answers; give the URL of its maintenance database when the one asked for is missing."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
-        raise Failure(f"DATABASE_URL is not of the form {SHAPE}: correct it, or {UNSET}.")
+    parts = _parts(url)
     try:
         psycopg.connect(url, connect_timeout=10).close()
     except (psycopg.Error, ValueError) as error:
@@ -71,6 +69,14 @@ def _answering(url: str) -> str | None:
             return maintenance
         raise Failure(f"DATABASE_URL: {_line(error)} Correct it, or {UNSET}.") from None
     return None
+
+
+def _parts(url: str) -> SplitResult:
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.scheme in {"postgres", "postgresql"} and parts.path.strip("/"):
+            return parts
+    raise Failure(f"DATABASE_URL is not of the form {SHAPE}: correct it, or {UNSET}.")
 
 
 def _lacks(maintenance: str, name: str) -> bool:

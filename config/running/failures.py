@@ -21,11 +21,15 @@ def explain(error: OSError) -> Failure:
 
 def explain_output(task: str, output: str, *, remedy: str) -> Failure:
     """Turn what a program printed before it gave up into one line."""
-    if "No space left on device" in output or "Disk quota exceeded" in output:
+    if tells_of_full_disk(output):
         return disk_full()
     if "Read-only file system" in output:
         return Failure(f"{task} failed, the file system is read-only: {MOVE}.")
-    return Failure(f"{task} failed: {_telling_line(output)} {remedy}")
+    return Failure(f"{task} failed: {_telling_line(output)} {remedy}".rstrip())
+
+
+def tells_of_full_disk(output: str) -> bool:
+    return any(words in output for words in ("No space left on device", "Disk quota exceeded", "Check free disk space"))
 
 
 def disk_full() -> Failure:

@@ -25,7 +25,7 @@ from typing import Any
 from config.running.accounts import give, home, popen_options, usable
 from config.running.binaries import Binaries, find_binaries
 from config.running.children import command_of, end, tie_to_us
-from config.running.failures import Failure, explain_output
+from config.running.failures import Failure, disk_full, explain_output, tells_of_full_disk
 from config.running.folders import kept_secret, replace_private
 from config.running.locks import lock
 from config.running.progress import say, step
@@ -115,6 +115,11 @@ class Server:
         process, port = self._started(binaries, data)
         try:
             yield f"postgres://postgres:{self._password()}@127.0.0.1:{port}/messages"
+        except Failure:
+            # Its clients only see that it is gone.
+            if tells_of_full_disk(self.log()):
+                raise disk_full() from None
+            raise
         finally:
             # SIGINT: disconnect everybody, checkpoint, stop. SIGQUIT: stop, and recover at the next start.
             end(process, signal.SIGINT, signal.SIGQUIT)

@@ -1,0 +1,99 @@
+"""What others get: a wheel with the package and nothing else; and locks that name no place."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import django
+import pytest
+
+from config.running.environment import LEVELS, PIP
+from config.running.folders import PROJECT
+
+REQUIREMENTS = PROJECT / "requirements"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
+    (built,) = folder.iterdir()
+    return built
+
+
+class TestWheel:
+    def test_it_holds_the_package_and_nothing_else(self, wheel: Path) -> None:
+        tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+        assert {top for top in tops if not top.endswith(".dist-info")} == {"messages_extends"}
+
+    @pytest.mark.parametrize(
+        "file",
+        [
+            "py.typed",
+            "migrations/0001_initial.py",
+            "static/close-alerts.js",
+            "templates/messages_extends/includes/alerts_bootstrap.html",
+        ],
+    )
+    def test_what_is_not_code_is_inside(self, wheel: Path, file: str) -> None:
+        assert f"messages_extends/{file}" in zipfile.ZipFile(wheel).namelist()
+
+    def test_every_file_of_the_package_is_inside(self, wheel: Path) -> None:
+        listed = subprocess.run(
+            ["git", "ls-files", "messages_extends"], cwd=PROJECT, capture_output=True, text=True, check=True
+        )
+        assert set(listed.stdout.split()) <= set(zipfile.ZipFile(wheel).namelist())
+
+    def test_it_carries_its_licence(self, wheel: Path) -> None:
+        assert any(name.endswith("/licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
+
+    def test_installed_elsewhere_it_works_without_our_site(self, wheel: Path, tmp_path: Path) -> None:
+        """The new place has Django and the like, lent from here, but neither config nor tenants nor tests."""
+        command = [sys.executable, str(PIP / "pip"), "install", "--no-index", "--no-deps", "--target", str(tmp_path)]
+        subprocess.run([*command, str(wheel)], check=True, capture_output=True)
+        lent = Path(django.__file__).parent.parent
+        program = f"""
+import sys
+sys.path[:0] = [{str(tmp_path)!r}, {str(lent)!r}]
+from importlib.util import find_spec
+assert find_spec("config") is find_spec("tenants") is find_spec("tests") is None
+from django.conf import settings
+settings.configure(
+    SECRET_KEY="x",
+    DATABASES={{"default": {{"ENGINE": "messages_extends.tenancy.backend", "NAME": "x"}}}},
+    SHARED_APPS=(shared := ["django.contrib.contenttypes"]),
+    TENANT_APPS=(own := ["messages_extends", "django.contrib.auth", "guardian"]),
+    INSTALLED_APPS=[*shared, *own],
+    TENANT_MODEL="other.Tenant",
+)
+import django
+django.setup()
+import messages_extends.api
+print(messages_extends.api.__file__)
+"""
+        result = subprocess.run(
+            [sys.executable, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert result.stdout.startswith(str(tmp_path)), result.stderr
+
+
+class TestLocks:
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_every_package_is_pinned_and_hashed(self, level: str) -> None:
+        text = (REQUIREMENTS / f"{level}.txt").read_text().replace("\\\n", "")
+        for line in text.splitlines():
+            assert re.match(r"#|\s+# |[\w.-]+(\[[\w,]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line
+
+    @pytest.mark.parametrize("file", sorted(REQUIREMENTS.glob("*.txt")), ids=lambda file: file.name)
+    def test_none_names_an_index(self, file: Path) -> None:
+        assert not re.search(r"://|^--?(i|f|index-url|extra-index-url|find-links)\b", file.read_text(), re.MULTILINE)
+
+    @pytest.mark.parametrize(("level", "larger"), [("serve", "test"), ("test", "dev")])
+    def test_each_level_holds_all_of_the_one_before(self, level: str, larger: str) -> None:
+        assert self._pins(level) <= self._pins(larger)
+
+    def _pins(self, level: str) -> set[str]:
+        return set(re.findall(r"^[\w.-]+==[^\s;]+", (REQUIREMENTS / f"{level}.txt").read_text(), re.MULTILINE))
