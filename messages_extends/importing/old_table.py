@@ -82,7 +82,7 @@ def move_aside() -> OldTable:
 def _rename() -> None:
     _require_columns()
     # Whoever reads the table now makes us wait, and we everybody after them.
-    execute("SET LOCAL lock_timeout = '10s'")
+    execute("SET LOCAL lock_timeout = '3s'")
     execute("ALTER TABLE {old} RENAME TO {name}", old=OldTable(is_aside=False).sql, name=ASIDE)
     ledger = "ADD COLUMN imported_into text, ADD COLUMN imported_id bigint"
     execute("ALTER TABLE {old} {ledger}", old=OldTable(is_aside=True).sql, ledger=ledger)

@@ -23,7 +23,7 @@ BATCH: Final = """
         WHERE pair.schema = %(schema)s AND pair.chosen AND {is_left} AND old.id > %(after)s
         ORDER BY old.id LIMIT %(size)s FOR UPDATE OF old
     ), numbered AS MATERIALIZED (
-        SELECT ordered.*, nextval(pg_get_serial_sequence(%(table)s, 'id')) AS new_id
+        SELECT ordered.*, nextval(%(sequence)s::regclass) AS new_id
         FROM (SELECT * FROM batch ORDER BY id) ordered
     ), inserted AS (
         INSERT INTO {new} (
@@ -60,9 +60,9 @@ def transfer(table: OldTable, schema: str, *, batch_size: int, on_batch: Callabl
     new = qualified(schema, TABLE)
     names = {"old": table.sql, "pairs": PAIRS, "is_left": table.is_left, "new": new}
     # A placeholder's value, not part of the statement: no per cent sign is doubled in it.
-    sequence_of = new.replace("%%", "%")
+    ((sequence,),) = fetch("SELECT pg_get_serial_sequence(%s, 'id')", [new.replace("%%", "%")])
     after, done = BELOW_EVERY_ID, 0
-    while ids := _write({"schema": schema, "size": batch_size, "table": sequence_of, "after": after}, names):
+    while ids := _write({"schema": schema, "size": batch_size, "sequence": sequence, "after": after}, names):
         after, done = max(ids), done + len(ids)
         on_batch(done)
     return done

@@ -137,14 +137,15 @@ class Command(BaseCommand):
 class Progress:
     """Say how far one tenant is, at most once a second; on a terminal always in the same line."""
 
-    def __init__(self, schema: str, total: int, stdout: Any) -> None:
-        self.schema, self.total, self.stdout = schema, total, stdout
+    def __init__(self, schema: str, total: int, stdout: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        self.schema, self.total, self.stdout, self.clock = schema, total, stdout, clock
         self.rewrites = stdout.isatty()
-        self.said_at = time.monotonic()
+        self.said_at = clock()
 
     def __call__(self, done: int) -> None:
-        if time.monotonic() - self.said_at >= 1:
-            self.said_at = time.monotonic()
+        now = self.clock()
+        if now - self.said_at >= 1:
+            self.said_at = now
             self.say(f"{self.schema}: {done:,} of {self.total:,}", ending="\r" if self.rewrites else "\n")
 
     def end(self, done: int) -> None:

@@ -32,16 +32,3 @@ def members() -> "QuerySet[Any]":
 def by_hand(schema: str) -> dict[int, int]:
     """Give Alice what Dave had in the first customer, and somebody who does not exist what Bob had elsewhere."""
     return {4: 1} if schema == "acme" else {2: 999}
-
-
-def nobody_twice(_schema: str) -> list[tuple[int, int]]:
-    """Return a wrong mapping: one old user is two people."""
-    return [(1, 1), (1, 2)]
-
-
-def no_pairs(_schema: str) -> list[int]:
-    return [1, 2]
-
-
-def no_ids(_schema: str) -> list[tuple[str, str]]:
-    return [("alice", "bob")]
