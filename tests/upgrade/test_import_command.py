@@ -1,0 +1,228 @@
+"""What `import_messages_extends` says and refuses, in the reference SaaS: people are per tenant there."""
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.core.management.base import BaseCommand, OutputWrapper
+from django.db import connection
+from django_tenants.utils import schema_context
+
+from messages_extends.management.commands.import_messages_extends import Command, Progress
+from messages_extends.models import Message
+from tests.upgrade.shapes import TABLE
+
+ASIDE = "messages_extends_message_0_6_3"
+OLD_TABLE = f"""
+    CREATE TABLE public.people_before (id serial PRIMARY KEY, email text NOT NULL);
+    CREATE TABLE public.{TABLE} (
+        id serial PRIMARY KEY, user_id integer REFERENCES public.people_before, level integer NOT NULL,
+        message text NOT NULL, extra_tags varchar(128) NOT NULL, created timestamptz NOT NULL,
+        modified timestamptz NOT NULL, read boolean NOT NULL, expires timestamptz
+    )
+"""
+ALICE, BOB = 1, 2
+GUIDE = Path(__file__).parents[2] / "docs" / "upgrading.md"
+
+
+def by_hand(schema: str) -> dict[int, int]:
+    """Say that old Alice is whoever has this e-mail address in acme."""
+    from tenants.people.models import User
+
+    return dict.fromkeys([ALICE], User.objects.get(name="alice").pk) if schema == "acme" else {}
+
+
+def of_the_documentation(schema: str) -> Any:
+    """Return what the callable in the guide returns: a queryset's pairs."""
+    names: dict[str, Any] = {}
+    exec(re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)[0], names)
+    return names["copied_with_their_ids"](schema)
+
+
+def nobody_twice(_schema: str) -> list[tuple[int, int]]:
+    return [(1, 1), (1, 2)]
+
+
+def no_pairs(_schema: str) -> list[int]:
+    return [1, 2]
+
+
+def half_a_pair(_schema: str) -> list[tuple[int, None]]:
+    return [(1, None)]
+
+
+def no_ids(_schema: str) -> list[tuple[str, str]]:
+    return [("alice", "bob")]
+
+
+HERE = "tests.upgrade.test_import_command"
+
+
+def sql(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def run(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("import_messages_extends", *arguments, stdout=out, stderr=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def old_table(db: None) -> None:
+    """A shared table with two people and three messages: two for Alice, one for Bob."""
+    sql(OLD_TABLE)
+    sql("INSERT INTO public.people_before (email) VALUES ('alice@acme.example'), ('bob@acme.example')")
+    write(ALICE, "one")
+    write(BOB, "two")
+    write(ALICE, "three")
+
+
+def write(user: int | None, text: str) -> None:
+    sql(
+        f"INSERT INTO public.{TABLE} (user_id, level, message, extra_tags, created, modified, read) "
+        f"VALUES ({user or 'NULL'}, 21, '{text}', '', now(), now(), false)"
+    )
+
+
+@pytest.fixture
+def alice(old_table: None, make_user: Callable[..., Any]) -> Any:
+    """Alice of acme, whose id is not the one she had."""
+    with schema_context("acme"):
+        make_user("somebody")
+        return make_user("alice", email="alice@acme.example")
+
+
+def messages_in(schema: str) -> list[tuple[int, str]]:
+    with schema_context(schema):
+        return list(Message.objects.order_by("pk").values_list("user_id", "message"))
+
+
+@pytest.mark.parametrize("how", [("--match", "email"), ("--mapping", f"{HERE}.by_hand")])
+def test_messages_arrive_in_their_order_and_only_with_their_user(alice: Any, how: tuple[str, str]) -> None:
+    printed = run(*how)
+    assert messages_in("acme") == [(alice.pk, "one"), (alice.pk, "three")]
+    assert messages_in("globex") == []
+    assert "acme: 2 of 2 imported" in printed
+    assert "1 of users who are in no tenant" in printed
+
+
+def test_the_mapping_of_the_guide_works(alice: Any) -> None:
+    sql(f"INSERT INTO public.people_before (id, email) VALUES ({alice.pk}, 'x') ON CONFLICT DO NOTHING")
+    write(alice.pk, "mine")
+    run("--mapping", f"{HERE}.of_the_documentation")
+    assert (alice.pk, "mine") in messages_in("acme")
+
+
+def test_a_message_goes_to_nobody_while_its_user_is_in_two_tenants(alice: Any, make_user: Callable[..., Any]) -> None:
+    with schema_context("globex"):
+        elsewhere = make_user("alice", email="alice@acme.example")
+    assert "2 of users who are in several tenants" in run("--match", "email")
+    assert messages_in("acme") == messages_in("globex") == []
+    run("--match", "email", "--several-to", "globex")
+    assert messages_in("acme") == []
+    assert messages_in("globex") == [(elsewhere.pk, "one"), (elsewhere.pk, "three")]
+
+
+def test_a_dry_run_says_what_would_be_dropped_and_imported(alice: Any) -> None:
+    assert f"Would rename public.{TABLE}." in run("--prepare", "--dry-run")
+    printed = run("--match", "email", "--dry-run", "--drop")
+    assert "acme: would import 2" in printed
+    assert "Left in public" in printed
+    assert f"Would drop public.{TABLE} if" in printed
+    assert messages_in("acme") == []
+
+
+def test_when_all_is_imported_it_says_so_and_drops_the_table(alice: Any) -> None:
+    sql(f"DELETE FROM public.{TABLE} WHERE user_id = {BOB}")
+    assert "Nothing is left." in run("--match", "email", "--dry-run")
+    printed = run("--match", "email", "--drop")
+    assert "--drop drops it" in printed
+    assert f"public.{ASIDE} has been dropped." in printed
+    with pytest.raises(CommandError, match="There is nothing to import: public has neither"):
+        run("--match", "email")
+
+
+def test_giving_up_more_rows_than_are_left_is_refused(alice: Any) -> None:
+    sql(f"DELETE FROM public.{TABLE} WHERE user_id = {BOB}")
+    with pytest.raises(CommandError, match="all its rows are imported, and you expected 3 that are not"):
+        run("--match", "email", "--drop", "--discard", "3")
+
+
+def test_progress_is_said_at_most_once_a_second_and_at_the_end() -> None:
+    out = io.StringIO()
+    times = iter([100.0, 100.5, 101.2, 101.9, 102.3])
+    progress = Progress("acme", 40, OutputWrapper(out), clock=lambda: next(times))
+    for done in (10, 20, 30, 40):
+        progress(done)
+    progress.end(40)
+    assert out.getvalue() == "acme: 20 of 40\nacme: 40 of 40\nacme: 40 of 40 imported\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "Say what to do: --prepare, --match FIELD, --mapping PATH or --drop."),
+        (("--match", "pk"), "name a field that both they and the old users have: email."),
+        (("--match", "nickname"), "name a field that both they and the old users have: email."),
+        (("--mapping", f"{HERE}.nothing"), 'does not define a "nothing" attribute'),
+        (("--mapping", "nothing"), "doesn't look like a module path"),
+        (("--mapping", f"{HERE}.HERE"), "name a callable that is given a schema"),
+        (("--mapping", f"{HERE}.nobody_twice"), "makes two people of the old user 1: 1, 2"),
+        (("--mapping", f"{HERE}.no_pairs"), r"must return pairs \(old id, new id\), not 1"),
+        (("--mapping", f"{HERE}.half_a_pair"), r"must return pairs \(old id, new id\), not \(1, None\)"),
+        (("--mapping", f"{HERE}.no_ids"), "names something that is no user's id"),
+        (("--match", "email", "--tenant", "nowhere"), "no tenant 'nowhere'. There are: acme, globex, platform."),
+        (("--match", "email", "--several-to", "nowhere"), "There is no tenant 'nowhere'."),
+        (("--match", "email", "--batch-size", "0"), "'0' is no number above 0"),
+        (("--match", "email", "--discard", "3"), "--discard is for --drop only"),
+        (("--match", "email", "--mapping", "x.y"), "not allowed with argument"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_what_can(old_table: None, arguments: tuple[str, ...], said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        run(*arguments)
+
+
+def test_shared_users_need_members_and_no_other_field(old_table: None, settings: Any) -> None:
+    settings.TENANT_APPS = [app for app in settings.TENANT_APPS if app != "tenants.people"]
+    with pytest.raises(CommandError, match="only --match pk makes sense"):
+        run("--match", "email")
+    with pytest.raises(CommandError, match=r'MESSAGES_EXTENDS\["MEMBERS"\] is not set'):
+        run("--match", "pk")
+
+
+def test_an_app_that_is_still_shared_is_refused(old_table: None, settings: Any) -> None:
+    settings.SHARED_APPS = [*settings.SHARED_APPS, "messages_extends"]
+    with pytest.raises(CommandError, match="still in SHARED_APPS"):
+        run("--prepare")
+
+
+def test_two_old_tables_are_refused(old_table: None) -> None:
+    sql(f"CREATE TABLE public.{ASIDE} ()")
+    with pytest.raises(CommandError, match="public has both"):
+        run("--prepare")
+
+
+def test_a_table_that_is_not_of_0_6_3_is_left_alone(old_table: None) -> None:
+    sql(f"ALTER TABLE public.{TABLE} ADD COLUMN read_at timestamptz")
+    with pytest.raises(CommandError, match=r"is not the table of django-messages-extends 0\.6\.3"):
+        run("--prepare")
+
+
+def test_a_table_that_refers_to_no_users_needs_a_mapping(old_table: None) -> None:
+    sql("DROP TABLE public.people_before CASCADE")
+    with pytest.raises(CommandError, match="refers to no table of users any more"):
+        run("--match", "email")
+
+
+def test_the_guide_names_every_option() -> None:
+    parser = Command().create_parser("manage.py", "import_messages_extends")
+    inherited = BaseCommand().create_parser("manage.py", "import_messages_extends")
+    own = set(parser._option_string_actions) - set(inherited._option_string_actions)
+    assert own == set(re.findall(r"--[a-z-]+", GUIDE.read_text())) & set(parser._option_string_actions) - {"--database"}
