@@ -3,7 +3,6 @@
 import os
 from collections.abc import Generator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -23,10 +22,3 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     except (Failure, OSError) as error:
         raise pytest.UsageError(str(error if isinstance(error, Failure) else explain(error))) from None
     return (yield)
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out folders with settings of their own: each is a suite of its own, run with `--ds`."""
-    if not (collection_path / "settings.py").exists():
-        return None
-    return os.environ["DJANGO_SETTINGS_MODULE"] != f"tests.{collection_path.name}.settings"
