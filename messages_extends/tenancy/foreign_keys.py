@@ -11,7 +11,6 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django_tenants.utils import quote_schema_name
-from psycopg import sql
 
 Rule = Literal["CASCADE", "SET NULL"]
 
@@ -77,6 +76,6 @@ class DeleteInDatabase(Operation):
             return
         table = f"{quote_schema_name(connection.schema_name)}.{quote_schema_name(model._meta.db_table)}"
         column = model._meta.get_field(self.field_name).column
-        # Not the editor's quote_value: it doubles the per cent signs that a schema's name may have.
-        statement = REPLACE.format(table=sql.quote(table), column=sql.quote(column), rule=rule)
+        quote = schema_editor.quote_value
+        statement = REPLACE.format(table=quote(table), column=quote(column), rule=rule)
         schema_editor.execute(statement, params=None)

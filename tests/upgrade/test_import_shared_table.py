@@ -242,6 +242,21 @@ def wait_until_gone(host: Host) -> None:
         time.sleep(0.02)
 
 
+def test_a_row_is_in_its_tenant_only_if_the_old_table_says_so(ready: Host, old: list[dict[str, Any]]) -> None:
+    """The note of the seventh row fails: its whole batch of three is not in the tenant."""
+    seventh = [row["id"] for row in old if row["user_id"] == ALICE][6]
+    ready.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'disk full'; END $$",
+        f"CREATE TRIGGER refuse BEFORE UPDATE ON public.{ASIDE} FOR EACH ROW WHEN (old.id = {seventh}) "
+        "EXECUTE FUNCTION refuse()",
+    )
+    assert "disk full" in ready.run("import_messages_extends", "--match", "pk", "--batch-size", "3").stderr
+    assert texts(ready, ACME) == texts_of(old, ALICE)[:6]
+    ready.execute(f"DROP TRIGGER refuse ON public.{ASIDE}")
+    ready.manage("import_messages_extends", "--match", "pk", "--batch-size", "3")
+    assert texts(ready, ACME) == texts_of(old, ALICE)
+
+
 def test_two_imports_do_not_run_at_once(ready: Host) -> None:
     with connect(ready.database) as connection:
         connection.execute("SELECT pg_advisory_lock(7205759403792794)")

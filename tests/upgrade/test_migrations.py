@@ -156,9 +156,9 @@ def test_an_upgrade_that_stopped_in_one_tenant_goes_on_from_there(per_tenant: Ho
 
 
 def test_deleting_a_user_deletes_what_they_received_and_keeps_what_they_sent(migrated: Host) -> None:
+    before = rows(migrated, "acme")
     migrated.execute(f"UPDATE acme.{TABLE} SET sender_id = 1", "DELETE FROM acme.auth_user WHERE id = 1")
-    assert {row["user_id"] for row in rows(migrated, "acme")} == {2, 3, 4, None}
-    assert {row["sender_id"] for row in rows(migrated, "acme")} == {None}
+    assert rows(migrated, "acme") == [row for row in before if row["user_id"] != 1] != []
     assert 1 in {row["user_id"] for row in rows(migrated, SCHEMAS[1])}
 
 
