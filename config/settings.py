@@ -8,6 +8,8 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config.mail import mail_settings
+
 env = environ.Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -165,10 +167,10 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_SUB
 if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-# smtp+tls://user:password@host:587 and so on; without it, e-mails go to the console while DEBUG is on.
-vars().update(env.email_url("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25"))
-# Somebody waits for the page that sends it.
-EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
+# smtp+tls://user:password@host:587 and so on; without it, e-mails go to the console while DEBUG is on. The time limit
+# is short, because somebody waits for the page that sends it.
+EMAIL_URL = env.str("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25")
+vars().update(mail_settings(EMAIL_URL, timeout=env.int("EMAIL_TIMEOUT", default=10)))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"no-reply@{BASE_DOMAIN}")
 SERVER_EMAIL = env.str("SERVER_EMAIL", default=DEFAULT_FROM_EMAIL)
 

@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from tenants.models import Tenant
 from tenants.people.models import User
 from tests.tenants.conftest import PASSWORD
-from tests.tenants.test_people_pages import BrokenBackend
+from tests.tenants.test_people_pages import break_mail
 
 Make = Callable[..., Tenant]
 Names = Callable[[], str]
@@ -55,7 +55,7 @@ def test_create_organisation_invites_whoever_is_to_choose_a_password(names: Name
 
 def test_create_organisation_says_it_when_the_e_mail_could_not_be_sent(names: Names, settings: Settings) -> None:
     schema = names()
-    settings.EMAIL_BACKEND = f"{BrokenBackend.__module__}.BrokenBackend"
+    break_mail(settings)
     with pytest.raises(CommandError, match=rf"The organisation is ready.*{schema}\.localhost.*/password/forgotten/"):
         create(schema, "--invite")
     assert Tenant.objects.get(schema_name=schema).is_open

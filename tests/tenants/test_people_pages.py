@@ -30,6 +30,15 @@ class BrokenBackend(EmailBackend):
         raise SMTPServerDisconnected("no mail today")
 
 
+def break_mail(settings: Settings) -> None:
+    """Let e-mails fail from now on; Django 6.1 has another setting for it."""
+    backend = f"{__name__}.BrokenBackend"
+    if hasattr(settings, "MAILERS"):
+        settings.MAILERS = {"default": {"BACKEND": backend}}
+    else:
+        settings.EMAIL_BACKEND = backend
+
+
 @pytest.fixture
 def bob(in_acme: Tenant, make_user: MakeUser) -> User:
     return make_user("bob", password=PASSWORD)
@@ -150,7 +159,7 @@ def test_asking_for_a_link_does_not_tell_who_is_here(
 
 
 def test_a_mail_server_that_is_away_does_not_tell_who_is_here(at_acme: Client, bob: User, settings: Settings) -> None:
-    settings.EMAIL_BACKEND = f"{__name__}.BrokenBackend"
+    break_mail(settings)
     assert at_acme.post("/password/forgotten/", {"email": bob.email}).status_code == 302
 
 
@@ -270,7 +279,7 @@ def test_whoever_joins_needs_a_name_and_a_good_password(
 
 
 def test_an_invitation_that_could_not_be_sent_is_said_so(at_admins: Client, settings: Settings) -> None:
-    settings.EMAIL_BACKEND = f"{__name__}.BrokenBackend"
+    break_mail(settings)
     response = at_admins.post("/people/", {"email": "new@x.example"}, follow=True)
     assert "could not be sent" in text_of(response)
 

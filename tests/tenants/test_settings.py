@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
+from django.core.mail.backends.smtp import EmailBackend
+
+from config.mail import mail_settings
 
 SAFE = {
     "DEBUG": "false",
@@ -51,17 +55,28 @@ def test_in_production_cookies_are_the_hosts_own_and_links_are_https(environment
     }
 
 
-def test_the_mail_server_comes_from_the_environment(environment: dict[str, str]) -> None:
-    names = ("EMAIL_BACKEND", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS")
-    found = settings_with({**environment, **SAFE}, *names)
-    assert list(found.values()) == [
-        *("django.core.mail.backends.smtp.EmailBackend", "mail.example", 587, "me", "secret", True)
-    ]
+def test_the_mail_server_comes_from_the_environment() -> None:
+    found = mail_settings("smtp+tls://me:secret@mail.example:587", timeout=10)
+    if django.VERSION >= (6, 1):
+        found = found["MAILERS"]["default"]
+        assert found.pop("BACKEND") == "django.core.mail.backends.smtp.EmailBackend"
+        assert EmailBackend(**found["OPTIONS"]).host == "mail.example"
+    else:
+        assert found["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend"
+        assert found["EMAIL_HOST"] == "mail.example"
+    values = list(found.get("OPTIONS", found).values())
+    assert all(value in values for value in ("mail.example", 587, "me", "secret", True, False, 10))
 
 
 def test_while_debugging_e_mails_go_to_the_console(environment: dict[str, str]) -> None:
-    found = settings_with({**environment, "DEBUG": "true"}, "EMAIL_BACKEND", "SITE_SCHEME")
-    assert list(found.values()) == ["django.core.mail.backends.console.EmailBackend", "http"]
+    found = settings_with({**environment, "DEBUG": "true"}, "EMAIL_URL", "SITE_SCHEME")
+    assert list(found.values()) == ["consolemail://", "http"]
+    assert "django.core.mail.backends.console.EmailBackend" in str(mail_settings("consolemail://", timeout=1))
+
+
+def test_e_mails_may_go_into_a_folder(tmp_path: Path) -> None:
+    found = mail_settings(f"filemail://{tmp_path}", timeout=1)
+    assert str(tmp_path).removeprefix("/") in str(found)
 
 
 def test_a_proxys_word_is_taken_only_if_one_says_so(environment: dict[str, str]) -> None:

@@ -1,0 +1,36 @@
+"""The e-mail settings of one address, as this version of Django wants them."""
+
+from typing import Any
+
+import django
+import environ
+
+_SMTP = "django.core.mail.backends.smtp.EmailBackend"
+_FILE = "django.core.mail.backends.filebased.EmailBackend"
+
+
+def mail_settings(url: str, timeout: int) -> dict[str, Any]:
+    """Return the settings for an address such as smtp+tls://user:password@host:587; Django 6.1 has new ones for it."""
+    parts: dict[str, Any] = {"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": False, **environ.Env.email_url_config(url)}
+    if django.VERSION >= (6, 1):
+        return {"MAILERS": {"default": {"BACKEND": parts["EMAIL_BACKEND"], "OPTIONS": _options(parts, timeout)}}}
+    names = ("BACKEND", "HOST", "PORT", "HOST_USER", "HOST_PASSWORD", "USE_TLS", "USE_SSL", "FILE_PATH")
+    found = {f"EMAIL_{name}": parts[f"EMAIL_{name}"] for name in names if parts[f"EMAIL_{name}"] is not None}
+    return {**found, "EMAIL_TIMEOUT": timeout}
+
+
+def _options(parts: dict[str, Any], timeout: int) -> dict[str, Any]:
+    if parts["EMAIL_BACKEND"] == _FILE:
+        return {"file_path": parts["EMAIL_FILE_PATH"]}
+    if parts["EMAIL_BACKEND"] != _SMTP:
+        return {}
+    options = {
+        "host": parts["EMAIL_HOST"],
+        "port": parts["EMAIL_PORT"],
+        "username": parts["EMAIL_HOST_USER"],
+        "password": parts["EMAIL_HOST_PASSWORD"],
+        "use_tls": parts["EMAIL_USE_TLS"],
+        "use_ssl": parts["EMAIL_USE_SSL"],
+        "timeout": timeout,
+    }
+    return {name: value for name, value in options.items() if value is not None}
