@@ -187,6 +187,19 @@ def test_progress_is_said_at_most_once_a_second_and_at_the_end() -> None:
 def test_what_cannot_work_is_refused_with_what_can(old_table: None, arguments: tuple[str, ...], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         run(*arguments)
+    assert messages_in("acme") == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--match", "nickname"), ("--mapping", "nothing"), ("--match", "email", "--tenant", "nowhere"), ("--drop",)],
+)
+def test_what_was_mistyped_leaves_the_old_table_where_it_is(old_table: None, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError):
+        run(*arguments)
+    assert f"Would rename public.{TABLE}." in run("--prepare", "--dry-run")
+    run("--prepare")
+    assert f"The old table is public.{ASIDE}." in run("--prepare", "--dry-run")
 
 
 def test_shared_users_need_members_and_no_other_field(old_table: None, settings: Any) -> None:

@@ -67,36 +67,34 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def run(self, *, dry_run: bool, drop: bool, discard: int, **options: Any) -> None:
-        table = old_table.find_old_table() if dry_run else old_table.move_aside()
-        if options["prepare"]:
-            self.say_where_it_is(table)
-        elif options["match"] or options["mapping"]:
-            self.bring(table, dry_run=dry_run, **options)
+        if options["match"] or options["mapping"]:
+            self.bring(dry_run=dry_run, **options)
+        elif options["prepare"]:
+            self.prepare(dry_run=dry_run)
+        table = old_table.find_old_table()
         if drop and dry_run:
             self.stdout.write(f"Would drop {table} if none of its rows were left.")
         elif drop:
             old_table.drop(discard=discard)
             self.stdout.write(f"{table} has been dropped.")
 
-    def say_where_it_is(self, table: OldTable) -> None:
-        if table.is_aside:
-            self.stdout.write(f"The old table is {table}. Now run migrate_schemas, then this command with a mapping.")
-        else:
+    def prepare(self, *, dry_run: bool) -> None:
+        if not dry_run:
+            table = old_table.move_aside()
+        elif not (table := old_table.find_old_table()).is_aside:
             self.stdout.write(f"Would rename {table}.")
+            return
+        self.stdout.write(f"The old table is {table}. Now run migrate_schemas, then this command with a mapping.")
 
     def bring(
-        self,
-        table: OldTable,
-        *,
-        dry_run: bool,
-        batch_size: int,
-        tenant: list[str] | None,
-        several_to: str | None,
-        **options: Any,
+        self, *, dry_run: bool, batch_size: int, tenant: list[str] | None, several_to: str | None, **options: Any
     ) -> None:
-        schemas = tenant_schemas()
+        # Before anything is changed: what was mistyped is refused.
+        table, schemas = old_table.find_old_table(), tenant_schemas()
         _require_known([*(tenant or ()), *([several_to] if several_to else ())], schemas)
         mapping = _mapping(options["match"], options["mapping"], table)
+        if not dry_run:
+            table = old_table.move_aside()
         with people.pairs_of(mapping, schemas, table, several_to=several_to) as strangers:
             for schema, number in strangers.items():
                 self.stderr.write(f"{schema}: the mapping names {number} people who are not there.")
