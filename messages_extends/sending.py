@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.safestring import SafeData
+from psycopg.errors import ForeignKeyViolation
 
 from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.models import Message
@@ -54,8 +55,10 @@ def deliver(
         with transaction.atomic():
             _write(message)
     except IntegrityError as error:
-        # The recipient was deleted since they were loaded.
-        raise RecipientUnavailable from error
+        # Recipient or sender was deleted since they were loaded.
+        if isinstance(error.__cause__, ForeignKeyViolation):
+            raise RecipientUnavailable from error
+        raise
 
 
 def require_storable(message: Message) -> None:

@@ -7,7 +7,14 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 from django.http import HttpRequest
-from django_tenants.utils import app_labels, get_public_schema_name, get_tenant_database_alias, schema_context
+from django_tenants.utils import (
+    app_labels,
+    get_public_schema_name,
+    get_tenant_database_alias,
+    get_tenant_types,
+    has_multi_type_tenants,
+    schema_context,
+)
 
 
 def current_schema() -> str:
@@ -41,9 +48,20 @@ def is_public(schema: str) -> bool:
 
 def is_shared(app_label: str) -> bool:
     """Tell whether the public schema has the tables of this app."""
-    return app_label in app_labels(settings.SHARED_APPS)
+    shared, _per_tenant = _lists_of_apps()
+    return app_label in app_labels(shared)
 
 
 def is_per_tenant(app_label: str) -> bool:
-    """Tell whether every tenant's schema has tables of its own for this app."""
-    return app_label in app_labels(settings.TENANT_APPS)
+    """Tell whether tenants' schemas have tables of their own for this app."""
+    _shared, per_tenant = _lists_of_apps()
+    return app_label in app_labels(per_tenant)
+
+
+def _lists_of_apps() -> tuple[list[str], list[str]]:
+    """Return the apps of the public schema and those of tenants, of every type where tenants have types."""
+    if not has_multi_type_tenants():
+        return settings.SHARED_APPS, settings.TENANT_APPS
+    types = dict(get_tenant_types())
+    shared = types.pop(get_public_schema_name())["APPS"]
+    return shared, [app for tenant_type in types.values() for app in tenant_type["APPS"]]

@@ -1,0 +1,47 @@
+"""Which schema is current, and what each holds."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django_tenants.utils import schema_context
+
+from messages_extends.tenancy.schemas import current_schema, inside, is_per_tenant, is_shared
+
+
+def test_the_two_lists_of_apps_decide() -> None:
+    assert (is_shared("contenttypes"), is_per_tenant("contenttypes")) == (True, False)
+    assert (is_shared("messages_extends"), is_per_tenant("messages_extends")) == (False, True)
+
+
+def test_where_tenants_have_types_the_apps_of_every_type_count(settings: Any) -> None:
+    settings.HAS_MULTI_TYPE_TENANTS = True
+    settings.TENANT_TYPES = {
+        "public": {"APPS": settings.SHARED_APPS},
+        "shop": {"APPS": ["messages_extends"]},
+        "office": {"APPS": ["django.contrib.auth"]},
+    }
+    assert [label for label in ("contenttypes", "messages_extends", "auth") if is_shared(label)] == ["contenttypes"]
+    assert [label for label in ("contenttypes", "messages_extends", "auth") if is_per_tenant(label)] == [
+        "messages_extends",
+        "auth",
+    ]
+
+
+def test_inside_enters_a_schema_and_leaves_it_on_errors_too(db: None) -> None:
+    def fail_inside(seen: list[str]) -> None:
+        with inside("globex"):
+            seen.append(current_schema())
+            raise ZeroDivisionError
+
+    with schema_context("acme"):
+        seen: list[str] = []
+        with pytest.raises(ZeroDivisionError):
+            fail_inside(seen)
+        assert (seen, current_schema()) == (["globex"], "acme")
+
+
+def test_inside_the_current_schema_keeps_the_tenant_object(acme: Any) -> None:
+    connection.set_tenant(acme)
+    with inside("acme"):
+        assert connection.tenant is acme
