@@ -13,7 +13,7 @@ RUN pip install --no-cache-dir --require-hashes -r requirements/serve.txt
 
 COPY . .
 
-USER app
+USER 10001
 EXPOSE 8000
 # No host name is needed, and the answer depends on the database's.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
