@@ -3,11 +3,14 @@
 All of them raise MailNotSent when the mail server cannot be reached or refuses.
 """
 
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_tenants.utils import schema_context
 
@@ -23,7 +26,7 @@ class MailNotSent(Exception):
 def send_password_link(tenant: Tenant, user: User) -> None:
     """Send somebody who has forgotten their password a link to set another."""
     subject = _("Your password at %(organisation)s") % {"organisation": tenant.name}
-    _send(tenant, user.email, subject, "people/email/password_reset.txt", user=user, link=_password_link(tenant, user))
+    _send(tenant, user.email, subject, "people/email/password_reset.txt", user=user, **_password_link(tenant, user))
 
 
 def send_welcome(tenant: Tenant, email: str) -> None:
@@ -31,20 +34,24 @@ def send_welcome(tenant: Tenant, email: str) -> None:
     with schema_context(tenant.schema_name):
         user = User.objects.with_email(email).get()
     subject = _("%(organisation)s is ready for you") % {"organisation": tenant.name}
-    _send(tenant, user.email, subject, "people/email/welcome.txt", user=user, link=_password_link(tenant, user))
+    _send(tenant, user.email, subject, "people/email/welcome.txt", user=user, **_password_link(tenant, user))
 
 
 def send_invitation(tenant: Tenant, invitation: Invitation) -> None:
     """Send somebody who is to join a link to do so."""
     subject = _("You are invited to %(organisation)s") % {"organisation": tenant.name}
     path = reverse("invitation", args=[invitation_token(invitation, tenant.schema_name)])
-    _send(
-        tenant, invitation.email, subject, "people/email/invitation.txt", invitation=invitation, link=tenant.url(path)
-    )
+    link = _link(tenant, path, settings.INVITATION_TIMEOUT)
+    _send(tenant, invitation.email, subject, "people/email/invitation.txt", invitation=invitation, **link)
 
 
-def _password_link(tenant: Tenant, user: User) -> str:
-    return tenant.url(reverse("password_reset_confirm", kwargs=password_link_arguments(user)))
+def _password_link(tenant: Tenant, user: User) -> dict[str, Any]:
+    path = reverse("password_reset_confirm", kwargs=password_link_arguments(user))
+    return _link(tenant, path, settings.PASSWORD_RESET_TIMEOUT)
+
+
+def _link(tenant: Tenant, path: str, seconds: int) -> dict[str, Any]:
+    return {"link": tenant.url(path), "until": timezone.localtime() + timedelta(seconds=seconds)}
 
 
 def _send(tenant: Tenant, address: str, subject: str, template: str, **context: Any) -> None:

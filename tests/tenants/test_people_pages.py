@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from smtplib import SMTPServerDisconnected
 from typing import Any
 
@@ -11,6 +12,8 @@ from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.core.mail.message import EmailMessage
 from django.test import Client
+from django.utils import timezone
+from django.utils.formats import date_format
 from django_tenants.utils import schema_context
 from pytest_django.fixtures import Settings
 
@@ -199,6 +202,14 @@ def test_an_invitation_e_mail_names_the_organisation_and_who_invites(at_admins: 
     assert sent.to == ["new@x.example"]
     assert sent.subject == "You are invited to Acme"
     assert "ada invites you to join Acme." in sent.body
+
+
+@pytest.mark.parametrize("hours", [1, 200])
+def test_an_e_mail_says_how_long_its_link_works(at_admins: Client, settings: Settings, hours: int) -> None:
+    settings.INVITATION_TIMEOUT = hours * 60 * 60
+    at_admins.post("/people/", {"email": "new@x.example"})
+    until = date_format(timezone.localtime() + timedelta(hours=hours), "DATE_FORMAT")
+    assert f"It works once, until {until}" in the_mail().body
 
 
 def test_an_invitation_works_once(at_admins: Client, at_acme: Client) -> None:
