@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from config.running.children import child
+from config.running.children import child, tie_to_us
 from config.running.database import database_for_demo, database_for_tests, ensure_database
 from config.running.failures import Failure, explain_output
 from config.running.folders import PROJECT, kept_secret, state_dir
@@ -143,9 +143,12 @@ def _production_environment() -> dict[str, str]:
 
 def _managed(env: Mapping[str, str], *arguments: str) -> None:
     """Run a command of manage.py as one step of ours; what it says on stderr is for the one line about its failure."""
-    said = subprocess.run([*MANAGE, *arguments], env=env, stderr=subprocess.PIPE, text=True, check=False)
-    if said.returncode:
-        raise explain_output(f"manage.py {arguments[0]}", said.stderr, remedy="")
+    tied = tie_to_us(signal.SIGTERM)
+    done = subprocess.run(
+        [*MANAGE, *arguments], env=env, stderr=subprocess.PIPE, text=True, check=False, preexec_fn=tied
+    )
+    if done.returncode:
+        raise explain_output(f"manage.py {arguments[0]}", done.stderr, remedy="")
 
 
 def _serve_demo(env: Mapping[str, str], port: int) -> int:
