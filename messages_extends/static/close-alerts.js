@@ -7,8 +7,8 @@
     const field = button.form?.elements.namedItem("csrfmiddlewaretoken")
       ?? document.querySelector("[name=csrfmiddlewaretoken]");
     if (field) return field.value;
-    const cookie = document.cookie.split("; ").find((pair) => pair.startsWith("csrftoken="));
-    return cookie ? decodeURIComponent(cookie.slice("csrftoken=".length)) : "";
+    /* Django's default name, or that with a prefix that browsers enforce. */
+    return decodeURIComponent(/(?:^|; )(?:__Host-|__Secure-)?csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "");
   };
 
   const markRead = (button) => fetch(button.getAttribute("close-href"), {
