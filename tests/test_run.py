@@ -202,7 +202,7 @@ class TestDisk:
     @pytest.mark.parametrize("command", [(sys.executable, "run.py", "demo"), (*HERE, "demo")])
     def test_a_read_only_folder_is_one_line(self, folder: Path, command: tuple[str, ...]) -> None:
         said = said_in_one_line(self.mounted(folder, "ro", *command, "--port", str(free_port())))
-        assert "is not writable" in said
+        assert "Cannot use " in said
         assert "set RUN_DIR to a folder" in said
 
     # Full while Python's files, the database, its first tables are made.
@@ -220,7 +220,7 @@ class TestDisk:
 def test_a_folder_of_somebody_else_is_one_line(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     said = said_in_one_line(run(sys.executable, "run.py", "demo", RUN_DIR=str(tmp_path)))
-    assert "is not writable" in said
+    assert "Cannot use " in said
 
 
 class TestDatabaseUrl:
@@ -263,6 +263,13 @@ class TestDatabaseUrl:
     def test_it_is_not_reset(self) -> None:
         result = run(*HERE, "demo", "--port", str(free_port()), "--reset", DATABASE_URL="postgres://u@h/n")
         assert "drop the one in DATABASE_URL yourself" in said_in_one_line(result)
+
+
+@pytest.mark.parametrize(("key", "debug"), [("", "True"), ("of my own", "False")])
+def test_commands_run_as_the_demo_only_where_no_key_is_set(key: str, debug: str) -> None:
+    program = "from django.conf import settings; print(settings.DEBUG)"
+    env = {"DATABASE_URL": _other_database("postgres"), "SECRET_KEY": key}
+    assert run(*HERE, "manage", "shell", "-v0", "-c", program, **env).stdout.strip() == debug
 
 
 class TestServe:

@@ -49,7 +49,9 @@ def test(arguments: list[str]) -> int:
 def manage(arguments: list[str]) -> int:
     """Run one of Django's commands on the demo's database, or on DATABASE_URL."""
     with database_for_demo() as url:
-        return _call([*MANAGE, *arguments], _demo_environment(url))
+        # Whoever sets the key has an environment of their own, in production perhaps.
+        env = {**os.environ, "DATABASE_URL": url} if os.environ.get("SECRET_KEY") else _demo_environment(url)
+        return _call([*MANAGE, *arguments], env)
 
 
 def check(arguments: list[str]) -> int:
@@ -125,7 +127,8 @@ def _demo_environment(url: str, port: int | None = None) -> dict[str, str]:
         "SITE_PORT": str(port or ""),
         "SECRET_KEY": kept_secret(state_dir() / "secret-key"),
     }
-    return {**defaults, **os.environ, "DATABASE_URL": url}
+    chosen = {name: value for name, value in os.environ.items() if value}
+    return {**defaults, **chosen, "DATABASE_URL": url}
 
 
 def _production_environment() -> dict[str, str]:

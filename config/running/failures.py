@@ -15,7 +15,7 @@ def explain(error: OSError) -> Failure:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return disk_full()
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return Failure(f"{where} is not writable ({error.strerror}): {MOVE}.")
+        return Failure(f"Cannot use {where} ({error.strerror}): {MOVE}.")
     return Failure(f"{where}: {error.strerror or error}.")
 
 

@@ -13,8 +13,9 @@ LISTENING = "0A"
 
 def check_port(host: str, port: int) -> None:
     """Fail with one line that names the holder, when nobody can listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.create_server((host, port)):
+        with socket.create_server((host, port), family=family):
             return
     except OSError as error:
         raise _explained(error, host, port) from None
