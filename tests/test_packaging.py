@@ -9,8 +9,9 @@ from pathlib import Path
 import django
 import pytest
 
-from config.running.environment import LEVELS, PIP
+from config.running.environment import LEVELS
 from config.running.folders import PROJECT
+from config.running.pip import runnable_pip
 
 REQUIREMENTS = PROJECT / "requirements"
 
@@ -52,7 +53,8 @@ class TestWheel:
 
     def test_installed_elsewhere_it_works_without_our_site(self, wheel: Path, tmp_path: Path) -> None:
         """The new place has Django and the like, lent from here, but neither config nor tenants nor tests."""
-        command = [sys.executable, str(PIP / "pip"), "install", "--no-index", "--no-deps", "--target", str(tmp_path)]
+        pip = [sys.executable, str(runnable_pip() / "pip")]
+        command = [*pip, "install", "--no-index", "--no-deps", "--target", str(tmp_path)]
         subprocess.run([*command, str(wheel)], check=True, capture_output=True)
         lent = Path(django.__file__).parent.parent
         program = f"""

@@ -1,7 +1,7 @@
 """The project's .venv: made on first use, and again whenever a lock in requirements/ has changed.
 
-The installer is pip's own wheel, which lies in requirements/: with it a Python that has neither pip nor ensurepip
-(Debian's) is served like any other, and the person's own pip configuration says where packages come from.
+The installer is pip, run from its wheel: so a Python that has neither pip nor ensurepip (Debian's) is served like any
+other, and the person's own pip configuration says where packages come from.
 """
 
 import hashlib
@@ -13,16 +13,14 @@ import venv
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from config.running.failures import Failure, explain_output
+from config.running.failures import explain_output
 from config.running.folders import PROJECT, state_dir, venv_dir
+from config.running.pip import REMEDY, runnable_pip
 from config.running.progress import say, step
 
 REQUIREMENTS = PROJECT / "requirements"
-PIP = REQUIREMENTS / "pip-26.3-py3-none-any.whl"
-PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 # Each holds all of the one before.
 LEVELS = ("serve", "test", "dev")
-REMEDY = "Check the network and pip's configuration (PIP_INDEX_URL, PIP_PROXY, pip.conf), then run it again."
 
 
 def ensure(level: str) -> Path:
@@ -103,9 +101,7 @@ def _pip_names_an_index() -> bool:
 
 
 def _pip() -> list[str]:
-    if hashlib.sha256(PIP.read_bytes()).hexdigest() != PIP_SHA256:
-        raise Failure(f"{PIP.name} is damaged: fetch the project again (git checkout requirements/{PIP.name}).")
-    return [str(venv_python()), "-I", str(PIP / "pip")]
+    return [str(venv_python()), "-I", str(runnable_pip() / "pip")]
 
 
 def _install_with_pip(requirements: Path) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from config.running.pip import runnable_pip
+
 PROJECT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = (PROJECT / "requirements" / "serve.txt", Path(__file__).with_name("published.txt"))
 
@@ -46,10 +48,9 @@ def _install(folder: Path) -> None:
 
 
 def _command(target: str) -> list[str]:
-    (pip,) = (PROJECT / "requirements").glob("pip-*.whl")
     sources = [option for path in REQUIREMENTS for option in ("-r", str(path))]
     options = ["--disable-pip-version-check", "--no-input", "--only-binary", ":all:", "--require-hashes"]
-    return [sys.executable, "-I", str(pip / "pip"), "install", "--target", target, *options, *sources]
+    return [sys.executable, "-I", str(runnable_pip() / "pip"), "install", "--target", target, *options, *sources]
 
 
 def _give_up(output: str) -> None:
