@@ -124,14 +124,14 @@ class TestDemo:
 
 class TestSetUp:
     @pytest.fixture
-    def made(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def made(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """Make a .venv as set-up does, but for its packages: those are ours."""
-        monkeypatch.setenv("RUN_DIR", str(tmp_path))
-        venv.create(tmp_path / ".venv", symlinks=True)
-        (site,) = (tmp_path / ".venv").glob("lib/python*/site-packages")
+        monkeypatch.setenv("RUN_DIR", str(folder))
+        venv.create(folder / ".venv", symlinks=True)
+        (site,) = (folder / ".venv").glob("lib/python*/site-packages")
         (site / "ours.pth").write_text(str(Path(psycopg.__file__).parent.parent))
         environment._stamp_file().write_text(f"test {environment._fingerprint()}")
-        return tmp_path
+        return folder
 
     def test_it_is_skipped_while_the_locks_are_the_same(self, made: Path) -> None:
         assert run(sys.executable, "run.py", "manage", "check", RUN_DIR=str(made), **NO_INDEX).returncode == 0
