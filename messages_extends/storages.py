@@ -117,10 +117,11 @@ class PersistentStorage(LevelStorage):
         return self.process_message(message, *args, **options)
 
     def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
-        if is_public(self.schema) or not self.user.is_authenticated:
+        if is_public(self.schema):
             return [], False
+        # The user may be loaded only now, and has to be this organisation's.
         with inside(self.schema):
-            return list(banners(self.user)), False
+            return list(banners(self.user)) if self.user.is_authenticated else [], False
 
 
 class CookieStorage(cookie.CookieStorage):

@@ -45,13 +45,15 @@ async def add(request: HttpRequest) -> HttpResponse:
 
 
 async def add_in_a_stray_thread(request: HttpRequest) -> HttpResponse:
-    def stray() -> None:
-        connection.set_schema("globex")
-
-    await sync_to_async(stray)()
+    await sync_to_async(lambda: connection.set_schema("globex"))()
     await api.aadd_message(request, INFO_PERSISTENT, "From a thread left in globex")
     await api.aget_messages(request)
     return rendered(request)
+
+
+async def show_in_a_stray_thread(request: HttpRequest) -> HttpResponse:
+    await sync_to_async(lambda: connection.set_schema("globex"))()
+    return await show(request)
 
 
 class Urls:
@@ -60,6 +62,7 @@ class Urls:
         path("show_unprepared/", show_unprepared),
         path("add/", add),
         path("stray/", add_in_a_stray_thread),
+        path("stray_show/", show_in_a_stray_thread),
         path("messages/", include("messages_extends.urls")),
     ]
 
@@ -112,3 +115,9 @@ def test_a_thread_left_in_another_tenant_does_not_matter(get: Any, alice: Any) -
     assert Message.objects.count() == 1
     with schema_context("globex"):
         assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize("storage", ["FallbackStorage", "CookieStorage"])
+def test_the_user_is_the_requests_wherever_the_thread_was_left(get: Any, settings: Any, storage: str) -> None:
+    settings.MESSAGE_STORAGE = f"messages_extends.storages.{storage}"
+    assert get("/stray_show/").startswith("alice:")
