@@ -1,5 +1,8 @@
 """pip comes with Python or is fetched, and only the one we know is run."""
 
+import hashlib
+import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -71,3 +74,37 @@ def test_one_that_was_fetched_is_used_again_unless_it_was_damaged(
     assert pip.fetched().read_bytes() == b"a wheel"
     (index / pip.WHEEL).unlink()
     assert pip.fetched().read_bytes() == b"a wheel"
+
+
+def test_pips_own_files_say_where_the_index_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/100%/\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    assert pip.configured("index-url") == "http://127.0.0.1:9/100%/"
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:10/")
+    assert pip.configured("index-url") == "http://127.0.0.1:10/"
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="nothing here makes certificates")
+def test_a_machine_without_certificates_can_fetch_because_the_hash_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = tmp_path / "certificate", tmp_path / "key"
+    made = ["openssl", "req", "-x509", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run(made, check=True, capture_output=True)
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "index.html").write_text(f'<a href="{pip.WHEEL}">{pip.WHEEL}</a>')
+    (tmp_path / "pip" / pip.WHEEL).write_bytes(b"something")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("PIP_INDEX_URL", f"https://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("RUN_DIR", str(tmp_path))
+    with pytest.raises(Failure, match="not the pip"):
+        pip.fetched()
+    monkeypatch.setattr(pip, "SHA256", hashlib.sha256(b"something").hexdigest())
+    assert pip.fetched().read_bytes() == b"something"
+    server.shutdown()
+    server.server_close()
