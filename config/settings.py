@@ -58,12 +58,17 @@ TENANT_DOMAIN_MODEL = "tenants.Domain"
 # Safe with our database backend only, which forgets the path whenever it is not certain of it.
 TENANT_LIMIT_SET_CALLS = True
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+database = env.db_url("DATABASE_URL", engine="messages_extends.tenancy.backend")
 DATABASES = {
     "default": {
-        **env.db_url("DATABASE_URL", engine="messages_extends.tenancy.backend"),
+        **database,
         # The pool and persistent connections exclude each other.
         "CONN_MAX_AGE": 0,
+        # A round trip for each request; without it, every connection that a restarted server has cut is one error page.
+        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
+            # What the address says after its question mark: sslmode, application_name, ...
+            **database.get("OPTIONS", {}),
             "pool": {
                 "min_size": env.int("DATABASE_POOL_MIN", default=1),
                 "max_size": env.int("DATABASE_POOL_MAX", default=20),
@@ -78,6 +83,7 @@ MIDDLEWARE = [
     # Before all that looks at the host name or redirects: a probe knows neither.
     "tenants.middleware.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "config.middleware.Utf8Middleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     # Before the look-up of the organisation, so that a file costs no query.

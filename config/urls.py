@@ -5,6 +5,8 @@ from django.urls import include, path
 
 from config import views
 
+handler400 = "config.views.bad_request"
+
 urlpatterns = [
     path("", views.home, name="home"),
     path("", include("tenants.people.urls")),

@@ -4,6 +4,8 @@ from django.urls import path
 
 from config import views
 
+handler400 = "config.views.bad_request"
+
 urlpatterns = [
     path("", views.landing, name="landing"),
     path("find/", views.find, name="find"),

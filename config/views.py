@@ -69,6 +69,11 @@ def home(request: HttpRequest) -> HttpResponse:
     return send_to_myself(request) if request.method == "POST" else _render_home(request)
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 400 without looking at what was sent, as Django's own page does once more for its CSRF token."""
+    return render(request, "400.html", status=400)
+
+
 @login_required
 def send_to_myself(request: HttpRequest) -> HttpResponse:
     """Send the messages that were asked for; a sticky one is for this response only, so there is no redirect then."""

@@ -4,6 +4,7 @@
 unchanged.
 """
 
+from datetime import datetime
 from typing import Any, Protocol
 
 from asgiref.sync import sync_to_async
@@ -44,13 +45,14 @@ __all__ = [
 ]
 
 
-def add_message(
+def add_message(  # noqa: PLR0917 - django-messages-extends' signature
     request: HttpRequest,
     level: int,
     message: Any,
     extra_tags: str = "",
     fail_silently: bool = False,
-    *args: Any,
+    user: Any = None,
+    expires: datetime | None = None,
     **options: Any,
 ) -> None:
     """Add a message to the request; with a persistent level, save it for its recipient.
@@ -63,12 +65,13 @@ def add_message(
     anonymous recipient, WrongTenant, RecipientUnavailable, PermissionDenied, NoTenant, and ValueError for an option
     that the level cannot have; then nothing was saved.
     """
+    options |= {name: value for name, value in (("user", user), ("expires", expires)) if value is not None}
     storage = getattr(request, "_messages", None)
-    if storage is None or not (args or options):
+    if storage is None or not options:
         # Django's own function reports a missing middleware, and serves storages that know no options.
         add_ordinary_message(request, level, message, extra_tags, fail_silently)
     else:
-        storage.add(level, message, extra_tags, *args, **options)
+        storage.add(level, message, extra_tags, **options)
 
 
 class Shortcut(Protocol):

@@ -17,9 +17,7 @@ from messages_extends.tenancy.stamp import TenantBound
 
 
 class ReadAttribute:
-    """The attribute `read`: asks `read_at`, and remembers until the next save what old code assigns against it."""
-
-    ASSIGNED = "_read_assigned"
+    """The attribute `read`: tells whether there is a `read_at`; assigning to it sets or clears that."""
 
     def __init__(self, field: GeneratedField) -> None:
         self.field = field
@@ -27,18 +25,19 @@ class ReadAttribute:
     def __get__(self, message: "Message | None", owner: type["Message"]) -> Any:
         if message is None:
             return self
-        return message.__dict__.get(self.ASSIGNED, message.read_at is not None)
+        if "read_at" not in message.__dict__ and "read" in message.__dict__:
+            # Loaded without read_at, for which it would take a query.
+            return message.__dict__["read"]
+        return message.read_at is not None
 
     def __set__(self, message: "Message", value: bool) -> None:
-        # Not message.read_at: where that is deferred, asking it would be a query.
-        if value == (message.__dict__.get("read_at") is not None):
-            message.__dict__.pop(self.ASSIGNED, None)
-        else:
-            message.__dict__[self.ASSIGNED] = value
+        message.__dict__["read"] = value
+        if value != (message.__dict__.get("read_at") is not None):
+            message.read_at = timezone.now() if value else None
 
 
 class ReadField(GeneratedField):
-    """`read_at is not null`, stored by the database; assigning to it sets `read_at` at the next save."""
+    """`read_at is not null`, stored by the database."""
 
     descriptor_class = ReadAttribute
 
@@ -128,13 +127,22 @@ class Message(TenantBound):
     @classmethod
     def from_db(cls, db: str | None, field_names: Any, values: Any, **options: Any) -> Self:
         message = super().from_db(db, field_names, values, **options)
-        # Loaded without read_at, the column looks like an assignment.
-        message.__dict__.pop(ReadAttribute.ASSIGNED, None)
+        if "read_at" not in field_names:
+            message._forget_read_at()
         return message
 
-    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        super().refresh_from_db(*args, **kwargs)
-        self.__dict__.pop(ReadAttribute.ASSIGNED, None)
+    def refresh_from_db(
+        self, using: Any = None, fields: Iterable[str] | None = None, from_queryset: Any = None
+    ) -> None:
+        names = None if fields is None else list(stored_names(fields))
+        stays_deferred = fields is None and "read_at" not in self.__dict__
+        super().refresh_from_db(using=using, fields=names, from_queryset=from_queryset)
+        if stays_deferred:
+            self._forget_read_at()
+
+    def _forget_read_at(self) -> None:
+        """Take away the time that was made up when `read` was loaded without it."""
+        self.__dict__.pop("read_at", None)
 
     @property
     def level_tag(self) -> str:
@@ -146,16 +154,5 @@ class Message(TenantBound):
         return " ".join(tag for tag in (self.extra_tags, self.level_tag, "read" if self.read else "unread") if tag)
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        self.settle_read()
         names = None if update_fields is None else stored_names(update_fields)
         super().save(*args, update_fields=names, **kwargs)
-
-    def settle_read(self) -> None:
-        """Turn what was assigned to `read` into `read_at`."""
-        read = self.__dict__.pop(ReadAttribute.ASSIGNED, None)
-        if read is None:
-            return
-        if not read:
-            self.read_at = None
-        elif self.read_at is None:
-            self.read_at = timezone.now()

@@ -15,7 +15,9 @@ from messages_extends.tenancy.stamp import require_here
 def members() -> QuerySet[AbstractBaseUser]:
     """Return the active people of the current organisation."""
     people: QuerySet[Any] = settings.members() if settings.members else get_user_model()._default_manager.all()
-    return people.filter(is_active=True)
+    # A user model need not have that column: then everybody is active.
+    columns = {field.name for field in people.model._meta.fields}
+    return people.filter(is_active=True) if "is_active" in columns else people
 
 
 def require_may_message(sender: AbstractBaseUser | None, recipient: AbstractBaseUser) -> None:

@@ -67,7 +67,6 @@ class MessageQuerySet(QuerySet["Message"]):
         messages = list(objs)
         for message in messages:
             require_all_here(message)
-            message.settle_read()
         created = super().bulk_create(messages, *args, **kwargs)
         for message in created:
             stamp(message)
@@ -77,7 +76,6 @@ class MessageQuerySet(QuerySet["Message"]):
         messages = list(objs)
         for message in messages:
             require_all_here(message)
-            message.settle_read()
         return super().bulk_update(messages, stored_names(fields), *args, **kwargs)
 
 

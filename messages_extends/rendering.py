@@ -26,7 +26,7 @@ def render(message: str, params: Params, *, is_safe: bool) -> str:
 def _translate(message: str, params: Mapping[str, Any] | Sequence[Any], *, is_safe: bool) -> str:
     try:
         return gettext(message) % _escaped(params) if is_safe else gettext(message) % _plain(params)
-    except (TypeError, ValueError, KeyError):
+    except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError):
         logger.warning("A message could not be filled in with its params; it is shown as it is: %.100r", message)
         return message
 

@@ -1,11 +1,13 @@
 """From what the caller says to rows: checked first, then all written or nothing."""
 
+import json
+import re
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.safestring import SafeData
 from psycopg.errors import ForeignKeyViolation
 
@@ -36,13 +38,13 @@ def deliver(
     Raises what `require_may_message` raises, and ValueError for a text, key, link or tags that cannot be stored; then
     nothing was saved.
     """
+    text = _as_stored(text, params)
     message = Message(
         user_id=recipient.pk,
         sender=None if sender == recipient else sender,
         level=level,
-        # str() keeps a SafeString, and gives a lazy translation the sender's language.
-        message=str(text),
-        is_safe=isinstance(str(text), SafeData),
+        message=text,
+        is_safe=isinstance(text, SafeData),
         params=params,
         extra_tags=str(extra_tags or ""),
         url=str(url),
@@ -61,15 +63,40 @@ def deliver(
         raise
 
 
+def _as_stored(text: Any, params: Params) -> str:
+    """Return the text as a str, or as the SafeString it is: in the sender's language, or as msgid if it has params."""
+    if params is None:
+        return str(text)
+    with translation.override(None):
+        return str(text)
+
+
 def require_storable(message: Message) -> None:
     """Raise ValueError, with the allowed values, for what the table or a reader's browser must not get."""
     for name in ("message", "extra_tags", "url", "key"):
         value, limit = getattr(message, name), getattr(Message._meta.get_field(name), "max_length", None)
-        if "\0" in value:
-            raise ValueError(f"{name} contains a NUL character, which PostgreSQL cannot store.")
+        require_characters(name, value)
         if limit is not None and len(value) > limit:
             raise ValueError(f"{name} has {len(value)} characters; at most {limit} are allowed.")
+    require_params(message.params)
     require_link(message.url)
+
+
+def require_characters(name: str, value: str) -> None:
+    """Raise ValueError for what PostgreSQL cannot store as text: NUL and halves of surrogate pairs."""
+    if re.search("[\0\ud800-\udfff]", value):
+        raise ValueError(f"{name} contains a NUL character or half of a surrogate pair, which cannot be stored.")
+
+
+def require_params(params: Any) -> None:
+    """Raise ValueError unless `params` is None, or a dictionary or list of what JSON can hold."""
+    if params is not None and not isinstance(params, dict | list | tuple):
+        raise ValueError(f"params is a {type(params).__name__}: use a dictionary or a list.")
+    try:
+        text = json.dumps(params, allow_nan=False, ensure_ascii=False)
+    except TypeError as error:
+        raise ValueError(f"params can hold strings, numbers, true, false and null only: {error}.") from error
+    require_characters("params", re.sub(r"(?<!\\)((?:\\\\)*)\\u0000", "\0", text))
 
 
 def require_link(url: str) -> None:

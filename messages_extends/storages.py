@@ -6,6 +6,7 @@ They take the organisation and the user from the request: nothing that one organ
 import hashlib
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AnonymousUser
@@ -23,6 +24,7 @@ from messages_extends.inbox import banners
 from messages_extends.sending import deliver
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
 
+OPTIONS = ("expires", "params", "url", "key")
 # `expires` is left out: django-messages-extends let it pass with every level.
 FOR_PERSISTENT = ("user", "params", "url", "key")
 
@@ -90,7 +92,8 @@ class PersistentStorage(LevelStorage):
     def process_message(self, message: Message, *args: Any, user: Any = None, **options: Any) -> Message | None:
         """Save a message of a persistent level and return None; return any other as it is.
 
-        NotImplementedError for an anonymous recipient, as in django-messages-extends; otherwise what `deliver` raises.
+        Options that another storage may know are let pass. NotImplementedError for an anonymous recipient, as in
+        django-messages-extends; TypeError for one that is no user object; otherwise what `deliver` raises.
         """
         if message.level not in self.levels:
             return message
@@ -102,6 +105,8 @@ class PersistentStorage(LevelStorage):
 
     def _deliver(self, message: Message, user: Any, options: dict[str, Any]) -> None:
         recipient = user or self.user
+        if not hasattr(recipient, "is_authenticated"):
+            raise TypeError(f"user={recipient!r} is no user object: load the recipient in this organisation first.")
         if not recipient.is_authenticated:
             raise NotImplementedError("Persistent messages need a recipient who is logged in: this one is anonymous.")
         deliver(
@@ -110,7 +115,7 @@ class PersistentStorage(LevelStorage):
             message.level,
             sender=self.user if self.user.is_authenticated else None,
             extra_tags=message.extra_tags,
-            **options,
+            **{name: value for name, value in options.items() if name in OPTIONS},
         )
 
     def _process(self, message: Message, *args: Any, **options: Any) -> Message | None:
@@ -124,49 +129,69 @@ class PersistentStorage(LevelStorage):
             return list(banners(self.user)) if self.user.is_authenticated else [], False
 
 
-class CookieStorage(cookie.CookieStorage):
-    """Django's cookie storage; inside a tenant its cookie's name and salt hold the schema.
+class CookieBinding:
+    """Put the schema into the cookie's name and salt.
 
     The salt keeps another organisation's cookie from being read; the name keeps it from being overwritten where a
     cookie domain spans the subdomains. Outside any tenant both are Django's.
     """
+
+    cookie_name: str
+    key_salt: str
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         schema = schema_of(request)
         if not is_public(schema):
             self.cookie_name = f"{type(self).cookie_name}_{_as_cookie_name(schema)}"
             self.key_salt = f"{type(self).key_salt}:{schema}"
-        super().__init__(request, *args, **kwargs)
+        super().__init__(request, *args, **kwargs)  # type: ignore[call-arg]
 
 
-class SessionStorage(session.SessionStorage):
-    """Django's session storage; inside a tenant its key in the session holds the schema.
+class SessionBinding:
+    """Put the schema into the key in the session; store nothing where our session engine has no table, as in public."""
 
-    Where our session engine has no table, as in the public schema, it stores nothing.
-    """
+    session_key: str
+    request: HttpRequest
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         schema = schema_of(request)
         if not is_public(schema):
             self.session_key = f"{type(self).session_key}:{schema}"
-        super().__init__(request, *args, **kwargs)
+        super().__init__(request, *args, **kwargs)  # type: ignore[call-arg]
 
     def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
         can_store = getattr(self.request.session, "has_table", True)
         return super()._store(messages, response, *args, **kwargs) if can_store else messages  # type: ignore[misc]
 
 
-class DjangoFallbackStorage(fallback.FallbackStorage):
-    """Django's own pair of cookie and session, both bound to the tenant."""
+class CookieStorage(CookieBinding, cookie.CookieStorage):
+    """Django's cookie storage, bound to the tenant."""
+
+
+class SessionStorage(SessionBinding, session.SessionStorage):
+    """Django's session storage, bound to the tenant."""
+
+
+class PairBinding:
+    """Bind both storages of Django's own fallback."""
 
     storage_classes = (CookieStorage, SessionStorage)
 
 
-TENANT_BOUND = {
-    cookie.CookieStorage: CookieStorage,
-    session.SessionStorage: SessionStorage,
-    fallback.FallbackStorage: DjangoFallbackStorage,
-}
+BINDINGS: tuple[tuple[type, type], ...] = (
+    (cookie.CookieStorage, CookieBinding),
+    (session.SessionStorage, SessionBinding),
+    (fallback.FallbackStorage, PairBinding),
+)
+
+
+@cache
+def tenant_bound(storage_class: type) -> type:
+    """Return the tenant-bound form of Django's storages, and of a host's subclasses of them; any other as it is."""
+    for django_class, binding in BINDINGS:
+        if issubclass(storage_class, django_class) and not issubclass(storage_class, binding):
+            return type(storage_class.__name__, (binding, storage_class), {})
+    return storage_class
 
 
 class FallbackStorage(LevelStorage):
@@ -174,7 +199,9 @@ class FallbackStorage(LevelStorage):
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
-        self.storages: list[Any] = [_storage_class(path)(request, *args, **kwargs) for path in settings.storages]
+        self.storages: list[Any] = [
+            tenant_bound(import_string(path))(request, *args, **kwargs) for path in settings.storages
+        ]
         self._used_storages: set[Any] = set()
 
     def update(self, response: HttpResponseBase) -> list[Any] | None:
@@ -224,11 +251,6 @@ class FallbackStorage(LevelStorage):
         return messages
 
 
-def _storage_class(path: str) -> type[BaseStorage]:
-    storage_class: type[BaseStorage] = import_string(path)
-    return TENANT_BOUND.get(storage_class, storage_class)
-
-
 def _keeps(storage: BaseStorage) -> bool:
     return getattr(storage, "keeps_messages", False)
 
@@ -243,7 +265,7 @@ def _as_cookie_name(schema: str) -> str:
 
 
 def _refuse_options(message: Message, options: dict[str, Any]) -> None:
-    refused = [name for name in FOR_PERSISTENT if options.get(name)]
+    refused = [name for name in FOR_PERSISTENT if options.get(name) not in (None, "")]
     if refused:
         raise ValueError(
             f"{' and '.join(refused)}: only for persistent messages, which level {message.level} is not. "

@@ -31,7 +31,8 @@ class HealthMiddleware(MiddlewareMixin):
             return None
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        healthy = _database_answers()
+        # Twice: the pool may hold a connection that a restarted server has cut.
+        healthy = _database_answers() or _database_answers()
         response = HttpResponse("ok\n" if healthy else "unavailable\n", "text/plain", 200 if healthy else 503)
         response["Cache-Control"] = "no-store"
         return response
@@ -94,5 +95,6 @@ def _database_answers() -> bool:
             cursor.execute("SELECT 1")
     except (DatabaseError, InterfaceError):
         logger.exception("The database does not answer.")
+        connection().close()
         return False
     return True

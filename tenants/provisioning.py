@@ -14,7 +14,6 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.core.validators import validate_email
 from django.db import OperationalError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -133,7 +132,7 @@ def _check(schema: str, name: str, administrator: Administrator) -> None:
         raise ProvisioningError(_unknown_permissions(malformed))
     try:
         Tenant(schema_name=schema, name=one_line(name)).clean_fields()
-        validate_email(administrator.email)
+        _unsaved(administrator).clean_fields(exclude=["password"])
         if administrator.password is not None:
             validate_password(administrator.password, _unsaved(administrator))
     except ValidationError as error:

@@ -1,9 +1,12 @@
 """Messages as rows: `read` and `read_at`, bulk verbs, and the database's own rules."""
 
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django_tenants.utils import schema_context
@@ -73,6 +76,14 @@ class TestRead:
     def test_what_it_cannot_be_set_to_is_an_error(self, message: Message) -> None:
         with pytest.raises(ValueError, match="True and False"):
             Message.objects.update(read="yes")
+
+    def test_a_fixture_of_old_keeps_it(self, alice: Any, tmp_path: Path) -> None:
+        row = {"user": alice.pk, "level": 19, "message": "Old", "extra_tags": "", "read": True}
+        dates = {"created": "2020-01-01T00:00:00Z", "modified": "2020-01-01T00:00:00Z"}
+        fixture = tmp_path / "old.json"
+        fixture.write_text(json.dumps([{"model": "messages_extends.message", "pk": 1, "fields": row | dates}]))
+        call_command("loaddata", str(fixture), verbosity=0)
+        assert Message.objects.get().read
 
     def test_loading_it_alone_changes_nothing(self, alice: Any, make_message: Any) -> None:
         long_ago = timezone.now() - timedelta(days=9)

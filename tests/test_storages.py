@@ -1,14 +1,18 @@
 """Sticky and persistent messages: what each storage takes, what a page shows, what it costs."""
 
+import contextlib
 import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib import messages
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.storage.base import BaseStorage
 from django.contrib.messages.storage.base import Message as OrdinaryMessage
+from django.contrib.messages.storage.cookie import CookieStorage
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import PermissionDenied
 from django.db import connection
@@ -16,6 +20,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone, translation
 from django.utils.safestring import SafeData, mark_safe
+from django.utils.translation import gettext_lazy
 from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends import api, constants
@@ -91,6 +96,30 @@ class TestPersistent:
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
         assert (texts(make_request(in_acme, alice)), texts(make_request(in_acme, sally))) == ([], ["Hello"])
         assert Message.objects.get().sender == alice
+
+    def test_the_recipient_and_the_time_may_be_given_by_position(self, in_acme: Any, alice: Any, sally: Any) -> None:
+        tomorrow = timezone.now() + timedelta(days=1)
+        messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", "", False, sally, tomorrow)
+        sent = Message.objects.get()
+        assert (sent.user, sent.expires) == (sally, tomorrow)
+
+    def test_a_recipient_that_is_no_user_object_is_an_error(self, in_acme: Any, alice: Any, sally: Any) -> None:
+        with pytest.raises(TypeError, match="no user object"):
+            messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally.pk)
+        assert not Message.objects.exists()
+
+    def test_an_object_of_a_proxy_of_the_user_model_is_known_by_its_schema_too(
+        self, acme: Any, globex: Any, make_user: Any
+    ) -> None:
+        staff = proxy_of_user()
+        with schema_context("globex"):
+            make_user("alice", pk=1000)
+            stranger = staff.objects.get(pk=1000)
+        with schema_context("acme"):
+            alice, _same_pk = make_user("alice"), make_user("bob", pk=1000)
+            with pytest.raises(WrongTenant):
+                messages.add_message(make_request(acme, alice), INFO_PERSISTENT, "Hello", user=stranger)
+            assert not Message.objects.exists()
 
     def test_an_anonymous_page_may_speak_to_somebody_as_the_application(self, in_acme: Any, sally: Any) -> None:
         messages.add_message(make_request(in_acme), INFO_PERSISTENT, "Somebody tried to log in", user=sally)
@@ -184,6 +213,34 @@ class TestPersistent:
             assert str(shown) == "Ja"
         with translation.override("es"):
             assert str(shown) == "Sí"
+
+    def test_a_lazy_text_with_params_stays_a_msgid(self, in_acme: Any, alice: Any) -> None:
+        with translation.override("de"):
+            messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, gettext_lazy("Yes"), params={})
+        [shown] = make_request(in_acme, alice)._messages
+        with translation.override("es"):
+            assert str(shown) == "Sí"
+
+    @pytest.mark.parametrize(
+        ("text", "params"),
+        [("%(a)s %(b)s", {"a": 1}), ("%c", [1114112]), ("%d", ["x"]), ("100%", {}), ("%d", {"a": 1})],
+    )
+    def test_what_cannot_be_filled_in_is_shown_as_it_is(self, in_acme: Any, alice: Any, text: str, params: Any) -> None:
+        messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, text, params=params)
+        assert texts(make_request(in_acme, alice)) == [text]
+
+    @pytest.mark.parametrize(
+        "params",
+        ["abc", 5, {"a": timezone.now()}, {"a": float("nan")}, {"a": "\0"}, ["\ud800"], {"a": gettext_lazy("b")}],
+    )
+    def test_params_that_cannot_be_stored_are_refused_clearly(self, in_acme: Any, alice: Any, params: Any) -> None:
+        with pytest.raises(ValueError, match=r"params|JSON"):
+            messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", params=params)
+        assert not Message.objects.exists()
+
+    def test_a_backslash_in_params_is_no_nul(self, in_acme: Any, alice: Any) -> None:
+        messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "%(a)s", params={"a": "\\u0000"})
+        assert texts(make_request(in_acme, alice)) == ["\\u0000"]
 
     def test_params_of_a_safe_text_are_escaped(self, in_acme: Any, alice: Any) -> None:
         text = mark_safe("<b>%(name)s</b> has %(count)d")
@@ -303,6 +360,14 @@ class TestSticky:
         assert [base_level(message.level) for message in request._messages] == [constants.WARNING, constants.ERROR]
 
 
+def proxy_of_user() -> Any:
+    """Make a proxy of the user model, once."""
+    with contextlib.suppress(LookupError):
+        return apps.get_model("people", "Staff")
+    meta = type("Meta", (), {"proxy": True, "app_label": "people"})
+    return type("Staff", (get_user_model(),), {"__module__": __name__, "Meta": meta})
+
+
 class ArchiveStorage(BaseStorage):
     """A storage of a host project, with the least that Django asks of one."""
 
@@ -313,6 +378,12 @@ class ArchiveStorage(BaseStorage):
         own = [message for message in messages if message.extra_tags == "archive"]
         self.request.session["archive"] = [message.message for message in own]
         return [message for message in messages if message not in own]
+
+
+class OwnCookieStorage(CookieStorage):
+    """A subclass of Django's, which knows nothing of tenants."""
+
+    cookie_name = "own"
 
 
 class SwallowingStorage(ArchiveStorage):
@@ -367,6 +438,13 @@ class TestOrders:
         messages.add_message(request, INFO, "Gone", loud=True)
         assert (texts(request), request.session) == ([], {"loud": True})
 
+    def test_an_option_of_the_hosts_own_storage_does_not_disturb_ours(
+        self, in_acme: Any, alice: Any, settings: Any
+    ) -> None:
+        settings.MESSAGES_STORAGES = ("tests.test_storages.SwallowingStorage", PERSISTENT)
+        messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", loud=False)
+        assert texts(make_request(in_acme, alice)) == ["Hello"]
+
     def test_what_the_last_cannot_take_stays_unstored(self, in_acme: Any, settings: Any) -> None:
         settings.MESSAGES_STORAGES = ("tests.test_storages.ArchiveStorage",)
         request = make_request(in_acme)
@@ -386,6 +464,14 @@ class TestTenantBinding:
         assert texts(at_globex) == ["Hello globex"]
         assert not set(respond(at_globex)) & set(cookies)
         assert texts(make_request(acme, cookies=cookies)) == ["Secret of acme"]
+
+    def test_a_hosts_subclass_of_djangos_storage_is_bound_as_well(self, acme: Any, globex: Any, settings: Any) -> None:
+        settings.MESSAGES_STORAGES = ("tests.test_storages.OwnCookieStorage",)
+        at_acme = make_request(acme)
+        messages.info(at_acme, "Secret of acme")
+        cookies = respond(at_acme)
+        assert set(cookies) == {"own_acme"}
+        assert texts(make_request(globex, cookies={"own_globex": cookies["own_acme"]})) == []
 
     def test_a_renamed_cookie_is_refused_by_its_signature(self, acme: Any, globex: Any) -> None:
         at_acme = make_request(acme)

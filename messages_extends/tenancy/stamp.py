@@ -6,9 +6,10 @@ there.
 
 from typing import Any, Self
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db import models
-from django.db.models.signals import post_init, post_save
+from django.db.models.signals import class_prepared, post_init, post_save
 
 from messages_extends.exceptions import WrongTenant
 from messages_extends.tenancy.schemas import current_schema, is_per_tenant
@@ -22,12 +23,18 @@ def stamp(instance: models.Model, **_signal: Any) -> None:
 
 
 def stamp_users() -> None:
-    """Have every user object stamped from now on, if users are per tenant."""
-    user_model = get_user_model()
-    if is_per_tenant(user_model._meta.app_label):
-        post_init.connect(stamp, sender=user_model, dispatch_uid="messages_extends.stamp")
+    """Have every user object stamped from now on, if users are per tenant; those of proxies and child models too."""
+    if is_per_tenant(get_user_model()._meta.app_label):
+        for model in apps.get_models():
+            _stamp_objects_of(model)
+        class_prepared.connect(_stamp_objects_of, dispatch_uid="messages_extends.stamp")
+
+
+def _stamp_objects_of(sender: type[models.Model], **_signal: Any) -> None:
+    if issubclass(sender, get_user_model()):
+        post_init.connect(stamp, sender=sender, dispatch_uid="messages_extends.stamp")
         # An object made on the event loop is stamped "public" first; saving it runs in the request's thread.
-        post_save.connect(stamp, sender=user_model, dispatch_uid="messages_extends.stamp")
+        post_save.connect(stamp, sender=sender, dispatch_uid="messages_extends.stamp")
 
 
 def require_here(instance: Any) -> None:

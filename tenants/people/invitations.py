@@ -21,7 +21,9 @@ def invite(tenant: Tenant, email: str, by: User) -> Invitation:
     if User.objects.with_email(email).exists():
         raise AlreadyHere(_("There is somebody with this e-mail address already."))
     with transaction.atomic():
-        invitation = Invitation.objects.with_email(email).select_for_update().first() or Invitation(email=email)
+        # The constraint decides between two at once: the second waits for the first one's row, and renews it.
+        Invitation.objects.bulk_create([Invitation(email=email)], ignore_conflicts=True)
+        invitation = Invitation.objects.with_email(email).select_for_update().get()
         invitation.renew()
         invitation.invited_by = by
         invitation.save()

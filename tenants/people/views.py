@@ -74,6 +74,8 @@ class PeopleView(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
         email = form.cleaned_data["email"]
         try:
             invite(self.request.tenant, email, self.request.user)  # type: ignore[attr-defined,arg-type]
+        except AlreadyHere as error:
+            messages.error(self.request, str(error))
         except MailNotSent:
             logger.exception("An invitation could not be sent.")
             messages.error(

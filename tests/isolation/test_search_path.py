@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, DataError, OperationalError, ProgrammingError, transaction
+from django.db import DatabaseError, DataError, IntegrityError, OperationalError, ProgrammingError, transaction
 from django.test import override_settings
 from django_tenants.postgresql_backend import base
 
@@ -70,6 +70,31 @@ def test_theirs_reads_the_tenant_before_after_an_error_caught_inside_atomic(open
 @pytest.mark.usefixtures("limit")
 def test_ours_reads_its_tenant_after_an_error_caught_inside_atomic(open_connection: OpenConnection) -> None:
     assert after_an_error_caught_inside_atomic(open_connection(OURS)) == "globex"
+
+
+def after_a_commit_that_failed(wrapper: Any) -> str:
+    """Return the schema in force after a COMMIT that a deferred constraint turned into a rollback."""
+    in_tenant(wrapper, "acme")
+    with wrapper.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE target (id int PRIMARY KEY)")
+        cursor.execute("CREATE TEMPORARY TABLE source (id int REFERENCES target DEFERRABLE INITIALLY DEFERRED)")
+    wrapper.set_autocommit(False)
+    wrapper.set_schema("globex")
+    with wrapper.cursor() as cursor:
+        cursor.execute("INSERT INTO source VALUES (1)")
+    with suppress(IntegrityError):
+        wrapper.commit()
+    return schema_in_force(wrapper)
+
+
+@pytest.mark.usefixtures("limited")
+def test_theirs_reads_the_tenant_before_after_a_commit_that_failed(open_connection: OpenConnection) -> None:
+    assert after_a_commit_that_failed(open_connection(THEIRS)) == "acme"
+
+
+@pytest.mark.usefixtures("limit")
+def test_ours_reads_its_tenant_after_a_commit_that_failed(open_connection: OpenConnection) -> None:
+    assert after_a_commit_that_failed(open_connection(OURS)) == "globex"
 
 
 @BOTH

@@ -32,12 +32,11 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
 
     @async_unsafe
     def commit(self) -> None:
-        aborted = self._is_aborted()
-        try:
-            super().commit()
-        finally:
-            if aborted:
-                self.search_path_set_schemas = None
+        certain = None if self._is_aborted() else self.search_path_set_schemas
+        # Until it has succeeded: a COMMIT that fails, by a deferred constraint, is a rollback as well.
+        self.search_path_set_schemas = None
+        super().commit()
+        self.search_path_set_schemas = certain
 
     def _cursor(self, name: str | None = None) -> Any:
         if name is None:
