@@ -25,6 +25,9 @@ def breaks_off(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(chunks())
 
 
+Communicator: Any = ApplicationCommunicator
+
+
 class Urls:
     urlpatterns = [path("breaks_off/", breaks_off)]
 
@@ -47,7 +50,7 @@ def _in_use() -> int:
 async def _ask(handler: ASGIHandler, times: int) -> None:
     scope = {"type": "http", "method": "GET", "path": "/breaks_off/", "headers": [(b"host", b"acme.localhost")]}
     for _ in range(times):
-        browser = ApplicationCommunicator(handler, {**scope, "query_string": b"", "http_version": "1.1"})
+        browser: Any = Communicator(handler, {**scope, "query_string": b"", "http_version": "1.1"})
         await browser.send_input({"type": "http.request"})
         with pytest.raises(RuntimeError):
             await browser.wait(timeout=10)

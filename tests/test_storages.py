@@ -1,6 +1,5 @@
 """Sticky and persistent messages: what each storage takes, what a page shows, what it costs."""
 
-import contextlib
 import json
 from datetime import timedelta
 from typing import Any
@@ -362,10 +361,12 @@ class TestSticky:
 
 def proxy_of_user() -> Any:
     """Make a proxy of the user model, once."""
-    with contextlib.suppress(LookupError):
-        return apps.get_model("people", "Staff")
+    made: Any = apps.all_models["people"].get("staff")
+    if made:
+        return made
     meta = type("Meta", (), {"proxy": True, "app_label": "people"})
-    return type("Staff", (get_user_model(),), {"__module__": __name__, "Meta": meta})
+    user_model: Any = get_user_model()
+    return type("Staff", (user_model,), {"__module__": __name__, "Meta": meta})
 
 
 class ArchiveStorage(BaseStorage):

@@ -85,6 +85,8 @@ def test_the_connection_is_left_in_public(make_organisation: Make) -> None:
         ({"name": "  "}, "blank"),
         ({"name": "n" * 101}, "100"),
         ({"administrator": Administrator(email="nobody", password=PASSWORD)}, "valid email"),
+        ({"administrator": Administrator(email="a@b.example", name="n" * 151)}, "150"),
+        ({"administrator": Administrator(email=f"{'a' * 300}@b.example")}, "254|valid email"),
         ({"administrator": Administrator(email="a@b.example", password="1234")}, "too short"),
     ],
 )

@@ -1,0 +1,42 @@
+"""Two people who invite the same address at the same moment."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from django.core import mail
+from django.db import connection
+from django_tenants.utils import schema_context
+
+from tenants.models import Tenant
+from tenants.people.invitations import invite
+from tenants.people.models import Invitation, User
+
+
+def test_two_invitations_of_one_address_at_once_leave_one_whose_last_link_works(
+    committing: None, acme: Tenant, make_user: Callable[..., Any]
+) -> None:
+    with schema_context("acme"):
+        admin = make_user("admin")
+    errors: list[Exception] = []
+    ready = threading.Barrier(2)
+
+    def act() -> None:
+        try:
+            with schema_context("acme"):
+                ready.wait(10)
+                invite(acme, "new@acme.example", User.objects.get(pk=admin.pk))
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=act) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert errors == []
+    assert len(mail.outbox) == 2
+    with schema_context("acme"):
+        assert Invitation.objects.get().email == "new@acme.example"
