@@ -13,7 +13,7 @@ from config.running.folders import state_dir
 from config.running.locks import lock
 from config.running.progress import say
 
-# Where root's server can keep its data when the project lies in a folder that is closed to others, such as /root.
+# Where root's server can keep its data when the project lies in a folder that is closed to others, such as root's home.
 OPEN_PLACE = Path("/var/lib/messages-extends")
 
 

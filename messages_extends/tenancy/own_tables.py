@@ -2,7 +2,7 @@
 
 Where an app was shared, django-tenants recorded its migrations as applied in every tenant too, although no table was
 made there. When the app moves to the tenants, its next migration would therefore change the table in public: the
-search path leads there (TRAPS 6).
+search path leads there.
 """
 
 from typing import Any

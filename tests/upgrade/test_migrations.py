@@ -189,7 +189,7 @@ def test_sqlmigrate_shows_what_is_run_before_anything_is(per_tenant: Host) -> No
 
 
 def test_a_tenant_without_a_table_of_its_own_never_changes_the_one_in_public(shared: Host) -> None:
-    """django-tenants recorded 0001 there, too, while the app was shared: TRAPS 6."""
+    """django-tenants recorded 0001 there, too, while the app was shared."""
     old, before = rows(shared, "public"), shape(shared, "public")
     ours = shared.moved_to("shared-users")
     assert "messages_extends.E015" in ours.run("migrate_schemas").stderr
