@@ -53,14 +53,7 @@ def deliver(
     )
     require_storable(message)
     require_may_message(sender, recipient)
-    try:
-        with transaction.atomic():
-            _write(message)
-    except IntegrityError as error:
-        # Recipient or sender was deleted since they were loaded.
-        if isinstance(error.__cause__, ForeignKeyViolation):
-            raise RecipientUnavailable from error
-        raise
+    _save(message)
 
 
 def _as_stored(text: Any, params: Params) -> str:
@@ -109,6 +102,17 @@ def require_link(url: str) -> None:
     is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
     if not (is_path or is_web) or any(character in url for character in "\\\t\r\n"):
         raise ValueError(f"url {url!r} is not allowed: use a path on this site (/orders/5/) or an http(s) address.")
+
+
+def _save(message: Message) -> None:
+    try:
+        with transaction.atomic():
+            _write(message)
+    except IntegrityError as error:
+        # Recipient or sender was deleted since they were loaded.
+        if isinstance(error.__cause__, ForeignKeyViolation):
+            raise RecipientUnavailable from error
+        raise
 
 
 def _write(message: Message) -> None:
