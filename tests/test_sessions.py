@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.sessions.models import Session
 from django_tenants.utils import schema_context
 
+from messages_extends.exceptions import NoSessionTable
 from messages_extends.tenancy.sessions import SessionStore
 
 
@@ -44,3 +46,34 @@ def test_the_schema_is_that_of_the_moment_it_was_made(acme: Any, globex: Any) ->
     with schema_context("globex"):
         assert store.decode(store.encode({"a": 1})) == {"a": 1}
         assert SessionStore().decode(store.encode({"a": 1})) == {}
+
+
+def test_in_async_code_it_is_bound_to_the_schema_it_was_made_in(acme: Any, globex: Any) -> None:
+    async def write(store: SessionStore) -> str:
+        await store.aset("secret", "of acme")
+        await store.asave()
+        assert await store.aexists(store.session_key)
+        return str(store.session_key)
+
+    async def read(store: SessionStore) -> Any:
+        return await store.aget("secret")
+
+    with schema_context("acme"):
+        key = async_to_sync(write)(SessionStore())
+        assert async_to_sync(read)(SessionStore(key)) == "of acme"
+    with schema_context("globex"):
+        assert async_to_sync(read)(SessionStore(key)) is None
+    with schema_context("acme"):
+        async_to_sync(SessionStore(key).adelete)()
+        assert not SessionStore().exists(key)
+
+
+def test_in_public_without_a_table_async_code_finds_it_empty_and_cannot_save(db: None) -> None:
+    async def use(store: SessionStore) -> None:
+        assert not await store.aexists("a" * 32)
+        assert await store.aget("secret") is None
+        await store.adelete("a" * 32)
+        with pytest.raises(NoSessionTable):
+            await store.asave()
+
+    async_to_sync(use)(SessionStore("a" * 32))
