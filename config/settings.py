@@ -37,6 +37,7 @@ SHARED_APPS = [
     "django_tenants",
     "django.contrib.contenttypes",
     "django.contrib.staticfiles",
+    "messages_extends.broadcasts",
     "config",
 ]
 TENANT_APPS = [

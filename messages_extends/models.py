@@ -1,66 +1,32 @@
 """The tables that live in every tenant's schema."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Self, cast
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self, cast
 
 from django.conf import settings
-from django.contrib.messages.storage import base as messages_storage
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import Group
 from django.db import models
-from django.db.models import Expression, GeneratedField, Q
-from django.utils import timezone
+from django.db.models import Exists, Expression, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
-from messages_extends import constants
-from messages_extends.querysets import MessageQuerySet, stored_names
-from messages_extends.rendering import render
+from messages_extends.audit import Record
+from messages_extends.content import Content
+from messages_extends.fields import ReadField
+from messages_extends.publications import Publication, PublicationQuerySet
+from messages_extends.querysets import MessageQuerySet, ReceiptQuerySet, stored_names
 from messages_extends.tenancy.stamp import TenantBound
 
 
-class ReadAttribute:
-    """The attribute `read`: tells whether there is a `read_at`; assigning to it sets or clears that."""
-
-    def __init__(self, field: GeneratedField) -> None:
-        self.field = field
-
-    def __get__(self, message: "Message | None", owner: type["Message"]) -> Any:
-        if message is None:
-            return self
-        if "read_at" not in message.__dict__ and "read" in message.__dict__:
-            # Loaded without read_at, for which it would take a query.
-            return message.__dict__["read"]
-        return message.read_at is not None
-
-    def __set__(self, message: "Message", value: bool) -> None:
-        message.__dict__["read"] = value
-        if value != (message.__dict__.get("read_at") is not None):
-            message.read_at = timezone.now() if value else None
-
-
-class ReadField(GeneratedField):
-    """`read_at is not null`, stored by the database."""
-
-    descriptor_class = ReadAttribute
-
-    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
-        name, _path, args, kwargs = super().deconstruct()
-        return name, "django.db.models.GeneratedField", args, kwargs
-
-
-class Message(TenantBound):
+class Message(TenantBound, Content):
     """One text for one recipient.
 
-    The text is literal, or, where `params` is not null, a msgid that is rendered in the reader's language.
     Foreign keys to users are DO_NOTHING here and ON DELETE CASCADE or SET NULL in the database: the only form that
     leaves neither orphans nor errors from whichever schema the user is deleted.
     """
 
-    LEVEL_CHOICES = (
-        (constants.DEBUG_PERSISTENT, _("debug")),
-        (constants.INFO_PERSISTENT, _("info")),
-        (constants.SUCCESS_PERSISTENT, _("success")),
-        (constants.WARNING_PERSISTENT, _("warning")),
-        (constants.ERROR_PERSISTENT, _("error")),
-    )
+    kind: ClassVar = "message"
+    must_acknowledge: ClassVar = False
 
     # Null only because rows of django-messages-extends may be.
     user = models.ForeignKey(
@@ -80,13 +46,6 @@ class Message(TenantBound):
         verbose_name=_("sender"),
         help_text=_("Empty: the application itself."),
     )
-    level = models.IntegerField(_("level"), choices=LEVEL_CHOICES)
-    message = models.TextField(_("text"))
-    params = models.JSONField(_("parameters"), blank=True, null=True)
-    extra_tags = models.CharField(_("extra tags"), max_length=128, blank=True)
-    url = models.CharField(_("link"), max_length=2000, blank=True)
-    is_safe = models.BooleanField(_("safe HTML"), default=False)
-    key = models.CharField(_("key"), max_length=200, blank=True)
     created = models.DateTimeField(_("created"), auto_now_add=True)
     modified = models.DateTimeField(_("modified"), auto_now=True)
     expires = models.DateTimeField(_("expires"), blank=True, null=True)
@@ -121,9 +80,6 @@ class Message(TenantBound):
             )
         ]
 
-    def __str__(self) -> str:
-        return render(self.message, self.params, is_safe=self.is_safe)
-
     @classmethod
     def from_db(cls, db: str | None, field_names: Any, values: Any, **options: Any) -> Self:
         message = super().from_db(db, field_names, values, **options)
@@ -145,10 +101,6 @@ class Message(TenantBound):
         self.__dict__.pop("read_at", None)
 
     @property
-    def level_tag(self) -> str:
-        return str(messages_storage.LEVEL_TAGS.get(self.level, ""))
-
-    @property
     def tags(self) -> str:
         """The CSS words: extra tags, the level's, and "read" or "unread"."""
         return " ".join(tag for tag in (self.extra_tags, self.level_tag, "read" if self.read else "unread") if tag)
@@ -156,3 +108,101 @@ class Message(TenantBound):
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         names = None if update_fields is None else stored_names(update_fields)
         super().save(*args, update_fields=names, **kwargs)
+
+
+class AnnouncementQuerySet(PublicationQuerySet):
+    """Announcements of the current schema."""
+
+    def addressed_to(self, user: AbstractBaseUser) -> Self:
+        """Keep what is for everyone, or for a group that `user` is in now."""
+        groups = getattr(user, "groups", None)
+        of_user = Group.objects.none() if groups is None else groups.values("pk")
+        chosen = AnnouncementGroup.objects.filter(announcement=OuterRef("pk"), group__in=of_user)
+        return self.filter(Q(audience=Announcement.Audience.EVERYONE) | Q(Exists(chosen), audience="groups"))
+
+
+class Announcement(TenantBound, Publication):
+    """A publication of an organisation to its own people.
+
+    The audience is a field of its own: where the last chosen group is deleted, nobody is left, never everybody.
+    """
+
+    class Audience(models.TextChoices):
+        EVERYONE = "everyone", _("everyone")
+        GROUPS = "groups", _("groups")
+
+    kind: ClassVar = "announcement"
+
+    sender = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.DO_NOTHING,
+        blank=True,
+        null=True,
+        related_name="+",
+        verbose_name=_("sender"),
+        help_text=_("Empty: the application itself."),
+    )
+    audience = models.CharField(_("audience"), max_length=10, choices=Audience)
+    groups = models.ManyToManyField(
+        Group, through="AnnouncementGroup", blank=True, related_name="+", verbose_name=_("groups")
+    )
+
+    objects = AnnouncementQuerySet.as_manager()
+
+    class Meta(Publication.Meta):
+        verbose_name = _("announcement")
+        verbose_name_plural = _("announcements")
+
+
+class AnnouncementGroup(TenantBound):
+    """A group that an announcement is for; a table of its own, so that the database deletes it with the group."""
+
+    announcement = models.ForeignKey(Announcement, models.CASCADE, related_name="+")
+    group = models.ForeignKey(Group, models.DO_NOTHING, related_name="+")
+
+    class Meta:
+        verbose_name = _("group of an announcement")
+        verbose_name_plural = _("groups of announcements")
+        constraints = [
+            models.UniqueConstraint(fields=["announcement", "group"], name="group_once_per_announcement"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.group)
+
+
+class Receipt(TenantBound):
+    """This user has read (or acknowledged) this publication, in this revision.
+
+    `publication_id` is no foreign key, because a broadcast lives in the public schema. What it said before the last
+    reading is kept, so that "mark all as read" can be undone.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.DO_NOTHING, db_index=False, related_name="+", verbose_name=_("reader")
+    )
+    publication_id = models.UUIDField(_("publication"), db_index=True)
+    revision = models.PositiveIntegerField(_("revision"))
+    read_at = models.DateTimeField(_("read at"))
+    earlier_revision = models.PositiveIntegerField(blank=True, null=True, editable=False)
+    earlier_read_at = models.DateTimeField(blank=True, null=True, editable=False)
+
+    objects = ReceiptQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("receipt")
+        verbose_name_plural = _("receipts")
+        constraints = [models.UniqueConstraint(fields=["user", "publication_id"], name="one_receipt_per_reader")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.publication_id}"
+
+
+class AuditRecord(Record):
+    """A deed in this organisation."""
+
+    class Meta:
+        verbose_name = _("audit record")
+        verbose_name_plural = _("audit records")
+        ordering = ["-id"]
+        default_permissions = ("view",)

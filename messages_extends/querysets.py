@@ -1,21 +1,41 @@
-"""All query logic of messages."""
+"""All query logic of messages and receipts."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db.models import Count, F, Q, QuerySet, Window
+from django.db import connections
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Window
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from messages_extends.tenancy.stamp import require_all_here, require_here, stamp
 
 if TYPE_CHECKING:
-    from messages_extends.models import Message
+    from messages_extends.models import Message, Receipt
 
 # Counting stops here: "99+".
 UNREAD_CAP = 100
+
+WRITE_RECEIPTS: Final = """
+INSERT INTO {table} AS receipt (user_id, read_at, publication_id, revision)
+SELECT %s, %s, chosen.id, chosen.revision FROM ({chosen}) AS chosen (id, revision)
+ON CONFLICT (user_id, publication_id) DO UPDATE SET
+    earlier_revision = receipt.revision, earlier_read_at = receipt.read_at,
+    revision = EXCLUDED.revision, read_at = EXCLUDED.read_at
+WHERE receipt.revision < EXCLUDED.revision
+"""
+TAKE_BACK_RECEIPTS: Final = """
+WITH restored AS (
+    UPDATE {table} SET
+        revision = earlier_revision, read_at = earlier_read_at, earlier_revision = NULL, earlier_read_at = NULL
+    WHERE user_id = %s AND read_at = %s AND earlier_revision IS NOT NULL RETURNING 1
+), removed AS (
+    DELETE FROM {table} WHERE user_id = %s AND read_at = %s AND earlier_revision IS NULL RETURNING 1
+)
+SELECT (SELECT count(*) FROM restored) + (SELECT count(*) FROM removed)
+"""
 
 
 class MessageQuerySet(QuerySet["Message"]):
@@ -54,8 +74,10 @@ class MessageQuerySet(QuerySet["Message"]):
         return self.unread().update(read_at=at or timezone.now())
 
     def mark_unread(self) -> int:
-        """Take the reading back; return how many were read."""
-        return self.exclude(read_at=None).update(read_at=None)
+        """Take the reading back; return of how many. What has been sent again under the same key stays read."""
+        again = self.model._default_manager.filter(user=OuterRef("user"), key=OuterRef("key"), read_at=None)
+        superseded = ~Q(key="") & Exists(again)
+        return self.exclude(read_at=None).exclude(superseded).update(read_at=None)
 
     def update(self, **values: Any) -> int:
         """Update as Django does; `read=True` and `read=False` mean `read_at`, as in django-messages-extends."""
@@ -90,3 +112,35 @@ def _read_at(read: object) -> Any:
     if read is False:
         return None
     raise ValueError(f"read={read!r}: only True and False can be written; write read_at for anything else.")
+
+
+class ReceiptQuerySet(QuerySet["Receipt"]):
+    """Receipts of the current schema."""
+
+    def of(self, user: AbstractBaseUser) -> Self:
+        require_here(user)
+        return self.filter(user_id=user.pk)
+
+    def write(self, user: AbstractBaseUser, publications: "QuerySet[Any]", at: datetime) -> int:
+        """Note that `user` has read `publications`, of which `values_list("pk", "revision")` is given.
+
+        One statement; return how many it changed. A receipt of the same or a later revision stays as it is, and what
+        an earlier one said is kept beside.
+        """
+        require_here(user)
+        connection = connections[self.db]
+        chosen, params = publications.query.get_compiler(using=self.db).as_sql()
+        with connection.cursor() as cursor:
+            cursor.execute(WRITE_RECEIPTS.format(table=_quoted(self), chosen=chosen), [user.pk, at, *params])
+            return int(cursor.rowcount)
+
+    def take_back(self, user: AbstractBaseUser, at: datetime) -> int:
+        """Restore what was so before `user` read at exactly `at`; one statement; return how many it changed."""
+        require_here(user)
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(TAKE_BACK_RECEIPTS.format(table=_quoted(self)), [user.pk, at] * 2)
+            return int(cursor.fetchone()[0])
+
+
+def _quoted(queryset: "QuerySet[Any]") -> str:
+    return connections[queryset.db].ops.quote_name(queryset.model._meta.db_table)

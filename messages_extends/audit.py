@@ -1,0 +1,84 @@
+"""Who did what: records that the database lets nobody change or delete.
+
+They say what persons did, and what was published by whomever; a message that the application itself sends to
+somebody is recorded by its own row.
+"""
+
+import hashlib
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Action(models.TextChoices):
+    SEND = "send", _("sent")
+    ANNOUNCE = "announce", _("announced")
+    BROADCAST = "broadcast", _("broadcast")
+    REVISE = "revise", _("revised")
+    RETRACT = "retract", _("retracted")
+    CANCEL = "cancel", _("cancelled")
+    GRANT = "grant", _("granted")
+    REVOKE = "revoke", _("revoked")
+    PURGE = "purge", _("purged")
+    EXPORT = "export", _("exported")
+    ERASE = "erase", _("erased")
+
+
+class Record(models.Model):
+    """One deed.
+
+    The actor is text, no foreign key: the record outlives them. Nothing but `actor_name` may hold anybody's name,
+    because only that can be emptied when a person is erased.
+    """
+
+    recorded_at = models.DateTimeField(_("recorded at"), auto_now_add=True, db_index=True)
+    actor_id = models.CharField(_("actor's id"), max_length=64, blank=True)
+    actor_name = models.CharField(_("actor"), max_length=200, blank=True)
+    action = models.CharField(_("action"), max_length=20, choices=Action)
+    subject = models.CharField(_("what"), max_length=200)
+    audience = models.CharField(_("to whom"), max_length=500, blank=True)
+    count = models.PositiveIntegerField(_("how many"), blank=True, null=True)
+    text_hash = models.CharField(_("SHA-256 of the text"), max_length=64, blank=True)
+    text = models.TextField(_("text"), blank=True, help_text=_("Of publications only, never of personal messages."))
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {self.subject}"
+
+
+def record(
+    action: str,
+    *,
+    actor: AbstractBaseUser | None,
+    subject: str,
+    audience: str = "",
+    count: int | None = None,
+    text: str = "",
+    keep_text: bool = False,
+) -> None:
+    """Record a deed in the current organisation.
+
+    Of `text` only the hash is stored, unless `keep_text`: a publication's text, never a personal message's.
+    """
+    values = recorded(actor, text, keep_text=keep_text)
+    model = apps.get_model("messages_extends", "AuditRecord")
+    model._default_manager.create(action=action, subject=subject, audience=_cut(audience), count=count, **values)
+
+
+def recorded(actor: AbstractBaseUser | None, text: str, *, keep_text: bool) -> dict[str, Any]:
+    """Return the columns that say who and what text."""
+    return {
+        "actor_id": "" if actor is None else str(actor.pk),
+        "actor_name": "" if actor is None else str(actor)[:200],
+        "text_hash": hashlib.sha256(text.encode()).hexdigest() if text else "",
+        "text": text if keep_text else "",
+    }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 500 else f"{text[:499]}…"

@@ -1,0 +1,44 @@
+"""What every text for a reader has, whether one person or many read it."""
+
+from django.contrib.messages.storage import base as messages_storage
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from messages_extends import constants
+from messages_extends.rendering import render
+
+# The columns that a person or the application writes; all of them are checked before they are stored.
+WRITTEN = ("message", "extra_tags", "url", "key")
+
+
+class Content(models.Model):
+    """A text with its level and link.
+
+    The text is literal, or, where `params` is not null, a msgid that is rendered in the reader's language.
+    """
+
+    LEVEL_CHOICES = (
+        (constants.DEBUG_PERSISTENT, _("debug")),
+        (constants.INFO_PERSISTENT, _("info")),
+        (constants.SUCCESS_PERSISTENT, _("success")),
+        (constants.WARNING_PERSISTENT, _("warning")),
+        (constants.ERROR_PERSISTENT, _("error")),
+    )
+
+    level = models.IntegerField(_("level"), choices=LEVEL_CHOICES)
+    message = models.TextField(_("text"))
+    params = models.JSONField(_("parameters"), blank=True, null=True)
+    extra_tags = models.CharField(_("extra tags"), max_length=128, blank=True)
+    url = models.CharField(_("link"), max_length=2000, blank=True)
+    is_safe = models.BooleanField(_("safe HTML"), default=False)
+    key = models.CharField(_("key"), max_length=200, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return render(self.message, self.params, is_safe=self.is_safe)
+
+    @property
+    def level_tag(self) -> str:
+        return str(messages_storage.LEVEL_TAGS.get(self.level, ""))
