@@ -10,6 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from messages_extends.checks.distributions import refuse_old_distribution
 
+# What Django's own functions look like; `send` and its like are asked for by their own module.
+TAKE_A_REQUEST = ("add_", "persistant_", "aadd_", "aget_")
+
 
 class MessagesExtendsConfig(AppConfig):
     name = "messages_extends"
@@ -24,10 +27,12 @@ class MessagesExtendsConfig(AppConfig):
     def ready(self) -> None:
         # They register themselves.
         from messages_extends.checks import database, isolation, layout, own, requests  # noqa: F401
-        from messages_extends.tenancy.stamp import stamp_users
+        from messages_extends.permissions import connect
+        from messages_extends.tenancy.stamp import stamp_people
 
         extend_django_messages()
-        stamp_users()
+        connect()
+        stamp_people()
 
 
 def extend_django_messages() -> None:
@@ -39,7 +44,8 @@ def extend_django_messages() -> None:
     from messages_extends.constants import DEFAULT_TAGS
 
     for name in api.__all__:
-        setattr(messages, name, getattr(api, name))
+        if name.startswith(TAKE_A_REQUEST):
+            setattr(messages, name, getattr(api, name))
     django_constants.DEFAULT_TAGS.update(DEFAULT_TAGS)
     # The words may have been looked up already.
     base.LEVEL_TAGS = SimpleLazyObject(utils.get_level_tags)

@@ -5,7 +5,6 @@ somebody is recorded by its own row.
 """
 
 import hashlib
-from typing import Any
 
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -60,25 +59,24 @@ def record(
     count: int | None = None,
     text: str = "",
     keep_text: bool = False,
+    into: str = "messages_extends.AuditRecord",
 ) -> None:
     """Record a deed in the current organisation.
 
     Of `text` only the hash is stored, unless `keep_text`: a publication's text, never a personal message's.
+    `into` names the table; the platform has its own.
     """
-    values = recorded(actor, text, keep_text=keep_text)
-    model = apps.get_model("messages_extends", "AuditRecord")
-    model._default_manager.create(action=action, subject=subject, audience=_cut(audience), count=count, **values)
+    apps.get_model(into)._default_manager.create(
+        action=action,
+        actor_id="" if actor is None else str(actor.pk),
+        actor_name="" if actor is None else _cut(str(actor), 200),
+        subject=_cut(subject, 200),
+        audience=_cut(audience, 500),
+        count=count,
+        text_hash=hashlib.sha256(text.encode()).hexdigest() if text else "",
+        text=text if keep_text else "",
+    )
 
 
-def recorded(actor: AbstractBaseUser | None, text: str, *, keep_text: bool) -> dict[str, Any]:
-    """Return the columns that say who and what text."""
-    return {
-        "actor_id": "" if actor is None else str(actor.pk),
-        "actor_name": "" if actor is None else str(actor)[:200],
-        "text_hash": hashlib.sha256(text.encode()).hexdigest() if text else "",
-        "text": text if keep_text else "",
-    }
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 500 else f"{text[:499]}…"
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

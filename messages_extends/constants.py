@@ -4,6 +4,7 @@ The numbers are those of django-messages-extends' README; its published code had
 A persistent level is one below its base level, a sticky level two below.
 """
 
+from enum import Enum
 from typing import Final
 
 DEBUG: Final = 10
@@ -51,6 +52,17 @@ DEFAULT_TAGS: Final = {
     WARNING_STICKY: "warning sticky",
     ERROR_STICKY: "error sticky",
 }
+
+
+class To(Enum):
+    """The two audiences that must be asked for by name: no default and no empty list reaches them."""
+
+    EVERYONE = "everyone"
+    ALL_TENANTS = "all organisations"
+
+
+EVERYONE: Final = To.EVERYONE
+ALL_TENANTS: Final = To.ALL_TENANTS
 
 _BASE_LEVELS: Final = {level: level + 1 for level in PERSISTENT_MESSAGE_LEVELS} | {
     level: level + 2 for level in STICKY_MESSAGE_LEVELS

@@ -26,3 +26,15 @@ class NoTenant(MessagesExtendsError, RuntimeError):
 
 class NoSessionTable(MessagesExtendsError, RuntimeError):
     """The public schema has no session table: store nothing in the session on pages outside any organisation."""
+
+
+class NotPublished(MessagesExtendsError, ValueError):
+    """This publication has ended: write a new one."""
+
+
+class NoSuchMessage(MessagesExtendsError, LookupError):
+    """There is no such message for this reader."""
+
+
+class MustAcknowledge(MessagesExtendsError, ValueError):
+    """This message asks to be acknowledged: it can be neither closed nor marked as unread."""

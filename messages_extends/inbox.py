@@ -1,13 +1,190 @@
-"""One user's reading side."""
+"""One user's reading side: messages, announcements and broadcasts of the current organisation.
 
+Whatever a request names is reached through here, so that nobody reads or marks what is not theirs.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.storage.base import Message as OrdinaryMessage
+from django.db import transaction
+from django.db.models import QuerySet, Value
+from django.utils import timezone
 from django.utils.translation import ngettext
 
 from messages_extends import constants
 from messages_extends.conf import settings
-from messages_extends.models import Message
+from messages_extends.entries import (
+    KINDS,
+    Branches,
+    Entry,
+    Kind,
+    Position,
+    branches,
+    fetch,
+    of_level,
+)
+from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
+from messages_extends.models import Message, Receipt
+from messages_extends.publications import Reference
 from messages_extends.querysets import UNREAD_CAP, MessageQuerySet
+from messages_extends.tenancy.stamp import require_here
+
+PAGE_SIZE = 20
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some entries, newest first; `next` is what to ask for the page after, "" where this is the last."""
+
+    entries: Sequence[Message | Entry]
+    next: str
+
+
+class Inbox:
+    """What one user can read now in the current organisation.
+
+    Raises WrongTenant if the user object was loaded in another.
+    """
+
+    def __init__(self, user: AbstractBaseUser) -> None:
+        require_here(user)
+        self.user = user
+
+    def banners(self) -> list[Message | Entry | OrdinaryMessage]:
+        """Return what is unread: publications by urgency, then the newest messages; and "and n more". One query.
+
+        At most MAX_BANNERS of them; those that must be acknowledged come first.
+        """
+        limit = settings.max_banners
+        unread = self._unread()
+        rows = fetch({kind: each.counted().most_urgent_first()[:limit] for kind, each in unread.items()}, self.user)
+        entries = sorted((entry for entry, _total in rows), key=_urgency)[:limit]
+        total = sum({entry.kind: total for entry, total in rows}.values())
+        hidden = total - len(entries)
+        return [*entries, _and_more(hidden, capped=total >= UNREAD_CAP)] if hidden else list(entries)
+
+    def page(
+        self,
+        after: str = "",
+        *,
+        unread: bool = False,
+        level: int | None = None,
+        kind: Kind | None = None,
+        size: int = PAGE_SIZE,
+    ) -> Page:
+        """Return `size` entries, newest first, with their senders: two queries at most, however far down.
+
+        `after`: the `next` of another page; `level`: one of the fifteen, which stands for its whole family; `kind`:
+        message, announcement or broadcast. ValueError, with the allowed values, for anything else.
+        """
+        chosen = self._chosen(unread_only=unread, level=level, kind=kind)
+        if after:
+            position = Position.parse(after)
+            chosen = {each: branch.filter(position.after(each)) for each, branch in chosen.items()}
+        rows = fetch({each: branch.newest_first()[: size + 1] for each, branch in chosen.items()}, self.user)
+        entries = sorted((entry for entry, _total in rows), key=lambda entry: Position.of(entry).rank, reverse=True)
+        shown = _with_senders(entries[:size])
+        return Page(shown, str(Position.of(shown[-1])) if len(entries) > size else "")
+
+    def unread_count(self, *, exact: bool = False) -> int:
+        """Return how many are unread, counted up to 100 unless `exact`: one query."""
+        limit = None if exact else UNREAD_CAP
+        rows = [
+            branch.order_by().annotate(one=Value(1)).values_list("one")[:limit] for branch in self._unread().values()
+        ]
+        count: int = rows[0].union(*rows[1:], all=True).count()
+        return count if exact else min(count, UNREAD_CAP)
+
+    def mark_read(self, pk: str | int) -> bool:
+        """Mark one as read; return whether that changed anything.
+
+        NoSuchMessage for what this user cannot read; MustAcknowledge for what `acknowledge` is for.
+        """
+        return self._read(pk, acknowledge=False)
+
+    def acknowledge(self, pk: str | int) -> bool:
+        """Mark one as read that must be acknowledged; any other too."""
+        return self._read(pk, acknowledge=True)
+
+    def mark_unread(self, pk: str | int) -> bool:
+        """Take the reading of one back; return whether that changed anything. Errors as in `mark_read`."""
+        reference = Reference.parse(str(pk))
+        if reference is None:
+            return self._change(pk, MessageQuerySet.mark_unread)
+        if self._must_acknowledge(reference):
+            raise MustAcknowledge
+        deleted, _by_model = Receipt.objects.of(self.user).filter(publication_id=reference.id).delete()
+        return deleted > 0
+
+    def mark_all_read(self, until: datetime | None = None) -> datetime:
+        """Mark as read what appeared up to `until` (now), but never what must be acknowledged.
+
+        Two statements; return the time they wrote, which `undo` takes.
+        """
+        at = timezone.now()
+        appeared = self._unread(min(until or at, at))
+        messages: Any = appeared["message"].filter(created__lte=until or at)
+        with transaction.atomic():
+            messages.mark_read(at)
+            Receipt.objects.write(self.user, _publications(appeared, _markable), at)
+        return at
+
+    def undo(self, at: datetime) -> int:
+        """Restore what `mark_all_read` changed when it returned `at`; return how many entries that were.
+
+        Earlier receipts come back too; a message whose key has been sent again since stays read.
+        """
+        with transaction.atomic():
+            messages = messages_of(self.user).filter(read_at=at).mark_unread()
+            return messages + Receipt.objects.take_back(self.user, at)
+
+    def _read(self, pk: str | int, *, acknowledge: bool) -> bool:
+        reference = Reference.parse(str(pk))
+        if reference is None:
+            return self._change(pk, MessageQuerySet.mark_read)
+        if self._must_acknowledge(reference) and not acknowledge:
+            raise MustAcknowledge
+        # The revision that was shown, which may not be the current one any more.
+        shown = _publications(self._readable(), lambda each: _shown(each, reference).values_list("pk", "shown"))
+        return Receipt.objects.write(self.user, shown, timezone.now()) > 0
+
+    def _change(self, pk: str | int, act: Callable[[MessageQuerySet], int]) -> bool:
+        """Change one message; NoSuchMessage if it is none of this user's."""
+        if not re.fullmatch("[0-9]{1,18}", str(pk)):
+            raise NoSuchMessage
+        own = messages_of(self.user).filter(pk=pk)
+        changed = act(own)
+        if not changed and not own.exists():
+            raise NoSuchMessage
+        return changed > 0
+
+    def _must_acknowledge(self, reference: Reference) -> bool:
+        """Tell whether this publication must be acknowledged; NoSuchMessage if this user cannot read it."""
+        found = _publications(
+            self._readable(), lambda each: _shown(each, reference).values_list("must_acknowledge")
+        ).first()
+        if found is None:
+            raise NoSuchMessage
+        return bool(found[0])
+
+    def _readable(self, at: datetime | None = None) -> Branches:
+        return branches(self.user, at or timezone.now())
+
+    def _unread(self, at: datetime | None = None) -> Branches:
+        return {kind: each.unread_by(self.user) for kind, each in self._readable(at).items()}
+
+    def _chosen(self, *, unread_only: bool, level: int | None, kind: Kind | None) -> Branches:
+        if kind is not None and kind not in KINDS:
+            raise ValueError(f"kind {kind!r} is not one of {', '.join(KINDS)}.")
+        readable = self._unread() if unread_only else self._readable()
+        chosen = {each: branch for each, branch in readable.items() if kind in (None, each)}
+        return chosen if level is None else {each: of_level(branch, level) for each, branch in chosen.items()}
 
 
 def messages_of(user: AbstractBaseUser) -> MessageQuerySet:
@@ -15,13 +192,34 @@ def messages_of(user: AbstractBaseUser) -> MessageQuerySet:
     return Message.objects.for_user(user)
 
 
-def banners(user: AbstractBaseUser) -> list[Message | OrdinaryMessage]:
-    """Return the newest unread messages of `user`, and "and n more" where that is not all: one query."""
-    limit = settings.max_banners
-    shown = list(messages_of(user).live().unread().banners(limit))
-    total = shown[0].unread_total if shown else 0
-    hidden = total - len(shown)
-    return [*shown, _and_more(hidden, capped=total >= UNREAD_CAP)] if hidden else shown
+def _publications(readable: Branches, select: Callable[[Any], Any]) -> "QuerySet[Any, Any]":
+    union: QuerySet[Any, Any] = select(readable["announcement"]).union(select(readable["broadcast"]), all=True)
+    return union
+
+
+def _markable(publications: Any) -> Any:
+    return publications.filter(must_acknowledge=False).values_list("pk", "revision")
+
+
+def _shown(publications: Any, reference: Reference) -> Any:
+    known = publications.filter(pk=reference.id, revision__gte=reference.revision)
+    return known.annotate(shown=Value(reference.revision))
+
+
+def _urgency(entry: Message | Entry) -> tuple[Any, ...]:
+    """Order publications by urgency before messages by time."""
+    if isinstance(entry, Message):
+        return (1, False, 0, -entry.created.timestamp(), -entry.pk)
+    return (0, not entry.must_acknowledge, -entry.level, -entry.created.timestamp(), entry.pk)
+
+
+def _with_senders(entries: Sequence[Message | Entry]) -> Sequence[Message | Entry]:
+    """Load the senders of all of them: one query, none where no person has written."""
+    ids = {entry.sender_id for entry in entries if entry.sender_id is not None}
+    senders = get_user_model()._default_manager.in_bulk(ids) if ids else {}
+    for entry in entries:
+        entry.sender = senders.get(entry.sender_id)
+    return entries
 
 
 def _and_more(count: int, *, capped: bool) -> OrdinaryMessage:

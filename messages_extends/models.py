@@ -1,7 +1,7 @@
 """The tables that live in every tenant's schema."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -25,8 +25,9 @@ class Message(TenantBound, Content):
     leaves neither orphans nor errors from whichever schema the user is deleted.
     """
 
-    kind: ClassVar = "message"
+    kind: ClassVar[Literal["message"]] = "message"
     must_acknowledge: ClassVar = False
+    author: ClassVar = ""
 
     # Null only because rows of django-messages-extends may be.
     user = models.ForeignKey(

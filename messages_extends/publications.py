@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Window
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -76,6 +76,10 @@ class PublicationQuerySet(QuerySet[Any]):
 
     def read_by(self, user: AbstractBaseUser) -> Self:
         return self.filter(Exists(_receipts(user)))
+
+    def counted(self) -> Self:
+        """Add `total`: how many there are. What is live is never much."""
+        return self.annotate(total=Window(Count("*")))
 
     def newest_first(self) -> Self:
         return self.order_by("-publish_at", "-id")

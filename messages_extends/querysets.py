@@ -13,7 +13,7 @@ from django.utils import timezone
 from messages_extends.tenancy.stamp import require_all_here, require_here, stamp
 
 if TYPE_CHECKING:
-    from messages_extends.models import Message, Receipt
+    from messages_extends.models import Message, Receipt  # noqa: F401 - ruff does not see a name in a base class
 
 # Counting stops here: "99+".
 UNREAD_CAP = 100
@@ -56,18 +56,21 @@ class MessageQuerySet(QuerySet["Message"]):
     def newest_first(self) -> Self:
         return self.order_by("-created", "-id")
 
-    def banners(self, limit: int) -> "QuerySet[Any]":
-        """Keep the newest `limit`, each with `unread_total`: how many there are in all, counted up to UNREAD_CAP.
+    # What publications have too, so that both can be branches of one list.
 
-        The window runs over at most UNREAD_CAP rows that an index yields in order, so its cost does not grow with
-        the inbox.
-        """
-        counted = self.newest_first().values("pk")[:UNREAD_CAP]
-        return (
-            self.model._default_manager.filter(pk__in=counted)
-            .annotate(unread_total=Window(Count("*")))
-            .newest_first()[:limit]
-        )
+    def unread_by(self, _reader: AbstractBaseUser) -> Self:
+        return self.unread()
+
+    def with_read_at(self, _reader: AbstractBaseUser) -> Self:
+        return self
+
+    def most_urgent_first(self) -> Self:
+        return self.newest_first()
+
+    def counted(self) -> "QuerySet[Any]":
+        """Add `total`: how many there are, counted up to UNREAD_CAP, so that its cost does not grow with the inbox."""
+        newest = self.newest_first().values("pk")[:UNREAD_CAP]
+        return self.model._default_manager.filter(pk__in=newest).annotate(total=Window(Count("*")))
 
     def mark_read(self, at: datetime | None = None) -> int:
         """Mark as read what is unread; return how many that were. Doing it again changes nothing."""

@@ -1,113 +1,92 @@
-"""From what the caller says to rows: checked first, then all written or nothing."""
+"""From what the caller says to rows, one for each recipient: checked first, then all written or nothing."""
 
-import json
-import re
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Final
 
-from django.db import IntegrityError, transaction
-from django.utils import timezone, translation
-from django.utils.safestring import SafeData
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, connections, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
 from psycopg.errors import ForeignKeyViolation
 
-from messages_extends.exceptions import RecipientUnavailable
-from messages_extends.models import Message
-from messages_extends.policy import require_may_message
+from messages_extends import audit
+from messages_extends.constants import INFO_PERSISTENT
+from messages_extends.exceptions import NoTenant, RecipientUnavailable
+from messages_extends.models import Announcement, Message
+from messages_extends.policy import require_may_send
+from messages_extends.publishing import retract_all
+from messages_extends.recipients import Recipients
 from messages_extends.rendering import Params
+from messages_extends.tenancy.schemas import current_schema, is_public
+from messages_extends.validation import moment_to_come, written
+
+# In the order of their keys, so that two senders who use one key wait for each other and never deadlock; locked, so
+# that who is deleted meanwhile is left out or waits.
+INSERT: Final = """
+INSERT INTO {messages} ({columns})
+SELECT person.{key}, {values} FROM {people} AS person WHERE person.{key} IN ({chosen})
+ORDER BY person.{key} FOR KEY SHARE OF person
+ON CONFLICT DO NOTHING
+"""
 
 
-def deliver(
-    recipient: Any,
-    text: Any,
-    level: int,
+def send(
+    recipients: Any,
+    message: Any,
     *,
-    sender: Any = None,
+    level: int = INFO_PERSISTENT,
+    sender: AbstractBaseUser | None = None,
     params: Params = None,
-    extra_tags: str = "",
     url: str = "",
     key: str = "",
+    extra_tags: str = "",
     expires: datetime | None = None,
-) -> None:
-    """Save one message for one person of the current organisation.
+) -> int:
+    """Write one message to each recipient, all or none; return how many were written.
 
-    `sender` is the person who asks for it, or None: the application itself, which also speaks when one asks for a
-    message to oneself.
+    `recipients`: a user, a group, an iterable of users, or a queryset of users, which is evaluated in the current
+    schema. Of a group or queryset those who are inactive are left out; people given one by one have all to be there.
+    `sender`: the person who writes, whom the policy is asked about; None is the application itself. With `key`,
+    nothing is written to those who have it unread, and an unread one that has expired is replaced.
 
-    With a key nothing is written while the recipient has it unread; an unread one that has expired is replaced.
-    Raises what `require_may_message` raises, and ValueError for a text, key, link or tags that cannot be stored; then
-    nothing was saved.
+    Raises WrongTenant, RecipientUnavailable, PermissionDenied, NoTenant; TypeError for recipients that are none;
+    ValueError for a text (1 to 10,000 characters), link, key, level, tags (128) or time that is not allowed.
     """
-    text = _as_stored(text, params)
-    message = Message(
-        user_id=recipient.pk,
-        sender=None if sender == recipient else sender,
-        level=level,
-        message=text,
-        is_safe=isinstance(text, SafeData),
-        params=params,
-        extra_tags=str(extra_tags or ""),
-        url=str(url),
-        key=str(key),
-        expires=expires,
-    )
-    require_storable(message)
-    require_may_message(sender, recipient)
-    _save(message)
+    if is_public(current_schema()):
+        raise NoTenant
+    to = Recipients.of(recipients)
+    if sender is not None and sender == recipients:
+        # The application speaks when one asks for a message to oneself.
+        sender = None
+    values = written(message, level=level, params=params, url=url, key=key, extra_tags=extra_tags)
+    values |= {"sender": sender, "expires": None if expires is None else moment_to_come("expires", expires)}
+    require_may_send(sender, to.people, exactly=to.exactly)
+    return _save(to, values)
 
 
-def _as_stored(text: Any, params: Params) -> str:
-    """Return the text as a str, or as the SafeString it is: in the sender's language, or as msgid if it has params."""
-    if params is None:
-        return str(text)
-    with translation.override(None):
-        return str(text)
+def cancel(key: str) -> int:
+    """Take back what was sent or announced under `key` in this organisation; return how many messages that were.
+
+    Messages that nobody has read are deleted, an announcement is retracted. A broadcast is retracted by `retract`.
+    """
+    if not key:
+        raise ValueError("key is empty: name the one that was given when it was sent.")
+    with transaction.atomic():
+        deleted = Message.objects.filter(key=key).unread()._raw_delete(using=Message.objects.db)
+        return deleted + retract_all(Announcement.objects.filter(key=key))
 
 
-def require_storable(message: Message) -> None:
-    """Raise ValueError, with the allowed values, for what the table or a reader's browser must not get."""
-    for name in ("message", "extra_tags", "url", "key"):
-        value, limit = getattr(message, name), getattr(Message._meta.get_field(name), "max_length", None)
-        require_characters(name, value)
-        if limit is not None and len(value) > limit:
-            raise ValueError(f"{name} has {len(value)} characters; at most {limit} are allowed.")
-    require_params(message.params)
-    require_link(message.url)
-
-
-def require_characters(name: str, value: str) -> None:
-    """Raise ValueError for what PostgreSQL cannot store as text: NUL and halves of surrogate pairs."""
-    if re.search("[\0\ud800-\udfff]", value):
-        raise ValueError(f"{name} contains a NUL character or half of a surrogate pair, which cannot be stored.")
-
-
-def require_params(params: Any) -> None:
-    """Raise ValueError unless `params` is None, or a dictionary or list of what JSON can hold."""
-    if params is not None and not isinstance(params, dict | list | tuple):
-        raise ValueError(f"params is a {type(params).__name__}: use a dictionary or a list.")
-    try:
-        text = json.dumps(params, allow_nan=False, ensure_ascii=False)
-    except TypeError as error:
-        raise ValueError(f"params can hold strings, numbers, true, false and null only: {error}.") from error
-    require_characters("params", re.sub(r"(?<!\\)((?:\\\\)*)\\u0000", "\0", text))
-
-
-def require_link(url: str) -> None:
-    """Raise ValueError unless `url` is empty, a path on this site, or an http(s) address."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise ValueError(f"url {url!r} is not a valid address: {error}.") from error
-    is_path = not parts.scheme and not parts.netloc
-    is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
-    if not (is_path or is_web) or any(character in url for character in "\\\t\r\n"):
-        raise ValueError(f"url {url!r} is not allowed: use a path on this site (/orders/5/) or an http(s) address.")
-
-
-def _save(message: Message) -> None:
+def _save(to: Recipients, values: Mapping[str, Any]) -> int:
     try:
         with transaction.atomic():
-            _write(message)
+            if values["key"]:
+                _make_way(to.people, values["key"])
+            count = _insert(to.people, values)
+            if values["sender"] is not None:
+                _record(to, values, count)
+            return count
     except IntegrityError as error:
         # Recipient or sender was deleted since they were loaded.
         if isinstance(error.__cause__, ForeignKeyViolation):
@@ -115,10 +94,46 @@ def _save(message: Message) -> None:
         raise
 
 
-def _write(message: Message) -> None:
-    if not message.key:
-        message.save()
-        return
-    with_key = Message.objects.filter(user=message.user_id, key=message.key).unread()
-    with_key.filter(expires__lte=timezone.now()).delete()
-    Message.objects.bulk_create([message], ignore_conflicts=True)
+def _make_way(people: QuerySet[Any], key: str) -> None:
+    """Delete what has expired unread under this key."""
+    with_key = Message.objects.filter(key=key, expires__lte=timezone.now(), user__in=people.values("pk"))
+    with_key.unread()._raw_delete(using=Message.objects.db)
+
+
+def _insert(people: QuerySet[Any], values: Mapping[str, Any]) -> int:
+    connection = connections[Message.objects.db]
+    quote = connection.ops.quote_name
+    stored = {_column(name): value for name, value in {**values, **_times()}.items()}
+    chosen, params = people.order_by().values("pk").query.sql_with_params()
+    users: Any = get_user_model()._meta
+    statement = INSERT.format(
+        messages=quote(Message._meta.db_table),
+        columns=", ".join(quote(field.column) for field in (_column("user"), *stored)),
+        key=quote(users.pk.column),
+        values=", ".join(f"CAST(%s AS {field.db_type(connection)})" for field in stored),
+        people=quote(users.db_table),
+        chosen=chosen,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*(_stored(field, value, connection) for field, value in stored.items()), *params])
+        return int(cursor.rowcount)
+
+
+def _column(name: str) -> Any:
+    return Message._meta.get_field(name)
+
+
+def _times() -> dict[str, datetime]:
+    now = timezone.now()
+    return {"created": now, "modified": now}
+
+
+def _stored(field: Any, value: Any, connection: Any) -> Any:
+    return field.get_db_prep_save(value.pk if isinstance(value, AbstractBaseUser) else value, connection)
+
+
+def _record(to: Recipients, values: Mapping[str, Any], count: int) -> None:
+    what = f"messages with the key {values['key']}" if values["key"] else "messages"
+    audit.record(
+        audit.Action.SEND, actor=values["sender"], subject=what, audience=to.named, count=count, text=values["message"]
+    )

@@ -20,8 +20,8 @@ from django.utils.module_loading import import_string
 from messages_extends.conf import settings
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, STICKY_MESSAGE_LEVELS, base_level
 from messages_extends.exceptions import NoTenant
-from messages_extends.inbox import banners
-from messages_extends.sending import deliver
+from messages_extends.inbox import Inbox
+from messages_extends.sending import send
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
 
 OPTIONS = ("expires", "params", "url", "key")
@@ -93,7 +93,7 @@ class PersistentStorage(LevelStorage):
         """Save a message of a persistent level and return None; return any other as it is.
 
         Options that another storage may know are let pass. NotImplementedError for an anonymous recipient, as in
-        django-messages-extends; TypeError for one that is no user object; otherwise what `deliver` raises.
+        django-messages-extends; TypeError for one that is no user object; otherwise what `send` raises.
         """
         if message.level not in self.levels:
             return message
@@ -109,12 +109,12 @@ class PersistentStorage(LevelStorage):
             raise TypeError(f"user={recipient!r} is no user object: load the recipient in this organisation first.")
         if not recipient.is_authenticated:
             raise NotImplementedError("Persistent messages need a recipient who is logged in: this one is anonymous.")
-        deliver(
+        send(
             recipient,
             message.message,
-            message.level,
+            level=message.level,
             sender=self.user if self.user.is_authenticated else None,
-            extra_tags=message.extra_tags,
+            extra_tags=message.extra_tags or "",
             **{name: value for name, value in options.items() if name in OPTIONS},
         )
 
@@ -126,7 +126,7 @@ class PersistentStorage(LevelStorage):
             return [], False
         # The user may be loaded only now, and has to be this organisation's.
         with inside(self.schema):
-            return list(banners(self.user)) if self.user.is_authenticated else [], False
+            return list(Inbox(self.user).banners()) if self.user.is_authenticated else [], False
 
 
 class CookieBinding:

@@ -1,4 +1,6 @@
-"""Marking messages as read: by a form, or by a script that wants an empty answer."""
+"""Marking messages as read, or as acknowledged: by a form, or by a script that wants an empty answer."""
+
+from collections.abc import Callable
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
@@ -7,7 +9,8 @@ from django.urls import get_script_prefix
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from messages_extends import inbox
+from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
+from messages_extends.inbox import Inbox
 from messages_extends.tenancy.schemas import is_public, schema_of
 
 
@@ -21,16 +24,28 @@ def _reader(request: HttpRequest) -> AbstractBaseUser:
 
 
 @require_POST
-def message_mark_read(request: HttpRequest, message_id: int) -> HttpResponse:
-    own = inbox.messages_of(_reader(request)).filter(pk=message_id)
-    if not own.mark_read() and not own.exists():
-        raise Http404("You have no such message.")
-    return _done(request)
+def message_mark_read(request: HttpRequest, message_id: str) -> HttpResponse:
+    return _mark(request, Inbox.mark_read, message_id)
+
+
+@require_POST
+def message_acknowledge(request: HttpRequest, message_id: str) -> HttpResponse:
+    return _mark(request, Inbox.acknowledge, message_id)
 
 
 @require_POST
 def message_mark_all_read(request: HttpRequest) -> HttpResponse:
-    inbox.messages_of(_reader(request)).mark_read()
+    Inbox(_reader(request)).mark_all_read()
+    return _done(request)
+
+
+def _mark(request: HttpRequest, act: Callable[[Inbox, str], bool], message_id: str) -> HttpResponse:
+    try:
+        act(Inbox(_reader(request)), message_id)
+    except NoSuchMessage as error:
+        raise Http404("You have no such message.") from error
+    except MustAcknowledge as error:
+        return HttpResponse(str(error), status=409, content_type="text/plain; charset=utf-8")
     return _done(request)
 
 

@@ -11,10 +11,10 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from django_tenants.utils import schema_context
 
+from messages_extends.api import send
 from messages_extends.constants import INFO_PERSISTENT, SUCCESS
 from messages_extends.exceptions import WrongTenant
 from messages_extends.models import Message
-from messages_extends.sending import deliver
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
 
@@ -105,7 +105,7 @@ def _assign(user: Any) -> None:
 
 
 RECIPIENT: dict[str, Callable[[Any], Any]] = {
-    "deliver": lambda user: deliver(user, "for the wrong one", INFO_PERSISTENT),
+    "send": lambda user: send(user, "for the wrong one"),
     "create": lambda user: Message.objects.create(user=user, message="for the wrong one", level=INFO_PERSISTENT),
     "save": lambda user: Message(user=user, message="for the wrong one", level=INFO_PERSISTENT).save(),
     "save as sender": lambda user: Message(sender=user, message="by the wrong one", level=INFO_PERSISTENT).save(),
@@ -128,13 +128,13 @@ def test_a_user_of_one_tenant_is_refused_in_another_and_nothing_is_written(
 
 def test_a_sender_of_another_tenant_is_refused(people: dict[str, Any]) -> None:
     with schema_context("globex"), pytest.raises(WrongTenant):
-        deliver(people["globex"], "by the wrong one", INFO_PERSISTENT, sender=people["acme"])
+        send(people["globex"], "by the wrong one", sender=people["acme"])
     assert texts() == {"acme": [], "globex": []}
 
 
 def test_a_user_loaded_again_in_the_right_tenant_is_accepted(people: dict[str, Any]) -> None:
     with schema_context("globex"):
-        deliver(get_user_model()._default_manager.get(pk=people["acme"].pk), "right", INFO_PERSISTENT)
+        send(get_user_model()._default_manager.get(pk=people["acme"].pk), "right")
     assert texts() == {"acme": [], "globex": ["right"]}
 
 

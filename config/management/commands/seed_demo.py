@@ -11,7 +11,7 @@ from django.db import transaction
 from django_tenants.utils import schema_context
 
 from messages_extends import constants
-from messages_extends.sending import deliver
+from messages_extends.api import send
 from tenants.models import Tenant
 from tenants.provisioning import Administrator, ProvisioningError, create_organisation
 
@@ -99,5 +99,5 @@ def _ensure_person(email: str, name: str) -> None:
 def _greet(organisation: str) -> None:
     """Leave a few messages for everybody to find."""
     for person in get_user_model().objects.all():
-        deliver(person, f"Welcome to {organisation}, {person}.", constants.SUCCESS_PERSISTENT)
-        deliver(person, "Messages like this one stay until you close them.", constants.INFO_PERSISTENT)
+        send(person, f"Welcome to {organisation}, {person}.", level=constants.SUCCESS_PERSISTENT)
+        send(person, "Messages like this one stay until you close them.")

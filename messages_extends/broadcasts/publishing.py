@@ -1,0 +1,124 @@
+"""Writing to every organisation: the only code that enters the public schema in order to write there."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.db.models import QuerySet
+from django_tenants.utils import get_public_schema_name, get_tenant_model
+
+from messages_extends import audit
+from messages_extends.audit import Action
+from messages_extends.broadcasts.models import Broadcast, BroadcastTenant
+from messages_extends.constants import ALL_TENANTS, INFO_PERSISTENT
+from messages_extends.policy import require_may_broadcast
+from messages_extends.publishing import change, end, lock, save_unless_there, times
+from messages_extends.tenancy.schemas import inside
+from messages_extends.validation import require_characters, written
+
+
+def broadcast(
+    message: Any,
+    *,
+    to: Any,
+    author: str = "",
+    level: int = INFO_PERSISTENT,
+    publish_at: datetime | None = None,
+    expires: datetime | None = None,
+    must_acknowledge: bool = False,
+    sender: AbstractBaseUser | None = None,
+    **text: Any,
+) -> Broadcast:
+    """Publish a text of the platform to organisations: one row, whatever the number of organisations and people.
+
+    `to`: ALL_TENANTS, a tenant, or tenants. `author`: what readers see as its sender; by default the name of `sender`,
+    the person of the platform who writes. The rest is as in `announce`. Call it in the public schema, or in that of
+    PLATFORM_SCHEMA.
+
+    Raises PermissionDenied anywhere else, and for a sender who may not; ValueError as `announce` does.
+    """
+    require_may_broadcast(sender)
+    author = author or ("" if sender is None else str(sender))
+    _require_author(author)
+    columns = written(message, level=level, **text) | times(publish_at, expires)
+    with inside(get_public_schema_name()), transaction.atomic():
+        tenants = None if to is ALL_TENANTS else _tenants(to)
+        new = Broadcast(
+            author=author,
+            audience=Broadcast.Audience.ALL if tenants is None else Broadcast.Audience.SELECTED,
+            audience_size=_organisations(tenants),
+            must_acknowledge=must_acknowledge,
+            **columns,
+        )
+        existing = save_unless_there(new)
+        if existing is None:
+            BroadcastTenant.objects.bulk_create(BroadcastTenant(broadcast=new, tenant=each) for each in tenants or [])
+            _record(Action.BROADCAST, new, sender)
+    return existing or new
+
+
+def revise_broadcast(
+    publication: Broadcast, *, sender: AbstractBaseUser | None = None, show_again: bool = False, **changes: Any
+) -> Broadcast:
+    """Change a broadcast that has not ended: seen by the next request of everyone everywhere; see `api.revise`."""
+    require_may_broadcast(sender, "change")
+    with inside(get_public_schema_name()), transaction.atomic():
+        locked = lock(publication)
+        change(locked, changes, show_again=show_again)
+        _record(Action.REVISE, locked, sender)
+    return locked
+
+
+def retract_broadcast(publication: Broadcast, *, sender: AbstractBaseUser | None = None) -> Broadcast:
+    """Take a broadcast away from every organisation at once; doing it again changes nothing."""
+    require_may_broadcast(sender, "change")
+    with inside(get_public_schema_name()), transaction.atomic():
+        locked = lock(publication)
+        if end(locked):
+            _record(Action.RETRACT, locked, sender)
+    return locked
+
+
+def _tenants(to: Any) -> list[Any]:
+    """Return the organisations that `to` names; ValueError if there are none, TypeError if it names something else."""
+    model = get_tenant_model()
+    if isinstance(to, model):
+        to = [to]
+    if not isinstance(to, Iterable) or isinstance(to, str | bytes) or (isinstance(to, QuerySet) and to.model != model):
+        raise TypeError(f"to is {to!r}: use ALL_TENANTS, a tenant, or tenants.")
+    tenants = list(to)
+    for tenant in tenants:
+        if not isinstance(tenant, model) or tenant.pk is None:
+            raise TypeError(f"to contains {tenant!r}: use ALL_TENANTS, a tenant, or tenants that are saved.")
+    if not tenants:
+        raise ValueError("to is empty, which would reach nobody: name tenants, or ALL_TENANTS.")
+    return list({tenant.pk: tenant for tenant in tenants}.values())
+
+
+def _organisations(tenants: list[Any] | None) -> int:
+    if tenants is not None:
+        return len(tenants)
+    return int(get_tenant_model().objects.exclude(schema_name=get_public_schema_name()).count())
+
+
+def _require_author(author: str) -> None:
+    require_characters("author", author)
+    if len(author) > 200:
+        raise ValueError(f"author has {len(author)} characters; at most 200 are allowed.")
+
+
+def _record(action: Action, publication: Broadcast, actor: AbstractBaseUser | None) -> None:
+    everywhere = publication.audience == Broadcast.Audience.ALL
+    schemas = [] if everywhere else publication.tenants.order_by("schema_name").values_list("schema_name", flat=True)
+    audit.record(
+        action,
+        actor=actor,
+        subject=f"broadcast {publication.pk}",
+        audience="all organisations" if everywhere else ", ".join(schemas),
+        count=publication.audience_size if action is Action.BROADCAST else None,
+        text="" if action is Action.RETRACT else publication.message,
+        keep_text=True,
+        into="broadcasts.BroadcastRecord",
+    )

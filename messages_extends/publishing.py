@@ -1,0 +1,226 @@
+"""From what the caller says to one publication that many read; the part that announcements and broadcasts share."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import Group
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from messages_extends import audit
+from messages_extends.audit import Action
+from messages_extends.constants import EVERYONE, INFO_PERSISTENT, To
+from messages_extends.exceptions import NoTenant, NotPublished
+from messages_extends.models import Announcement, AnnouncementGroup
+from messages_extends.policy import members, require_may_announce, require_may_change
+from messages_extends.publications import LASTS, Publication, State
+from messages_extends.tenancy.schemas import current_schema, is_public
+from messages_extends.tenancy.stamp import require_here
+from messages_extends.validation import moment, moment_to_come, written
+
+AnyPublication = TypeVar("AnyPublication", bound=Publication)
+
+TEXT: Final = ("level", "params", "extra_tags", "url")
+CHANGES: Final = ("message", *TEXT, "publish_at", "expires", "must_acknowledge")
+
+
+def announce(
+    message: Any,
+    *,
+    to: Any,
+    level: int = INFO_PERSISTENT,
+    publish_at: datetime | None = None,
+    expires: datetime | None = None,
+    must_acknowledge: bool = False,
+    sender: Any = None,
+    **text: Any,
+) -> Announcement:
+    """Publish a text to people of the current organisation: one row, however many read it.
+
+    `to`: EVERYONE, a group, or groups; who is in them is decided when they read. `publish_at`: when it appears (now);
+    `expires`: when it disappears (30 days later). `sender`: the person who writes, whom the policy is asked about;
+    None is the application. `text`: params, url, extra_tags, and `key`: while a publication with that key has not
+    ended, it is returned and nothing is written.
+
+    Raises ValueError for an empty `to` and for what `send` raises it for; PermissionDenied, WrongTenant, NoTenant.
+    """
+    if is_public(current_schema()):
+        raise NoTenant
+    groups = None if to is EVERYONE else _groups(to)
+    columns = written(message, level=level, **text) | times(publish_at, expires)
+    require_may_announce(sender, groups)
+    announcement = Announcement(
+        sender=sender,
+        audience=Announcement.Audience.EVERYONE if groups is None else Announcement.Audience.GROUPS,
+        audience_size=audience(groups).count(),
+        must_acknowledge=must_acknowledge,
+        **columns,
+    )
+    with transaction.atomic():
+        existing = save_unless_there(announcement)
+        if existing is None:
+            _choose(announcement, groups)
+            _record(Action.ANNOUNCE, announcement, sender)
+    return existing or announcement
+
+
+def revise_announcement(
+    announcement: Announcement, *, sender: AbstractBaseUser | None = None, show_again: bool = False, **changes: Any
+) -> Announcement:
+    """Change an announcement that has not ended: seen by the next request of everyone; see `api.revise`."""
+    require_here(announcement)
+    with transaction.atomic():
+        locked = lock(announcement)
+        require_may_change(sender, locked)
+        change(locked, changes, show_again=show_again)
+        _record(Action.REVISE, locked, sender)
+    return locked
+
+
+def retract_announcement(announcement: Announcement, *, sender: AbstractBaseUser | None = None) -> Announcement:
+    """Take an announcement away from everyone; doing it again changes nothing."""
+    require_here(announcement)
+    with transaction.atomic():
+        locked = lock(announcement)
+        require_may_change(sender, locked)
+        if end(locked):
+            _record(Action.RETRACT, locked, sender)
+    return locked
+
+
+def retract_all(announcements: QuerySet[Announcement]) -> int:
+    """Retract, on behalf of the application, those of `announcements` that have not ended; return how many."""
+    with transaction.atomic():
+        ended = [each for each in announcements.select_for_update(of=("self",)) if end(each)]
+        for announcement in ended:
+            _record(Action.RETRACT, announcement, None)
+    return len(ended)
+
+
+def audience(groups: QuerySet[Group] | None) -> QuerySet[Any]:
+    """Return the people who are addressed: everyone here, or the members of `groups` now."""
+    people: QuerySet[Any] = members()
+    return people if groups is None else people.filter(groups__in=groups.values("pk")).distinct()
+
+
+def audience_of(announcement: Announcement) -> QuerySet[Any]:
+    """Return the people whom an announcement is for now."""
+    everyone = announcement.audience == Announcement.Audience.EVERYONE
+    return audience(None if everyone else announcement.groups.all())
+
+
+# What broadcasts do in the same way.
+
+
+def times(publish_at: datetime | None, expires: datetime | None) -> dict[str, datetime]:
+    """Return when to appear and when to disappear; ValueError if that is over, or before it appears."""
+    start = timezone.now() if publish_at is None else moment("publish_at", publish_at)
+    end = start + LASTS if expires is None else moment("expires", expires)
+    return {"publish_at": start, "expires": moment_to_come("expires", end, after=start)}
+
+
+def save_unless_there(publication: AnyPublication) -> AnyPublication | None:
+    """Save a new publication; but return the one that has its key and has not ended, if there is one.
+
+    A constraint decides, not a look before, so that of two who publish under one key at once one wins.
+    """
+    publications: Any = type(publication)._default_manager.all()
+    if publication.key:
+        publications.filter(key=publication.key).ended().update(key="")
+    try:
+        with transaction.atomic():
+            publication.save(force_insert=True)
+    except IntegrityError:
+        existing: AnyPublication | None = publications.filter(key=publication.key).first() if publication.key else None
+        if existing is None:
+            raise
+        return existing
+    return None
+
+
+def lock(publication: AnyPublication) -> AnyPublication:
+    """Load a publication again and hold it, so that two who change it do so one after the other."""
+    return type(publication)._default_manager.select_for_update(of=("self",)).get(pk=publication.pk)
+
+
+def change(publication: Publication, changes: dict[str, Any], *, show_again: bool) -> None:
+    """Change a locked publication; TypeError or ValueError, with the allowed values, if that cannot be."""
+    unknown = sorted(set(changes) - set(CHANGES))
+    if unknown:
+        raise TypeError(f"{', '.join(unknown)}: cannot be changed; what can is {', '.join(CHANGES)}.")
+    if publication.state() in (State.EXPIRED, State.RETRACTED):
+        raise NotPublished
+    columns = _changed_text(publication, changes) | _changed_times(publication, changes)
+    if show_again:
+        columns |= {"revision": publication.revision + 1}
+    if show_again and publication.state() is State.LIVE:
+        columns |= {"publish_at": timezone.now()}
+    columns |= {"must_acknowledge": changes.get("must_acknowledge", publication.must_acknowledge)}
+    for name, value in columns.items():
+        setattr(publication, name, value)
+    publication.save(update_fields=columns)
+
+
+def _changed_text(publication: Publication, changes: dict[str, Any]) -> dict[str, Any]:
+    text = {name: changes.get(name, getattr(publication, name)) for name in TEXT}
+    if "message" in changes:
+        return written(changes["message"], key=publication.key, **text)
+    return written(publication.message, key=publication.key, **text) | {"is_safe": publication.is_safe}
+
+
+def _changed_times(publication: Publication, changes: dict[str, Any]) -> dict[str, Any]:
+    if "publish_at" in changes and publication.state() is not State.SCHEDULED:
+        raise ValueError("publish_at cannot be changed: it has been published already.")
+    if not changes.keys() & {"publish_at", "expires"}:
+        return {}
+    return times(changes.get("publish_at", publication.publish_at), changes.get("expires", publication.expires))
+
+
+def end(publication: Publication) -> bool:
+    """Retract a locked publication; return False if that had been done."""
+    if publication.retracted_at is not None:
+        return False
+    publication.retracted_at = timezone.now()
+    publication.save(update_fields=["retracted_at"])
+    return True
+
+
+def _groups(to: Any) -> QuerySet[Group]:
+    """Return the groups that `to` names; ValueError if there are none, TypeError if it names something else."""
+    if isinstance(to, QuerySet):
+        groups = list(to)
+    elif isinstance(to, Group):
+        groups = [to]
+    else:
+        groups = list(to) if isinstance(to, Iterable) and not isinstance(to, str | bytes | To) else [to]
+    for group in groups:
+        if not isinstance(group, Group):
+            raise TypeError(f"to contains {group!r}: use EVERYONE, a group, or groups.")
+        require_here(group)
+    if not groups:
+        raise ValueError("to is empty, which would reach nobody: name groups, or EVERYONE.")
+    return Group.objects.filter(pk__in=[group.pk for group in groups])
+
+
+def _choose(announcement: Announcement, groups: QuerySet[Group] | None) -> None:
+    if groups is not None:
+        AnnouncementGroup.objects.bulk_create(
+            AnnouncementGroup(announcement=announcement, group=group) for group in groups
+        )
+
+
+def _record(action: Action, announcement: Announcement, actor: AbstractBaseUser | None) -> None:
+    everyone = announcement.audience == Announcement.Audience.EVERYONE
+    groups = [] if everyone else announcement.groups.order_by("name")
+    audit.record(
+        action,
+        actor=actor,
+        subject=f"announcement {announcement.pk}",
+        audience="everyone" if everyone else ", ".join(f"group {group.pk} ({group.name})" for group in groups),
+        count=announcement.audience_size if action is Action.ANNOUNCE else None,
+        text="" if action is Action.RETRACT else announcement.message,
+        keep_text=True,
+    )

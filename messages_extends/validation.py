@@ -1,0 +1,119 @@
+"""What a text, its link, its tags and its times may be: checked before anything is written, with the allowed values."""
+
+import json
+import re
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.utils import timezone, translation
+from django.utils.safestring import SafeData
+
+from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS
+from messages_extends.content import Content
+from messages_extends.rendering import Params
+
+MAX_TEXT: Final = 10_000
+LIMITS: Final[dict[str, int]] = {"message": MAX_TEXT} | {
+    name: getattr(Content._meta.get_field(name), "max_length")
+    for name in ("extra_tags", "url", "key")  # noqa: B009
+}
+
+
+def written(
+    text: Any, *, level: int, params: Params = None, extra_tags: str = "", url: str = "", key: str = ""
+) -> dict[str, Any]:
+    """Return the columns of a text, ready to be stored.
+
+    ValueError, with the allowed values, for what the table or a reader's browser must not get.
+    """
+    text = _as_stored(text, params)
+    columns = {
+        "level": level,
+        "message": text,
+        "params": params,
+        "extra_tags": str(extra_tags or ""),
+        "url": str(url),
+        "is_safe": isinstance(text, SafeData),
+        "key": str(key),
+    }
+    require_storable(columns)
+    return columns
+
+
+def _as_stored(text: Any, params: Params) -> str:
+    """Return the text as a str, or as the SafeString it is: in the sender's language, or as msgid if it has params."""
+    if params is None:
+        return str(text)
+    with translation.override(None):
+        return str(text)
+
+
+def require_storable(columns: dict[str, Any]) -> None:
+    """Raise ValueError, with the allowed values, unless these columns of a text can be stored and shown."""
+    for name, limit in LIMITS.items():
+        _require_short(name, columns[name], limit)
+    if not columns["message"].strip():
+        raise ValueError("message is empty: write what the reader shall see.")
+    require_level(columns["level"])
+    require_params(columns["params"])
+    require_link(columns["url"])
+
+
+def _require_short(name: str, value: str, limit: int) -> None:
+    require_characters(name, value)
+    if len(value) > limit:
+        raise ValueError(f"{name} has {len(value)} characters; at most {limit} are allowed.")
+
+
+def require_level(level: Any) -> None:
+    """Raise ValueError unless `level` is a persistent one: only those are stored."""
+    if level not in PERSISTENT_MESSAGE_LEVELS:
+        allowed = ", ".join(str(each) for each in PERSISTENT_MESSAGE_LEVELS)
+        raise ValueError(f"level {level!r} is not stored; use a persistent one: {allowed}.")
+
+
+def require_characters(name: str, value: str) -> None:
+    """Raise ValueError for what PostgreSQL cannot store as text: NUL and halves of surrogate pairs."""
+    if re.search("[\0\ud800-\udfff]", value):
+        raise ValueError(f"{name} contains a NUL character or half of a surrogate pair, which cannot be stored.")
+
+
+def require_params(params: Any) -> None:
+    """Raise ValueError unless `params` is None, or a dictionary or list of what JSON can hold."""
+    if params is not None and not isinstance(params, dict | list | tuple):
+        raise ValueError(f"params is a {type(params).__name__}: use a dictionary or a list.")
+    try:
+        text = json.dumps(params, allow_nan=False, ensure_ascii=False)
+    except TypeError as error:
+        raise ValueError(f"params can hold strings, numbers, true, false and null only: {error}.") from error
+    require_characters("params", re.sub(r"(?<!\\)((?:\\\\)*)\\u0000", "\0", text))
+
+
+def require_link(url: str) -> None:
+    """Raise ValueError unless `url` is empty, a path on this site, or an http(s) address."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValueError(f"url {url!r} is not a valid address: {error}.") from error
+    is_path = not parts.scheme and not parts.netloc
+    is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
+    if not (is_path or is_web) or any(character in url for character in "\\\t\r\n"):
+        raise ValueError(f"url {url!r} is not allowed: use a path on this site (/orders/5/) or an http(s) address.")
+
+
+def moment(name: str, value: Any) -> datetime:
+    """Return `value` as an aware datetime, one without a zone taken in the current one; TypeError for anything else."""
+    if not isinstance(value, datetime):
+        raise TypeError(f"{name} is {value!r}: use a datetime.")
+    return timezone.make_aware(value) if timezone.is_naive(value) else value
+
+
+def moment_to_come(name: str, value: Any, after: datetime | None = None) -> datetime:
+    """Return `value` as an aware datetime; ValueError unless it lies after `after` and in the future."""
+    at = moment(name, value)
+    if at <= timezone.now():
+        raise ValueError(f"{name} is {at.isoformat()}, which is over: use a time in the future.")
+    if after is not None and at <= after:
+        raise ValueError(f"{name} is {at.isoformat()}; it must come after {after.isoformat()}, when it is published.")
+    return at
