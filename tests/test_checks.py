@@ -79,7 +79,14 @@ def a_function(get_response: Any) -> Any:
 
 # The right configurations -------------------------------------------------------------------------------------------
 
-PUBLIC = ["django_tenants", "tenants", "django.contrib.contenttypes", "django.contrib.staticfiles", "config"]
+PUBLIC = [
+    "django_tenants",
+    "tenants",
+    "django.contrib.contenttypes",
+    "django.contrib.staticfiles",
+    "messages_extends.broadcasts",
+    "config",
+]
 PEOPLE = ["tenants.people", "django.contrib.auth", "django.contrib.sessions", "django.contrib.admin"]
 OWN = ["django.contrib.messages", "guardian", "messages_extends"]
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
@@ -161,6 +168,7 @@ def without(apps: list[str], *names: str) -> list[str]:
 
 
 TENANT_APPS, SHARED_APPS = list(settings.TENANT_APPS), list(settings.SHARED_APPS)
+BROADCASTS = "messages_extends.broadcasts"
 
 WRONG: list[tuple[str, str, dict[str, Any]]] = [
     (
@@ -202,6 +210,13 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
             "SHARED_APPS": [*SHARED_APPS, "django.contrib.sessions"],
             "TENANT_APPS": without(TENANT_APPS, "django.contrib.sessions"),
         },
+    ),
+    ("E008", "broadcasts in no list", {"SHARED_APPS": without(SHARED_APPS, BROADCASTS)}),
+    ("E008", "broadcasts in both lists", {"TENANT_APPS": [*TENANT_APPS, BROADCASTS]}),
+    (
+        "E008",
+        "broadcasts per tenant",
+        {"SHARED_APPS": without(SHARED_APPS, BROADCASTS), "TENANT_APPS": [*TENANT_APPS, BROADCASTS]},
     ),
     ("E020", "no messages app", {"INSTALLED_APPS": without(settings.INSTALLED_APPS, "django.contrib.messages")}),
     ("E021", "templates without messages", {"TEMPLATES": templates(REQUEST)}),

@@ -58,10 +58,13 @@ def test_settings_pass_our_checks(code: str, settings: Any, monkeypatch: pytest.
     [(storages,)] = [param.values for param in blocks("python", "storages.py")]
     (tmp_path / "storages.py").write_text(storages)
     monkeypatch.syspath_prepend(tmp_path)
-    tenant_apps = [app for app in django_settings.TENANT_APPS if f'"{app}"' not in code]
+    shared_apps, tenant_apps = (
+        [app for app in apps if f'"{app}"' not in code]
+        for apps in (django_settings.SHARED_APPS, django_settings.TENANT_APPS)
+    )
     names = run(
         code,
-        SHARED_APPS=django_settings.SHARED_APPS,
+        SHARED_APPS=shared_apps,
         TENANT_APPS=tenant_apps,
         DATABASES={"default": dict(django_settings.DATABASES["default"])},
     )

@@ -119,3 +119,21 @@ def sessions_are_per_tenant(**_kwargs: Any) -> list[CheckMessage]:
             id="messages_extends.E007",
         )
     ]
+
+
+@register
+def broadcasts_are_the_platforms(**_kwargs: Any) -> list[CheckMessage]:
+    if is_shared("broadcasts") and not is_per_tenant("broadcasts"):
+        return []
+    problem = (
+        "every organisation would write and read broadcasts of its own"
+        if is_per_tenant("broadcasts")
+        else "its tables are missing, and every inbox reads them"
+    )
+    return [
+        Error(
+            f"messages_extends.broadcasts is in {lists_with('broadcasts')}: {problem}.",
+            hint='List "messages_extends.broadcasts" in SHARED_APPS alone, and run migrate_schemas --shared.',
+            id="messages_extends.E008",
+        )
+    ]

@@ -24,6 +24,7 @@ TENANT_APPS = ["django.contrib.sessions"]
 (SHARED_APPS if LAYOUT == "published-shared" else TENANT_APPS).extend(_messages)
 if not PUBLISHED:
     TENANT_APPS.append("guardian")
+    SHARED_APPS.append("messages_extends.broadcasts")
 INSTALLED_APPS = SHARED_APPS + TENANT_APPS
 
 TENANT_MODEL = "shop.Customer"
