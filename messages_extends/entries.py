@@ -3,8 +3,9 @@
 A union that is limited only outside sorts everything there is; limited inside, each branch stops at its index.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Literal, Self, get_args
@@ -21,9 +22,9 @@ from messages_extends.conf import settings
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, base_level
 from messages_extends.models import Announcement, Message
 from messages_extends.policy import members
+from messages_extends.prepared import Reader
 from messages_extends.publications import PublicationQuerySet, Reference
 from messages_extends.rendering import Params, render
-from messages_extends.tenancy.schemas import current_schema
 
 Kind = Literal["message", "announcement", "broadcast"]
 # Also the order of what appeared in the same microsecond.
@@ -112,48 +113,100 @@ class Position:
         """What sorts entries as the queries do: the newest first."""
         return (self.at, -KINDS.index(self.kind), self.id)
 
-    def after(self, kind: Kind) -> Q:
-        """Return the condition that keeps what comes after, in a branch of this kind."""
-        column = APPEARED[kind]
-        earlier, not_later = Q(**{f"{column}__lt": self.at}), Q(**{f"{column}__lte": self.at})
-        if kind == self.kind:
-            return not_later & (earlier | Q(pk__lt=self.id))
-        return not_later if KINDS.index(kind) > KINDS.index(self.kind) else earlier
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a page is narrowed down to; ValueError, with the allowed values, for what does not exist."""
+
+    unread: bool = False
+    level: int | None = None
+    kind: Kind | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind is not None and self.kind not in KINDS:
+            raise ValueError(f"kind {self.kind!r} is not one of {', '.join(KINDS)}.")
+        if self.level is not None and not self._levels:
+            allowed = ", ".join(str(level) for level in DEFAULT_LEVELS.values())
+            raise ValueError(f"level {self.level!r} is not one of {allowed}.")
+
+    def of(self, branches: Branches) -> Branches:
+        chosen = {kind: branch for kind, branch in branches.items() if self.kind in (None, kind)}
+        if self.level is None:
+            return chosen
+        return {kind: branch.filter(level__in=self._levels) for kind, branch in chosen.items()}
+
+    @property
+    def _levels(self) -> list[int]:
+        """The levels of the family, of which `level` is any."""
+        return [each for each in PERSISTENT_MESSAGE_LEVELS if base_level(each) == base_level(self.level or 0)]
 
 
-def branches(user: AbstractBaseUser, at: datetime) -> Branches:
-    """Return what `user` can read at `at` in the current organisation, read or not, by kind."""
+def after(kind: Kind, reader: Reader, last: Kind) -> Q:
+    """Return the condition that keeps what comes after the reader's position, an entry of kind `last`."""
+    column = APPEARED[kind]
+    earlier, not_later = Q(**{f"{column}__lt": reader.after}), Q(**{f"{column}__lte": reader.after})
+    if kind == last:
+        return not_later & (earlier | Q(pk__lt=reader.after_id))
+    return not_later if KINDS.index(kind) > KINDS.index(last) else earlier
+
+
+def branches(reader: Reader) -> Branches:
+    """Return what the reader can see, read or not, by kind."""
+    user, at = reader.user, reader.at
     return {
         "message": Message.objects.for_user(user).live(at),
-        "announcement": publications(Announcement.objects.addressed_to(user), user).live(at),
-        "broadcast": publications(Broadcast.objects.addressed_to(current_schema()), user).live(at),
+        "announcement": for_members(Announcement.objects.addressed_to(user), user).live(at),
+        "broadcast": for_members(Broadcast.objects.addressed_to(reader.schema), user).live(at),
     }
 
 
-def publications(queryset: PublicationQuerySet, user: AbstractBaseUser) -> PublicationQuerySet:
-    """Keep `queryset` for a member of the current organisation; whose users are its own has members only."""
-    return queryset.filter(Exists(members().filter(pk=user.pk))) if settings.members else queryset
+def unread_branches(reader: Reader) -> Branches:
+    return {kind: branch.unread_by(reader.user) for kind, branch in branches(reader).items()}
 
 
-def of_level(branch: Branch, level: int) -> Branch:
-    """Keep one family of levels, of which `level` is any; ValueError for one that has no persistent level."""
-    family = [each for each in PERSISTENT_MESSAGE_LEVELS if base_level(each) == base_level(level)]
-    if not family:
-        raise ValueError(f"level {level!r} is not one of {', '.join(str(each) for each in DEFAULT_LEVELS.values())}.")
-    return branch.filter(level__in=family)
+def for_members(publications: PublicationQuerySet, user: AbstractBaseUser) -> PublicationQuerySet:
+    """Keep `publications` for a member of the current organisation; who has people of its own has members only."""
+    return publications.filter(Exists(members().filter(pk=user.pk))) if settings.members else publications
 
 
-def fetch(branches: Branches, user: AbstractBaseUser) -> "list[tuple[Message | Entry, int]]":
-    """Load what the branches hold, each already ordered and limited, with its `total` (0 if not counted)."""
-    rows = [_rows(kind, branch, user) for kind, branch in branches.items()]
-    union = rows[0].union(*rows[1:], all=True) if len(rows) > 1 else rows[0]
-    return [(_entry(values, user), values[-1]) for values in union]
+def banners(reader: Reader, limit: int) -> "QuerySet[Any, Any]":
+    """Return rows of what is unread, each with the `total` of its kind."""
+    unread = unread_branches(reader)
+    return union({kind: branch.counted().most_urgent_first()[:limit] for kind, branch in unread.items()}, reader)
 
 
-def _rows(kind: Kind, branch: Branch, user: AbstractBaseUser) -> "QuerySet[Any, Any]":
-    branch = branch.with_read_at(user)
+def page(reader: Reader, size: int, chosen: Chosen, last: Kind | None) -> "QuerySet[Any, Any]":
+    """Return rows of a page: the newest `size` of each kind that come after the reader's position, of kind `last`."""
+    found = chosen.of(unread_branches(reader) if chosen.unread else branches(reader))
+    if last is not None:
+        found = {kind: branch.filter(after(kind, reader, last)) for kind, branch in found.items()}
+    return union({kind: branch.newest_first()[:size] for kind, branch in found.items()}, reader)
+
+
+def marks(reader: Reader, limit: int | None) -> "QuerySet[Any, Any]":
+    """Return a row for each unread entry, `limit` of each kind: for counting them."""
+    rows = [
+        branch.order_by().annotate(one=Value(1)).values_list("one")[:limit]
+        for branch in unread_branches(reader).values()
+    ]
+    return united(rows)
+
+
+def union(branches: Branches, reader: Reader) -> "QuerySet[Any, Any]":
+    """Return the rows of all branches, each already ordered and limited."""
+    return united([_rows(kind, branch.with_read_at(reader.user)) for kind, branch in branches.items()])
+
+
+def united(branches: Sequence["QuerySet[Any, Any]"]) -> "QuerySet[Any, Any]":
+    first, *others = branches
+    rows: QuerySet[Any, Any] = first.union(*others, all=True) if others else first
+    return rows
+
+
+def _rows(kind: Kind, branch: Branch) -> "QuerySet[Any, Any]":
     total = "total" if "total" in branch.query.annotations else Value(0)
-    columns = (Value(kind), Cast("pk", TextField()), *TEXT, APPEARED[kind], *_own_columns(kind), total)
+    text = (Cast(name, TextField()) if name == "params" else name for name in TEXT)
+    columns = (Value(kind), Cast("pk", TextField()), *text, APPEARED[kind], *_own_columns(kind), total)
     rows: QuerySet[Any, Any] = branch.values_list(*columns)
     return rows
 
@@ -168,9 +221,12 @@ def _own_columns(kind: Kind) -> tuple[Any, ...]:
     return (nobody, "author", "revision", "must_acknowledge")
 
 
-def _entry(values: tuple[Any, ...], user: AbstractBaseUser) -> "Message | Entry":
+def as_entry(values: tuple[Any, ...], user: AbstractBaseUser) -> "Message | Entry":
+    """Return the entry that a row of a union says; without the total, which is the row's last."""
     kind, pk, *text, created, sender_id, author, revision, must_acknowledge, _total = values
     columns = dict(zip(TEXT, text, strict=True)) | {"created": created, "sender_id": sender_id}
+    if columns["params"] is not None:
+        columns["params"] = json.loads(columns["params"])
     if kind == "message":
         columns |= {"id": Message._meta.pk.to_python(pk), "user_id": user.pk}
         # Django takes them in the order of the model's own; the rest is loaded when asked for.

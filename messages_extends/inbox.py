@@ -17,22 +17,15 @@ from django.db.models import QuerySet, Value
 from django.utils import timezone
 from django.utils.translation import ngettext
 
-from messages_extends import constants
+from messages_extends import constants, entries, prepared
 from messages_extends.conf import settings
-from messages_extends.entries import (
-    KINDS,
-    Branches,
-    Entry,
-    Kind,
-    Position,
-    branches,
-    fetch,
-    of_level,
-)
+from messages_extends.entries import Branches, Chosen, Entry, Kind, Position
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.models import Message, Receipt
+from messages_extends.prepared import Reader
 from messages_extends.publications import Reference
 from messages_extends.querysets import UNREAD_CAP, MessageQuerySet
+from messages_extends.tenancy.schemas import current_schema
 from messages_extends.tenancy.stamp import require_here
 
 PAGE_SIZE = 20
@@ -62,12 +55,13 @@ class Inbox:
         At most MAX_BANNERS of them; those that must be acknowledged come first.
         """
         limit = settings.max_banners
-        unread = self._unread()
-        rows = fetch({kind: each.counted().most_urgent_first()[:limit] for kind, each in unread.items()}, self.user)
-        entries = sorted((entry for entry, _total in rows), key=_urgency)[:limit]
-        total = sum({entry.kind: total for entry, total in rows}.values())
-        hidden = total - len(entries)
-        return [*entries, _and_more(hidden, capped=total >= UNREAD_CAP)] if hidden else list(entries)
+        rows = prepared.rows(entries.banners, self._reader(), limit)
+        found = [entries.as_entry(row, self.user) for row in rows]
+        # Each row ends with the total of its kind.
+        total = sum({entry.kind: row[-1] for entry, row in zip(found, rows, strict=True)}.values())
+        shown = sorted(found, key=_urgency)[:limit]
+        hidden = total - len(shown)
+        return [*shown, _and_more(hidden, capped=total >= UNREAD_CAP)] if hidden else list(shown)
 
     def page(
         self,
@@ -83,22 +77,18 @@ class Inbox:
         `after`: the `next` of another page; `level`: one of the fifteen, which stands for its whole family; `kind`:
         message, announcement or broadcast. ValueError, with the allowed values, for anything else.
         """
-        chosen = self._chosen(unread_only=unread, level=level, kind=kind)
-        if after:
-            position = Position.parse(after)
-            chosen = {each: branch.filter(position.after(each)) for each, branch in chosen.items()}
-        rows = fetch({each: branch.newest_first()[: size + 1] for each, branch in chosen.items()}, self.user)
-        entries = sorted((entry for entry, _total in rows), key=lambda entry: Position.of(entry).rank, reverse=True)
-        shown = _with_senders(entries[:size])
-        return Page(shown, str(Position.of(shown[-1])) if len(entries) > size else "")
+        chosen = Chosen(unread=unread, level=level, kind=kind)
+        last = Position.parse(after) if after else None
+        reader = self._reader(last)
+        rows = prepared.rows(entries.page, reader, size + 1, chosen, last.kind if last else None)
+        found = [entries.as_entry(row, self.user) for row in rows]
+        found.sort(key=lambda entry: Position.of(entry).rank, reverse=True)
+        shown = _with_senders(found[:size])
+        return Page(shown, str(Position.of(shown[-1])) if len(found) > size else "")
 
     def unread_count(self, *, exact: bool = False) -> int:
         """Return how many are unread, counted up to 100 unless `exact`: one query."""
-        limit = None if exact else UNREAD_CAP
-        rows = [
-            branch.order_by().annotate(one=Value(1)).values_list("one")[:limit] for branch in self._unread().values()
-        ]
-        count: int = rows[0].union(*rows[1:], all=True).count()
+        count = prepared.count(entries.marks, self._reader(), None if exact else UNREAD_CAP)
         return count if exact else min(count, UNREAD_CAP)
 
     def mark_read(self, pk: str | int) -> bool:
@@ -128,7 +118,7 @@ class Inbox:
         Two statements; return the time they wrote, which `undo` takes.
         """
         at = timezone.now()
-        appeared = self._unread(min(until or at, at))
+        appeared = entries.unread_branches(Reader(self.user, min(until or at, at), current_schema()))
         messages: Any = appeared["message"].filter(created__lte=until or at)
         with transaction.atomic():
             messages.mark_read(at)
@@ -173,18 +163,12 @@ class Inbox:
             raise NoSuchMessage
         return bool(found[0])
 
-    def _readable(self, at: datetime | None = None) -> Branches:
-        return branches(self.user, at or timezone.now())
+    def _readable(self) -> Branches:
+        return entries.branches(self._reader())
 
-    def _unread(self, at: datetime | None = None) -> Branches:
-        return {kind: each.unread_by(self.user) for kind, each in self._readable(at).items()}
-
-    def _chosen(self, *, unread_only: bool, level: int | None, kind: Kind | None) -> Branches:
-        if kind is not None and kind not in KINDS:
-            raise ValueError(f"kind {kind!r} is not one of {', '.join(KINDS)}.")
-        readable = self._unread() if unread_only else self._readable()
-        chosen = {each: branch for each, branch in readable.items() if kind in (None, each)}
-        return chosen if level is None else {each: of_level(branch, level) for each, branch in chosen.items()}
+    def _reader(self, last: Position | None = None) -> Reader:
+        at, schema = timezone.now(), current_schema()
+        return Reader(self.user, at, schema, last.at, last.id) if last else Reader(self.user, at, schema)
 
 
 def messages_of(user: AbstractBaseUser) -> MessageQuerySet:
@@ -213,13 +197,13 @@ def _urgency(entry: Message | Entry) -> tuple[Any, ...]:
     return (0, not entry.must_acknowledge, -entry.level, -entry.created.timestamp(), entry.pk)
 
 
-def _with_senders(entries: Sequence[Message | Entry]) -> Sequence[Message | Entry]:
+def _with_senders(shown: Sequence[Message | Entry]) -> Sequence[Message | Entry]:
     """Load the senders of all of them: one query, none where no person has written."""
-    ids = {entry.sender_id for entry in entries if entry.sender_id is not None}
+    ids = {entry.sender_id for entry in shown if entry.sender_id is not None}
     senders = get_user_model()._default_manager.in_bulk(ids) if ids else {}
-    for entry in entries:
+    for entry in shown:
         entry.sender = senders.get(entry.sender_id)
-    return entries
+    return shown
 
 
 def _and_more(count: int, *, capped: bool) -> OrdinaryMessage:

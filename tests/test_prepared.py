@@ -1,0 +1,104 @@
+"""Queries that are compiled once: they say for every reader what the ORM would have said."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db.models import QuerySet, Value
+from django.utils import timezone
+from django_tenants.utils import schema_context
+
+from messages_extends import entries, prepared
+from messages_extends.entries import Chosen
+from messages_extends.models import Message
+from messages_extends.prepared import Reader
+
+
+@pytest.fixture(autouse=True)
+def _forget_templates() -> None:
+    prepared._template.cache_clear()
+
+
+def reader_of(user: Any, schema: str = "acme") -> Reader:
+    return Reader(user, timezone.now(), schema)
+
+
+def by_the_orm(build: Any, reader: Reader, *shape: Any) -> list[Any]:
+    return list(build(reader, *shape))
+
+
+def texts(reader: Reader) -> set[str]:
+    rows = prepared.rows(entries.page, reader, 20, Chosen(), None)
+    return {str(entries.as_entry(row, reader.user)) for row in rows}
+
+
+def test_the_statement_is_compiled_once_for_all_readers(in_acme: Any, make_user: Any, make_message: Any) -> None:
+    alice, bob = make_user("alice"), make_user("bob")
+    make_message(alice, "for Alice"), make_message(bob, "for Bob")
+    assert [texts(reader_of(alice)), texts(reader_of(bob))] == [{"for Alice"}, {"for Bob"}]
+    assert prepared._template.cache_info().misses == 1
+
+
+def test_the_same_statement_serves_every_schema(acme: Any, globex: Any, make_user: Any, make_message: Any) -> None:
+    for schema in ("acme", "globex"):
+        with schema_context(schema):
+            user = make_user()
+            make_message(user, f"of {schema}")
+            assert texts(reader_of(user, schema)) == {f"of {schema}"}
+    assert prepared._template.cache_info().misses == 1
+
+
+def test_time_goes_on(in_acme: Any, make_user: Any, make_message: Any) -> None:
+    alice = make_user()
+    make_message(alice, "soon over", expires=timezone.now() + timedelta(hours=1))
+    assert texts(reader_of(alice)) == {"soon over"}
+    assert texts(Reader(alice, timezone.now() + timedelta(hours=2), "acme")) == set()
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (entries.banners, (10,)),
+        (entries.page, (20, Chosen(unread=True), None)),
+        (entries.page, (20, Chosen(level=20, kind="message"), None)),
+        (entries.page, (20, Chosen(), "message")),
+        (entries.marks, (100,)),
+        (entries.marks, (None,)),
+    ],
+)
+def test_it_says_what_the_orm_says(
+    in_acme: Any, make_user: Any, make_message: Any, build: Any, shape: tuple[Any, ...]
+) -> None:
+    alice, bob = make_user("alice"), make_user("bob")
+    for number in range(30):
+        make_message(alice if number % 3 else bob, f"message {number}", level=(19, 29, 39)[number % 3])
+    Message.objects.filter(message__endswith="7").mark_read()
+    last = Message.objects.for_user(bob).newest_first()[4]
+    for user in (alice, bob):
+        reader = Reader(user, timezone.now(), "acme", last.created, last.pk)
+        expected = sorted(map(str, by_the_orm(build, reader, *shape)))
+        assert sorted(map(str, prepared.rows(build, reader, *shape))) == expected
+        assert prepared.count(build, reader, *shape) == len(expected)
+
+
+def test_what_differs_beyond_a_readers_own_values_is_never_prepared(in_acme: Any, make_user: Any) -> None:
+    calls = iter(range(100))
+
+    def build(reader: Reader) -> "QuerySet[Any, Any]":
+        return get_user_model().objects.annotate(call=Value(next(calls))).values_list("call")
+
+    make_user()
+    assert prepared._template(build, (), "{}", type(None), get_user_model()) is None
+    assert prepared.rows(build, reader_of(make_user("bob")))[0] == (2,)
+
+
+def test_where_a_host_says_who_the_members_are_nothing_is_prepared(
+    in_acme: Any, make_user: Any, make_message: Any, settings: Any
+) -> None:
+    alice = make_user()
+    make_message(alice)
+    members = get_user_model().objects.all
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MEMBERS": members}
+    assert texts(reader_of(alice)) == {"Hello"}
+    assert prepared._template.cache_info().misses == 0
