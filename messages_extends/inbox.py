@@ -156,9 +156,9 @@ class Inbox:
 
     def _must_acknowledge(self, reference: Reference) -> bool:
         """Tell whether this publication must be acknowledged; NoSuchMessage if this user cannot read it."""
-        found = _publications(
-            self._readable(), lambda each: _shown(each, reference).values_list("must_acknowledge")
-        ).first()
+        known = _publications(self._readable(), lambda each: _shown(each, reference).values_list("must_acknowledge"))
+        # Not `first`, which would order the union by a key that it has not selected.
+        found = next(iter(known), None)
         if found is None:
             raise NoSuchMessage
         return bool(found[0])
