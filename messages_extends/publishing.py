@@ -12,14 +12,14 @@ from django.utils import timezone
 
 from messages_extends import audit
 from messages_extends.audit import Action
-from messages_extends.constants import EVERYONE, INFO_PERSISTENT, To
+from messages_extends.constants import EVERYONE, INFO_PERSISTENT
 from messages_extends.exceptions import NoTenant, NotPublished
 from messages_extends.models import Announcement, AnnouncementGroup
 from messages_extends.policy import members, require_may_announce, require_may_change
 from messages_extends.publications import LASTS, Publication, State
 from messages_extends.tenancy.schemas import current_schema, is_public
 from messages_extends.tenancy.stamp import require_here
-from messages_extends.validation import moment, moment_to_come, written
+from messages_extends.validation import flag, moment, moment_to_come, written
 
 AnyPublication = TypeVar("AnyPublication", bound=Publication)
 
@@ -56,7 +56,7 @@ def announce(
         sender=sender,
         audience=Announcement.Audience.EVERYONE if groups is None else Announcement.Audience.GROUPS,
         audience_size=audience(groups).count(),
-        must_acknowledge=must_acknowledge,
+        must_acknowledge=flag("must_acknowledge", must_acknowledge),
         **columns,
     )
     with transaction.atomic():
@@ -142,8 +142,15 @@ def save_unless_there(publication: AnyPublication) -> AnyPublication | None:
 
 
 def lock(publication: AnyPublication) -> AnyPublication:
-    """Load a publication again and hold it, so that two who change it do so one after the other."""
-    return type(publication)._default_manager.select_for_update(of=("self",)).get(pk=publication.pk)
+    """Load a publication again and hold it, so that two who change it do so one after the other.
+
+    NotPublished if it has been deleted.
+    """
+    publications: Any = type(publication)._default_manager
+    locked: AnyPublication | None = publications.select_for_update(of=("self",)).filter(pk=publication.pk).first()
+    if locked is None:
+        raise NotPublished
+    return locked
 
 
 def change(publication: Publication, changes: dict[str, Any], *, show_again: bool) -> None:
@@ -151,14 +158,16 @@ def change(publication: Publication, changes: dict[str, Any], *, show_again: boo
     unknown = sorted(set(changes) - set(CHANGES))
     if unknown:
         raise TypeError(f"{', '.join(unknown)}: cannot be changed; what can is {', '.join(CHANGES)}.")
-    if publication.state() in (State.EXPIRED, State.RETRACTED):
+    if _has_ended(publication):
         raise NotPublished
     columns = _changed_text(publication, changes) | _changed_times(publication, changes)
     if show_again:
         columns |= {"revision": publication.revision + 1}
     if show_again and publication.state() is State.LIVE:
         columns |= {"publish_at": timezone.now()}
-    columns |= {"must_acknowledge": changes.get("must_acknowledge", publication.must_acknowledge)}
+    columns |= {
+        "must_acknowledge": flag("must_acknowledge", changes.get("must_acknowledge", publication.must_acknowledge))
+    }
     for name, value in columns.items():
         setattr(publication, name, value)
     publication.save(update_fields=columns)
@@ -180,29 +189,32 @@ def _changed_times(publication: Publication, changes: dict[str, Any]) -> dict[st
 
 
 def end(publication: Publication) -> bool:
-    """Retract a locked publication; return False if that had been done."""
-    if publication.retracted_at is not None:
+    """Retract a locked publication; return False if it has ended already."""
+    if _has_ended(publication):
         return False
     publication.retracted_at = timezone.now()
     publication.save(update_fields=["retracted_at"])
     return True
 
 
+def _has_ended(publication: Publication) -> bool:
+    return publication.state() in (State.EXPIRED, State.RETRACTED)
+
+
 def _groups(to: Any) -> QuerySet[Group]:
     """Return the groups that `to` names; ValueError if there are none, TypeError if it names something else."""
-    if isinstance(to, QuerySet):
-        groups = list(to)
-    elif isinstance(to, Group):
-        groups = [to]
-    else:
-        groups = list(to) if isinstance(to, Iterable) and not isinstance(to, str | bytes | To) else [to]
-    for group in groups:
+    named = list(to) if isinstance(to, Iterable) and not isinstance(to, str | bytes) else [to]
+    for group in named:
         if not isinstance(group, Group):
             raise TypeError(f"to contains {group!r}: use EVERYONE, a group, or groups.")
         require_here(group)
-    if not groups:
+    if not named:
         raise ValueError("to is empty, which would reach nobody: name groups, or EVERYONE.")
-    return Group.objects.filter(pk__in=[group.pk for group in groups])
+    keys = {group.pk for group in named}
+    groups = Group.objects.filter(pk__in=keys)
+    if len(groups) != len(keys):
+        raise ValueError("to contains a group that is not saved, or has been deleted.")
+    return groups
 
 
 def _choose(announcement: Announcement, groups: QuerySet[Group] | None) -> None:

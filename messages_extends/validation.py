@@ -15,8 +15,8 @@ from messages_extends.rendering import Params
 
 MAX_TEXT: Final = 10_000
 LIMITS: Final[dict[str, int]] = {"message": MAX_TEXT} | {
-    name: getattr(Content._meta.get_field(name), "max_length")
-    for name in ("extra_tags", "url", "key")  # noqa: B009
+    name: getattr(Content._meta.get_field(name), "max_length")  # noqa: B009 - a field's, which types do not know
+    for name in ("extra_tags", "url", "key")
 }
 
 
@@ -33,9 +33,9 @@ def written(
         "message": text,
         "params": params,
         "extra_tags": str(extra_tags or ""),
-        "url": str(url),
+        "url": str(url or ""),
         "is_safe": isinstance(text, SafeData),
-        "key": str(key),
+        "key": str(key or ""),
     }
     require_storable(columns)
     return columns
@@ -100,6 +100,13 @@ def require_link(url: str) -> None:
     is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
     if not (is_path or is_web) or any(character in url for character in "\\\t\r\n"):
         raise ValueError(f"url {url!r} is not allowed: use a path on this site (/orders/5/) or an http(s) address.")
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return `value` if it is True or False; TypeError for anything else."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}: use True or False.")
+    return value
 
 
 def moment(name: str, value: Any) -> datetime:

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.db.models import QuerySet
 from django_tenants.utils import get_public_schema_name, get_tenant_model
 
 from messages_extends import audit
@@ -16,7 +15,7 @@ from messages_extends.constants import ALL_TENANTS, INFO_PERSISTENT
 from messages_extends.policy import require_may_broadcast
 from messages_extends.publishing import change, end, lock, save_unless_there, times
 from messages_extends.tenancy.schemas import inside
-from messages_extends.validation import require_characters, written
+from messages_extends.validation import flag, require_characters, written
 
 
 def broadcast(
@@ -49,7 +48,7 @@ def broadcast(
             author=author,
             audience=Broadcast.Audience.ALL if tenants is None else Broadcast.Audience.SELECTED,
             audience_size=_organisations(tenants),
-            must_acknowledge=must_acknowledge,
+            must_acknowledge=flag("must_acknowledge", must_acknowledge),
             **columns,
         )
         existing = save_unless_there(new)
@@ -84,11 +83,7 @@ def retract_broadcast(publication: Broadcast, *, sender: AbstractBaseUser | None
 def _tenants(to: Any) -> list[Any]:
     """Return the organisations that `to` names; ValueError if there are none, TypeError if it names something else."""
     model = get_tenant_model()
-    if isinstance(to, model):
-        to = [to]
-    if not isinstance(to, Iterable) or isinstance(to, str | bytes) or (isinstance(to, QuerySet) and to.model != model):
-        raise TypeError(f"to is {to!r}: use ALL_TENANTS, a tenant, or tenants.")
-    tenants = list(to)
+    tenants = list(to) if isinstance(to, Iterable) and not isinstance(to, str | bytes) else [to]
     for tenant in tenants:
         if not isinstance(tenant, model) or tenant.pk is None:
             raise TypeError(f"to contains {tenant!r}: use ALL_TENANTS, a tenant, or tenants that are saved.")
