@@ -1,21 +1,19 @@
-"""The messages of one organisation, to look at; sending goes through the api, which asks who may."""
+"""One organisation's messages, announcements and records, to look at; writing goes through the api."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from messages_extends.models import Message
+from messages_extends.api import retract
+from messages_extends.models import Announcement, AuditRecord, Message, Receipt
+from messages_extends.publications import PublicationQuerySet, State
 from messages_extends.querysets import MessageQuerySet
-
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Message]
-else:
-    # Only the stubs know it as a generic class.
-    ModelAdmin = admin.ModelAdmin
 
 
 class ReadFilter(admin.SimpleListFilter):
@@ -27,31 +25,51 @@ class ReadFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [("1", _("Yes")), ("0", _("No"))]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
-        return queryset.filter(read=self.value() == "1") if self.value() in ("0", "1") else queryset
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(read=self.value() == "1") if self.value() in {"0", "1"} else queryset
 
 
-@admin.register(Message)
-class MessageAdmin(ModelAdmin):
-    list_display = ("text", "level", "user", "sender", "created", "read_at", "expires")
-    list_filter = ("level", ReadFilter, "created")
-    list_select_related = ("user", "sender")
-    search_fields = ("message", "key", "extra_tags")
-    ordering = ("-created", "-id")
-    actions = ("mark_read", "mark_unread")
+class StateFilter(admin.SimpleListFilter):
+    """Scheduled, live, expired or retracted."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(state.value, state.label) for state in State]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Any]:
+        state = self.value()
+        publications: PublicationQuerySet = queryset
+        return publications.in_state(State(state)) if state in State.values else publications
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A model that is looked at here and written elsewhere."""
+
     # How many there are costs a scan of the table at every page.
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Message | None = None) -> list[str]:
-        return [field.name for field in Message._meta.fields]
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [field.name for field in (*self.model._meta.fields, *self.model._meta.many_to_many)]
 
     @admin.display(description=_("text"), ordering="message")
-    def text(self, message: Message) -> str:
-        text = str(message)
+    def text(self, instance: Any) -> str:
+        text = str(instance)
         return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    list_display = ("text", "level", "user", "sender", "created", "read_at", "expires")
+    list_filter = ("level", ReadFilter, "created")
+    list_select_related = ("user", "sender")
+    search_fields = ("message", "key", "extra_tags")
+    ordering = ("-created", "-id")
+    actions = ("mark_read", "mark_unread")
 
     @admin.action(description=_("Mark as read"), permissions=["change"])
     def mark_read(self, request: HttpRequest, messages: QuerySet[Message]) -> None:
@@ -68,3 +86,89 @@ class MessageAdmin(ModelAdmin):
 def _as_ours(messages: QuerySet[Message]) -> MessageQuerySet:
     # By primary key, because the list's own query may be joined, ordered and distinct.
     return Message.objects.filter(pk__in=messages.order_by().values("pk"))
+
+
+class PublicationAdmin(ReadOnlyAdmin):
+    """Announcements and broadcasts: their states, and retracting them."""
+
+    list_filter = (StateFilter, "level", "must_acknowledge")
+    search_fields = ("message", "key")
+    ordering = ("-publish_at", "-id")
+    actions = ("retract",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        # A form without a field that can be changed would still save.
+        return False
+
+    def has_retract_permission(self, request: HttpRequest) -> bool:
+        return super().has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        # What was published is retracted; the purge deletes it when its time has come.
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [*super().get_readonly_fields(request, obj), "state"]
+
+    @admin.display(description=_("state"))
+    def state(self, publication: Any) -> str:
+        return str(publication.state().label)
+
+    @admin.action(description=_("Retract"), permissions=["retract"])
+    def retract(self, request: HttpRequest, publications: PublicationQuerySet) -> None:
+        retracted = 0
+        sender: Any = request.user
+        for publication in publications:
+            try:
+                retract(publication, sender=sender)
+                retracted += 1
+            except PermissionDenied as error:
+                self.message_user(request, str(error), messages.ERROR)
+        text = ngettext("%d was retracted.", "%d were retracted.", retracted) % retracted
+        self.message_user(request, text)
+
+
+@admin.register(Announcement)
+class AnnouncementAdmin(PublicationAdmin):
+    list_display = ("text", "level", "state", "audience", "of_groups", "sender", "publish_at", "expires")
+    list_select_related = ("sender",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related(Prefetch("groups", Group.objects.order_by("name")))
+
+    @admin.display(description=_("groups"))
+    def of_groups(self, announcement: Announcement) -> str:
+        return ", ".join(group.name for group in announcement.groups.all())
+
+
+@admin.register(Receipt)
+class ReceiptAdmin(ReadOnlyAdmin):
+    list_display = ("user", "publication_id", "revision", "read_at")
+    list_select_related = ("user",)
+    ordering = ("-read_at", "-id")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class RecordAdmin(ReadOnlyAdmin):
+    """What was done, by whom; the database lets nobody change it."""
+
+    list_display = ("recorded_at", "actor_name", "action", "subject", "audience", "count")
+    list_filter = ("action", "recorded_at")
+    search_fields = ("actor_name", "=actor_id", "subject", "=text_hash")
+    ordering = ("-id",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(AuditRecord)
+class AuditRecordAdmin(RecordAdmin):
+    pass

@@ -1,11 +1,21 @@
-"""The admin's list of messages."""
+"""The admin: what can be looked at, and by whom."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.test import Client
+from django.utils import timezone
+from django_tenants.utils import get_tenant_model, schema_context
 
-from messages_extends.models import Message
+from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, retract
+from messages_extends.broadcasts.models import Broadcast
+from messages_extends.models import Announcement, AuditRecord, Message
+from messages_extends.publications import State
+from messages_extends.tenancy.schemas import inside
 from tests.conftest import count_our_queries
 
 
@@ -41,3 +51,96 @@ def test_actions_mark_messages_read_and_unread(browser: Client, make_user: Any, 
         data = {"action": action, "_selected_action": [message.pk for message in messages]}
         assert browser.post("/admin/messages_extends/message/", data).status_code == 302
         assert set(Message.objects.values_list("read", flat=True)) == {read}
+
+
+@pytest.fixture
+def of_platform(database: None, make_user: Any, browser_of: Any) -> Client:
+    tenant = get_tenant_model().objects.get(schema_name="platform")
+    with schema_context("platform"):
+        return browser_of(tenant, make_user("operator", is_staff=True, is_superuser=True))
+
+
+def many(name: str) -> None:
+    """Make three of everything that an admin lists."""
+    users = [get_user_model().objects.create_user(email=f"{name}{i}@acme.example", name=name) for i in range(3)]
+    groups = [Group.objects.create(name=f"{name} {i}") for i in range(3)]
+    for user in users:
+        announce(f"{name} for {user}", to=groups, sender=None)
+        Announcement.objects.update(sender=user)
+        inbox(user).mark_read(f"{announce(name, to=EVERYONE).pk.hex}-1")
+
+
+@pytest.mark.parametrize("model", ["announcement", "receipt", "auditrecord"])
+def test_every_list_costs_the_same_for_few_and_for_many(browser: Client, model: str) -> None:
+    counts = []
+    for name in ("first", "second"):
+        many(name)
+        with count_our_queries() as queries:
+            assert browser.get(f"/admin/messages_extends/{model}/").status_code == 200
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("model", ["announcement", "receipt", "auditrecord"])
+def test_nothing_of_it_is_written_in_the_admin(browser: Client, model: str) -> None:
+    many("some")
+    pk = apps.get_model("messages_extends", model)._default_manager.first().pk
+    assert browser.get(f"/admin/messages_extends/{model}/{pk}/change/").status_code == 200
+    for page in ("add/", f"{pk}/change/", f"{pk}/delete/"):
+        assert browser.post(f"/admin/messages_extends/{model}/{page}", {"post": "yes"}).status_code == 403
+
+
+def test_an_announcement_is_retracted_and_recorded(browser: Client) -> None:
+    announcement = announce("wrong", to=EVERYONE)
+    data = {"action": "retract", "_selected_action": [announcement.pk]}
+    assert browser.post("/admin/messages_extends/announcement/", data).status_code == 302
+    announcement.refresh_from_db()
+    assert announcement.state() == State.RETRACTED
+    assert AuditRecord.objects.filter(action="retract").get().actor_name == "root"
+
+
+@pytest.mark.parametrize("state", [*State.values, "nonsense"])
+def test_announcements_are_filtered_by_their_state(browser: Client, state: str) -> None:
+    announce("live", to=EVERYONE)
+    retract(announce("retracted", to=EVERYONE))
+    announce("scheduled", to=EVERYONE, publish_at=timezone.now() + timedelta(hours=1))
+    announce("expired", to=EVERYONE, expires=timezone.now() + timedelta(hours=1))
+    now = timezone.now()
+    Announcement.objects.filter(message="expired").update(publish_at=now - timedelta(hours=1), expires=now)
+    page = browser.get(f"/admin/messages_extends/announcement/?state={state}")
+    shown = {announcement.message for announcement in page.context["cl"].result_list}
+    assert shown == ({state} if state in State.values else set(State.values))
+
+
+class TestBroadcasts:
+    MODELS = ("broadcast", "broadcastcount", "broadcastrecord")
+
+    @pytest.fixture(autouse=True)
+    def _one(self, database: None) -> None:
+        with inside("public"):
+            broadcast("for all", to=ALL_TENANTS)
+
+    @pytest.mark.parametrize("model", MODELS)
+    def test_the_platform_looks_at_them(self, of_platform: Client, model: str) -> None:
+        assert of_platform.get(f"/admin/broadcasts/{model}/").status_code == 200
+        assert of_platform.get(f"/admin/broadcasts/{model}/add/").status_code == 403
+
+    @pytest.mark.parametrize("model", MODELS)
+    def test_no_other_organisations_superuser_does(self, browser: Client, model: str) -> None:
+        pages = [f"/admin/broadcasts/{model}/{page}" for page in ("", "add/", "1/change/", "1/delete/")]
+        for page in (*pages, "/admin/broadcasts/"):
+            assert browser.get(page).status_code in {302, 403, 404}
+            assert browser.post(page).status_code in {302, 403, 404}
+        assert "/admin/broadcasts/" not in browser.get("/admin/").content.decode()
+
+    def test_the_platform_retracts_them(self, of_platform: Client) -> None:
+        pk = Broadcast.objects.get().pk
+        assert b"for all" in of_platform.get(f"/admin/broadcasts/broadcast/{pk}/change/").content
+        data = {"action": "retract", "_selected_action": [pk]}
+        assert of_platform.post("/admin/broadcasts/broadcast/", data).status_code == 302
+        assert Broadcast.objects.get().state() == State.RETRACTED
+
+    def test_no_other_organisation_retracts_them(self, browser: Client) -> None:
+        data = {"action": "retract", "_selected_action": [Broadcast.objects.get().pk]}
+        assert browser.post("/admin/broadcasts/broadcast/", data).status_code == 403
+        assert Broadcast.objects.get().state() == State.LIVE

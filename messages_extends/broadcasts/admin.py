@@ -1,0 +1,45 @@
+"""Broadcasts in the admin of the platform; in that of any other organisation there are none."""
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from messages_extends.admin import PublicationAdmin, ReadOnlyAdmin, RecordAdmin
+from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastRecord
+from messages_extends.policy import policy
+
+
+class PlatformOnly(ReadOnlyAdmin):
+    """A model that only people of the platform may look at."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return policy().may_broadcast(request.user, "view")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Broadcast)
+class BroadcastAdmin(PlatformOnly, PublicationAdmin):
+    list_display = ("text", "level", "state", "audience", "audience_size", "author", "publish_at", "expires")
+
+    def has_retract_permission(self, request: HttpRequest) -> bool:
+        return policy().may_broadcast(request.user, "change")
+
+
+@admin.register(BroadcastCount)
+class BroadcastCountAdmin(PlatformOnly):
+    list_display = ("broadcast", "schema_name", "readers", "people", "counted_at")
+    list_select_related = ("broadcast",)
+    ordering = ("-counted_at", "-id")
+
+
+@admin.register(BroadcastRecord)
+class BroadcastRecordAdmin(PlatformOnly, RecordAdmin):
+    pass
