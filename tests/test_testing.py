@@ -1,0 +1,71 @@
+"""What we offer to the tests of host projects."""
+
+from typing import Any
+
+import pytest
+
+from messages_extends.api import EVERYONE, announce, send
+from messages_extends.constants import ERROR, INFO, WARNING_PERSISTENT
+from messages_extends.exceptions import WrongTenant
+from messages_extends.tenancy.schemas import inside
+from messages_extends.testing import assert_nothing_sent, assert_sent_to, sent_to
+
+pytest_plugins = ["messages_extends.pytest_plugin"]
+
+
+@pytest.fixture
+def alice(in_acme: Any, make_user: Any) -> Any:
+    return make_user("alice")
+
+
+def test_what_was_sent_is_found_and_returned(alice: Any) -> None:
+    send(alice, "Hello %(name)s", params={"name": "you"})
+    (message,) = assert_sent_to(alice, "Hello you", level=INFO, kind="message", count=1)
+    assert message.params == {"name": "you"}
+
+
+def test_publications_are_sent_to_their_readers_too(alice: Any) -> None:
+    announce("for everyone", to=EVERYONE)
+    assert [entry.kind for entry in assert_sent_to(alice, "for everyone")] == ["announcement"]
+
+
+def test_it_is_all_in_the_order_in_which_it_was_sent(alice: Any) -> None:
+    for number in range(120):
+        send(alice, str(number))
+    assert [str(entry) for entry in sent_to(alice)] == [str(number) for number in range(120)]
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [{"text": "Hallo"}, {"level": ERROR}, {"kind": "broadcast"}, {"count": 2}, {"text": "Hello", "count": 0}],
+)
+def test_what_was_not_sent_is_an_error_that_says_what_was(alice: Any, conditions: Any) -> None:
+    send(alice, "Hello", level=WARNING_PERSISTENT)
+    with pytest.raises(AssertionError, match="there is 'Hello'"):
+        assert_sent_to(alice, **conditions)
+
+
+def test_nothing_sent_is_an_error_as_soon_as_something_was(alice: Any, make_user: Any) -> None:
+    bob = make_user("bob")
+    assert_nothing_sent()
+    send(alice, "Hello")
+    assert_nothing_sent(bob)
+    for whom in (alice, None):
+        with pytest.raises(AssertionError, match="Hello"):
+            assert_nothing_sent(whom)
+
+
+def test_an_announcement_is_not_nothing(alice: Any) -> None:
+    announce("for everyone", to=EVERYONE)
+    with pytest.raises(AssertionError, match="for everyone"):
+        assert_nothing_sent()
+
+
+def test_a_user_of_another_organisation_is_refused(alice: Any, globex: Any) -> None:
+    with inside("globex"), pytest.raises(WrongTenant):
+        assert_nothing_sent(alice)
+
+
+def test_the_fixture_has_them_all(sent_messages: Any, alice: Any) -> None:
+    send(alice, "Hello")
+    sent_messages.assert_sent_to(alice, "Hello")
