@@ -150,6 +150,9 @@ INVITATION_TIMEOUT = env.int("INVITATION_TIMEOUT", default=7 * 24 * 60 * 60)
 TENANTS_ADMIN_PERMISSIONS = [
     *(f"people.{action}_user" for action in ("view", "add", "change", "delete")),
     *(f"auth.{action}_group" for action in ("view", "add", "change", "delete")),
+    "people.send_message",
+    "auth.send_group_message",
+    *(f"messages_extends.{action}_announcement" for action in ("view", "add", "change")),
 ]
 # guardian's anonymous user would be a row in every tenant, cached across them.
 ANONYMOUS_USER_NAME = None

@@ -25,13 +25,15 @@ class MessagesExtendsConfig(AppConfig):
         super().import_models()
 
     def ready(self) -> None:
+        from messages_extends import grants, permissions
+
         # They register themselves.
         from messages_extends.checks import database, isolation, layout, own, requests  # noqa: F401
-        from messages_extends.permissions import connect
         from messages_extends.tenancy.stamp import stamp_people
 
         extend_django_messages()
-        connect()
+        permissions.connect()
+        grants.connect()
         stamp_people()
 
 

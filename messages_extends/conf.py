@@ -5,13 +5,14 @@ named.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.conf import settings as django_settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 
+DEFAULT_POLICY: Final = "messages_extends.policy.Policy"
 DEFAULT_STORAGES: Final = (
     "messages_extends.storages.StickyStorage",
     "messages_extends.storages.PersistentStorage",
@@ -25,7 +26,7 @@ Members = Callable[[], "QuerySet[AbstractBaseUser]"]
 class Settings:
     """Answer for each setting: its name, its type, its default, what it means."""
 
-    KEYS: Final = ("MAX_BANNERS", "MEMBERS", "PLATFORM_SCHEMA")
+    KEYS: Final = ("MAX_BANNERS", "MEMBERS", "PLATFORM_SCHEMA", "POLICY")
 
     @property
     def storages(self) -> Sequence[str]:
@@ -47,6 +48,12 @@ class Settings:
         """Return the people of the current tenant, where users are shared by all of them (`MEMBERS`: a dotted path)."""
         path = self._own.get("MEMBERS")
         return import_string(path) if isinstance(path, str) else path
+
+    @property
+    def policy(self) -> type[Any]:
+        """The class that says who may message whom (`POLICY`: messages_extends.policy.Policy), or its dotted path."""
+        path = self._own.get("POLICY", DEFAULT_POLICY)
+        return cast(type[Any], import_string(path) if isinstance(path, str) else path)
 
     @property
     def _own(self) -> Mapping[str, Any]:

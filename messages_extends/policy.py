@@ -1,15 +1,23 @@
-"""Who may message whom: every message from one person to another passes here."""
+"""Who may message whom: everything that one person says to others passes here."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Count, Exists, Func, Max, Q, QuerySet, Subquery
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
+from messages_extends import grants
 from messages_extends.conf import settings
 from messages_extends.exceptions import RecipientUnavailable
-from messages_extends.tenancy.stamp import require_here
+from messages_extends.permissions import Right, send_group_message, send_message
+from messages_extends.tenancy.schemas import current_schema, is_public, users_are_shared
+from messages_extends.tenancy.stamp import require_here, schema_of_origin
 
 
 def members() -> QuerySet[AbstractBaseUser]:
@@ -20,6 +28,230 @@ def members() -> QuerySet[AbstractBaseUser]:
     return people.filter(is_active=True) if "is_active" in columns else people
 
 
+@dataclass(frozen=True)
+class Reason:
+    """One ground of an answer: whether it allows, and why in words."""
+
+    allows: bool
+    text: str | Promise
+
+    def __str__(self) -> str:
+        return str(self.text)
+
+
+class Policy:
+    """Answers from the grants of the current organisation; subclass it, and name your class as POLICY.
+
+    Querysets are lazy and one statement each, so the number of queries does not grow with the people asked about.
+    Each method raises WrongTenant for a user who was loaded in another organisation.
+    """
+
+    def may_message(self, sender: Any, recipient: Any) -> bool:
+        """Tell whether `sender` may write to `recipient`."""
+        require_here(recipient)
+        return self.recipients_for(sender).filter(pk=recipient.pk).exists()
+
+    def recipients_for(self, sender: Any) -> QuerySet[Any]:
+        """Return whom `sender` may write to, themselves included: active members, and none for an inactive sender."""
+        people = members()
+        if not _may_speak(sender):
+            return people.none()
+        allowed = (
+            Q(pk=sender.pk)
+            | _model_wide(sender, send_message())
+            | grants.on_object(sender, send_message())
+            | Q(pk__in=grants.keys_of_people_in(self.groups_for(sender)))
+        )
+        return people.filter(allowed, Exists(_member(sender)))
+
+    def groups_for(self, sender: Any) -> QuerySet[Group]:
+        """Return the groups whose members `sender` may write to."""
+        if not _may_speak(sender):
+            return Group.objects.none()
+        allowed = grants.on_object(sender, send_group_message())
+        return Group.objects.filter(
+            allowed | _model_wide(sender, send_group_message(), send_message()), Exists(_member(sender))
+        )
+
+    def may_announce(self, sender: Any, groups: QuerySet[Group] | None) -> bool:
+        """Tell whether `sender` may announce to these groups, of which there has to be one; None: to everybody."""
+        if _holds(sender, Right("messages_extends", "add_announcement")):
+            return groups is None or groups.exists()
+        if groups is None:
+            return False
+        allowed = Count("pk", distinct=True, filter=Q(pk__in=self.groups_for(sender).values("pk")))
+        counts = groups.order_by().aggregate(all=Count("pk", distinct=True), allowed=allowed)
+        return bool(counts["all"]) and counts["all"] == counts["allowed"]
+
+    def may_change(self, sender: Any, announcement: Any) -> bool:
+        """Tell whether `sender` may revise or retract it; their own too, while they may announce to its audience."""
+        require_here(announcement)
+        if _holds(sender, Right("messages_extends", "change_announcement")):
+            return True
+        if announcement.sender_id is None or announcement.sender_id != sender.pk:
+            return False
+        groups = None if announcement.audience == "everyone" else announcement.groups.all()
+        return self.may_announce(sender, groups)
+
+    def may_broadcast(self, sender: Any, action: str = "add") -> bool:
+        """Tell whether `sender` may add, change or delete messages to all organisations: the platform's staff only."""
+        here = current_schema()
+        if here != settings.platform_schema or not (users_are_shared() or schema_of_origin(sender) == here):
+            return False
+        return _is_granted(sender, Right("broadcasts", f"{action}_broadcast"))
+
+    def visible_people(self, viewer: Any) -> QuerySet[Any]:
+        """Return whom `viewer` may see named: all members with the permission to view users, else `recipients_for`."""
+        if _holds(viewer, _view_users()):
+            return members()
+        return self.recipients_for(viewer)
+
+    def may_view_report(self, viewer: Any, announcement: Any) -> bool:
+        """Tell whether `viewer` may see who has read it: its sender, and who may view or change announcements."""
+        if not _is_active_member(viewer):
+            return False
+        if announcement.sender_id is not None and announcement.sender_id == viewer.pk:
+            return True
+        return any(_holds(viewer, Right("messages_extends", f"{action}_announcement")) for action in ("view", "change"))
+
+    def reasons(self, sender: Any, recipient: Any) -> list[Reason]:
+        """Return every ground on which `sender` may write to `recipient`, or all that stand in the way."""
+        require_here(sender)
+        require_here(recipient)
+        if obstacles := _obstacles(sender, recipient):
+            return obstacles
+        grounds = [Reason(True, text) for text in _grounds(sender, recipient)]
+        return grounds or [Reason(False, _("Nothing has been granted."))]
+
+
+class AllowAll(Policy):
+    """Everybody active may write to every active member, as with django-messages-extends; all else stays the same."""
+
+    def recipients_for(self, sender: Any) -> QuerySet[Any]:
+        """Return all active members, and none for a sender who is none."""
+        people = members()
+        return people.filter(Exists(_member(sender))) if _may_speak(sender) else people.none()
+
+    def reasons(self, sender: Any, recipient: Any) -> list[Reason]:
+        """Return what stands in the way, or that everybody may write to everybody."""
+        require_here(sender)
+        require_here(recipient)
+        everybody = Reason(True, _("The policy of this site lets everybody write to everybody."))
+        return _obstacles(sender, recipient) or [everybody]
+
+
+def policy() -> Policy:
+    """Return an instance of the class that the setting POLICY names."""
+    return settings.policy()  # type: ignore[no-any-return]
+
+
+# What the answers are made of ---------------------------------------------------------------------------------------
+
+
+def _view_users() -> Right:
+    options = get_user_model()._meta
+    return Right(options.app_label, f"view_{options.model_name}")
+
+
+def _may_speak(sender: Any) -> bool:
+    """Tell, as far as the object itself knows, whether it can send at all; an anonymous one cannot."""
+    require_here(sender)
+    return bool(sender.pk is not None and sender.is_active)
+
+
+def _member(sender: Any) -> QuerySet[Any]:
+    return members().filter(pk=sender.pk)
+
+
+def _is_active_member(sender: Any) -> bool:
+    return _may_speak(sender) and _member(sender).exists()
+
+
+def _model_wide(sender: Any, *rights: Right) -> Q:
+    """Return the condition that `sender` holds one of `rights` on all; nobody does where organisations share users.
+
+    There, superusers and permissions without an object are those of every organisation at once.
+    """
+    return Q(pk__in=[]) if users_are_shared() else grants.model_wide(sender, *rights)
+
+
+def _is_granted(sender: Any, right: Right) -> bool:
+    """Tell, in one query, whether an active member is a superuser or holds a right that is about no object."""
+    return _may_speak(sender) and _member(sender).filter(grants.model_wide(sender, right)).exists()
+
+
+def _holds(sender: Any, right: Right) -> bool:
+    require_here(sender)
+    return not users_are_shared() and _is_granted(sender, right)
+
+
+# Refusals -----------------------------------------------------------------------------------------------------------
+
+
+def require_may_send(sender: Any, recipients: QuerySet[Any], *, exactly: int | None = None) -> None:
+    """Raise unless `sender` may write to all active members among `recipients`; None is the application, which may.
+
+    With `exactly`, RecipientUnavailable unless that many of them are active members here. PermissionDenied, which names
+    nobody, for a sender who is inactive or may not write to all; oneself one always may. One query at most.
+    """
+    if sender is not None:
+        _require_may_speak(sender)
+    elif exactly is None:
+        return
+    chosen = Q(pk__in=recipients.order_by().values("pk"))
+    counts = members().filter(chosen).aggregate(here=_distinct(), **_others(sender, chosen))
+    if exactly is not None and counts["here"] != exactly:
+        raise RecipientUnavailable
+    if sender is not None and counts["others"] != (counts["allowed"] or 0):
+        raise PermissionDenied("You may not write to everybody whom you have chosen.")
+
+
+def _distinct(**options: Any) -> Count:
+    # A host's members may come out of a join.
+    return Count("pk", distinct=True, **options)
+
+
+def _others(sender: Any, chosen: Q) -> dict[str, Any]:
+    """Return what counts those among the chosen who are not the sender, and those of them to whom they may write."""
+    if sender is None:
+        return {}
+    others = ~Q(pk=sender.pk)
+    allowed = policy().recipients_for(sender).filter(chosen, others).order_by()
+    number = allowed.values(number=Func("pk", function="COUNT", template="%(function)s(DISTINCT %(expressions)s)"))
+    # Max only makes an aggregate of it: it is one number, found once, from the chosen people alone.
+    return {"others": _distinct(filter=others), "allowed": Max(Subquery(number))}
+
+
+def _require_may_speak(sender: Any) -> None:
+    if not _may_speak(sender):
+        raise PermissionDenied("An inactive person cannot send messages.")
+
+
+def require_may_announce(sender: Any, groups: QuerySet[Group] | None) -> None:
+    """Raise PermissionDenied unless `sender` may announce to these groups, or, with None, to everybody."""
+    if sender is not None and not policy().may_announce(sender, groups):
+        raise PermissionDenied("You may not announce to everybody whom you have chosen.")
+
+
+def require_may_change(sender: Any, announcement: Any) -> None:
+    """Raise PermissionDenied unless `sender` may revise or retract this announcement."""
+    if sender is not None and not policy().may_change(sender, announcement):
+        raise PermissionDenied("You may not change this announcement.")
+
+
+def require_may_broadcast(sender: Any, action: str = "add") -> None:
+    """Raise PermissionDenied unless `sender` may do so: the platform's staff, or None, the application.
+
+    The application may while the current schema is public or the platform's: a tenant's code may not.
+    """
+    if sender is not None:
+        allowed = policy().may_broadcast(sender, action)
+    else:
+        allowed = is_public(current_schema()) or current_schema() == settings.platform_schema
+    if not allowed:
+        raise PermissionDenied("Only the platform's staff may write to every organisation.")
+
+
 def require_may_message(sender: AbstractBaseUser | None, recipient: AbstractBaseUser) -> None:
     """Raise unless `sender` may write to `recipient`: oneself always; None, the application, to everybody here.
 
@@ -28,10 +260,48 @@ def require_may_message(sender: AbstractBaseUser | None, recipient: AbstractBase
     """
     require_here(recipient)
     if sender is not None:
-        require_here(sender)
-        if not sender.is_active:
-            raise PermissionDenied("An inactive person cannot send messages.")
-        if sender == recipient and sender.pk is not None:
+        _require_may_speak(sender)
+        if sender == recipient:
             return
-    if not members().filter(pk=recipient.pk).exists():
-        raise RecipientUnavailable
+    require_may_send(sender, type(recipient)._default_manager.filter(pk=recipient.pk), exactly=1)
+
+
+# Why ----------------------------------------------------------------------------------------------------------------
+
+
+def _obstacles(sender: Any, recipient: Any) -> list[Reason]:
+    found = {person.pk for person in members().filter(pk__in=[sender.pk, recipient.pk])}
+    texts = {
+        sender.pk: _("The sender is not active, or no member of this organisation."),
+        recipient.pk: _("The recipient is not active, or no member of this organisation."),
+    }
+    return [Reason(False, text) for key, text in texts.items() if key not in found]
+
+
+def _grounds(sender: Any, recipient: Any) -> Iterator[str | Promise]:
+    """Say every ground on which one active member may write to another."""
+    if sender == recipient:
+        yield _("Everybody may write to themselves.")
+    if _holds(sender, send_message()):
+        yield _("The sender may write to everybody: a superuser, or by a permission that is not about one person.")
+    yield from _grounds_on(recipient, _("the recipient"), sender, send_message())
+    groups = list(grants.groups_of(recipient))
+    for group in groups:
+        yield from _grounds_on(group, _("the recipient's group “%s”") % group.name, sender, send_group_message())
+    if groups and _holds(sender, send_group_message()):
+        yield _("The sender may write to every group, and the recipient is in one.")
+
+
+def _grounds_on(target: Any, name: Any, sender: Any, right: Right) -> Iterator[str]:
+    """Say which grants on `target` the sender and their groups hold."""
+    if _on(target, grants.by_user(sender, right)).exists():
+        yield _("The sender has a grant to write to %s.") % name
+    for row in _on(target, grants.by_groups(sender, right).select_related("group")):
+        yield _("The sender's group “%(holder)s” has a grant to write to %(target)s.") % {
+            "holder": row.group,
+            "target": name,
+        }
+
+
+def _on(target: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.filter(object_pk=str(target.pk))

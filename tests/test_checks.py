@@ -24,6 +24,7 @@ from messages_extends import checks
 from messages_extends.checks.distributions import refuse_old_distribution
 from messages_extends.checks.own import TYPES
 from messages_extends.conf import Settings
+from messages_extends.policy import AllowAll
 from messages_extends.storages import FallbackStorage, PersistentStorage
 from messages_extends.tenancy import sessions
 
@@ -57,6 +58,10 @@ class SessionStore(sessions.SessionStore):
     """Makes this module a session engine."""
 
 
+class HostPolicy(AllowAll):
+    pass
+
+
 def members() -> Any:
     return None
 
@@ -88,7 +93,8 @@ PUBLIC = [
     "config",
 ]
 PEOPLE = ["tenants.people", "django.contrib.auth", "django.contrib.sessions", "django.contrib.admin"]
-OWN = ["django.contrib.messages", "guardian", "messages_extends"]
+GUARDIAN = "messages_extends.tenancy.guardian.GuardianConfig"
+OWN = ["django.contrib.messages", GUARDIAN, "messages_extends"]
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 DUMMY = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
 MEMBERS = f"{TESTS}.members"
@@ -132,6 +138,8 @@ RIGHT: dict[str, dict[str, Any]] = {
     "the app named by its configuration class": {
         "TENANT_APPS": [*PEOPLE, "django.contrib.messages", "guardian", "messages_extends.apps.MessagesExtendsConfig"]
     },
+    "a host's own policy": {"MESSAGES_EXTENDS": {"POLICY": f"{TESTS}.HostPolicy"}},
+    "a policy as a class": {"MESSAGES_EXTENDS": {"POLICY": HostPolicy}},
     "members as a callable": {**SHARED_USERS, "MESSAGES_EXTENDS": {"MEMBERS": members}},
     "no settings of ours": {"MESSAGES_EXTENDS": {}},
     "a host's own tenant middleware": {"MIDDLEWARE": middleware(TenantMiddleware=f"{TESTS}.HostTenantMiddleware")},
@@ -278,11 +286,28 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
             ("PLATFORM_SCHEMA", 5),
             ("PLATFORM_SCHEMA", ""),
             ("MEMBERS", 5),
+            ("POLICY", 5),
+            ("POLICY", None),
         )
     ),
     ("E044", "a list in place of a dictionary", {"MESSAGES_EXTENDS": ["MAX_BANNERS"]}),
     ("E045", "shared users without members", {**SHARED_USERS, "MESSAGES_EXTENDS": {}}),
     ("E046", "members that do not import", {**SHARED_USERS, "MESSAGES_EXTENDS": {"MEMBERS": "no.such.members"}}),
+    *(
+        ("W009", f"users in public beside guardian: {name}", {**host, "TENANT_APPS": [*without(apps, GUARDIAN), name]})
+        for host, apps in ((SHARED_USERS, OWN), (OPERATORS, OWN + PEOPLE))
+        for name in ("guardian", "guardian.apps.GuardianConfig")
+    ),
+    *(
+        ("E047", f"a policy that {what}", {"MESSAGES_EXTENDS": {"POLICY": value}})
+        for what, value in (
+            ("does not import", "no.such.Policy"),
+            ("is no class", MEMBERS),
+            ("is another class by its path", f"{TESTS}.Included"),
+            ("is another class", Included),
+        )
+    ),
+    ("E048", "no guardian", {"INSTALLED_APPS": without(settings.INSTALLED_APPS, "guardian")}),
     ("E046", "members that are no function", {"MESSAGES_EXTENDS": {"MEMBERS": f"{TESTS}.OURS"}}),
 ]
 

@@ -12,7 +12,8 @@ from django.test import RequestFactory
 from django.urls import URLResolver
 
 from messages_extends import constants
-from messages_extends.conf import Settings
+from messages_extends.conf import DEFAULT_POLICY, Settings
+from messages_extends.grants import grant
 from messages_extends.models import Message
 from tests.test_storages import make_request
 
@@ -49,8 +50,9 @@ def test_every_block_of_python_says_which_file_it_belongs_to() -> None:
 
 @pytest.mark.parametrize("code", blocks("python", "views.py"))
 def test_views(code: str, in_acme: Any, make_user: Any) -> None:
-    request = make_request(in_acme, make_user("alice"))
-    run(code, request=request, sally=make_user("sally"), order=None)
+    alice, sally = make_user("alice"), make_user("sally")
+    grant(alice, sally)
+    run(code, request=make_request(in_acme, alice), sally=sally, order=None)
 
 
 @pytest.mark.parametrize("code", blocks("python", "settings.py"))
@@ -118,6 +120,7 @@ def test_every_setting_of_the_package_is_documented_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE))
     assert set(Settings.KEYS) <= set(rows)
     assert rows["MAX_BANNERS"] == f"`{Settings().max_banners}`"
+    assert rows["POLICY"] == f'`"{DEFAULT_POLICY}"`'
 
 
 def test_every_variable_of_the_environment_is_documented() -> None:

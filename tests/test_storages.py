@@ -35,6 +35,7 @@ from messages_extends.constants import (
     base_level,
 )
 from messages_extends.exceptions import NoSessionTable, NoTenant, RecipientUnavailable, WrongTenant
+from messages_extends.grants import grant
 from messages_extends.models import Message
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
@@ -92,11 +93,18 @@ class TestPersistent:
     def test_user_names_another_recipient_who_sees_it_and_knows_from_whom(
         self, in_acme: Any, alice: Any, sally: Any
     ) -> None:
+        grant(alice, sally)
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
         assert (texts(make_request(in_acme, alice)), texts(make_request(in_acme, sally))) == ([], ["Hello"])
         assert Message.objects.get().sender == alice
 
+    def test_somebody_else_is_not_written_to_without_a_grant(self, in_acme: Any, alice: Any, sally: Any) -> None:
+        with pytest.raises(PermissionDenied):
+            messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
+        assert not Message.objects.exists()
+
     def test_the_recipient_and_the_time_may_be_given_by_position(self, in_acme: Any, alice: Any, sally: Any) -> None:
+        grant(alice, sally)
         tomorrow = timezone.now() + timedelta(days=1)
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", "", False, sally, tomorrow)
         sent = Message.objects.get()

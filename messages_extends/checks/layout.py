@@ -5,12 +5,13 @@ An app in both lists is the danger: where a tenant's table is missing, PostgreSQ
 
 from typing import Any, Final
 
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.contrib.auth import get_user_model
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
 from messages_extends.checks.own import platform_is_public
-from messages_extends.tenancy.schemas import is_per_tenant, is_shared
+from messages_extends.tenancy.guardian import GuardianConfig
+from messages_extends.tenancy.schemas import is_per_tenant, is_shared, per_tenant_apps, users_are_shared
 
 OPERATORS_APPS: Final = ("auth", "sessions", "admin")
 
@@ -56,6 +57,27 @@ def grants_are_per_tenant(**_kwargs: Any) -> list[CheckMessage]:
             f"guardian is in {lists_with('guardian')}: what is granted in one organisation would be granted in all.",
             hint="List it in TENANT_APPS alone.",
             id="messages_extends.E003",
+        )
+    ]
+
+
+def _guardian_config() -> AppConfig | None:
+    configs = (AppConfig.create(entry) for entry in per_tenant_apps())
+    return next((config for config in configs if config.label == "guardian"), None)
+
+
+@register
+def users_can_be_deleted(**_kwargs: Any) -> list[CheckMessage]:
+    config = _guardian_config()
+    has_users = users_are_shared() or (platform_is_public() and is_shared(get_user_model()._meta.app_label))
+    if config is None or isinstance(config, GuardianConfig) or not has_users:
+        return []
+    return [
+        Warning(
+            "The public schema has users, but not guardian's tables: deleting a user or a group there fails.",
+            hint='List "messages_extends.tenancy.guardian.GuardianConfig" in TENANT_APPS in place of "guardian", and '
+            "run migrate_schemas: then the database deletes what refers to them.",
+            id="messages_extends.W009",
         )
     ]
 

@@ -3,26 +3,24 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from django.apps import apps
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 from django.utils.module_loading import import_string
 
-from messages_extends.conf import Settings
+from messages_extends.conf import DEFAULT_POLICY, Settings
 from messages_extends.conf import settings as own
+from messages_extends.policy import Policy
 from messages_extends.storages import FallbackStorage, PersistentStorage
-from messages_extends.tenancy.schemas import is_per_tenant, is_public, is_shared
+from messages_extends.tenancy.schemas import is_public, users_are_shared
+
+METHODS: Final = [name for name in vars(Policy) if not name.startswith("_")]
 
 
 def own_settings() -> Mapping[str, Any]:
     """Return MESSAGES_EXTENDS; an empty one in place of what is no dictionary, which has a check of its own."""
     values = getattr(settings, "MESSAGES_EXTENDS", {})
     return values if isinstance(values, Mapping) else {}
-
-
-def users_are_shared() -> bool:
-    label = get_user_model()._meta.app_label
-    return is_shared(label) and not is_per_tenant(label)
 
 
 def platform_is_public() -> bool:
@@ -111,10 +109,15 @@ def _is_reference(value: Any) -> bool:
     return value is None or isinstance(value, str) or callable(value)
 
 
+def _is_class_or_path(value: Any) -> bool:
+    return isinstance(value, str | type)
+
+
 TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "MAX_BANNERS": (_is_count, "a whole number, at least 1"),
     "MEMBERS": (_is_reference, "a callable or its dotted path"),
     "PLATFORM_SCHEMA": (_is_schema, "the name of a schema, or None"),
+    "POLICY": (_is_class_or_path, "a class or its dotted path"),
 }
 
 
@@ -158,5 +161,36 @@ def members_can_be_called(**_kwargs: Any) -> list[CheckMessage]:
             f'MESSAGES_EXTENDS["MEMBERS"] is {members!r}, which does not import or cannot be called.',
             hint="Name a function without arguments that returns a queryset of users, as a dotted path.",
             id="messages_extends.E046",
+        )
+    ]
+
+
+@register
+def policy_is_one(**_kwargs: Any) -> list[CheckMessage]:
+    value = own_settings().get("POLICY", DEFAULT_POLICY)
+    candidate = import_or_none(value) if isinstance(value, str) else value
+    missing = [name for name in METHODS if not callable(getattr(candidate, name, None))]
+    if not _is_class_or_path(value) or (isinstance(candidate, type) and not missing):
+        return []
+    problem = f"lacks {', '.join(missing)}" if isinstance(candidate, type) else "does not import or is no class"
+    return [
+        Error(
+            f'MESSAGES_EXTENDS["POLICY"] is {value!r}, which {problem}.',
+            hint="Name a subclass of messages_extends.policy.Policy, or the class itself.",
+            id="messages_extends.E047",
+        )
+    ]
+
+
+@register
+def grants_have_a_table(**_kwargs: Any) -> list[CheckMessage]:
+    if apps.is_installed("guardian"):
+        return []
+    return [
+        Error(
+            "guardian is not installed: nobody can be granted to write to anybody.",
+            hint='Add "guardian" to TENANT_APPS, and "guardian.backends.ObjectPermissionBackend" to '
+            "AUTHENTICATION_BACKENDS.",
+            id="messages_extends.E048",
         )
     ]

@@ -7,6 +7,7 @@ database is the only form that leaves neither orphans nor errors from wherever t
 
 from typing import Any, Literal
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
@@ -58,24 +59,40 @@ class DeleteInDatabase(Operation):
     def database_forwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
     ) -> None:
-        rule = f"ON DELETE {self.rule} DEFERRABLE INITIALLY IMMEDIATE"
-        self._replace(app_label, schema_editor, to_state, rule)
+        self._replace(app_label, schema_editor, to_state, self.rule)
 
     def database_backwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
     ) -> None:
-        self._replace(app_label, schema_editor, from_state, "DEFERRABLE INITIALLY DEFERRED")
+        self._replace(app_label, schema_editor, from_state, None)
 
     def describe(self) -> str:
         return f"On deletion, {self.rule} {self.field_name} of {self.model_name} in the database"
 
-    def _replace(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, state: Any, rule: str) -> None:
+    def _replace(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, state: Any, rule: Rule | None) -> None:
         connection: Any = schema_editor.connection
         model = state.apps.get_model(app_label, self.model_name)
         if not self.allow_migrate_model(connection.alias, model):
             return
-        table = f"{quote_schema_name(connection.schema_name)}.{quote_schema_name(model._meta.db_table)}"
         column = model._meta.get_field(self.field_name).column
-        quote = schema_editor.quote_value
-        statement = REPLACE.format(table=quote(table), column=quote(column), rule=rule)
-        schema_editor.execute(statement, params=None)
+        schema_editor.execute(rule_statement(schema_editor, model._meta.db_table, column, rule), params=None)
+
+
+def rule_statement(editor: BaseDatabaseSchemaEditor, table: str, column: str, rule: Rule | None) -> str:
+    """Return the statement that gives a foreign key of the current schema this rule; None: Django's own, no rule."""
+    connection: Any = editor.connection
+    name = f"{quote_schema_name(connection.schema_name)}.{quote_schema_name(table)}"
+    clause = f"ON DELETE {rule} DEFERRABLE INITIALLY IMMEDIATE" if rule else "DEFERRABLE INITIALLY DEFERRED"
+    return REPLACE.format(table=editor.quote_value(name), column=editor.quote_value(column), rule=clause)
+
+
+def is_deleted_in_database(connection: BaseDatabaseWrapper, schema: str, table: str, column: str) -> bool:
+    """Tell whether the database deletes the rows of `table` in `schema` with what this foreign key names."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT confdeltype = 'c' FROM pg_constraint"
+            " JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]"
+            " WHERE contype = 'f' AND conrelid = to_regclass(%s) AND attname = %s",
+            [f"{quote_schema_name(schema)}.{quote_schema_name(table)}", column],
+        )
+        return bool(cursor.fetchone() == (True,))

@@ -7,6 +7,7 @@ search path leads there.
 
 from typing import Any
 
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
@@ -53,6 +54,13 @@ class RequireOwnTable(Operation):
 
     def describe(self) -> str:
         return f"Require a table of {self.model_name} in this schema"
+
+
+def schemas_with(table: str) -> list[str]:
+    """Return the schemas that have `table`."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT schemaname FROM pg_tables WHERE tablename = %s ORDER BY schemaname", [table])
+        return [schema for (schema,) in cursor.fetchall()]
 
 
 def has_table(connection: BaseDatabaseWrapper, schema: str, table: str) -> bool:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import connections
 from django.http import HttpRequest
 from django_tenants.utils import (
@@ -56,6 +57,18 @@ def is_per_tenant(app_label: str) -> bool:
     """Tell whether tenants' schemas have tables of their own for this app."""
     _shared, per_tenant = _lists_of_apps()
     return app_label in app_labels(per_tenant)
+
+
+def users_are_shared() -> bool:
+    """Tell whether all organisations have the same people."""
+    label = get_user_model()._meta.app_label
+    return is_shared(label) and not is_per_tenant(label)
+
+
+def per_tenant_apps() -> list[str]:
+    """Return the entries of INSTALLED_APPS that tenants' schemas have tables of."""
+    _shared, per_tenant = _lists_of_apps()
+    return per_tenant
 
 
 def _lists_of_apps() -> tuple[list[str], list[str]]:

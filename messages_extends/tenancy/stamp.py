@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models.signals import class_prepared, post_init, post_save
 
@@ -22,24 +23,32 @@ def stamp(instance: models.Model, **_signal: Any) -> None:
     setattr(instance, ATTRIBUTE, current_schema())
 
 
-def stamp_users() -> None:
-    """Have every user object stamped from now on, if users are per tenant; those of proxies and child models too."""
-    if is_per_tenant(get_user_model()._meta.app_label):
-        for model in apps.get_models():
-            _stamp_objects_of(model)
-        class_prepared.connect(_stamp_objects_of, dispatch_uid="messages_extends.stamp")
+def stamp_people() -> None:
+    """Have every user and group stamped from now on, if they are per tenant; those of proxies and child models too."""
+    for model in apps.get_models():
+        _stamp_objects_of(model)
+    class_prepared.connect(_stamp_objects_of, dispatch_uid="messages_extends.stamp")
+
+
+def _is_stamped(model: type[models.Model]) -> bool:
+    return any(issubclass(model, kind) and is_per_tenant(kind._meta.app_label) for kind in (get_user_model(), Group))
 
 
 def _stamp_objects_of(sender: type[models.Model], **_signal: Any) -> None:
-    if issubclass(sender, get_user_model()):
+    if _is_stamped(sender):
         post_init.connect(stamp, sender=sender, dispatch_uid="messages_extends.stamp")
         # An object made on the event loop is stamped "public" first; saving it runs in the request's thread.
         post_save.connect(stamp, sender=sender, dispatch_uid="messages_extends.stamp")
 
 
+def schema_of_origin(instance: Any) -> str | None:
+    """Return the schema that `instance` came from; None for what carries no stamp."""
+    return getattr(instance, ATTRIBUTE, None)
+
+
 def require_here(instance: Any) -> None:
     """Raise WrongTenant if `instance` came from another schema than the current one."""
-    schema = getattr(instance, ATTRIBUTE, None)
+    schema = schema_of_origin(instance)
     if schema is not None and schema != current_schema():
         raise WrongTenant(
             f"This {instance._meta.verbose_name} was loaded in the schema {schema!r}, but the current one is "

@@ -5,14 +5,16 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django_tenants.utils import schema_context
+from guardian.models import GroupObjectPermission, UserObjectPermission
 
 from messages_extends import constants
 from messages_extends.exceptions import NoTenant
+from messages_extends.grants import grant
 from messages_extends.models import Message
 from tests.hosts.conftest import host_name
 
@@ -115,6 +117,7 @@ class HostContract:
     def test_a_message_to_somebody_else_is_shown_to_them_alone(
         self, alice: Any, bob: Any, browser_at: MakeBrowser
     ) -> None:
+        grant_in("t1", alice, bob)
         add(browser_at("t1", alice), "lunch is ready", to="bob")
         assert "lunch is ready" not in page(browser_at("t1", alice))
         assert "lunch is ready" in page(browser_at("t1", bob))
@@ -122,7 +125,28 @@ class HostContract:
             message = Message.objects.get()
             assert (message.user, message.sender) == (bob, alice)
 
+    def test_nobody_writes_to_somebody_else_without_a_grant(
+        self, alice: Any, bob: Any, browser_at: MakeBrowser
+    ) -> None:
+        hello = {"level": constants.INFO_PERSISTENT, "text": "hello", "to": "bob"}
+        assert browser_at("t1", alice).post("/", hello).status_code == 403
+        assert texts_in("t1") == []
+
+    def test_a_grant_at_one_tenant_is_none_at_another(self) -> None:
+        people = {schema: self.make_person(f"at_{schema}", schema) for schema in ("t1", "t2")}
+        grant_in("t1", people["t1"], people["t1"])
+        assert (grants_in("t1"), grants_in("t2")) == (1, 0)
+
+    def test_both_rights_are_where_permissions_are(self) -> None:
+        for schema in {"public" if "public" in self.users_of.values() else "t1", *self.users_of.values()}:
+            with schema_context(schema):
+                rows = Permission.objects.filter(codename__startswith="send_").values_list(
+                    "codename", "content_type__model"
+                )
+                assert set(rows) == {("send_message", "user"), ("send_group_message", "group")}
+
     def test_somebody_elses_message_cannot_be_marked_read(self, alice: Any, bob: Any, browser_at: MakeBrowser) -> None:
+        grant_in("t1", alice, bob)
         add(browser_at("t1", alice), "lunch is ready", to="bob")
         with schema_context("t1"):
             message = Message.objects.get()
@@ -185,6 +209,17 @@ class HostContract:
         browser = browser_at("public")
         add(browser, "welcome", constants.INFO)
         assert "welcome" in page(browser)
+
+
+def grant_in(schema: str, holder: Any, target: Any) -> None:
+    with schema_context(schema):
+        grant(holder, target)
+
+
+def grants_in(schema: str) -> int:
+    """Count guardian's rows in a tenant."""
+    with schema_context(schema):
+        return UserObjectPermission.objects.count() + GroupObjectPermission.objects.count()
 
 
 def texts_in(schema: str) -> list[str]:

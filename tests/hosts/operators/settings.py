@@ -1,11 +1,17 @@
 """A host whose platform is run from the public schema: auth, sessions and admin in both lists."""
 
 from tests.hosts.settings import *  # noqa: F403
-from tests.hosts.settings import databases
+from tests.hosts.settings import GUARDIAN, databases
 
 PEOPLE = ["django.contrib.auth", "django.contrib.sessions", "django.contrib.admin"]
-SHARED_APPS = ["django_tenants", "tests.hosts.organisations", "django.contrib.contenttypes", *PEOPLE]
-TENANT_APPS = [*PEOPLE, "django.contrib.messages", "messages_extends"]
+SHARED_APPS = [
+    "django_tenants",
+    "tests.hosts.organisations",
+    "django.contrib.contenttypes",
+    "messages_extends.broadcasts",
+    *PEOPLE,
+]
+TENANT_APPS = [*PEOPLE, "django.contrib.messages", GUARDIAN, "messages_extends"]
 INSTALLED_APPS = SHARED_APPS + [app for app in TENANT_APPS if app not in SHARED_APPS]
 
 DATABASES = databases("operators")

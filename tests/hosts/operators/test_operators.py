@@ -10,10 +10,11 @@ from django_tenants.utils import schema_context
 
 from messages_extends import constants
 from messages_extends.exceptions import NoTenant, WrongTenant
+from messages_extends.grants import grant
 from messages_extends.models import Message
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
-from tests.hosts.contract import HostContract, MakeBrowser, add, page, texts_in, write
+from tests.hosts.contract import HostContract, MakeBrowser, add, grants_in, page, texts_in, write
 
 
 def make_user(name: str, schema: str, **fields: Any) -> User:
@@ -38,7 +39,7 @@ def storage_of(user: User) -> FallbackStorage:
 @pytest.fixture
 def operator() -> User:
     """One of public, who has the id and the name of somebody at both tenants."""
-    people = [make_user("sam", schema, pk=5) for schema in ("t1", "t2", "public")]
+    people = [make_user("sam", schema, pk=5000) for schema in ("t1", "t2", "public")]
     return people[-1]
 
 
@@ -62,7 +63,7 @@ def test_an_operator_is_logged_in_at_public_and_nowhere_else(operator: User, bro
 @pytest.mark.django_db
 def test_an_operator_sees_no_messages_of_their_namesakes(operator: User, browser_at: MakeBrowser) -> None:
     with schema_context("t1"):
-        write("t1", User.objects.get(pk=5), "for sam of t1")
+        write("t1", User.objects.get(pk=5000), "for sam of t1")
     assert "for sam of t1" not in page(browser_at("public", operator))
 
 
@@ -78,7 +79,7 @@ def test_a_logged_in_operator_cannot_add_persistent_messages_in_public(operator:
 @pytest.mark.django_db
 def test_an_operator_is_refused_as_recipient_at_a_tenant(operator: User) -> None:
     with schema_context("t1"):
-        storage = storage_of(User.objects.get(pk=5))
+        storage = storage_of(User.objects.get(pk=5000))
         with pytest.raises(WrongTenant):
             storage.add(constants.INFO_PERSISTENT, "lunch is ready", user=operator)
     assert texts_in("t1") == []
@@ -97,7 +98,7 @@ def test_an_operator_is_refused_as_sender_at_a_tenant(operator: User) -> None:
 def test_deleting_an_operator_leaves_their_namesakes_messages(operator: User) -> None:
     for schema in ("t1", "t2"):
         with schema_context(schema):
-            write(schema, User.objects.get(pk=5), f"for sam of {schema}")
+            write(schema, User.objects.get(pk=5000), f"for sam of {schema}")
     operator.delete()
     connection.check_constraints()
     assert texts_in("t1") == ["for sam of t1"]
@@ -105,11 +106,26 @@ def test_deleting_an_operator_leaves_their_namesakes_messages(operator: User) ->
 
 
 @pytest.mark.django_db
+def test_grants_die_with_their_people_and_leave_those_of_namesakes(operator: User) -> None:
+    for schema in ("t1", "t2"):
+        with schema_context(schema):
+            sam, alice = User.objects.get(pk=5000), make_user("alice", schema)
+            grant(sam, alice)
+            grant(alice, sam)
+    operator.delete()
+    assert (grants_in("t1"), grants_in("t2")) == (2, 2)
+    with schema_context("t1"):
+        User.objects.get(pk=5000).delete()
+        connection.check_constraints()
+    assert (grants_in("t1"), grants_in("t2")) == (0, 2)
+
+
+@pytest.mark.django_db
 def test_deleting_somebody_at_one_tenant_leaves_the_other_alone(operator: User) -> None:
     people = {}
     for schema in ("t1", "t2"):
         with schema_context(schema):
-            people[schema] = User.objects.get(pk=5)
+            people[schema] = User.objects.get(pk=5000)
             write(schema, people[schema], f"to sam of {schema}")
             write(schema, make_user("alice", schema), f"from sam of {schema}", sender=people[schema])
     with schema_context("t1"):

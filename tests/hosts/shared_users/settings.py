@@ -1,16 +1,17 @@
 """A host whose organisations share their users: auth in SHARED_APPS, and a callable that says who belongs where."""
 
 from tests.hosts.settings import *  # noqa: F403
-from tests.hosts.settings import databases
+from tests.hosts.settings import GUARDIAN, databases
 
 SHARED_APPS = [
     "django_tenants",
     "tests.hosts.organisations",
     "django.contrib.contenttypes",
+    "messages_extends.broadcasts",
     "django.contrib.auth",
     "django.contrib.admin",
 ]
-TENANT_APPS = ["django.contrib.sessions", "django.contrib.messages", "messages_extends"]
+TENANT_APPS = ["django.contrib.sessions", "django.contrib.messages", GUARDIAN, "messages_extends"]
 INSTALLED_APPS = SHARED_APPS + TENANT_APPS
 
 DATABASES = databases("shared_users")

@@ -3,14 +3,17 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from django_tenants.utils import schema_context
 
 from messages_extends.exceptions import RecipientUnavailable
+from messages_extends.grants import grant
 from messages_extends.models import Message
+from messages_extends.policy import Policy
+from messages_extends.tenancy.own_tables import schemas_with
 from tests.hosts.conftest import SCHEMAS
-from tests.hosts.contract import HostContract, MakeBrowser, add, page, texts_in, write
+from tests.hosts.contract import HostContract, MakeBrowser, add, grant_in, grants_in, page, texts_in, write
 
 
 def make_member(name: str, *schemas: str) -> User:
@@ -59,6 +62,67 @@ def test_a_superuser_who_is_no_member_here_is_not_written_to(browser_at: MakeBro
     User.objects.create_superuser("root")
     with pytest.raises(RecipientUnavailable):
         add(browser_at("t1", alice), "lunch is ready", to="root")
+
+
+@pytest.mark.django_db
+def test_neither_a_superuser_nor_a_permission_for_all_makes_a_sender(browser_at: MakeBrowser) -> None:
+    alice, bob, sales = make_member("alice", "t1"), make_member("bob", "t1"), Group.objects.create(name="Sales")
+    User.objects.filter(pk=alice.pk).update(is_superuser=True)
+    alice.user_permissions.set(Permission.objects.all())
+    alice = User.objects.get(pk=alice.pk)
+    with schema_context("t1"):
+        policy = Policy()
+        assert list(policy.recipients_for(alice)) == [alice]
+        assert not policy.groups_for(alice).exists()
+        assert not policy.may_announce(alice, None)
+        grant(alice, bob)
+        grant(alice, sales)
+        assert set(policy.recipients_for(alice)) == {alice, bob}
+        assert policy.may_announce(alice, Group.objects.filter(pk=sales.pk))
+
+
+@pytest.mark.django_db
+def test_a_grant_makes_no_sender_of_somebody_who_is_no_member_here() -> None:
+    stranger, bob = make_member("stranger", "t2"), make_member("bob", "t1")
+    with schema_context("t1"):
+        grant(stranger, bob)
+        assert not Policy().recipients_for(stranger).exists()
+        assert not Policy().may_message(stranger, bob)
+
+
+@pytest.mark.django_db
+def test_a_group_of_all_organisations_reaches_the_members_of_this_one() -> None:
+    alice, bob, stranger = make_member("alice", "t1"), make_member("bob", "t1"), make_member("stranger", "t2")
+    sales = Group.objects.create(name="Sales")
+    sales.user_set.set([bob, stranger])
+    with schema_context("t1"):
+        grant(alice, sales)
+        assert set(Policy().recipients_for(alice)) == {alice, bob}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize("kind", ["user", "group"])
+@pytest.mark.parametrize("role", ["holder", "target"])
+@pytest.mark.parametrize("in_bulk", [False, True])
+def test_grants_die_in_every_schema_with_their_holder_and_their_target(
+    schema: str, kind: str, role: str, in_bulk: bool
+) -> None:
+    other = make_member("bob", "t1", "t2")
+    deleted: Any = make_member("alice", "t1", "t2") if kind == "user" else Group.objects.create(name="Sales")
+    for tenant in ("t1", "t2"):
+        grant_in(tenant, *((deleted, other) if role == "holder" else (other, deleted)))
+        grant_in(tenant, other, other)
+    assert (grants_in("t1"), grants_in("t2")) == (2, 2)
+    with schema_context(schema):
+        type(deleted).objects.filter(pk=deleted.pk).delete() if in_bulk else deleted.delete()
+        connection.check_constraints()
+    assert (grants_in("t1"), grants_in("t2")) == (1, 1)
+
+
+@pytest.mark.django_db
+def test_grants_are_where_no_table_was_looked_for_in_public() -> None:
+    assert schemas_with("guardian_userobjectpermission") == ["t1", "t2"]
 
 
 @pytest.mark.django_db

@@ -1,0 +1,242 @@
+"""Grants: who holds `send_message` and `send_group_message` on whom. The only module that asks guardian.
+
+They are rows of guardian's, in the tables of the current schema, so that guardian's own functions read and write the
+same. What is granted model-wide is a row of Django's.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import Enum
+from typing import Any, Final, Literal
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import CharField, Exists, Model, Q, QuerySet
+from django.db.models.functions import Cast
+from django.db.models.lookups import In
+from django.db.models.signals import m2m_changed, post_delete, post_save
+from django_tenants.utils import get_tenant_model
+from guardian.shortcuts import assign_perm, remove_perm
+from guardian.utils import get_group_obj_perms_model, get_user_obj_perms_model
+
+from messages_extends.audit import Action, record
+from messages_extends.permissions import SEND_GROUP_MESSAGE, SEND_MESSAGE, Right, send_group_message, send_message
+from messages_extends.tenancy.own_tables import schemas_with
+from messages_extends.tenancy.schemas import current_schema, inside, is_per_tenant, is_public
+from messages_extends.tenancy.stamp import require_here
+
+
+class _Everybody(Enum):
+    EVERYBODY = "everybody"
+
+
+EVERYBODY: Final = _Everybody.EVERYBODY
+"""The target of the model-wide grant: everybody in the organisation, those to come included."""
+
+Target = Model | Literal[_Everybody.EVERYBODY]
+
+# Who grants or revokes, for the record; in guardian's own functions nobody says so.
+_actor: ContextVar[Any] = ContextVar("messages_extends.grants.actor", default=None)
+
+
+# Reading ------------------------------------------------------------------------------------------------------------
+
+
+def groups_of(user: Any) -> QuerySet[Group]:
+    """Return the groups that `user` is in; none where the user model has no groups."""
+    groups = getattr(user, "groups", None)
+    return Group.objects.none() if groups is None else groups.all()
+
+
+def keys_of_people_in(groups: QuerySet[Group]) -> QuerySet[Any]:
+    """Return the primary keys of the people who are in one of `groups`."""
+    people: QuerySet[Any] = get_user_model()._base_manager.all()
+    found = people.filter(groups__in=groups) if hasattr(people.model, "groups") else people.none()
+    return found.values("pk")
+
+
+def model_wide(user: Any, *rights: Right) -> Q:
+    """Return the condition that `user` is a superuser, or that they or a group of theirs hold one of `rights` on all.
+
+    It says nothing about the rows it is put upon: the database finds it out once, whatever their number.
+    """
+    wanted = Q()
+    for right in rights:
+        wanted |= right.rows
+    permissions = Permission.objects.filter(wanted)
+    holds = Q(Exists(permissions.filter(group__in=groups_of(user))))
+    if hasattr(user, "user_permissions"):
+        holds |= Q(Exists(user.user_permissions.filter(wanted)))
+    if hasattr(user, "is_superuser"):
+        holds |= Q(Exists(get_user_model()._base_manager.filter(pk=user.pk, is_superuser=True)))
+    return holds
+
+
+def by_user(user: Any, right: Right) -> QuerySet[Any]:
+    """Return guardian's rows by which `user` themselves holds `right` on an object."""
+    return _rows(get_user_obj_perms_model(), right).filter(user=user.pk)
+
+
+def by_groups(user: Any, right: Right) -> QuerySet[Any]:
+    """Return guardian's rows by which a group that `user` is in holds `right` on an object."""
+    return _rows(get_group_obj_perms_model(), right).filter(group__in=groups_of(user))
+
+
+def _rows(model: Any, right: Right) -> QuerySet[Any]:
+    # By the permission's name, and in SQL: its key differs between schemas, and caches of content types are the
+    # process's.
+    named = {"permission__codename": right.codename, "permission__content_type__app_label": right.app_label}
+    return model.objects.filter(**named)  # type: ignore[no-any-return]
+
+
+def on_object(user: Any, right: Right) -> Q:
+    """Return the condition that picks the objects on which `user`, or one of their groups, holds `right`."""
+    # guardian keeps objects' keys as text. Cast the other way, text that is no such key would be an error.
+    key = Cast("pk", CharField())
+    return Q(In(key, by_user(user, right).values("object_pk"))) | Q(In(key, by_groups(user, right).values("object_pk")))
+
+
+# Writing ------------------------------------------------------------------------------------------------------------
+
+
+def grant(holder: Model, target: Target, *, by: Any = None) -> None:
+    """Let `holder`, a user or a group, write to `target`: a user, a group's members, or EVERYBODY.
+
+    Granting twice changes nothing. `by` is the person who does it, for the record. WrongTenant if one of them was
+    loaded in another organisation; TypeError for anything else.
+    """
+    _require_usable(holder, target, by)
+    with _recorded_as(by):
+        assign_perm(str(_right(target)), holder, *_object(target))
+
+
+def revoke(holder: Model, target: Target, *, by: Any = None) -> None:
+    """Take back what `grant` gave with the same holder and target; what was not granted is no error."""
+    _require_usable(holder, target, by)
+    with _recorded_as(by):
+        remove_perm(str(_right(target)), holder, *_object(target))
+
+
+def _require_usable(holder: Any, target: Any, by: Any) -> None:
+    if not isinstance(holder, get_user_model() | Group):
+        raise TypeError(f"{holder!r} cannot hold a grant: use a user or a group.")
+    if target is not EVERYBODY and not isinstance(target, get_user_model() | Group):
+        raise TypeError(f"{target!r} cannot be written to: use a user, a group or EVERYBODY.")
+    for one in (holder, target, by):
+        require_here(one)
+
+
+def _right(target: Target) -> Right:
+    return send_group_message() if isinstance(target, Group) else send_message()
+
+
+def _object(target: Target) -> tuple[Model, ...]:
+    return () if target is EVERYBODY else (target,)
+
+
+@contextmanager
+def _recorded_as(actor: Any) -> Iterator[None]:
+    token = _actor.set(actor)
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
+# The record ---------------------------------------------------------------------------------------------------------
+
+
+def connect() -> None:
+    """Record what is granted and revoked, by whatever function; let grants die with their target."""
+    if not apps.is_installed("guardian"):
+        return
+    for rows in (get_user_obj_perms_model(), get_group_obj_perms_model()):
+        post_save.connect(_record_row, sender=rows, dispatch_uid="messages_extends.grants")
+        post_delete.connect(_record_row, sender=rows, dispatch_uid="messages_extends.grants")
+    holders = (get_user_model(), Group)
+    for through in [field.remote_field.through for model in holders for field in _permission_fields(model)]:
+        m2m_changed.connect(_record_model_wide, sender=through, dispatch_uid="messages_extends.grants")
+    for model in apps.get_models():
+        if issubclass(model, holders):
+            post_delete.connect(_remove_grants_on, sender=model, dispatch_uid="messages_extends.grants")
+
+
+def _permission_fields(model: type[Model]) -> list[Any]:
+    return [field for field in model._meta.many_to_many if field.related_model is Permission]
+
+
+def _is_ours(permission: Permission) -> bool:
+    app_label = ContentType.objects.get_for_id(permission.content_type_id).app_label
+    return Right(app_label, permission.codename) in (send_message(), send_group_message())
+
+
+def _record_row(instance: Any, created: bool | None = None, **_signal: Any) -> None:
+    """Record a row of guardian's that was made (`created`) or deleted (None)."""
+    if created is False or not _is_ours(instance.permission):
+        return
+    kind = "group" if instance.permission.codename == SEND_GROUP_MESSAGE else "user"
+    holder = f"group {instance.group_id}" if hasattr(instance, "group_id") else f"user {instance.user_id}"
+    _record(Action.GRANT if created else Action.REVOKE, f"{kind} {instance.object_pk}", holder)
+
+
+def _record_model_wide(instance: Any, action: str, reverse: bool, pk_set: set[Any] | None, **_signal: Any) -> None:
+    """Record what was granted or revoked on all: through a holder, or, in reverse, through the permission."""
+    deed = {"post_add": Action.GRANT, "post_remove": Action.REVOKE}.get(action)
+    if deed is None or not pk_set or (reverse and not _is_ours(instance)):
+        return
+    permissions = [instance] if reverse else filter(_is_ours, Permission.objects.filter(pk__in=pk_set))
+    holders = pk_set if reverse else {instance.pk}
+    kind = "group" if _signal["sender"] is Group.permissions.through else "user"
+    for permission in permissions:
+        for holder in holders:
+            _record(deed, "everybody" if permission.codename == SEND_MESSAGE else "every group", f"{kind} {holder}")
+
+
+def _record(action: str, target: str, holder: str) -> None:
+    # Names are not for the record, but the actor's: the others could not be erased. In public there is none.
+    if not is_public(current_schema()):
+        record(action, actor=_actor.get(), subject=f"to write to {target}", audience=holder)
+
+
+# Their end ----------------------------------------------------------------------------------------------------------
+
+
+def _remove_grants_on(instance: Any, **_signal: Any) -> None:
+    """Delete the grants on a user or group that has been deleted, in every organisation that had them."""
+    right = _right(instance)
+    for schema in _schemas_with_grants_on(instance):
+        with inside(schema):
+            for rows in (get_user_obj_perms_model(), get_group_obj_perms_model()):
+                _rows(rows, right).filter(object_pk=str(instance.pk)).delete()
+
+
+def _schemas_with_grants_on(target: Model) -> list[str]:
+    if not is_per_tenant(target._meta.app_label):
+        found = schemas_with(get_user_obj_perms_model()._meta.db_table)
+        tenants = get_tenant_model()._default_manager.filter(schema_name__in=found)
+        return list(tenants.values_list("schema_name", flat=True))
+    return [] if is_public(current_schema()) else [current_schema()]
+
+
+def orphaned_grants() -> list[QuerySet[Any]]:
+    """Return guardian's rows of our rights in this schema whose target is gone, as querysets that can be deleted.
+
+    A target's deletion takes them along; they are left over where it was deleted past Django.
+    """
+    return [
+        _rows(holders(), right).exclude(object_pk__in=_keys_as_text(model))
+        for holders in (get_user_obj_perms_model, get_group_obj_perms_model)
+        for right, model in ((send_message(), get_user_model()), (send_group_message(), Group))
+    ]
+
+
+def _keys_as_text(model: type[Model]) -> QuerySet[Any]:
+    return model._base_manager.values_list(Cast("pk", CharField()), flat=True)
+
+
+def remove_orphaned_grants() -> int:
+    """Delete the grants in this schema whose target is gone; return how many that were."""
+    return sum(orphans.delete()[0] for orphans in orphaned_grants())

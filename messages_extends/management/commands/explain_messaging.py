@@ -1,0 +1,22 @@
+"""Says whether one person may write to another, and why."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from messages_extends.management.organisation import OrganisationCommand, person
+from messages_extends.policy import policy
+
+
+class Command(OrganisationCommand):
+    help = "Says whether one person may write to another, and why. docs/permissions.md explains it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("sender", help="Who wants to write, by what they log in with.")
+        parser.add_argument("recipient", help="To whom, by what they log in with.")
+
+    def run(self, **options: Any) -> None:
+        sender, recipient = person(options["sender"]), person(options["recipient"])
+        self.stdout.write("yes" if policy().may_message(sender, recipient) else "no")
+        for reason in policy().reasons(sender, recipient):
+            self.stdout.write(f"- {reason}")

@@ -1,0 +1,20 @@
+"""Grants a person or a group to write to somebody."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from messages_extends.grants import grant
+from messages_extends.management.organisation import OrganisationCommand, holder, target
+
+
+class Command(OrganisationCommand):
+    help = "Grants a person or a group to write to somebody. docs/permissions.md explains it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("holder", help="A person, by what they log in with, or group:NAME.")
+        parser.add_argument("target", help="A person, by what they log in with, group:NAME, or everybody.")
+
+    def run(self, **options: Any) -> None:
+        grant(holder(options["holder"]), target(options["target"]))
+        self.stdout.write(f"{options['holder']} may now write to {options['target']}.")

@@ -1,0 +1,67 @@
+"""guardian where the public schema has users: deletes are left to the database.
+
+List `messages_extends.tenancy.guardian.GuardianConfig` in TENANT_APPS in place of `guardian`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.db import connections, models
+from django.db.models.signals import post_migrate
+from guardian.apps import GuardianConfig as Config
+
+from messages_extends.tenancy.foreign_keys import is_deleted_in_database, rule_statement
+from messages_extends.tenancy.own_tables import has_table
+from messages_extends.tenancy.schemas import is_shared
+
+
+class GuardianConfig(Config):
+    """guardian, whose rows the database deletes with the user, group or permission that they name.
+
+    Django itself would look for them in the current schema alone: in public it finds no such table, and in one
+    organisation not the rows of another.
+    """
+
+    def ready(self) -> None:
+        super().ready()  # type: ignore[no-untyped-call]
+        for field in foreign_keys():
+            leave_to_database(field)
+        post_migrate.connect(have_database_delete, sender=self, dispatch_uid="messages_extends.guardian")
+
+
+class LeftToDatabase(models.ForeignKey[Any, Any]):
+    """A foreign key that Python does nothing about on deletion; migrations, which are guardian's, see no difference."""
+
+    def deconstruct(self) -> Any:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.ForeignKey", args, {**kwargs, "on_delete": models.CASCADE}
+
+
+def foreign_keys() -> Iterator[Any]:
+    """Yield guardian's foreign keys, those of models in its place too, to what the public schema has."""
+    from guardian.models import BaseObjectPermission
+
+    for model in apps.get_models():
+        if issubclass(model, BaseObjectPermission):
+            for field in model._meta.concrete_fields:
+                if isinstance(field, models.ForeignKey) and is_shared(field.related_model._meta.app_label):
+                    yield field
+
+
+def leave_to_database(field: Any) -> None:
+    """Have Python do nothing when the target of this foreign key is deleted."""
+    field.__class__ = LeftToDatabase
+    field.remote_field.on_delete = models.DO_NOTHING
+
+
+def have_database_delete(sender: Any, using: str, **_signal: Any) -> None:
+    """Give the constraints of the schema that was migrated ON DELETE CASCADE, where they have it not yet."""
+    connection: Any = connections[using]
+    for field in foreign_keys():
+        table = field.model._meta.db_table
+        if has_table(connection, connection.schema_name, table) and not is_deleted_in_database(
+            connection, connection.schema_name, table, field.column
+        ):
+            with connection.schema_editor() as editor:
+                editor.execute(rule_statement(editor, table, field.column, "CASCADE"), params=None)

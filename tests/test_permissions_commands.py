@@ -1,0 +1,72 @@
+"""Granting from a terminal: by the names that people know."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.management import CommandError, call_command
+from django_tenants.utils import schema_context
+
+from messages_extends.policy import Policy
+
+pytestmark = pytest.mark.django_db
+
+ALICE, BOB = "alice@acme.example", "bob@acme.example"
+
+
+def run(command: str, *names: str, schema: str = "acme") -> str:
+    out = StringIO()
+    call_command(f"{command}_messaging", *names, schema=schema, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def people(acme: Any, make_user: Any) -> Any:
+    with schema_context("acme"):
+        found = make_user("alice"), make_user("bob")
+        sales = Group.objects.create(name="Sales: North")
+        sales.user_set.add(found[1])
+        Group.objects.create(name="Managers").user_set.add(found[0])
+    return found
+
+
+def may(people: Any) -> bool:
+    with schema_context("acme"):
+        return Policy().may_message(*people)
+
+
+@pytest.mark.parametrize("holder", [ALICE, "group:Managers"])
+@pytest.mark.parametrize("target", [BOB, "group:Sales: North", "everybody"])
+def test_what_is_granted_is_revoked_by_the_same_names(people: Any, holder: str, target: str) -> None:
+    assert run("grant", holder, target) == f"{holder} may now write to {target}.\n"
+    assert may(people)
+    assert run("revoke", holder, target) == f"{holder} has no grant any more to write to {target}.\n"
+    assert not may(people)
+
+
+def test_the_answer_is_explained() -> None:
+    assert run("explain", ALICE, BOB) == "no\n- Nothing has been granted.\n"
+    run("grant", ALICE, "group:Sales: North")
+    assert run("explain", ALICE, BOB) == (
+        "yes\n- The sender has a grant to write to the recipient's group “Sales: North”.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "schema", "message"),
+    [
+        ((ALICE, BOB), "nowhere", "no organisation with the schema 'nowhere'. There are: acme, globex, platform"),
+        ((ALICE, BOB), "public", "no organisation with the schema 'public'"),
+        (("nobody@acme.example", BOB), "acme", "nobody here whose email is 'nobody@acme.example'"),
+        ((ALICE, BOB), "globex", "nobody here whose email is 'alice@acme.example'"),
+        ((ALICE, "group:Buyers"), "acme", "no group 'Buyers' here. There are: Managers, Sales: North"),
+        ((ALICE, "group:Buyers"), "globex", "nobody here"),
+        (("group:Buyers", BOB), "globex", "no group 'Buyers' here. There are: none"),
+        (("everybody", BOB), "acme", "nobody here whose email is 'everybody'"),
+    ],
+)
+def test_a_name_that_is_not_there_is_an_error_that_helps(names: tuple[str, str], schema: str, message: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        run("grant", *names, schema=schema)
+    assert message in str(refused.value)
