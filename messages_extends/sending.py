@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import EmptyResultSet
 from django.db import IntegrityError, connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -104,7 +105,11 @@ def _insert(people: QuerySet[Any], values: Mapping[str, Any]) -> int:
     connection = connections[Message.objects.db]
     quote = connection.ops.quote_name
     stored = {_column(name): value for name, value in {**values, **_times()}.items()}
-    chosen, params = people.order_by().values("pk").query.sql_with_params()
+    try:
+        chosen, params = people.order_by().values("pk").query.sql_with_params()
+    except EmptyResultSet:
+        # Django sees without asking that these are nobody: `filter(pk__in=[])`.
+        return 0
     users: Any = get_user_model()._meta
     statement = INSERT.format(
         messages=quote(Message._meta.db_table),
