@@ -26,7 +26,7 @@ Members = Callable[[], "QuerySet[AbstractBaseUser]"]
 class Settings:
     """Answer for each setting: its name, its type, its default, what it means."""
 
-    KEYS: Final = ("MAX_BANNERS", "MEMBERS", "PLATFORM_SCHEMA", "POLICY")
+    KEYS: Final = ("MAX_BANNERS", "MEMBERS", "PLATFORM_SCHEMA", "POLICY", "RETENTION_DAYS")
 
     @property
     def storages(self) -> Sequence[str]:
@@ -54,6 +54,11 @@ class Settings:
         """The class that says who may message whom (`POLICY`: messages_extends.policy.Policy), or its dotted path."""
         path = self._own.get("POLICY", DEFAULT_POLICY)
         return cast(type[Any], import_string(path) if isinstance(path, str) else path)
+
+    @property
+    def retention_days(self) -> int:
+        """How many days `purge_messages` keeps what was read or has ended (`RETENTION_DAYS`: 90)."""
+        return int(self._own.get("RETENTION_DAYS", 90))
 
     @property
     def _own(self) -> Mapping[str, Any]:

@@ -121,6 +121,7 @@ def test_every_setting_of_the_package_is_documented_with_its_default() -> None:
     assert set(Settings.KEYS) <= set(rows)
     assert rows["MAX_BANNERS"] == f"`{Settings().max_banners}`"
     assert rows["POLICY"] == f'`"{DEFAULT_POLICY}"`'
+    assert rows["RETENTION_DAYS"] == f"`{Settings().retention_days}`"
 
 
 def test_every_variable_of_the_environment_is_documented() -> None:

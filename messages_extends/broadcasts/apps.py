@@ -1,6 +1,7 @@
 """The operator's side: for SHARED_APPS only."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_delete
 from django.utils.translation import gettext_lazy as _
 
 
@@ -9,3 +10,10 @@ class BroadcastsConfig(AppConfig):
     label = "broadcasts"
     verbose_name = _("Broadcasts")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from django_tenants.utils import get_tenant_model
+
+        from messages_extends.retention import forget_organisation
+
+        post_delete.connect(forget_organisation, sender=get_tenant_model(), dispatch_uid="messages_extends.retention")

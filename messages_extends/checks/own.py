@@ -118,6 +118,7 @@ TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "MEMBERS": (_is_reference, "a callable or its dotted path"),
     "PLATFORM_SCHEMA": (_is_schema, "the name of a schema, or None"),
     "POLICY": (_is_class_or_path, "a class or its dotted path"),
+    "RETENTION_DAYS": (_is_count, "a whole number, at least 1"),
 }
 
 
