@@ -75,8 +75,11 @@ def cancel(key: str) -> int:
     if not key:
         raise ValueError("key is empty: name the one that was given when it was sent.")
     with transaction.atomic():
-        deleted = Message.objects.filter(key=key).unread()._raw_delete(using=Message.objects.db)
-        return deleted + retract_all(Announcement.objects.filter(key=key))
+        deleted: int = Message.objects.filter(key=key).unread()._raw_delete(using=Message.objects.db)
+        count = deleted + retract_all(Announcement.objects.filter(key=key))
+        if count:
+            audit.record(audit.Action.CANCEL, actor=None, subject=f"messages with the key {key}", count=count)
+        return count
 
 
 def _save(to: Recipients, values: Mapping[str, Any]) -> int:

@@ -1,0 +1,48 @@
+"""Writes what is kept about one person as JSON."""
+
+import os
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from messages_extends.lifecycle import as_json, export
+from messages_extends.management.organisation import person
+from messages_extends.management.person import PersonCommand
+
+
+class Command(PersonCommand):
+    help = "Writes what an organisation keeps about one person as JSON. docs/lifecycle.md explains it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("user", metavar="USER", help="The person, by what they log in with.")
+        parser.add_argument("--output", type=Path, metavar="FILE", help="A new file, which only you may read.")
+
+    def run(self, **options: Any) -> None:
+        found, output = person(options["user"]), options["output"]
+        if output is None:
+            for piece in as_json(export(found)):
+                self.stdout.write(piece, ending="")
+            return
+        with private(output) as file:
+            file.writelines(as_json(export(found)))
+        self.stderr.write(f"Written to {output}.")
+
+
+@contextmanager
+def private(path: Path) -> Iterator[Any]:
+    """Make a file that nobody else may read; leave none behind that is not complete."""
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error
+    try:
+        with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123 - not a path
+            yield file
+    except BaseException:
+        path.unlink()
+        raise
