@@ -129,7 +129,7 @@ class Chosen:
             allowed = ", ".join(str(level) for level in DEFAULT_LEVELS.values())
             raise ValueError(f"level {self.level!r} is not one of {allowed}.")
 
-    def of(self, branches: Branches) -> Branches:
+    def of(self, branches: Branches) -> dict[Kind, Branch]:
         chosen = {kind: branch for kind, branch in branches.items() if self.kind in (None, kind)}
         if self.level is None:
             return chosen
@@ -183,11 +183,11 @@ def page(reader: Reader, size: int, chosen: Chosen, last: Kind | None) -> "Query
     return union({kind: branch.newest_first()[:size] for kind, branch in found.items()}, reader)
 
 
-def marks(reader: Reader, limit: int | None) -> "QuerySet[Any, Any]":
+def marks(reader: Reader, limit: int | None, chosen: Chosen) -> "QuerySet[Any, Any]":
     """Return a row for each unread entry, `limit` of each kind: for counting them."""
     rows = [
         branch.order_by().annotate(one=Value(1)).values_list("one")[:limit]
-        for branch in unread_branches(reader).values()
+        for branch in chosen.of(unread_branches(reader)).values()
     ]
     return united(rows)
 

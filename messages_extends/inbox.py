@@ -32,6 +32,14 @@ PAGE_SIZE = 20
 
 
 @dataclass(frozen=True)
+class Marked:
+    """What "mark all as read" has done: the time that it wrote, and how many it changed."""
+
+    at: datetime
+    count: int
+
+
+@dataclass(frozen=True)
 class Page:
     """Some entries, newest first; `next` is what to ask for the page after, "" where this is the last."""
 
@@ -86,9 +94,10 @@ class Inbox:
         shown = _with_senders(found[:size])
         return Page(shown, str(Position.of(shown[-1])) if len(found) > size else "")
 
-    def unread_count(self, *, exact: bool = False) -> int:
+    def unread_count(self, *, exact: bool = False, level: int | None = None, kind: Kind | None = None) -> int:
         """Return how many are unread, counted up to 100 unless `exact`: one query."""
-        count = prepared.count(entries.marks, self._reader(), None if exact else UNREAD_CAP)
+        chosen = Chosen(level=level, kind=kind)
+        count = prepared.count(entries.marks, self._reader(), None if exact else UNREAD_CAP, chosen)
         return count if exact else min(count, UNREAD_CAP)
 
     def mark_read(self, pk: str | int) -> bool:
@@ -112,21 +121,28 @@ class Inbox:
         deleted, _by_model = Receipt.objects.of(self.user).filter(publication_id=reference.id).delete()
         return deleted > 0
 
-    def mark_all_read(self, until: datetime | None = None) -> datetime:
+    def mark_all_read(
+        self, until: datetime | None = None, *, level: int | None = None, kind: Kind | None = None
+    ) -> Marked:
         """Mark as read what appeared up to `until` (now), but never what must be acknowledged.
 
-        Two statements; return the time they wrote, which `undo` takes.
+        `level` and `kind` narrow it down as they do a page. Two statements; return how many they changed, and the
+        time they wrote, which `undo` takes.
         """
         at = timezone.now()
-        appeared = entries.unread_branches(Reader(self.user, min(until or at, at), current_schema()))
-        messages: Any = appeared["message"].filter(created__lte=until or at)
+        unread = entries.unread_branches(Reader(self.user, min(until or at, at), current_schema()))
+        chosen = Chosen(level=level, kind=kind).of(unread)
         with transaction.atomic():
-            messages.mark_read(at)
-            Receipt.objects.write(self.user, _publications(appeared, _markable), at)
-        return at
+            messages: Any = chosen.pop("message", Message.objects.none())
+            count = messages.filter(created__lte=until or at).mark_read(at)
+            if chosen:
+                count += Receipt.objects.write(
+                    self.user, entries.united([_markable(each) for each in chosen.values()]), at
+                )
+        return Marked(at, count)
 
     def undo(self, at: datetime) -> int:
-        """Restore what `mark_all_read` changed when it returned `at`; return how many entries that were.
+        """Restore what `mark_all_read` changed when it wrote `at`; return how many entries that were.
 
         Earlier receipts come back too; a message whose key has been sent again since stays read.
         """

@@ -7,8 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
 
-from messages_extends import urls
-
 
 def reverse_own(name: str, *args: Any) -> str:
     """Return the path of our URL `name`; NoReverseMatch, with the remedy, if our URLs are not included."""
@@ -28,6 +26,9 @@ def own_namespace(urlconf: Any) -> str | None:
 
 
 def _prefixes(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
+    # Here, because the views that it lists need these links.
+    from messages_extends import urls
+
     for pattern in resolver.url_patterns:
         if isinstance(pattern, URLResolver):
             inner = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix

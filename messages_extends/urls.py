@@ -2,10 +2,15 @@
 
 from django.urls import path
 
-from messages_extends.views.marking import message_acknowledge, message_mark_all_read, message_mark_read
+from messages_extends.views import marking, reading
 
 urlpatterns = [
-    path("mark_read/all/", message_mark_all_read, name="message_mark_all_read"),
-    path("mark_read/<str:message_id>/", message_mark_read, name="message_mark_read"),
-    path("acknowledge/<str:message_id>/", message_acknowledge, name="message_acknowledge"),
+    path("", reading.inbox, name="inbox"),
+    path("panel/", reading.panel, name="message_panel"),
+    path("badge/", reading.badge, name="message_badge"),
+    path("mark_read/all/", marking.message_mark_all_read, name="message_mark_all_read"),
+    path("mark_read/<str:message_id>/", marking.message_mark_read, name="message_mark_read"),
+    path("mark_unread/<str:message_id>/", marking.message_mark_unread, name="message_mark_unread"),
+    path("acknowledge/<str:message_id>/", marking.message_acknowledge, name="message_acknowledge"),
+    path("undo/", marking.message_undo, name="message_undo"),
 ]

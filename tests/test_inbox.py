@@ -174,7 +174,7 @@ class TestQueries:
         fill(alice, 300)
         announce("an announcement", to=EVERYONE)
         with count_our_queries() as queries:
-            at = inbox(alice).mark_all_read()
+            at = inbox(alice).mark_all_read().at
         assert len(queries) == 2
         with count_our_queries() as queries:
             assert inbox(alice).undo(at) == 301
@@ -238,7 +238,7 @@ class TestMarking:
     def test_marking_as_unread_takes_it_back(self, alice: Any) -> None:
         send(alice, "a message")
         announce("an announcement", to=EVERYONE)
-        at = inbox(alice).mark_all_read()
+        at = inbox(alice).mark_all_read().at
         assert at
         for entry in inbox(alice).page().entries:
             assert inbox(alice).mark_unread(entry.pk)
@@ -274,7 +274,7 @@ class TestMarkingAll:
     def test_it_writes_one_time_to_all(self, alice: Any) -> None:
         send(alice, "a message")
         announce("an announcement", to=EVERYONE)
-        at = inbox(alice).mark_all_read()
+        at = inbox(alice).mark_all_read().at
         assert (Message.objects.get().read_at, Receipt.objects.get().read_at) == (at, at)
 
     def test_what_has_come_since_the_page_was_shown_stays(self, alice: Any) -> None:
@@ -291,7 +291,7 @@ class TestMarkingAll:
         inbox(alice).mark_all_read()
         send(alice, "a message")
         announce("an announcement", to=EVERYONE)
-        at = inbox(alice).mark_all_read()
+        at = inbox(alice).mark_all_read().at
         send(alice, "later")
         assert inbox(alice).undo(at) == 2
         assert sorted(texts(inbox(alice).banners())) == ["a message", "an announcement", "later"]
@@ -299,16 +299,16 @@ class TestMarkingAll:
 
     def test_undo_brings_back_an_earlier_receipt(self, alice: Any) -> None:
         announcement = announce("first", to=EVERYONE)
-        earlier = inbox(alice).mark_all_read()
+        earlier = inbox(alice).mark_all_read().at
         revise(announcement, show_again=True)
-        inbox(alice).undo(inbox(alice).mark_all_read())
+        inbox(alice).undo(inbox(alice).mark_all_read().at)
         receipt = Receipt.objects.get()
         assert (receipt.revision, receipt.read_at, receipt.earlier_revision) == (1, earlier, None)
         assert inbox(alice).unread_count() == 1
 
     def test_undo_leaves_alone_what_has_been_sent_again(self, alice: Any) -> None:
         send(alice, "disk full", key="disk")
-        at = inbox(alice).mark_all_read()
+        at = inbox(alice).mark_all_read().at
         send(alice, "disk full again", key="disk")
         assert inbox(alice).undo(at) == 0
         assert texts(inbox(alice).banners()) == ["disk full again"]
@@ -316,6 +316,6 @@ class TestMarkingAll:
     def test_it_is_one_users_own(self, alice: Any, bob: Any) -> None:
         send([alice, bob], "for both")
         announce("for everyone", to=EVERYONE)
-        at = inbox(alice).mark_all_read()
+        at = inbox(alice).mark_all_read().at
         assert inbox(bob).unread_count() == 2
         assert inbox(bob).undo(at) == 0

@@ -63,8 +63,8 @@ def test_time_goes_on(in_acme: Any, make_user: Any, make_message: Any) -> None:
         (entries.page, (20, Chosen(unread=True), None)),
         (entries.page, (20, Chosen(level=20, kind="message"), None)),
         (entries.page, (20, Chosen(), "message")),
-        (entries.marks, (100,)),
-        (entries.marks, (None,)),
+        (entries.marks, (100, Chosen())),
+        (entries.marks, (None, Chosen(level=20))),
     ],
 )
 def test_it_says_what_the_orm_says(

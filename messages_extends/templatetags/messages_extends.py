@@ -1,12 +1,22 @@
 """Template tags and filters: `{% load messages_extends %}`."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.contrib.messages import get_messages
+from django.http import HttpRequest
+from django.template import RequestContext
+from django.utils import timezone
+from django.utils.timesince import timesince
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from messages_extends.badge import Badge
 from messages_extends.constants import DEBUG, ERROR, INFO, SUCCESS, WARNING, base_level
+from messages_extends.inbox import Inbox
 from messages_extends.links import reverse_own
+from messages_extends.tenancy.schemas import inside, is_public, schema_of
 
 register = template.Library()
 
@@ -18,13 +28,73 @@ LEVEL_NAMES = {
     ERROR: _("Error"),
 }
 BOOTSTRAP_NAMES = {DEBUG: "secondary", INFO: "info", SUCCESS: "success", WARNING: "warning", ERROR: "danger"}
+ICONS = {DEBUG: "debug", INFO: "info", SUCCESS: "success", WARNING: "warning", ERROR: "error"}
+KIND_NAMES = {"message": _("Message"), "announcement": _("Announcement"), "broadcast": _("From the platform")}
+
+
+@register.inclusion_tag("messages_extends/includes/assets.html", takes_context=True)
+def message_assets(context: RequestContext) -> dict[str, Any]:
+    """Link our style sheet and script, once in a page however often it is asked for.
+
+    The bell and the banners do it themselves where this has not been done in the head.
+    """
+    return {"assets": _first_time(context["request"])}
+
+
+@register.inclusion_tag("messages_extends/includes/banners.html", takes_context=True)
+def message_banners(context: RequestContext) -> dict[str, Any]:
+    """Show the messages of this page, each with a button that closes or acknowledges it."""
+    request = context["request"]
+    messages = list(get_messages(request))
+    if context.get("shows_inbox"):
+        # What is saved stands below anyway.
+        messages = [message for message in messages if not getattr(message, "pk", None)]
+    return _shared(context) | {"banners": messages}
+
+
+@register.inclusion_tag("messages_extends/includes/bell.html", takes_context=True)
+def message_bell(context: RequestContext) -> dict[str, Any]:
+    """Show the bell with the number of unread messages: one query; nothing where nobody is logged in."""
+    return _shared(context) | {"badge": _badge(context["request"])}
+
+
+def _shared(context: RequestContext) -> dict[str, Any]:
+    request: HttpRequest = context["request"]
+    return {"request": request, "csrf_token": context.get("csrf_token"), "assets": _first_time(request)}
+
+
+def _first_time(request: HttpRequest) -> bool:
+    seen = getattr(request, "_messages_extends_assets", False)
+    request._messages_extends_assets = True  # type: ignore[attr-defined]
+    return not seen
+
+
+def _badge(request: HttpRequest) -> Badge | None:
+    user: Any = getattr(request, "user", None)
+    schema = schema_of(request)
+    if is_public(schema) or user is None or not user.is_authenticated:
+        return None
+    with inside(schema):
+        return Badge(Inbox(user).unread_count())
 
 
 @register.simple_tag
 def mark_read_url(message: Any) -> str:
-    """Return the path that marks this message as read, "" for one that is not saved."""
-    pk = getattr(message, "pk", None)
+    """Return the path that marks this message as read; "" for one that is not saved, or has to be acknowledged."""
+    pk = None if getattr(message, "must_acknowledge", False) else getattr(message, "pk", None)
     return reverse_own("message_mark_read", pk) if pk else ""
+
+
+@register.simple_tag
+def acknowledge_url(message: Any) -> str:
+    """Return the path that acknowledges this message, "" for one that does not ask for it."""
+    return reverse_own("message_acknowledge", message.pk) if getattr(message, "must_acknowledge", False) else ""
+
+
+@register.simple_tag
+def messages_url(name: str, *args: Any) -> str:
+    """Return the path of a page of ours by its name, whatever namespace the host included it under."""
+    return reverse_own(name, *args)
 
 
 @register.filter
@@ -34,6 +104,35 @@ def level_name(level: int) -> str:
 
 
 @register.filter
+def level_icon(level: int) -> str:
+    """Return the name of a level's icon and colour; `info` for a level of the host's own."""
+    return ICONS.get(base_level(level), "info")
+
+
+@register.filter
 def bootstrap_level(level: int) -> str:
     """Return Bootstrap's name of a level, for `alert-danger` and its like; `info` for a level of the host's own."""
     return BOOTSTRAP_NAMES.get(base_level(level), "info")
+
+
+@register.filter
+def kind_name(entry: Any) -> str:
+    """Return what kind of entry this is, in words."""
+    return str(KIND_NAMES.get(getattr(entry, "kind", ""), ""))
+
+
+@register.filter
+def sender_name(entry: Any) -> str:
+    """Return who speaks: a person, the platform, or "" for the application itself."""
+    if entry.sender is not None:
+        return str(entry.sender)
+    return entry.author or (gettext("The platform") if entry.kind == "broadcast" else "")
+
+
+@register.filter
+def ago(at: datetime) -> str:
+    """Return how long ago that was, in words; "just now" within a minute."""
+    if timezone.now() - at < timedelta(minutes=1):
+        return gettext("just now")
+    # The largest unit alone: a list is read faster without the smaller ones.
+    return gettext("%(time)s ago") % {"time": timesince(at, depth=1)}

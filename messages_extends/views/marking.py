@@ -1,31 +1,27 @@
-"""Marking messages as read, or as acknowledged: by a form, or by a script that wants an empty answer."""
+"""Marking messages as read, unread or acknowledged: by a form, or by a script that wants a short answer."""
 
 from collections.abc import Callable
 
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import get_script_prefix
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.inbox import Inbox
-from messages_extends.tenancy.schemas import is_public, schema_of
-
-
-def _reader(request: HttpRequest) -> AbstractBaseUser:
-    """Return who is reading: 404 outside any organisation, 403 when nobody is logged in."""
-    if is_public(schema_of(request)):
-        raise Http404("There are no messages outside an organisation.")
-    if not request.user.is_authenticated:
-        raise PermissionDenied
-    return request.user
+from messages_extends.links import reverse_own
+from messages_extends.undo import read_token, token_of
+from messages_extends.views.filters import InboxFilter
+from messages_extends.views.readers import badge_response, reader_of, wants_json, way_back
 
 
 @require_POST
 def message_mark_read(request: HttpRequest, message_id: str) -> HttpResponse:
     return _mark(request, Inbox.mark_read, message_id)
+
+
+@require_POST
+def message_mark_unread(request: HttpRequest, message_id: str) -> HttpResponse:
+    return _mark(request, Inbox.mark_unread, message_id)
 
 
 @require_POST
@@ -35,29 +31,43 @@ def message_acknowledge(request: HttpRequest, message_id: str) -> HttpResponse:
 
 @require_POST
 def message_mark_all_read(request: HttpRequest) -> HttpResponse:
-    Inbox(_reader(request)).mark_all_read()
-    return _done(request)
+    """Mark all, or what a filter shows; back in the inbox, the page says so and offers to undo it."""
+    user = reader_of(request)
+    form = InboxFilter(request.POST)
+    if not form.is_valid():
+        raise BadRequest(form.problem)
+    chosen = form.chosen
+    marked = Inbox(user).mark_all_read(chosen.until, level=chosen.level, kind=chosen.kind)
+    if "undoable" not in request.POST:
+        return _done(request, Inbox(user))
+    undo = token_of(request, marked) if marked.count else ""
+    return HttpResponseRedirect(f"{reverse_own('inbox')}?{chosen.as_query(undo=undo)}")
+
+
+@require_POST
+def message_undo(request: HttpRequest) -> HttpResponse:
+    inbox = Inbox(reader_of(request))
+    marked = read_token(request, request.POST.get("undo", ""))
+    if marked is None:
+        raise BadRequest("There is nothing that could be undone.")
+    inbox.undo(marked.at)
+    return _done(request, inbox)
 
 
 def _mark(request: HttpRequest, act: Callable[[Inbox, str], bool], message_id: str) -> HttpResponse:
+    inbox = Inbox(reader_of(request))
     try:
-        act(Inbox(_reader(request)), message_id)
+        act(inbox, message_id)
     except NoSuchMessage as error:
         raise Http404("You have no such message.") from error
     except MustAcknowledge as error:
         return HttpResponse(str(error), status=409, content_type="text/plain; charset=utf-8")
-    return _done(request)
+    return _done(request, inbox)
 
 
-def _done(request: HttpRequest) -> HttpResponse:
+def _done(request: HttpRequest, inbox: Inbox) -> HttpResponse:
+    if wants_json(request):
+        return badge_response(inbox)
     if request.headers.get("X-Requested-With") == "XMLHttpRequest":
         return HttpResponse()
-    return HttpResponseRedirect(_back(request))
-
-
-def _back(request: HttpRequest) -> str:
-    """Return where the user came from, if that is on this site; else the start page."""
-    for url in (request.POST.get("next", ""), request.headers.get("Referer", "")):
-        if url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
-            return url
-    return get_script_prefix()
+    return HttpResponseRedirect(way_back(request))

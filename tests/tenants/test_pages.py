@@ -37,7 +37,7 @@ def text_of(response: Any) -> str:
 
 
 def alerts_in(response: Any) -> int:
-    return text_of(response).count('class="alert ')
+    return text_of(response).count('class="mx-banner ')
 
 
 LEVELS = [level.number for kind in KINDS for level in kind.levels]

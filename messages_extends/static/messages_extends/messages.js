@@ -1,0 +1,281 @@
+/* Makes forms of banners, bell and inbox work without leaving the page. Without it they work too.
+   Whatever is shown before the server has agreed is taken back, visibly, when it refuses. */
+
+const bell = () => document.querySelector("[data-mx-bell]");
+const status = () => document.querySelector("[data-mx-status]");
+
+/* A region that was there before is announced; one that says the same twice is not. */
+const say = (text) => {
+  const region = status();
+  if (!region) return;
+  region.textContent = "";
+  setTimeout(() => { region.textContent = text; }, 50);
+};
+
+const complain = (near) => {
+  const text = bell()?.dataset.mxFailed ?? "";
+  say(text);
+  document.querySelectorAll("[data-mx-complaint]").forEach((old) => old.remove());
+  const error = Object.assign(document.createElement("p"), { className: "mx-problem", textContent: text });
+  error.dataset.mxComplaint = "";
+  near?.before(error);
+};
+
+const post = async (form, accept) => {
+  const answer = await fetch(form.action, {
+    method: "POST",
+    body: new FormData(form),
+    credentials: "same-origin",
+    headers: { Accept: accept, "X-Requested-With": "XMLHttpRequest" },
+  });
+  /* A session that has ended leads to the login page. */
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer;
+};
+
+/* The bell */
+
+const showBadge = ({ text, name }) => {
+  document.querySelectorAll(".mx-bell-button").forEach((button) => button.setAttribute("aria-label", name));
+  document.querySelectorAll(".mx-count").forEach((count) => {
+    count.textContent = text;
+    count.hidden = !text;
+  });
+};
+
+const panelOf = (root) => root.querySelector(".mx-panel");
+
+const closePanel = (root, refocus) => {
+  const panel = panelOf(root);
+  if (panel.hidden) return;
+  panel.hidden = true;
+  const button = root.querySelector(".mx-bell-button");
+  button.setAttribute("aria-expanded", "false");
+  if (refocus) button.focus();
+};
+
+const loadPanel = async (root) => {
+  const panel = panelOf(root);
+  try {
+    const answer = await fetch(root.dataset.mxPanel, { credentials: "same-origin" });
+    if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
+    panel.innerHTML = await answer.text();
+  } catch {
+    panel.textContent = "";
+    const again = Object.assign(document.createElement("a"), { href: root.querySelector(".mx-bell-button").dataset.mxHref, textContent: root.dataset.mxFailed });
+    panel.append(again);
+  }
+};
+
+const openPanel = async (root) => {
+  const panel = panelOf(root);
+  panel.textContent = root.dataset.mxLoading;
+  panel.hidden = false;
+  root.querySelector(".mx-bell-button").setAttribute("aria-expanded", "true");
+  panel.focus();
+  await loadPanel(root);
+};
+
+/* A link becomes a button only where there is something that it can open here. */
+const mountBell = (root) => {
+  const link = root.querySelector("a.mx-bell-button");
+  if (!link) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = link.className;
+  button.dataset.mxHref = link.href;
+  button.setAttribute("aria-label", link.getAttribute("aria-label"));
+  button.setAttribute("aria-expanded", "false");
+  button.setAttribute("aria-controls", "mx-panel");
+  button.append(...link.childNodes);
+  link.replaceWith(button);
+  button.addEventListener("click", () => (panelOf(root).hidden ? openPanel(root) : closePanel(root, false)));
+  root.addEventListener("keydown", (event) => { if (event.key === "Escape") closePanel(root, true); });
+  document.addEventListener("pointerdown", (event) => { if (!root.contains(event.target)) closePanel(root, false); });
+  root.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !root.contains(event.relatedTarget)) closePanel(root, false);
+  });
+};
+
+/* Banners */
+
+const focusAfter = (banner) => {
+  const banners = [...document.querySelectorAll("[data-mx-banner]")];
+  const index = banners.indexOf(banner);
+  const next = (banners[index + 1] ?? banners[index - 1])?.querySelector("form button, .mx-x:not([hidden])");
+  const main = document.querySelector("main, [role=main]") ?? document.body;
+  if (!next && !main.hasAttribute("tabindex")) main.tabIndex = -1;
+  return next ?? main;
+};
+
+const takeAway = (banner) => {
+  const next = focusAfter(banner);
+  const region = banner.closest("[data-mx-banners]");
+  banner.remove();
+  if (region && !region.querySelector("[data-mx-banner]")) region.hidden = true;
+  next.focus();
+};
+
+const closeBanner = async (form) => {
+  const banner = form.closest("[data-mx-banner]");
+  banner.classList.add("mx-leaving");
+  try {
+    showBadge(await (await post(form, "application/json")).json());
+    takeAway(banner);
+  } catch {
+    banner.classList.remove("mx-leaving");
+    complain(banner);
+  }
+};
+
+/* Entries of the inbox and the panel */
+
+const setRead = (entry, read) => {
+  entry.classList.toggle("mx-unread", !read);
+  entry.querySelector(".mx-state").hidden = read;
+  entry.querySelectorAll("[data-mx-mark]").forEach((form) => { form.hidden = (form.dataset.mxMark === "read") === read; });
+};
+
+const mark = async (form) => {
+  const entry = form.closest("[data-mx-entry]");
+  const read = form.dataset.mxMark === "read";
+  const acknowledges = !entry.querySelector("[data-mx-mark=unread]");
+  const held = entry.contains(document.activeElement);
+  const data = new FormData(form);
+  setRead(entry, read);
+  const other = entry.querySelector("[data-mx-mark]:not([hidden]) button");
+  if (held) (other ?? entry).focus();
+  try {
+    const answer = await fetch(form.action, { method: "POST", body: data, credentials: "same-origin", headers: { Accept: "application/json" } });
+    if (!answer.ok) throw new Error(String(answer.status));
+    showBadge(await answer.json());
+    document.querySelector(`[data-mx-banner][data-mx-pk="${CSS.escape(entry.id.replace(/^mx-(panel-)?/, ""))}"]`)?.remove();
+    if (acknowledges) await refresh();
+  } catch {
+    setRead(entry, !read);
+    complain(entry);
+    if (held) (form.querySelector("button") ?? entry).focus();
+  }
+};
+
+/* Parts of a page that the server has made anew */
+
+const swap = (html, url) => {
+  const fresh = new DOMParser().parseFromString(html, "text/html");
+  const inbox = fresh.querySelector("[data-mx-inbox]");
+  const count = fresh.querySelector(".mx-count");
+  const name = fresh.querySelector(".mx-bell-button")?.getAttribute("aria-label");
+  if (!inbox) throw new Error("no inbox");
+  document.querySelector("[data-mx-inbox]").replaceWith(inbox);
+  if (count && name) showBadge({ text: count.textContent, name });
+  if (url) history.replaceState(null, "", url);
+  mountKeys();
+};
+
+const refresh = async () => {
+  if (!document.querySelector("[data-mx-inbox]")) return;
+  const answer = await fetch(location.href, { credentials: "same-origin" });
+  if (answer.ok) swap(await answer.text());
+};
+
+const submitAndSwap = async (form) => {
+  try {
+    const answer = await post(form, "text/html");
+    swap(await answer.text(), answer.url);
+    const notice = document.getElementById("mx-undo");
+    if (notice) say(notice.querySelector("span").textContent);
+    (notice?.querySelector("button") ?? document.querySelector("[data-mx-inbox] h1")).focus();
+  } catch {
+    complain(document.querySelector("[data-mx-list]"));
+  }
+};
+
+const markAllInPanel = async (form) => {
+  try {
+    await post(form, "text/html");
+    await loadPanel(bell());
+    const answer = await fetch(bell().dataset.mxPanel.replace(/panel\/$/, "badge/"), { credentials: "same-origin" });
+    showBadge(await answer.json());
+    await refresh();
+  } catch {
+    complain(form);
+  }
+};
+
+/* Shortcuts; characters alone, so they can be switched off */
+
+const SWITCH = "messages_extends.shortcuts";
+const shortcutsOn = () => {
+  try { return localStorage.getItem(SWITCH) !== "off"; } catch { return true; }
+};
+
+const mountKeys = () => {
+  const keys = document.querySelector("[data-mx-keys]");
+  if (!keys) return;
+  keys.hidden = false;
+  const choice = keys.querySelector("[data-mx-keys-on]");
+  choice.checked = shortcutsOn();
+  choice.addEventListener("change", () => {
+    try { localStorage.setItem(SWITCH, choice.checked ? "on" : "off"); } catch { /* not remembered */ }
+  });
+  keys.querySelector("[data-mx-help]").addEventListener("click", () => keys.querySelector("dialog").showModal());
+};
+
+const entries = () => [...document.querySelectorAll("[data-mx-list] [data-mx-entry]")];
+const currentEntry = () => document.activeElement?.closest?.("[data-mx-list] [data-mx-entry]");
+
+const move = (step) => {
+  const all = entries();
+  const index = all.indexOf(currentEntry());
+  const next = all[index < 0 ? 0 : Math.min(Math.max(index + step, 0), all.length - 1)];
+  next?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+};
+
+const press = (kind) => currentEntry()?.querySelector(`[data-mx-mark=${kind}]:not([hidden])`)?.requestSubmit();
+
+const ACTIONS = {
+  j: () => move(1),
+  k: () => move(-1),
+  e: () => press("read"),
+  I: () => press("read"),
+  U: () => press("unread"),
+  "?": () => document.querySelector("[data-mx-keys] dialog")?.showModal(),
+  Enter: () => (document.activeElement === currentEntry() ? currentEntry()?.querySelector(".mx-link a")?.click() : undefined),
+};
+
+let before = "";
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !shortcutsOn()) return;
+  if (event.target.closest?.("input, textarea, select, [contenteditable], dialog")) return;
+  const home = document.querySelector(".mx-bell-button");
+  if (before === "g" && event.key === "n" && home) location.assign(home.dataset.mxHref ?? home.href);
+  before = event.key;
+  if (!document.querySelector("[data-mx-list]")) return;
+  const act = ACTIONS[event.key];
+  if (!act || (event.key === "Enter" && document.activeElement !== currentEntry())) return;
+  event.preventDefault();
+  act();
+});
+
+/* Start */
+
+const HANDLERS = [
+  ["[data-mx-close]", closeBanner],
+  ["[data-mx-mark]", mark],
+  ["[data-mx-all]", markAllInPanel],
+  ["[data-mx-swap]", submitAndSwap],
+];
+document.addEventListener("submit", (event) => {
+  const found = HANDLERS.find(([selector]) => event.target.matches(selector));
+  if (!found) return;
+  event.preventDefault();
+  found[1](event.target);
+});
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("[data-mx-dismiss]");
+  if (button) takeAway(button.closest("[data-mx-banner]"));
+});
+document.querySelectorAll("[data-mx-dismiss]").forEach((button) => { button.hidden = false; });
+document.querySelectorAll("[data-mx-bell]").forEach(mountBell);
+mountKeys();

@@ -1,0 +1,62 @@
+"""Who is asking, and where they go next."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import get_script_prefix
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from messages_extends.badge import Badge
+from messages_extends.inbox import Inbox
+from messages_extends.tenancy.schemas import is_public, schema_of
+
+View = Callable[..., HttpResponse]
+
+
+def require_organisation(request: HttpRequest) -> None:
+    """Raise 404 outside any organisation, where there are no messages."""
+    if is_public(schema_of(request)):
+        raise Http404("There are no messages outside an organisation.")
+
+
+def reader_of(request: HttpRequest) -> AbstractBaseUser:
+    """Return who is reading: 404 outside any organisation, 403 when nobody is logged in."""
+    require_organisation(request)
+    if not request.user.is_authenticated:
+        raise PermissionDenied
+    return request.user
+
+
+def login_to_read(view: View) -> View:
+    """Have a page ask people to log in, and answer 404 outside any organisation."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        require_organisation(request)
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def wants_json(request: HttpRequest) -> bool:
+    return request.headers.get("Accept") == "application/json"
+
+
+def badge_response(inbox: Inbox) -> JsonResponse:
+    """Answer a script with what the bell has to show now."""
+    return JsonResponse(Badge(inbox.unread_count()).as_json)
+
+
+def way_back(request: HttpRequest) -> str:
+    """Return where the user came from, if that is on this site; else the start page."""
+    for url in (request.POST.get("next", ""), request.headers.get("Referer", "")):
+        if url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
+            return url
+    return get_script_prefix()

@@ -1,0 +1,66 @@
+"""The inbox, the panel of the bell, and the number beside it."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from messages_extends.badge import Badge
+from messages_extends.inbox import Inbox
+from messages_extends.links import reverse_own
+from messages_extends.undo import read_token
+from messages_extends.views.filters import TABS, Choice, InboxFilter
+from messages_extends.views.readers import badge_response, login_to_read, reader_of
+
+PANEL_SIZE = 8
+
+
+@require_safe
+@never_cache
+@login_to_read
+def inbox(request: HttpRequest) -> HttpResponse:
+    reader: Any = request.user
+    form = InboxFilter(request.GET)
+    is_valid = form.is_valid()
+    chosen, mailbox = form.chosen, Inbox(reader)
+    # Before the query: what comes while the page is made has not been seen.
+    until = timezone.now()
+    page = mailbox.page(chosen.after, unread=chosen.unread, level=chosen.level, kind=chosen.kind)
+    undo = request.GET.get("undo", "")
+    context = {
+        "page": page,
+        "form": form,
+        "chosen": chosen,
+        "tabs": [(_address(chosen, unread=value), label, chosen.unread == bool(value)) for value, label in TABS],
+        "first": _address(chosen) if chosen.after else "",
+        "next": _address(chosen, after=page.next) if page.next else "",
+        "until": until.isoformat(),
+        "unread": Badge(mailbox.unread_count(level=chosen.level, kind=chosen.kind)),
+        "undo": undo,
+        "undoable": read_token(request, undo) if undo else None,
+        "shows_inbox": True,
+    }
+    return render(request, "messages_extends/inbox.html", context, status=200 if is_valid else 400)
+
+
+@require_safe
+@never_cache
+def panel(request: HttpRequest) -> HttpResponse:
+    """The latest entries, as a part of a page: for the script of the bell."""
+    page = Inbox(reader_of(request)).page(size=PANEL_SIZE)
+    context = {"page": page, "until": timezone.now().isoformat()}
+    return render(request, "messages_extends/panel.html", context)
+
+
+@require_safe
+@never_cache
+def badge(request: HttpRequest) -> HttpResponse:
+    return badge_response(Inbox(reader_of(request)))
+
+
+def _address(chosen: Choice, **other: str) -> str:
+    query = chosen.as_query(**other)
+    return f"{reverse_own('inbox')}?{query}" if query else reverse_own("inbox")
