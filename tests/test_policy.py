@@ -102,6 +102,16 @@ def test_without_a_grant_one_may_write_to_oneself_alone(alice: Any, bob: Any) ->
     assert groups(alice) == set()
 
 
+def test_what_others_hold_opens_nobody(alice: Any, bob: Any, carol: Any, make_user: Any) -> None:
+    make_user("root", is_superuser=True)
+    managers = group_of("Managers", bob)
+    for holder in (bob, managers):
+        for target in (carol, group_of(f"For {holder}", carol), EVERYBODY):
+            grant(holder, target)
+    assert recipients(alice) == {alice}
+    assert groups(alice) == set()
+
+
 def test_a_grant_on_a_person_opens_that_person_one_way(alice: Any, bob: Any, carol: Any) -> None:
     grant(alice, bob)
     assert recipients(alice) == {alice, bob}
@@ -180,6 +190,16 @@ def test_another_permission_on_the_same_object_opens_nothing(alice: Any, bob: An
     assert groups(alice) == set()
 
 
+def test_a_permission_of_the_same_name_in_another_app_opens_nothing(alice: Any, bob: Any) -> None:
+    sessions = ContentType.objects.get(app_label="sessions")
+    theirs = Permission.objects.create(content_type=sessions, codename="send_message", name="Can send")
+    row = UserObjectPermission(user=alice, permission=theirs, content_type=sessions, object_pk=str(bob.pk))
+    UserObjectPermission.objects.bulk_create([row])
+    alice.user_permissions.add(theirs)
+    assert recipients(alice) == {alice}
+    assert recorded() == []
+
+
 def test_a_grant_on_a_group_is_none_on_the_person_with_its_key(alice: Any, make_user: Any) -> None:
     twin, sales = make_user("twin", pk=700), Group.objects.create(pk=700, name="Sales")
     grant(alice, sales)
@@ -197,6 +217,16 @@ def test_inactive_people_neither_send_nor_receive(alice: Any, bob: Any, carol: A
     assert recipients(alice) == recipients(fresh(alice)) == set()
     assert groups(alice) == groups(fresh(alice)) == set()
     assert not Policy().visible_people(alice).exists()
+
+
+def test_somebody_whose_object_says_inactive_sends_nothing_before_it_is_saved(alice: Any, bob: Any) -> None:
+    grant(alice, EVERYBODY)
+    alice.is_active = False
+    assert not Policy().recipients_for(alice).exists()
+    assert not Policy().groups_for(alice).exists()
+    assert not AllowAll().recipients_for(alice).exists()
+    with pytest.raises(PermissionDenied):
+        require_may_send(alice, User.objects.filter(pk=bob.pk))
 
 
 def test_nobody_who_is_not_logged_in_sends(in_acme: Any, bob: Any) -> None:
@@ -353,9 +383,10 @@ def test_announcing_to_groups_needs_a_grant_on_each_of_them(alice: Any, bob: Any
 
 
 def test_announcing_to_no_group_is_allowed_to_nobody(alice: Any) -> None:
-    alice.user_permissions.add(permission("messages_extends.add_announcement"))
-    assert not Policy().may_announce(alice, Group.objects.none())
-    assert not Policy().may_announce(alice, Group.objects.filter(name="no such"))
+    for _ in range(2):
+        assert not Policy().may_announce(alice, Group.objects.none())
+        assert not Policy().may_announce(alice, Group.objects.filter(name="no such"))
+        alice.user_permissions.add(permission("messages_extends.add_announcement"))
 
 
 def test_the_application_announces_and_changes_without_asking(in_acme: Any) -> None:
@@ -655,6 +686,7 @@ def test_what_is_granted_and_revoked_is_recorded_with_ids_and_who_did_it(alice: 
     sales = group_of("Sales")
     grant(alice, bob, by=carol)
     grant(alice, bob, by=carol)
+    UserObjectPermission.objects.get().save()
     grant(sales, sales)
     grant(alice, EVERYBODY, by=carol)
     revoke(alice, EVERYBODY)
