@@ -70,7 +70,7 @@ def database(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def committing(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Let the test commit; afterwards every schema of an organisation is as empty as when it was made.
+    """Let the test commit; afterwards every schema of an organisation, and what it broadcast, is as when it was made.
 
     Django's own flush would empty public, organisations included, and in a tenant take our permissions.
     """
@@ -78,6 +78,8 @@ def committing(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Ite
         yield
         for schema in SCHEMAS:
             _empty(schema)
+        with schema_context("public"), connection.cursor() as cursor:
+            cursor.execute("TRUNCATE broadcasts_broadcast, broadcasts_broadcastrecord CASCADE")
 
 
 def _empty(schema: str) -> None:

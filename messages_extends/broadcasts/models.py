@@ -76,8 +76,9 @@ class BroadcastCount(models.Model):
     broadcast = models.ForeignKey(Broadcast, models.CASCADE, related_name="counts")
     schema_name = models.CharField(_("organisation"), max_length=63)
     revision = models.PositiveIntegerField(_("revision"))
-    readers = models.PositiveIntegerField(_("have read"))
-    people = models.PositiveIntegerField(_("people"))
+    # Null where they could not be counted.
+    readers = models.PositiveIntegerField(_("have read"), null=True)
+    people = models.PositiveIntegerField(_("people"), null=True)
     counted_at = models.DateTimeField(_("counted at"))
 
     class Meta:
@@ -87,7 +88,7 @@ class BroadcastCount(models.Model):
         constraints = [models.UniqueConstraint(fields=["broadcast", "schema_name"], name="one_count_per_organisation")]
 
     def __str__(self) -> str:
-        return f"{self.schema_name}: {self.readers} / {self.people}"
+        return f"{self.schema_name}: " + ("?" if self.people is None else f"{self.readers} / {self.people}")
 
 
 class BroadcastRecord(Record):

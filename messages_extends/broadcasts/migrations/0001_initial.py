@@ -147,8 +147,8 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("schema_name", models.CharField(max_length=63, verbose_name="organisation")),
                 ("revision", models.PositiveIntegerField(verbose_name="revision")),
-                ("readers", models.PositiveIntegerField(verbose_name="have read")),
-                ("people", models.PositiveIntegerField(verbose_name="people")),
+                ("readers", models.PositiveIntegerField(null=True, verbose_name="have read")),
+                ("people", models.PositiveIntegerField(null=True, verbose_name="people")),
                 ("counted_at", models.DateTimeField(verbose_name="counted at")),
                 (
                     "broadcast",
