@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.auth.models import Group
 from django.core.checks import ERROR, run_checks
 from django.template import engines
 from django.test import RequestFactory
 from django.urls import URLResolver
+from django_tenants.utils import schema_context
 
 from messages_extends import constants
 from messages_extends.conf import DEFAULT_POLICY, Settings
@@ -38,7 +40,16 @@ def run(code: str, **names: Any) -> dict[str, Any]:
 
 
 def test_every_block_of_python_says_which_file_it_belongs_to() -> None:
-    files = ("settings.py", "urls.py", "views.py", "storages.py", "people.py", "shell")
+    files = (
+        "settings.py",
+        "urls.py",
+        "views.py",
+        "storages.py",
+        "people.py",
+        "shell",
+        "announcements.py",
+        "platform.py",
+    )
     lost = [
         code
         for param in blocks("python")
@@ -80,6 +91,19 @@ def test_settings_pass_our_checks(code: str, settings: Any, monkeypatch: pytest.
 def test_urls_include_ours(code: str) -> None:
     resolver = next(item for item in run(code)["urlpatterns"] if isinstance(item, URLResolver))
     assert resolver.resolve("messages/mark_read/5/").url_name == "message_mark_read"
+
+
+@pytest.mark.parametrize("code", blocks("python", "announcements.py"))
+def test_announcements(code: str, in_acme: Any, make_user: Any) -> None:
+    Group.objects.create(name="Sales")
+    run(code, alice=make_user("alice", is_superuser=True))
+
+
+@pytest.mark.parametrize("code", blocks("python", "platform.py"))
+@pytest.mark.parametrize("schema", ["public", "platform"])
+def test_broadcasts(code: str, schema: str, acme: Any, globex: Any) -> None:
+    with schema_context(schema):
+        run(code, acme=acme, globex=globex)
 
 
 @pytest.mark.parametrize("code", blocks("html"))

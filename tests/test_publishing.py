@@ -436,7 +436,8 @@ class TestRevise:
                 revise(ended, message="Again")
 
     def test_only_publications_are_revised(self, alice: Any, make_message: Any) -> None:
-        for other in (make_message(alice), None):
+        others: list[Any] = [make_message(alice), None]
+        for other in others:
             with pytest.raises(TypeError, match="use an announcement or a broadcast"):
                 revise(other, message="Hello")
 
