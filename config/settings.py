@@ -154,6 +154,13 @@ TENANTS_ADMIN_PERMISSIONS = [
     "auth.send_group_message",
     *(f"messages_extends.{action}_announcement" for action in ("view", "add", "change")),
 ]
+# Whose people run the platform, and what their administrators may do beside that.
+TENANTS_PLATFORM_SCHEMA = "platform"
+TENANTS_PLATFORM_PERMISSIONS = [
+    *(f"broadcasts.{action}_broadcast" for action in ("view", "add", "change")),
+    "broadcasts.view_broadcastrecord",
+    *(f"tenants.{action}_tenant" for action in ("view", "add", "change")),
+]
 # guardian's anonymous user would be a row in every tenant, cached across them.
 ANONYMOUS_USER_NAME = None
 
@@ -185,7 +192,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"no-reply@{BASE_DOMA
 SERVER_EMAIL = env.str("SERVER_EMAIL", default=DEFAULT_FROM_EMAIL)
 
 MESSAGE_STORAGE = "messages_extends.storages.FallbackStorage"
-MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": "platform"}
+MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": TENANTS_PLATFORM_SCHEMA}
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")

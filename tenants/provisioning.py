@@ -127,7 +127,7 @@ def _check(schema: str, name: str, administrator: Administrator) -> None:
     """Find whatever is wrong with the request before anything is made."""
     if connection().in_atomic_block:
         raise ProvisioningError("An organisation cannot be made inside a transaction: its tables are committed.")
-    malformed = [permission for permission in settings.TENANTS_ADMIN_PERMISSIONS if permission.count(".") != 1]
+    malformed = [permission for permission in _permissions_of(schema) if permission.count(".") != 1]
     if malformed:
         raise ProvisioningError(_unknown_permissions(malformed))
     try:
@@ -175,7 +175,7 @@ def _start(schema: str, name: str) -> Tenant:
 def _finish(tenant: Tenant, administrator: Administrator) -> None:
     with schema_context(tenant.schema_name), transaction.atomic():
         group, _created = Group.objects.get_or_create(name=ADMINISTRATORS)
-        group.permissions.set(_admin_permissions())
+        group.permissions.set(_admin_permissions(tenant.schema_name))
         person = get_user_model().objects.create_user(
             administrator.email, administrator.password, name=administrator.name, is_staff=True
         )
@@ -184,9 +184,15 @@ def _finish(tenant: Tenant, administrator: Administrator) -> None:
         tenant.save(update_fields=["ready_at"])
 
 
-def _admin_permissions() -> list[Permission]:
-    """Look the permissions of TENANTS_ADMIN_PERMISSIONS up in the current schema: their keys differ in each."""
-    wanted = set(settings.TENANTS_ADMIN_PERMISSIONS)
+def _permissions_of(schema: str) -> list[str]:
+    """Return what administrators may do in their organisation; those of the platform may do more."""
+    platform = settings.TENANTS_PLATFORM_PERMISSIONS if schema == settings.TENANTS_PLATFORM_SCHEMA else []
+    return [*settings.TENANTS_ADMIN_PERMISSIONS, *platform]
+
+
+def _admin_permissions(schema: str) -> list[Permission]:
+    """Look these permissions up in the current schema: their keys differ in each."""
+    wanted = set(_permissions_of(schema))
     found = {
         f"{permission.content_type.app_label}.{permission.codename}": permission
         for permission in Permission.objects.select_related("content_type")
@@ -198,7 +204,11 @@ def _admin_permissions() -> list[Permission]:
 
 
 def _unknown_permissions(names: list[str]) -> str:
-    return _("TENANTS_ADMIN_PERMISSIONS names permissions that do not exist: %(names)s.") % {"names": ", ".join(names)}
+    setting = "TENANTS_ADMIN_PERMISSIONS or TENANTS_PLATFORM_PERMISSIONS"
+    return _("%(setting)s names permissions that do not exist: %(names)s.") % {
+        "setting": setting,
+        "names": ", ".join(names),
+    }
 
 
 def _drop(tenant: Tenant) -> None:

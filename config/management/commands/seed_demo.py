@@ -1,17 +1,20 @@
-"""Fills a database for trying things out: three organisations, each with an administrator and two people."""
+"""Fills a database for trying things out: organisations with people, groups, grants, messages and publications."""
 
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django_tenants.utils import schema_context
 
 from messages_extends import constants
-from messages_extends.api import send
+from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, send
+from messages_extends.grants import grant
 from tenants.models import Tenant
 from tenants.provisioning import Administrator, ProvisioningError, create_organisation
 
@@ -25,6 +28,10 @@ class Organisation:
     name: str
     administrator: tuple[str, str]
     people: tuple[tuple[str, str], ...]
+    # Name of the group -> those in it.
+    groups: Mapping[str, tuple[str, ...]]
+    # Who may write to which group.
+    managers: Mapping[str, str]
 
     def email(self, who: str) -> str:
         return f"{who}@{self.schema}.example"
@@ -32,10 +39,35 @@ class Organisation:
 
 ORGANISATIONS: Final = (
     Organisation(
-        "platform", "Platform", ("olivia", "Olivia Okafor"), (("pavel", "Pavel Petrov"), ("quinn", "Quinn Qureshi"))
+        schema="platform",
+        name="Platform",
+        administrator=("olivia", "Olivia Okafor"),
+        people=(("pavel", "Pavel Petrov"), ("quinn", "Quinn Qureshi")),
+        groups={},
+        managers={},
     ),
-    Organisation("acme", "Acme", ("alice", "Alice Adams"), (("bob", "Bob Brown"), ("carol", "Carol Costa"))),
-    Organisation("globex", "Globex", ("gina", "Gina Gallo"), (("hugo", "Hugo Hansen"), ("iris", "Iris Ito"))),
+    Organisation(
+        schema="acme",
+        name="Acme",
+        administrator=("alice", "Alice Adams"),
+        people=(
+            ("bob", "Bob Brown"),
+            ("carol", "Carol Costa"),
+            ("dan", "Dan Dietrich"),
+            ("erin", "Erin Evans"),
+            ("farid", "Farid Fahim"),
+        ),
+        groups={"Sales": ("carol", "dan"), "Engineering": ("erin", "farid"), "Managers": ("bob",)},
+        managers={"bob": "Sales"},
+    ),
+    Organisation(
+        schema="globex",
+        name="Globex",
+        administrator=("gina", "Gina Gallo"),
+        people=(("hugo", "Hugo Hansen"), ("iris", "Iris Ito")),
+        groups={"Sales": ("hugo",)},
+        managers={},
+    ),
 )
 
 
@@ -53,6 +85,14 @@ class Command(BaseCommand):
             )
         for organisation in ORGANISATIONS:
             self._seed(organisation)
+        with schema_context("platform"):
+            broadcast(
+                "Maintenance on Sunday from 02:00 to 03:00 UTC: everything will be read-only for an hour.",
+                to=ALL_TENANTS,
+                author="Messages Extends",
+                level=constants.WARNING_PERSISTENT,
+                key="demo maintenance",
+            )
         self._tell(port)
 
     def _seed(self, organisation: Organisation) -> None:
@@ -62,8 +102,11 @@ class Command(BaseCommand):
         with schema_context(organisation.schema), transaction.atomic():
             for who, name in organisation.people:
                 _ensure_person(organisation.email(who), name)
+            _ensure_groups(organisation)
             if is_new:
                 _greet(organisation.name)
+            if is_new and organisation.groups:
+                _fill(organisation)
 
     def _create(self, organisation: Organisation) -> None:
         self.stdout.write(f"Making {organisation.name}")
@@ -86,7 +129,8 @@ class Command(BaseCommand):
             self.stdout.write(f"\n{organisation.name}: http://{organisation.schema}.{settings.BASE_DOMAIN}:{port}")
             self.stdout.write(f"  {organisation.email(organisation.administrator[0])} (administrator)")
             for who, _name in organisation.people:
-                self.stdout.write(f"  {organisation.email(who)}")
+                may = f" (may write to {organisation.managers[who]})" if who in organisation.managers else ""
+                self.stdout.write(f"  {organisation.email(who)}{may}")
         self.stdout.write(f"\nThe public page: http://{settings.BASE_DOMAIN}:{port}")
 
 
@@ -101,3 +145,36 @@ def _greet(organisation: str) -> None:
     for person in get_user_model().objects.all():
         send(person, f"Welcome to {organisation}, {person}.", level=constants.SUCCESS_PERSISTENT)
         send(person, "Messages like this one stay until you close them.")
+
+
+def _ensure_groups(organisation: Organisation) -> None:
+    for name, who in organisation.groups.items():
+        group, is_new = Group.objects.get_or_create(name=name)
+        if is_new:
+            group.user_set.set(_person(organisation, each) for each in who)
+    for manager, name in organisation.managers.items():
+        grant(_person(organisation, manager), Group.objects.get(name=name))
+
+
+def _fill(organisation: Organisation) -> None:
+    """Leave what shows who may write to whom: from a person to a group, to everybody, from the application to one."""
+    administrator = _person(organisation, organisation.administrator[0])
+    for who, name in organisation.managers.items():
+        text = "The numbers for October are in. Well done, everybody!"
+        send(Group.objects.get(name=name), text, sender=_person(organisation, who), url="/#october")
+    announce("The office is closed on Friday.", to=EVERYONE, sender=administrator)
+    announce(
+        "New rules for working from home apply from Monday. Please read and acknowledge them.",
+        to=EVERYONE,
+        sender=administrator,
+        level=constants.WARNING_PERSISTENT,
+        must_acknowledge=True,
+        url="/#rules",
+    )
+    announce("The new price list is out.", to=Group.objects.get(name="Sales"), sender=administrator)
+    payment = "The payment for order %(order)s has failed: the card has expired."
+    send(administrator, payment, params={"order": 1842}, level=constants.ERROR_PERSISTENT, url="/#order-1842")
+
+
+def _person(organisation: Organisation, who: str) -> Any:
+    return get_user_model().objects.with_email(organisation.email(who)).get()
