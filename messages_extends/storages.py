@@ -6,6 +6,7 @@ They take the organisation and the user from the request: nothing that one organ
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from django.contrib.messages.constants import DEFAULT_LEVELS
 from django.contrib.messages.storage import cookie, fallback, session
 from django.contrib.messages.storage.base import BaseStorage, Message
 from django.http import HttpRequest, HttpResponseBase
+from django.urls import NoReverseMatch
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
@@ -21,6 +23,7 @@ from messages_extends.conf import settings
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, STICKY_MESSAGE_LEVELS, base_level
 from messages_extends.exceptions import NoTenant
 from messages_extends.inbox import Inbox
+from messages_extends.links import reverse_own
 from messages_extends.sending import send
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
 
@@ -126,7 +129,7 @@ class PersistentStorage(LevelStorage):
             return [], False
         # The user may be loaded only now, and has to be this organisation's.
         with inside(self.schema):
-            return list(Inbox(self.user).banners()) if self.user.is_authenticated else [], False
+            return [_linked(each) for each in Inbox(self.user).banners()] if self.user.is_authenticated else [], False
 
 
 class CookieBinding:
@@ -249,6 +252,14 @@ class FallbackStorage(LevelStorage):
                 storage._store([], response)
                 self._used_storages.remove(storage)
         return messages
+
+
+def _linked(message: Any) -> Any:
+    """Have "and n more" lead to the inbox, where the host has one."""
+    if isinstance(message, Message):
+        with suppress(NoReverseMatch):
+            message.url = reverse_own("inbox")  # type: ignore[attr-defined]
+    return message
 
 
 def _keeps(storage: BaseStorage) -> bool:

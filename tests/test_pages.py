@@ -1,0 +1,218 @@
+"""The pages of readers: banners, bell, panel and inbox."""
+
+import re
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from messages_extends.api import EVERYONE, announce, inbox, send
+from messages_extends.badge import Badge
+from messages_extends.constants import ERROR_PERSISTENT
+from messages_extends.models import Message
+from tests.conftest import count_our_queries
+
+HOSTILE = "<script>alert(1)</script> \u202eevil 😀 " + "x" * 9_000
+
+
+@pytest.fixture
+def alice(in_acme: Any, make_user: Any) -> Any:
+    return make_user("alice")
+
+
+@pytest.fixture
+def browser(in_acme: Any, browser_of: Any, alice: Any) -> Client:
+    return browser_of(in_acme, alice)
+
+
+def text_of(response: Any) -> str:
+    return re.sub(r"\s+", " ", response.content.decode())
+
+
+def words_of(response: Any) -> str:
+    return re.sub(r"<[^>]*>", "", text_of(response))
+
+
+class TestInbox:
+    def test_it_shows_all_three_kinds_with_who_speaks(self, browser: Client, alice: Any, make_user: Any) -> None:
+        Message.objects.create(user=alice, sender=make_user("bob"), message="from Bob", level=ERROR_PERSISTENT)
+        announce("for everyone", to=EVERYONE)
+        page = words_of(browser.get("/messages/"))
+        for words in ("from Bob", "bob", "Error", "for everyone", "Announcement", "Unread"):
+            assert words in page
+
+    @pytest.mark.parametrize(
+        ("query", "words"),
+        [
+            ("", "You have no messages yet"),
+            ("?unread=1", "You have read everything"),
+            ("?kind=broadcast", "Nothing matches this filter"),
+            ("?unread=1&level=40", "Nothing matches this filter"),
+        ],
+    )
+    def test_an_empty_one_says_why(self, browser: Client, query: str, words: str) -> None:
+        assert words in words_of(browser.get(f"/messages/{query}"))
+
+    @pytest.mark.parametrize("query", ["kind=letter", "level=21", "after=nonsense", "after=1-message-x", "unread=2"])
+    def test_a_wrong_filter_is_a_clear_error_and_shows_the_rest(self, browser: Client, alice: Any, query: str) -> None:
+        send(alice, "Hello")
+        page = browser.get(f"/messages/?{query}")
+        assert page.status_code == 400
+        assert 'role="alert"' in text_of(page)
+        assert "Hello" in words_of(page)
+
+    def test_pages_lead_to_each_other(self, browser: Client, alice: Any) -> None:
+        for number in range(45):
+            send(alice, f"message {number:02}")
+        address, seen = "/messages/", []
+        while address:
+            page = text_of(browser.get(address))
+            seen += re.findall(r"message \d\d(?=</p>)", page)
+            older = re.search(r'href="([^"]*)" rel="next"', page)
+            address = older[1].replace("&amp;", "&") if older else ""
+        assert seen == [f"message {number:02}" for number in reversed(range(45))]
+
+    def test_hostile_text_is_shown_harmlessly(self, browser: Client, alice: Any) -> None:
+        send(alice, HOSTILE)
+        for address in ("/messages/", "/", "/messages/panel/"):
+            page = browser.get(address).content.decode()
+            assert "<script>alert" not in page
+            assert "&lt;script&gt;alert(1)" in page
+
+    def test_whoever_is_not_logged_in_is_asked_to(self, in_acme: Any, browser_of: Any) -> None:
+        answer = browser_of(in_acme).get("/messages/?unread=1")
+        assert (answer.status_code, urlsplit(answer["Location"]).path) == (302, "/login/")
+        assert parse_qs(urlsplit(answer["Location"]).query)["next"] == ["/messages/?unread=1"]
+
+    def test_it_is_never_cached(self, browser: Client) -> None:
+        for address in ("/messages/", "/messages/panel/", "/messages/badge/"):
+            assert "no-store" in browser.get(address)["Cache-Control"]
+
+    def test_no_page_needs_an_exception_from_the_security_policy(self, browser: Client, alice: Any) -> None:
+        send(alice, "Hello", url="/x/")
+        announce("rules", to=EVERYONE, must_acknowledge=True)
+        for address in ("/messages/", "/", "/messages/panel/"):
+            page = browser.get(address).content.decode()
+            assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|javascript:", page)
+
+
+class TestMarkingAll:
+    def post(self, browser: Client, **data: Any) -> Any:
+        return browser.post("/messages/mark_read/all/", {"undoable": "1", **data}, follow=True)
+
+    def test_it_says_how_many_and_offers_to_undo_it(self, browser: Client, alice: Any) -> None:
+        send(alice, "one")
+        announce("two", to=EVERYONE)
+        page = self.post(browser)
+        assert "2 messages were marked as read" in words_of(page)
+        token = re.search(r'name="undo" value="([^"]+)"', text_of(page))
+        assert token
+        browser.post("/messages/undo/", {"undo": token[1], "next": "/messages/"})
+        assert inbox(alice).unread_count() == 2
+
+    def test_under_a_filter_it_marks_what_the_filter_shows_and_says_so(self, browser: Client, alice: Any) -> None:
+        send(alice, "a message")
+        announce("an announcement", to=EVERYONE)
+        assert "Mark these 1 as read" in words_of(browser.get("/messages/?kind=message"))
+        page = self.post(browser, kind="message")
+        assert page.redirect_chain[-1][0].startswith("/messages/?kind=message&undo=")
+        assert [str(entry) for entry in inbox(alice).banners()] == ["an announcement"]
+
+    def test_what_has_come_since_the_page_was_made_stays_unread(self, browser: Client, alice: Any) -> None:
+        send(alice, "seen")
+        until = re.search(r'name="until" value="([^"]+)"', text_of(browser.get("/messages/")))
+        assert until
+        send(alice, "unseen")
+        self.post(browser, until=until[1])
+        assert [str(entry) for entry in inbox(alice).banners()] == ["unseen"]
+
+    @pytest.mark.parametrize("data", [{"until": "yesterday"}, {"until": "2026-13-01T00:00"}, {"kind": "letter"}])
+    def test_nonsense_changes_nothing(self, browser: Client, alice: Any, data: Any) -> None:
+        send(alice, "Hello")
+        assert self.post(browser, **data).status_code == 400
+        assert inbox(alice).unread_count() == 1
+
+    def test_somebody_elses_undo_is_none(
+        self, browser: Client, in_acme: Any, alice: Any, make_user: Any, browser_of: Any
+    ) -> None:
+        send(alice, "Hello")
+        token = re.search(r'name="undo" value="([^"]+)"', text_of(self.post(browser)))
+        assert token
+        for undo in (token[1], "nonsense", ""):
+            assert (
+                browser_of(in_acme, make_user(f"bob{len(undo)}")).post("/messages/undo/", {"undo": undo}).status_code
+                == 400
+            )
+        assert inbox(alice).unread_count() == 0
+
+
+class TestBell:
+    @pytest.mark.parametrize(
+        ("count", "text", "name"),
+        [
+            (0, "", "Messages, none unread"),
+            (3, "3", "Messages, 3 unread"),
+            (99, "99", "Messages, 99 unread"),
+            (100, "99+", "Messages, 99+ unread"),
+        ],
+    )
+    def test_its_name_says_the_number(self, count: int, text: str, name: str) -> None:
+        assert (Badge(count).text, Badge(count).name) == (text, name)
+
+    def test_marking_by_a_script_answers_with_the_new_number(self, browser: Client, alice: Any) -> None:
+        send(alice, "one")
+        send(alice, "two")
+        message = Message.objects.get(message="one")
+        answer = browser.post(f"/messages/mark_read/{message.pk}/", headers={"accept": "application/json"})
+        assert answer.json() == {"unread": 1, "text": "1", "name": "Messages, 1 unread"}
+
+    def test_nobody_who_is_not_logged_in_costs_a_query(self, in_acme: Any, browser_of: Any) -> None:
+        with count_our_queries() as queries:
+            page = browser_of(in_acme).get("/")
+        assert queries == []
+        assert "data-mx-bell" not in text_of(page)
+
+    def test_a_page_with_bell_and_banners_costs_two_queries(self, browser: Client, alice: Any) -> None:
+        for number in range(20):
+            send(alice, f"message {number}")
+        announce("for everyone", to=EVERYONE)
+        with count_our_queries() as queries:
+            page = browser.get("/")
+        assert "Messages, 21 unread" in text_of(page)
+        assert len(queries) == 2
+
+
+class TestBanners:
+    def test_what_must_be_acknowledged_has_no_button_that_closes(self, browser: Client) -> None:
+        announce("rules", to=EVERYONE, must_acknowledge=True)
+        page = text_of(browser.get("/"))
+        assert "/messages/acknowledge/" in page
+        assert "/messages/mark_read/" not in page
+
+    def test_and_n_more_leads_to_the_inbox(self, browser: Client, alice: Any) -> None:
+        for number in range(12):
+            send(alice, f"message {number}")
+        page = text_of(browser.get("/"))
+        assert re.search(r'and 2 more</span> <a href="/messages/">', page)
+
+    def test_assets_are_linked_once(self, browser: Client, alice: Any) -> None:
+        send(alice, "Hello")
+        page = text_of(browser.get("/"))
+        assert page.count("messages_extends/messages.js") == 1
+        assert page.count("messages_extends/messages.css") == 1
+
+    def test_the_inbox_does_not_say_twice_what_it_lists(self, browser: Client, alice: Any) -> None:
+        send(alice, "only once here")
+        assert text_of(browser.get("/messages/")).count("only once here</p>") == 1
+        assert "data-mx-pk" not in text_of(browser.get("/messages/"))
+
+
+def test_times_are_told_in_words_and_in_full(browser: Client, alice: Any) -> None:
+    send(alice, "old")
+    Message.objects.update(created=timezone.now() - timedelta(hours=5, minutes=10))
+    page = text_of(browser.get("/messages/"))
+    assert "5 hours ago" in page
+    assert re.search(r'<time datetime="\d{4}-\d\d-\d\dT', page)
