@@ -21,6 +21,7 @@ from messages_extends.publishing import retract_all
 from messages_extends.recipients import Recipients
 from messages_extends.rendering import Params
 from messages_extends.tenancy.schemas import current_schema, is_public
+from messages_extends.tenancy.stamp import require_here
 from messages_extends.validation import moment_to_come, written
 
 # In the order of their keys, so that two senders who use one key wait for each other and never deadlock; locked, so
@@ -58,7 +59,9 @@ def send(
     if is_public(current_schema()):
         raise NoTenant
     to = Recipients.of(recipients)
-    if sender is not None and sender == recipients:
+    # Before they are compared: the same primary key is somebody else's in another organisation.
+    require_here(sender)
+    if sender == recipients:
         # The application speaks when one asks for a message to oneself.
         sender = None
     values = written(message, level=level, params=params, url=url, key=key, extra_tags=extra_tags)

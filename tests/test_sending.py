@@ -1,0 +1,266 @@
+"""Sending: one row for each recipient, all or none."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser, Group
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.utils.safestring import mark_safe
+from django.utils.timezone import now
+
+from messages_extends.api import EVERYONE, announce, cancel, send
+from messages_extends.constants import ERROR_PERSISTENT, INFO, INFO_PERSISTENT
+from messages_extends.exceptions import NoTenant, RecipientUnavailable, WrongTenant
+from messages_extends.grants import grant
+from messages_extends.models import AuditRecord, Message
+from messages_extends.publications import State
+from messages_extends.tenancy.schemas import inside
+
+
+@pytest.fixture
+def people(in_acme: Any, make_user: Any) -> dict[str, Any]:
+    return {name: make_user(name) for name in ("alice", "bob", "carol")}
+
+
+@pytest.fixture
+def sales(people: dict[str, Any]) -> Any:
+    group = Group.objects.create(name="Sales")
+    group.user_set.add(people["bob"], people["carol"])
+    return group
+
+
+def readers() -> list[str]:
+    return sorted(Message.objects.values_list("user__name", flat=True))
+
+
+def many_people(count: int) -> Any:
+    """Make people by SQL."""
+    with connection.cursor() as cursor:
+        columns = "email, name, password, is_active, is_staff, is_superuser, date_joined"
+        cursor.execute(
+            f"INSERT INTO people_user ({columns}) SELECT 'p' || i || '@acme.example', 'p' || i, '!', true, false, "
+            "false, now() FROM generate_series(1, %s) i",
+            [count],
+        )
+    return get_user_model().objects.filter(name__startswith="p")
+
+
+class TestRecipients:
+    @pytest.mark.parametrize(
+        ("choose", "expected"),
+        [
+            (lambda people: people["bob"], ["bob"]),
+            (lambda people: [people["bob"], people["carol"]], ["bob", "carol"]),
+            (lambda people: [people["bob"], people["bob"]], ["bob"]),
+            (lambda people: (person for person in people.values()), ["alice", "bob", "carol"]),
+            (lambda people: Group.objects.get(), ["bob", "carol"]),
+            (lambda people: get_user_model().objects.exclude(name="bob"), ["alice", "carol"]),
+            (lambda people: get_user_model().objects.order_by("name")[:1], ["alice"]),
+            (lambda people: [], []),
+            (lambda people: get_user_model().objects.none(), []),
+        ],
+    )
+    def test_they_are_a_user_users_a_group_or_a_queryset(
+        self, people: Any, sales: Any, choose: Any, expected: list[str]
+    ) -> None:
+        assert send(choose(people), "Hello") == len(expected)
+        assert readers() == expected
+
+    @pytest.mark.parametrize(
+        "wrong", [1, "bob", b"bob", None, {}, [1], ["bob"], [None], AnonymousUser(), Group.objects.all(), EVERYONE]
+    )
+    def test_anything_else_is_refused_with_what_is_allowed(self, people: Any, wrong: Any) -> None:
+        with pytest.raises(TypeError, match="a user, a group, an iterable of users, or a queryset"):
+            send(wrong, "Hello")
+        assert readers() == []
+
+    def test_of_a_group_and_of_a_queryset_who_is_inactive_is_left_out(self, people: Any, sales: Any) -> None:
+        get_user_model().objects.filter(name="bob").update(is_active=False)
+        assert send(sales, "Hello") == 1
+        assert send(get_user_model().objects.all(), "Hello") == 2
+        assert "bob" not in readers()
+
+    @pytest.mark.parametrize("gone", ["deleted", "inactive", "unsaved"])
+    def test_named_one_by_one_all_have_to_be_there(self, people: Any, gone: str) -> None:
+        bob: Any = people["bob"]
+        if gone == "deleted":
+            get_user_model().objects.filter(pk=bob.pk).delete()
+        elif gone == "inactive":
+            get_user_model().objects.filter(pk=bob.pk).update(is_active=False)
+        else:
+            bob = get_user_model()(email="new@acme.example")
+        with pytest.raises(RecipientUnavailable):
+            send([people["alice"], bob], "Hello")
+        assert readers() == []
+
+    def test_of_another_organisation_they_are_refused(self, people: Any, globex: Any, make_user: Any) -> None:
+        with inside("globex"):
+            stranger = make_user("bob")
+        for recipients in (stranger, [people["alice"], stranger]):
+            with pytest.raises(WrongTenant):
+                send(recipients, "Hello")
+        with pytest.raises(WrongTenant):
+            send(people["alice"], "Hello", sender=stranger)
+        assert readers() == []
+
+    def test_a_queryset_is_evaluated_where_it_is_sent(self, people: Any, globex: Any, make_user: Any) -> None:
+        everybody = get_user_model().objects.all()
+        assert len(everybody) == 3
+        with inside("globex"):
+            make_user("gina")
+            assert send(everybody, "Hello") == 1
+            assert readers() == ["gina"]
+        assert readers() == []
+
+    def test_outside_any_organisation_nobody_can_be_reached(self, people: Any) -> None:
+        with inside("public"), pytest.raises(NoTenant):
+            send([], "Hello")
+
+
+class TestMany:
+    def test_ten_thousand_cost_what_one_costs(self, people: Any, django_assert_num_queries: Any) -> None:
+        crowd = many_people(10_000)
+        # A savepoint, the insertion, its release; whoever is named is looked up beside that.
+        with django_assert_num_queries(3):
+            assert send(crowd, "Hello") == 10_000
+        Message.objects.all().delete()
+        with django_assert_num_queries(4):
+            assert send(people["bob"], "Hello") == 1
+
+    def test_by_a_person_with_a_key_they_cost_two_more(self, people: Any, django_assert_num_queries: Any) -> None:
+        crowd = many_people(10_000)
+        get_user_model().objects.filter(name="alice").update(is_superuser=True)
+        alice = get_user_model().objects.get(name="alice")
+        # What has expired under the key makes way, and the deed is recorded.
+        with django_assert_num_queries(6):
+            assert send(crowd, "Hello", sender=alice, key="news") == 10_000
+        with django_assert_num_queries(6):
+            assert send(crowd, "Hello again", sender=alice, key="news") == 0
+        assert list(AuditRecord.objects.values_list("count", flat=True)[:2]) == [0, 10_000]
+
+
+class TestPolicy:
+    def test_who_may_write_to_all_of_them_does(self, people: Any, sales: Any) -> None:
+        grant(people["alice"], sales)
+        assert send(sales, "Hello", sender=people["alice"]) == 2
+        assert set(Message.objects.values_list("sender__name", flat=True)) == {"alice"}
+
+    def test_who_may_not_write_to_one_of_them_writes_to_none(self, people: Any, sales: Any) -> None:
+        grant(people["alice"], people["bob"])
+        for recipients in (sales, [people["bob"], people["carol"]], get_user_model().objects.all()):
+            with pytest.raises(PermissionDenied) as refusal:
+                send(recipients, "Hello", sender=people["alice"])
+            assert "carol" not in str(refusal.value)
+        assert readers() == []
+
+    def test_a_message_to_oneself_is_the_applications(self, people: Any) -> None:
+        send(people["alice"], "note to self", sender=people["alice"])
+        assert Message.objects.get().sender is None
+        assert not AuditRecord.objects.exists()
+
+    def test_what_a_person_sends_is_recorded_without_its_text(self, people: Any, sales: Any) -> None:
+        grant(people["alice"], sales)
+        send(sales, "between us", sender=people["alice"])
+        record = AuditRecord.objects.filter(action="send").get()
+        assert (record.actor_name, record.count, record.text) == ("alice", 2, "")
+        assert len(record.text_hash) == 64
+
+
+class TestText:
+    def test_all_of_it_is_stored(self, people: Any) -> None:
+        tomorrow = now() + timedelta(days=1)
+        options: Any = {"level": ERROR_PERSISTENT, "params": {"n": 1}, "url": "/x/", "extra_tags": "a b", "key": "k"}
+        send(people["bob"], "%(n)d left", expires=tomorrow, **options)
+        message = Message.objects.get()
+        assert str(message) == "1 left"
+        assert {name: getattr(message, name) for name in options} == options
+        assert (message.expires, message.read_at, message.is_safe) == (tomorrow, None, False)
+        assert message.created == message.modified <= now()
+
+    def test_params_that_are_empty_are_still_params(self, people: Any) -> None:
+        send(people["bob"], "Yes", params={})
+        send(people["carol"], "Yes")
+        assert [message.params for message in Message.objects.order_by("id")] == [{}, None]
+
+    def test_code_that_vouches_for_it_sends_html(self, people: Any) -> None:
+        send(people["bob"], mark_safe("<b>Hello</b>"))
+        assert Message.objects.get().is_safe
+
+    def test_a_time_without_a_zone_is_the_current_ones(self, people: Any, settings: Any) -> None:
+        settings.TIME_ZONE = "Europe/Berlin"
+        send(people["bob"], "Hello", expires=datetime(2099, 1, 1, 12, 0))
+        assert Message.objects.get().expires == datetime(2099, 1, 1, 11, 0, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"message": ""}, "message is empty"),
+            ({"message": " \n"}, "message is empty"),
+            ({"message": "x" * 10_001}, "message has 10001 characters; at most 10000"),
+            ({"message": "NUL \0"}, "message contains a NUL"),
+            ({"url": "javascript:alert(1)"}, "use a path on this site"),
+            ({"url": "/" + "x" * 2000}, "url has 2001 characters; at most 2000"),
+            ({"extra_tags": "x" * 129}, "extra_tags has 129 characters; at most 128"),
+            ({"key": "x" * 201}, "key has 201 characters; at most 200"),
+            ({"level": INFO}, "use a persistent one: 9, 19, 24, 29, 39"),
+            ({"level": "error"}, "use a persistent one"),
+            ({"params": "x"}, "use a dictionary or a list"),
+            ({"params": {"x": object()}}, "params can hold strings"),
+            ({"expires": now()}, "use a time in the future"),
+        ],
+    )
+    def test_what_is_not_allowed_is_refused_with_what_is(self, people: Any, options: Any, words: str) -> None:
+        with pytest.raises(ValueError, match=words):
+            send(people["bob"], options.pop("message", "Hello"), **options)
+        assert readers() == []
+
+    def test_a_time_that_is_none_is_refused(self, people: Any) -> None:
+        with pytest.raises(TypeError, match="use a datetime"):
+            send(people["bob"], "Hello", expires="tomorrow")
+
+
+class TestKeys:
+    def test_nothing_is_sent_to_who_has_it_unread(self, people: Any) -> None:
+        assert send(people["bob"], "first", key="k") == 1
+        assert send([people["bob"], people["carol"]], "second", key="k") == 1
+        assert sorted(Message.objects.values_list("user__name", "message")) == [("bob", "first"), ("carol", "second")]
+
+    def test_what_was_read_is_sent_again(self, people: Any) -> None:
+        send(people["bob"], "first", key="k")
+        Message.objects.mark_read()
+        assert send(people["bob"], "second", key="k") == 1
+
+    def test_what_has_expired_unread_is_replaced(self, people: Any) -> None:
+        send([people["bob"], people["carol"]], "first", key="k", expires=now() + timedelta(hours=1))
+        Message.objects.filter(user=people["bob"]).update(expires=now())
+        assert send([people["bob"], people["carol"]], "second", key="k") == 1
+        assert sorted(Message.objects.values_list("message", flat=True)) == ["first", "second"]
+
+    def test_cancelling_takes_back_what_nobody_has_read(self, people: Any) -> None:
+        send([people["bob"], people["carol"]], "news", key="k")
+        send(people["bob"], "other", key="other")
+        Message.objects.filter(user=people["carol"]).mark_read()
+        assert cancel("k") == 1
+        assert sorted(Message.objects.values_list("message", flat=True)) == ["news", "other"]
+
+    def test_cancelling_retracts_an_announcement(self, people: Any) -> None:
+        announcement = announce("news", to=EVERYONE, key="k")
+        cancel("k")
+        announcement.refresh_from_db()
+        assert announcement.state() is State.RETRACTED
+
+    def test_without_a_key_nothing_is_cancelled(self, people: Any) -> None:
+        send(people["bob"], "Hello")
+        with pytest.raises(ValueError, match="key is empty"):
+            cancel("")
+        assert readers() == ["bob"]
+
+    def test_it_belongs_to_one_organisation(self, people: Any, globex: Any, make_user: Any) -> None:
+        send(people["bob"], "news", key="k")
+        with inside("globex"):
+            assert send(make_user("gina"), "news", key="k", level=INFO_PERSISTENT) == 1
+            cancel("k")
+        assert readers() == ["bob"]
