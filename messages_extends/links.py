@@ -19,6 +19,14 @@ def reverse_own(name: str, *args: Any) -> str:
     return reverse(f"{namespace}{name}", args=args)
 
 
+def reverse_if_any(name: str) -> str:
+    """Return the path of our URL `name`, "" where there is none."""
+    try:
+        return reverse_own(name)
+    except NoReverseMatch:
+        return ""
+
+
 @cache
 def own_namespace(urlconf: Any) -> str | None:
     """Return the prefix of our names in `urlconf` ("", "messages:", ...); None if they are not included."""

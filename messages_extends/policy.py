@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, Func, Max, Q, QuerySet, Subquery
+from django.db.models import Case, Count, Exists, Func, Max, Q, QuerySet, Subquery, Value, When
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -22,10 +22,23 @@ from messages_extends.tenancy.stamp import require_here, schema_of_origin
 
 def members() -> QuerySet[AbstractBaseUser]:
     """Return the active people of the current organisation."""
-    people: QuerySet[Any] = settings.members() if settings.members else get_user_model()._default_manager.all()
+    people = _people()
+    return people.filter(is_active=True) if _can_be_inactive(people) else people
+
+
+def inactive_members() -> QuerySet[AbstractBaseUser]:
+    """Return the people of the current organisation who neither send nor receive."""
+    people = _people()
+    return people.filter(is_active=False) if _can_be_inactive(people) else people.none()
+
+
+def _people() -> QuerySet[Any]:
+    return settings.members() if settings.members else get_user_model()._default_manager.all()
+
+
+def _can_be_inactive(people: QuerySet[Any]) -> bool:
     # A user model need not have that column: then everybody is active.
-    columns = {field.name for field in people.model._meta.fields}
-    return people.filter(is_active=True) if "is_active" in columns else people
+    return "is_active" in {field.name for field in people.model._meta.fields}
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,16 @@ class Reason:
 
     def __str__(self) -> str:
         return str(self.text)
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Which of our pages for writing somebody can use; the pages themselves ask again."""
+
+    compose: bool = False
+    announcements: bool = False
+    broadcasts: bool = False
+    grants: bool = False
 
 
 class Policy:
@@ -100,9 +123,32 @@ class Policy:
             return False
         return _is_granted(sender, Right("broadcasts", f"{action}_broadcast"))
 
+    def may_compose(self, sender: Any) -> bool:
+        """Tell whether `sender` may write to anybody besides themselves, or to a group."""
+        return self.recipients_for(sender).exclude(pk=sender.pk).exists() or self.groups_for(sender).exists()
+
+    def may_grant(self, person: Any) -> bool:
+        """Tell whether `person` may say who writes to whom: those who may change people."""
+        return _holds(person, _on_users("change"))
+
+    def doors(self, person: Any) -> Doors:
+        """Return which pages for writing `person` may use: one query, and on the platform one more."""
+        if not _may_speak(person):
+            return Doors()
+        groups = Q(Exists(self.groups_for(person)))
+        others = Q(Exists(self.recipients_for(person).exclude(pk=person.pk)))
+        announcements = [Right("messages_extends", f"{action}_announcement") for action in ("view", "add", "change")]
+        found = _member(person).values_list(
+            _told(others | groups),
+            _told(_model_wide(person, *announcements) | groups),
+            _told(_model_wide(person, _on_users("change"))),
+        )
+        compose, announce, may_grant = found.order_by().first() or (False, False, False)
+        return Doors(compose, announce, self.may_broadcast(person), may_grant)
+
     def visible_people(self, viewer: Any) -> QuerySet[Any]:
         """Return whom `viewer` may see named: all members with the permission to view users, else `recipients_for`."""
-        if _holds(viewer, _view_users()):
+        if _holds(viewer, _on_users("view")):
             return members()
         return self.recipients_for(viewer)
 
@@ -148,9 +194,14 @@ def policy() -> Policy:
 # What the answers are made of ---------------------------------------------------------------------------------------
 
 
-def _view_users() -> Right:
+def _on_users(action: str) -> Right:
     options = get_user_model()._meta
-    return Right(options.app_label, f"view_{options.model_name}")
+    return Right(options.app_label, f"{action}_{options.model_name}")
+
+
+def _told(condition: Q) -> Case:
+    """Return a column that says whether `condition` holds."""
+    return Case(When(condition, then=Value(True)), default=Value(False))
 
 
 def _may_speak(sender: Any) -> bool:

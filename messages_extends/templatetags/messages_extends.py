@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from messages_extends.badge import Badge
 from messages_extends.constants import DEBUG, ERROR, INFO, SUCCESS, WARNING, base_level
 from messages_extends.inbox import Inbox
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_if_any, reverse_own
+from messages_extends.policy import Doors, policy
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
 
 register = template.Library()
@@ -29,6 +30,13 @@ LEVEL_NAMES = {
 }
 BOOTSTRAP_NAMES = {DEBUG: "secondary", INFO: "info", SUCCESS: "success", WARNING: "warning", ERROR: "danger"}
 ICONS = {DEBUG: "debug", INFO: "info", SUCCESS: "success", WARNING: "warning", ERROR: "error"}
+NAV = {
+    "inbox": _("Inbox"),
+    "message_compose": _("New message"),
+    "announcements": _("Announcements"),
+    "broadcasts": _("Broadcasts"),
+    "message_grants": _("Who may write"),
+}
 KIND_NAMES = {"message": _("Message"), "announcement": _("Announcement"), "broadcast": _("From the platform")}
 
 
@@ -56,6 +64,21 @@ def message_banners(context: RequestContext) -> dict[str, Any]:
 def message_bell(context: RequestContext) -> dict[str, Any]:
     """Show the bell with the number of unread messages: one query; nothing where nobody is logged in."""
     return _shared(context) | {"badge": _badge(context["request"])}
+
+
+@register.inclusion_tag("messages_extends/includes/nav.html", takes_context=True)
+def messages_nav(context: RequestContext, here: str = "") -> dict[str, Any]:
+    """Link those of our pages that this reader can use, `here` as the current one: one query, or two."""
+    doors: Doors = policy().doors(context["request"].user)
+    open_to_them = {
+        "inbox": True,
+        "message_compose": doors.compose,
+        "announcements": doors.announcements,
+        "broadcasts": doors.broadcasts,
+        "message_grants": doors.grants,
+    }
+    pages = [(name, reverse_if_any(name), NAV[name]) for name, is_open in open_to_them.items() if is_open]
+    return {"pages": [page for page in pages if page[1]], "here": here}
 
 
 def _shared(context: RequestContext) -> dict[str, Any]:
