@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from messages_extends import audit
 from messages_extends.audit import Action
+from messages_extends.conf import settings
 from messages_extends.constants import EVERYONE, INFO_PERSISTENT
 from messages_extends.exceptions import NoTenant, NotPublished
+from messages_extends.grants import keys_of_people_in
 from messages_extends.models import Announcement, AnnouncementGroup
 from messages_extends.policy import members, require_may_announce, require_may_change
 from messages_extends.publications import LASTS, Publication, State
@@ -103,7 +105,10 @@ def retract_all(announcements: QuerySet[Announcement]) -> int:
 def audience(groups: QuerySet[Group] | None) -> QuerySet[Any]:
     """Return the people who are addressed: everyone here, or the members of `groups` now."""
     people: QuerySet[Any] = members()
-    return people if groups is None else people.filter(groups__in=groups.values("pk")).distinct()
+    if groups is not None:
+        people = people.filter(pk__in=keys_of_people_in(groups))
+    # A host's members may come out of a join.
+    return people.distinct() if settings.members else people
 
 
 def audience_of(announcement: Announcement) -> QuerySet[Any]:

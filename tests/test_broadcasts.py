@@ -253,9 +253,11 @@ class TestWhoMay:
             assert alice.has_perm("broadcasts.add_broadcast"), "the premise"
             self.refused(written, alice)
 
-    def test_a_tenants_superuser_may_not_from_public_or_the_platform_either(self, written: Any, make_user: Any) -> None:
+    def test_a_tenants_superuser_is_not_taken_for_the_one_of_the_platform_who_has_their_key(
+        self, written: Any, operator: Any, make_user: Any
+    ) -> None:
         with schema_context("acme"):
-            root = make_user("root", is_superuser=True)
+            root = make_user("root", is_superuser=True, pk=operator.pk)
         for schema in ("public", "platform"):
             with schema_context(schema), pytest.raises((PermissionDenied, ValueError)):
                 broadcast("Mine", to=ALL_TENANTS, sender=root)

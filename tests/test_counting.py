@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -91,6 +92,17 @@ class TestCounting:
     def test_of_a_selection_only_the_chosen_are_counted(self, people: Any, acme: Any) -> None:
         progress = count_readers(broadcast("Hello", to=acme))
         assert (progress.done, progress.total, list(counts())) == (1, 1, ["acme"])
+
+    def test_nobody_is_counted_twice_where_a_host_finds_its_members_by_a_join(
+        self, written: Broadcast, people: Any, settings: Any
+    ) -> None:
+        alice = people["acme"][0]
+        settings.MESSAGES_EXTENDS = {"MEMBERS": lambda: type(alice).objects.filter(groups__isnull=False)}
+        with schema_context("acme"):
+            alice.groups.set([Group.objects.create(name=name) for name in ("Sales", "Support")])
+        read(written, "acme", alice)
+        count_readers(written)
+        assert counts()["acme"] == (1, 1)
 
     def test_nobodys_name_is_kept(self) -> None:
         names = {field.name for field in BroadcastCount._meta.get_fields()}

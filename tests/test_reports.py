@@ -92,6 +92,18 @@ class TestNumbers:
         revise(revised, message="Three")
         assert read_report(stale, None).readers == 1
 
+    def test_nobody_is_counted_twice_where_a_host_finds_its_members_by_a_join(
+        self, people: list[Any], sales: Group, settings: Any
+    ) -> None:
+        Group.objects.create(name="Support").user_set.set(people[:2])
+        settings.MESSAGES_EXTENDS = {"MEMBERS": lambda: type(people[0]).objects.filter(groups__isnull=False)}
+        for to in (EVERYONE, sales):
+            announcement = announce("Hello", to=to)
+            read(announcement, people[0])
+            report = read_report(announcement, None)
+            assert numbers(report) == (1, 2, 2)
+            assert sorted(report.everyone(), key=str) == people[:2]
+
     def test_they_outlive_its_retraction(self, people: list[Any]) -> None:
         announcement = announce("Hello", to=EVERYONE)
         read(announcement, people[0])
