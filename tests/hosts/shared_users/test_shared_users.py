@@ -7,9 +7,11 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from django_tenants.utils import schema_context
 
-from messages_extends.exceptions import RecipientUnavailable
+from messages_extends.api import EVERYONE, announce, inbox
+from messages_extends.exceptions import RecipientUnavailable, WrongTenant
 from messages_extends.grants import grant
-from messages_extends.models import Message
+from messages_extends.lifecycle import erase, export
+from messages_extends.models import Announcement, AnnouncementGroup, Message, Receipt
 from messages_extends.policy import Policy
 from messages_extends.tenancy.own_tables import schemas_with
 from tests.hosts.conftest import SCHEMAS
@@ -133,6 +135,11 @@ def test_deleting_a_user_from_any_schema_cleans_every_schema(schema: str, in_bul
     for tenant in ("t1", "t2"):
         write(tenant, user, "to the deleted")
         write(tenant, other, "from the deleted", sender=user)
+        with schema_context(tenant):
+            announced = announce("by the deleted", to=EVERYONE)
+            Announcement.objects.filter(pk=announced.pk).update(sender=user)
+            for person in (user, other):
+                inbox(person).mark_all_read()
     with schema_context(schema):
         User.objects.filter(pk=user.pk).delete() if in_bulk else user.delete()
         connection.check_constraints()
@@ -140,3 +147,39 @@ def test_deleting_a_user_from_any_schema_cleans_every_schema(schema: str, in_bul
         assert texts_in(tenant) == ["from the deleted"]
         with schema_context(tenant):
             assert Message.objects.get().sender is None
+            assert Announcement.objects.get().sender is None
+            assert Receipt.objects.get().user_id == other.pk
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_deleting_a_group_from_any_schema_leaves_its_announcements_to_nobody(schema: str) -> None:
+    user = make_member("alice", "t1", "t2")
+    group = Group.objects.create(name="Sales")
+    user.groups.add(group)
+    for tenant in ("t1", "t2"):
+        with schema_context(tenant):
+            announce("x", to=group)
+            assert inbox(user).unread_count() == 1
+    with schema_context(schema):
+        group.delete()
+        connection.check_constraints()
+    for tenant in ("t1", "t2"):
+        with schema_context(tenant):
+            assert not AnnouncementGroup.objects.exists()
+            assert (Announcement.objects.count(), inbox(user).unread_count()) == (1, 0)
+
+
+@pytest.mark.django_db
+def test_a_person_is_handed_over_and_erased_where_it_is_asked_for_and_nowhere_else() -> None:
+    user = make_member("alice", "t1", "t2")
+    for tenant in ("t1", "t2"):
+        write(tenant, user, f"at {tenant}")
+    with schema_context("t1"):
+        exported = export(user)
+        assert [row["text"] for row in exported["messages_received"]] == ["at t1"]
+        again = export(user)
+        erase(user)
+    with schema_context("t2"), pytest.raises(WrongTenant):
+        list(again["messages_received"])
+    assert (texts_in("t1"), texts_in("t2")) == ([], ["at t2"])
