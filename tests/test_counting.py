@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_tenants.utils import get_tenant_model, schema_context
@@ -214,6 +214,23 @@ class TestMeanwhile:
         assert counts()["acme"] == (None, None)
         assert str(BroadcastCount.objects.get(schema_name="acme")) == "acme: ?"
         assert "acme could not be counted" in caplog.text
+
+    def test_a_lost_connection_is_no_organisations_fault(
+        self, written: Broadcast, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lose(_people: Any) -> Any:
+            raise OperationalError
+
+        monkeypatch.setattr(counting, "count", lose)
+        monkeypatch.setattr(connection, "is_usable", lambda: False)
+        with pytest.raises(OperationalError):
+            count_readers(written)
+        assert counts() == {}
+
+    def test_the_public_schema_is_no_organisation_though_it_may_have_a_row(self, written: Broadcast) -> None:
+        add_tenant("public")
+        progress = count_readers(written)
+        assert (progress.total, progress.failed) == (TENANTS, [])
 
     def test_a_suspended_organisation_is_counted(self, written: Broadcast, acme: Any) -> None:
         get_tenant_model().objects.filter(pk=acme.pk).update(suspended_at=timezone.now())
