@@ -44,7 +44,7 @@ def with_jar_of(source: Client, schema: str) -> Client:
 
 
 def foreign_keys() -> dict[tuple[str, str, str], tuple[str, str]]:
-    """Return (schema, table, column) of each foreign key of ours, with (the schema of its target, what deletion does)."""
+    """Return (schema, table, column) of our foreign keys, with (the schema of the target, what deletion does)."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
