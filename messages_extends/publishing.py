@@ -1,6 +1,7 @@
 """From what the caller says to one publication that many read; the part that announcements and broadcasts share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -9,12 +10,13 @@ from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from psycopg.errors import ForeignKeyViolation
 
 from messages_extends import audit
 from messages_extends.audit import Action
 from messages_extends.conf import settings
 from messages_extends.constants import EVERYONE, INFO_PERSISTENT
-from messages_extends.exceptions import NoTenant, NotPublished
+from messages_extends.exceptions import NoTenant, NotPublished, RecipientUnavailable
 from messages_extends.grants import keys_of_people_in
 from messages_extends.models import Announcement, AnnouncementGroup
 from messages_extends.policy import members, require_may_announce, require_may_change
@@ -26,6 +28,8 @@ from messages_extends.validation import flag, moment, moment_to_come, written
 AnyPublication = TypeVar("AnyPublication", bound=Publication)
 
 TEXT: Final = ("level", "params", "extra_tags", "url")
+# How often a publication is tried to be saved while others with its key come and go.
+ATTEMPTS: Final = 3
 CHANGES: Final = ("message", *TEXT, "publish_at", "expires", "must_acknowledge")
 
 
@@ -47,7 +51,8 @@ def announce(
     None is the application. `text`: params, url, extra_tags, and `key`: while a publication with that key has not
     ended, it is returned and nothing is written.
 
-    Raises ValueError for an empty `to` and for what `send` raises it for; PermissionDenied, WrongTenant, NoTenant.
+    Raises ValueError for an empty `to` and for what `send` raises it for; PermissionDenied, WrongTenant, NoTenant;
+    RecipientUnavailable if a group, or the sender, is deleted meanwhile.
     """
     if is_public(current_schema()):
         raise NoTenant
@@ -61,7 +66,7 @@ def announce(
         must_acknowledge=flag("must_acknowledge", must_acknowledge),
         **columns,
     )
-    with transaction.atomic():
+    with nobody_gone(), transaction.atomic():
         existing = save_unless_there(announcement)
         if existing is None:
             _choose(announcement, groups)
@@ -127,22 +132,39 @@ def times(publish_at: datetime | None, expires: datetime | None) -> dict[str, da
     return {"publish_at": start, "expires": moment_to_come("expires", end, after=start)}
 
 
+@contextmanager
+def nobody_gone() -> Iterator[None]:
+    """Raise RecipientUnavailable where a transaction names what has been deleted since it was loaded."""
+    try:
+        yield
+    except IntegrityError as error:
+        if isinstance(error.__cause__, ForeignKeyViolation):
+            raise RecipientUnavailable from error
+        raise
+
+
 def save_unless_there(publication: AnyPublication) -> AnyPublication | None:
     """Save a new publication; but return the one that has its key and has not ended, if there is one.
 
     A constraint decides, not a look before, so that of two who publish under one key at once one wins.
     """
     publications: Any = type(publication)._default_manager.all()
-    if publication.key:
-        publications.filter(key=publication.key).ended().update(key="")
-    try:
-        with transaction.atomic():
-            publication.save(force_insert=True)
-    except IntegrityError:
-        existing: AnyPublication | None = publications.filter(key=publication.key).first() if publication.key else None
-        if existing is None:
-            raise
-        return existing
+    same = publications.filter(key=publication.key)
+    for attempt in range(ATTEMPTS):
+        if publication.key:
+            same.exclude(retracted_at=None, expires__gt=timezone.now()).update(key="")
+        try:
+            with transaction.atomic():
+                publication.save(force_insert=True)
+        except IntegrityError:
+            existing: AnyPublication | None = same.first() if publication.key else None
+            if existing is not None and not _has_ended(existing):
+                return existing
+            # It ended while we waited for it: once more.
+            if not publication.key or attempt + 1 == ATTEMPTS:
+                raise
+        else:
+            break
     return None
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import connections
+from django.db import IntegrityError, connections, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Window
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -78,9 +78,20 @@ class MessageQuerySet(QuerySet["Message"]):
 
     def mark_unread(self) -> int:
         """Take the reading back; return of how many. What has been sent again under the same key stays read."""
-        again = self.model._default_manager.filter(user=OuterRef("user"), key=OuterRef("key"), read_at=None)
-        superseded = ~Q(key="") & Exists(again)
-        return self.exclude(read_at=None).exclude(superseded).update(read_at=None)
+        try:
+            return self._mark_unread()
+        except IntegrityError:
+            # It was sent again, or marked as unread, by somebody who had not committed yet: now that can be seen.
+            return self._mark_unread()
+
+    def _mark_unread(self) -> int:
+        same = {"user": OuterRef("user"), "key": OuterRef("key")}
+        again = self.model._default_manager.filter(**same, read_at=None)
+        # Of several that were read under one key, the last.
+        later = self.filter(**same, pk__gt=OuterRef("pk")).exclude(read_at=None)
+        superseded = ~Q(key="") & (Q(Exists(again)) | Q(Exists(later)))
+        with transaction.atomic(using=self.db):
+            return self.exclude(read_at=None).exclude(superseded).update(read_at=None)
 
     def update(self, **values: Any) -> int:
         """Update as Django does; `read=True` and `read=False` mean `read_at`, as in django-messages-extends."""

@@ -13,7 +13,7 @@ from messages_extends.audit import Action
 from messages_extends.broadcasts.models import Broadcast, BroadcastTenant
 from messages_extends.constants import ALL_TENANTS, INFO_PERSISTENT
 from messages_extends.policy import require_may_broadcast
-from messages_extends.publishing import change, end, lock, save_unless_there, times
+from messages_extends.publishing import change, end, lock, nobody_gone, save_unless_there, times
 from messages_extends.tenancy.schemas import inside
 from messages_extends.validation import flag, require_characters, written
 
@@ -42,7 +42,7 @@ def broadcast(
     author = author or ("" if sender is None else str(sender))
     _require_author(author)
     columns = written(message, level=level, **text) | times(publish_at, expires)
-    with inside(get_public_schema_name()), transaction.atomic():
+    with nobody_gone(), inside(get_public_schema_name()), transaction.atomic():
         tenants = None if to is ALL_TENANTS else _tenants(to)
         new = Broadcast(
             author=author,

@@ -1,0 +1,386 @@
+"""Two at once: each in a thread, with a connection and a transaction of its own, against the real server."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from functools import partial
+from threading import Barrier, Event
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db import connection, connections, transaction
+from django.utils import timezone
+from django_tenants.utils import schema_context
+
+from messages_extends.api import EVERYONE, announce, broadcast, cancel, inbox, retract, revise, send
+from messages_extends.broadcasts.models import Broadcast
+from messages_extends.exceptions import NoSuchMessage, RecipientUnavailable
+from messages_extends.models import Announcement, Message, Receipt
+from messages_extends.publications import State
+from messages_extends.retention import purge
+
+ROUNDS = 15
+
+AtOnce = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def at_once(committing: None) -> Iterator[AtOnce]:
+    """Run functions in acme at the same time; return what they return, and raise what one of them raises."""
+
+    def run(*functions: Callable[[], Any]) -> list[Any]:
+        start = Barrier(len(functions), timeout=20)
+
+        def act(function: Callable[[], Any]) -> Any:
+            try:
+                start.wait()
+                with schema_context("acme"):
+                    return function()
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(len(functions)) as pool:
+            return list(pool.map(act, functions))
+
+    yield run
+    # Broadcasts lie in public, which the fixture leaves alone.
+    Broadcast.objects.all().delete()
+
+
+@pytest.fixture
+def people(committing: None, make_user: Any) -> list[Any]:
+    """Make people whose rows lie in the table in the opposite order of their keys."""
+    with schema_context("acme"):
+        return [make_user(f"person{number}", pk=number) for number in range(30, 0, -1)]
+
+
+@pytest.fixture
+def alice(committing: None, make_user: Any) -> Any:
+    with schema_context("acme"):
+        return make_user("alice", pk=1)
+
+
+@contextmanager
+def in_acme() -> Iterator[None]:
+    with schema_context("acme"):
+        yield
+
+
+def reading_by_index() -> None:
+    """Have this connection find rows in the order of their keys, while others find them as they lie."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off")
+
+
+def while_open(act: Callable[[], Any], then: Callable[[], Any]) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Return two functions to run at once: `then` begins when `act` is done, which commits when `then` waits for it.
+
+    If it does not wait, `act` commits once `then` is over.
+    """
+    is_done, is_over = Event(), Event()
+
+    def first() -> Any:
+        try:
+            with transaction.atomic():
+                result = act()
+                is_done.set()
+                wait_until_blocked(is_over)
+            return result
+        finally:
+            is_done.set()
+
+    def second() -> Any:
+        assert is_done.wait(20)
+        try:
+            return then()
+        finally:
+            is_over.set()
+
+    return first, second
+
+
+def wait_until_blocked(is_over: Event) -> None:
+    """Wait until somebody waits for a lock in this database, or all is over."""
+    end = monotonic() + 20
+    with connection.cursor() as cursor:
+        while monotonic() < end and not is_over.is_set():
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone()[0]:
+                return
+            sleep(0.01)
+
+
+def unread(user: Any) -> list[str]:
+    with in_acme():
+        return sorted(str(each) for each in inbox(user).page(unread=True, size=1000).entries)
+
+
+def undo(user: Any, at: datetime) -> int:
+    return inbox(user).undo(at)
+
+
+class TestSending:
+    @pytest.mark.parametrize("backwards", [False, True])
+    def test_two_who_send_with_one_key_double_nothing_and_never_lock_each_other_out(
+        self, at_once: AtOnce, people: list[Any], backwards: bool
+    ) -> None:
+        some, others = people[:20], people[10:]
+
+        def first() -> int:
+            return send(list(some), "news", key="key")
+
+        def second() -> int:
+            reading_by_index()
+            return send(list(reversed(others)) if backwards else others, "news", key="key")
+
+        for _ in range(ROUNDS):
+            counts = at_once(first, second)
+            with in_acme():
+                assert sorted(Message.objects.values_list("user", flat=True)) == list(range(1, 31))
+                assert sum(counts) == 30
+                Message.objects.all().delete()
+
+    def test_neither_do_they_where_an_expired_one_has_to_make_way(self, at_once: AtOnce, people: list[Any]) -> None:
+        def second() -> int:
+            reading_by_index()
+            return send(people, "news", key="key")
+
+        for _ in range(ROUNDS):
+            with in_acme():
+                send(people, "old news", key="key")
+                Message.objects.update(expires=timezone.now() - timedelta(hours=1))
+            counts = at_once(lambda: send(get_user_model()._default_manager.all(), "news", key="key"), second)
+            with in_acme():
+                assert sum(counts) == 30
+                assert set(Message.objects.values_list("message", flat=True)) == {"news"}
+                Message.objects.all().delete()
+
+    def test_cancelling_meanwhile_locks_nobody_out(self, at_once: AtOnce, people: list[Any]) -> None:
+        def resend() -> int:
+            reading_by_index()
+            return send(people, "news", key="key")
+
+        for _ in range(ROUNDS):
+            with in_acme():
+                send(people, "old news", key="key")
+                Message.objects.update(expires=timezone.now() - timedelta(hours=1))
+            at_once(partial(cancel, "key"), resend)
+            with in_acme():
+                assert Message.objects.count() in (0, 30)
+                assert not Message.objects.filter(message="old news").exists()
+                Message.objects.all().delete()
+
+    def test_who_is_deleted_meanwhile_is_left_out(self, at_once: AtOnce, people: list[Any]) -> None:
+        with in_acme():
+            gone = get_user_model()._default_manager.get(pk=5)
+        [_, count] = at_once(*while_open(gone.delete, lambda: send(get_user_model()._default_manager.all(), "news")))
+        with in_acme():
+            assert count == Message.objects.count() == 29
+
+    def test_who_is_deleted_right_after_takes_the_message_along(self, at_once: AtOnce, people: list[Any]) -> None:
+        with in_acme():
+            gone = get_user_model()._default_manager.get(pk=5)
+        at_once(*while_open(lambda: send(people, "news"), gone.delete))
+        with in_acme():
+            assert Message.objects.count() == 29
+
+    def test_a_sender_who_is_deleted_meanwhile_sends_nothing(self, at_once: AtOnce, people: list[Any]) -> None:
+        with in_acme():
+            sender = get_user_model()._default_manager.create_user(pk=99, email="s@example.com", is_superuser=True)
+            gone = get_user_model()._default_manager.get(pk=sender.pk)
+
+        def second() -> str:
+            try:
+                send(people, "news", sender=sender)
+            except (RecipientUnavailable, PermissionDenied) as error:
+                return type(error).__name__
+            return "sent"
+
+        assert at_once(*while_open(gone.delete, second))[1] == "RecipientUnavailable"
+        with in_acme():
+            assert not Message.objects.exists()
+
+
+class TestPublishing:
+    def test_of_two_announcements_with_one_key_there_is_one(self, at_once: AtOnce, alice: Any) -> None:
+        for number in range(ROUNDS):
+            made = at_once(*[lambda: announce("news", to=EVERYONE, key=f"key {number}")] * 2)  # noqa: B023
+            assert len({each.pk for each in made}) == 1
+        assert len(unread(alice)) == ROUNDS
+
+    def test_of_two_broadcasts_with_one_key_there_is_one(self, at_once: AtOnce, acme: Any, alice: Any) -> None:
+        def act() -> Broadcast:
+            with schema_context("public"):
+                return broadcast("news", to=[acme], key="key")
+
+        for _ in range(ROUNDS):
+            made = at_once(act, act)
+            assert len({each.pk for each in made}) == 1
+            assert unread(alice) == ["news"]
+            Broadcast.objects.all().delete()
+
+    def test_what_is_announced_while_the_one_with_its_key_is_retracted_is_seen(
+        self, at_once: AtOnce, alice: Any
+    ) -> None:
+        with in_acme():
+            old = announce("old news", to=EVERYONE, key="key")
+        [_, new] = at_once(*while_open(lambda: retract(old), lambda: announce("news", to=EVERYONE, key="key")))
+        assert new.state() is State.LIVE
+        assert unread(alice) == ["news"]
+
+    def test_what_is_announced_while_the_one_with_its_key_is_purged_is_seen(self, at_once: AtOnce, alice: Any) -> None:
+        for _ in range(ROUNDS):
+            with in_acme():
+                old = announce("old news", to=EVERYONE, key="key")
+                over = timezone.now() - timedelta(days=400)
+                Announcement.objects.filter(pk=old.pk).update(publish_at=over, expires=over + timedelta(days=1))
+            at_once(lambda: announce("news", to=EVERYONE, key="key"), purge)
+            assert unread(alice) == ["news"]
+            with in_acme():
+                Announcement.objects.all().delete()
+
+    def test_a_purge_keeps_the_receipts_of_what_is_published_and_read_meanwhile(
+        self, at_once: AtOnce, alice: Any
+    ) -> None:
+        def publish_and_read() -> None:
+            for _ in range(10):
+                announcement = announce("news", to=EVERYONE)
+                assert inbox(alice).mark_read(str(announcement.reference))
+
+        for _ in range(3):
+            at_once(publish_and_read, lambda: [purge() for _ in range(10)])
+        assert unread(alice) == []
+        with in_acme():
+            assert Receipt.objects.count() == 30
+
+    def test_two_revisions_are_made_one_after_the_other(self, at_once: AtOnce, alice: Any) -> None:
+        with in_acme():
+            announcement = announce("news", to=EVERYONE)
+        for number in range(1, ROUNDS + 1):
+            changes: list[dict[str, Any]] = [{"message": f"news {number}"}, {"url": f"/{number}/"}]
+            at_once(*(partial(revise, announcement, show_again=True, **each) for each in changes))
+            with in_acme():
+                now = Announcement.objects.get()
+            assert (now.revision, now.message, now.url) == (1 + 2 * number, f"news {number}", f"/{number}/")
+
+    def test_a_group_that_is_deleted_meanwhile_is_an_error_in_words(self, at_once: AtOnce, alice: Any) -> None:
+        with in_acme():
+            group = Group.objects.create(name="Sales")
+            gone = Group.objects.get()
+
+        def second() -> str:
+            try:
+                announce("news", to=group)
+            except RecipientUnavailable as error:
+                return str(error)
+            return "announced"
+
+        assert "deleted" in at_once(*while_open(gone.delete, second))[1]
+        with in_acme():
+            assert not Announcement.objects.exists()
+
+
+class TestReading:
+    @pytest.fixture
+    def pages(self, alice: Any) -> list[str]:
+        """Fill an inbox with both: what is a message, and what is published."""
+        with in_acme():
+            for number in range(10):
+                send(alice, f"message {number}")
+                announce(f"announcement {number}", to=EVERYONE)
+        return unread(alice)
+
+    def test_two_who_mark_all_mark_each_once_and_each_undoes_its_own(
+        self, at_once: AtOnce, alice: Any, pages: list[str]
+    ) -> None:
+        for _ in range(ROUNDS):
+            marks = at_once(*[lambda: inbox(alice).mark_all_read()] * 2)
+            assert sum(each.count for each in marks) == len(pages)
+            assert unread(alice) == []
+            undone = at_once(*(partial(undo, alice, each.at) for each in marks))
+            assert undone == [each.count for each in marks]
+            assert unread(alice) == pages
+
+    @pytest.mark.parametrize("acknowledge", [False, True])
+    def test_what_is_shown_again_while_it_is_read_stays_unread(
+        self, at_once: AtOnce, alice: Any, acknowledge: bool
+    ) -> None:
+        def mark(pk: str) -> None:
+            # For less than a millisecond it is published anew, and not to be read yet.
+            with suppress(NoSuchMessage):
+                (inbox(alice).acknowledge if acknowledge else inbox(alice).mark_read)(pk)
+
+        with in_acme():
+            announcement = announce("news", to=EVERYONE)
+        for _ in range(ROUNDS):
+            with in_acme():
+                [shown] = inbox(alice).page().entries
+            at_once(partial(mark, shown.pk), partial(revise, announcement, show_again=True))
+            assert unread(alice) == ["news"]
+
+    @pytest.mark.parametrize("mark", ["mark_read", "mark_all_read"])
+    def test_also_if_the_one_commits_after_the_other(self, at_once: AtOnce, alice: Any, mark: str) -> None:
+        with in_acme():
+            announcement = announce("news", to=EVERYONE)
+            [shown] = inbox(alice).page().entries
+
+        def act() -> Any:
+            return getattr(inbox(alice), mark)(*([shown.pk] if mark == "mark_read" else []))
+
+        again = partial(revise, announcement, show_again=True)
+        at_once(*while_open(again, act))
+        assert unread(alice) == ["news"]
+        at_once(*while_open(act, again))
+        assert unread(alice) == ["news"]
+
+    def test_what_is_retracted_while_it_is_read_is_gone_and_no_error(self, at_once: AtOnce, alice: Any) -> None:
+        def mark(pk: str) -> str:
+            try:
+                return str(inbox(alice).mark_read(pk))
+            except NoSuchMessage:
+                return "gone"
+
+        for _ in range(ROUNDS):
+            with in_acme():
+                announcement = announce("news", to=EVERYONE)
+                [shown] = inbox(alice).page().entries
+            assert at_once(partial(mark, shown.pk), partial(retract, announcement))[0] in ("True", "False", "gone")
+            with in_acme():
+                assert not inbox(alice).page().entries
+
+    def test_what_is_sent_again_while_it_is_marked_as_unread_is_unread_once(self, at_once: AtOnce, alice: Any) -> None:
+        with in_acme():
+            send(alice, "news", key="key")
+            inbox(alice).mark_all_read()
+            [read] = Message.objects.all()
+        at_once(*while_open(lambda: send(alice, "news again", key="key"), lambda: inbox(alice).mark_unread(read.pk)))
+        assert unread(alice) == ["news again"]
+
+    def test_neither_is_undoing_an_error_then(self, at_once: AtOnce, alice: Any) -> None:
+        with in_acme():
+            send(alice, "news", key="key")
+            marked = inbox(alice).mark_all_read()
+        [_, undone] = at_once(
+            *while_open(lambda: send(alice, "news again", key="key"), lambda: inbox(alice).undo(marked.at))
+        )
+        assert undone == 0
+        assert unread(alice) == ["news again"]
+
+    def test_what_is_marked_as_unread_while_it_is_sent_again_is_unread_once(self, at_once: AtOnce, alice: Any) -> None:
+        with in_acme():
+            send(alice, "news", key="key")
+            inbox(alice).mark_all_read()
+            [read] = Message.objects.all()
+        [_, sent] = at_once(
+            *while_open(lambda: inbox(alice).mark_unread(read.pk), lambda: send(alice, "news again", key="key"))
+        )
+        assert sent == 0
+        assert unread(alice) == ["news"]
