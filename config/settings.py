@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "config.static_files.StaticFilesMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "tenants.middleware.TenantMiddleware",
+    "tenants.middleware.TimeZoneMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -161,6 +162,8 @@ TENANTS_PLATFORM_PERMISSIONS = [
     "broadcasts.view_broadcastrecord",
     *(f"tenants.{action}_tenant" for action in ("view", "add", "change")),
 ]
+# The organisation whose people run the others: its pages make and suspend them.
+TENANTS_PLATFORM_SCHEMA = "platform"
 # guardian's anonymous user would be a row in every tenant, cached across them.
 ANONYMOUS_USER_NAME = None
 

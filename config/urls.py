@@ -10,6 +10,7 @@ handler400 = "config.views.bad_request"
 urlpatterns = [
     path("", views.home, name="home"),
     path("", include("tenants.people.urls")),
+    path("organisations/", include("tenants.urls")),
     path("messages/", include("messages_extends.urls")),
     path("admin/", admin.site.urls),
 ]

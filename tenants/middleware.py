@@ -8,12 +8,14 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import split_domain_port
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 from django_tenants.middleware.main import TenantMainMiddleware
 
 from tenants.database import connection
 from tenants.logs import request_schema
 from tenants.models import Domain, Tenant
+from tenants.time_zones import is_time_zone
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,22 @@ class TenantMiddleware(TenantMainMiddleware):  # type: ignore[misc]
         request.tenant = tenant  # type: ignore[attr-defined]
         request_schema.set(tenant.schema_name)
         self.setup_url_routing(request)
+
+
+class TimeZoneMiddleware(MiddlewareMixin):
+    """Show and read times in the organisation's time zone; in that of the site where it has none."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        # At every request: the thread may have served another organisation before.
+        name = getattr(request.tenant, "time_zone", "")  # type: ignore[attr-defined]
+        if is_time_zone(name):
+            timezone.activate(name)
+        else:
+            timezone.deactivate()
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        timezone.deactivate()
+        return response
 
 
 def _host_of(request: HttpRequest) -> str:

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.db import models
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 from django_tenants.models import DomainMixin, TenantMixin
 
 from tenants.names import MAX_LENGTH, PATTERN, origin_of, validate_host, validate_schema
+from tenants.time_zones import validate_time_zone
 
 
 class TenantQuerySet(models.QuerySet["Tenant"]):
@@ -22,6 +25,19 @@ class TenantQuerySet(models.QuerySet["Tenant"]):
     def open(self) -> "TenantQuerySet":
         """Keep those that answer requests."""
         return self.ready().filter(suspended_at__isnull=True)
+
+    def matching(self, text: str) -> "TenantQuerySet":
+        """Keep those with this in their name, short name or host name, in any case."""
+        domains = Domain.objects.filter(domain__icontains=text)
+        return self.filter(
+            Q(name__icontains=text) | Q(schema_name__icontains=text) | Q(pk__in=domains.values("tenant"))
+        )
+
+    def with_host(self) -> "TenantQuerySet":
+        """Bring the primary host names along, so that `host` and `url` cost no query."""
+        primary = Domain.objects.filter(tenant=OuterRef("pk"), is_primary=True)
+        found: TenantQuerySet = self.annotate(primary_host=Subquery(primary.values("domain")[:1]))
+        return found
 
 
 class Tenant(TenantMixin):  # type: ignore[misc]
@@ -43,6 +59,15 @@ class Tenant(TenantMixin):  # type: ignore[misc]
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     ready_at = models.DateTimeField(_("ready"), null=True, blank=True)
     suspended_at = models.DateTimeField(_("suspended"), null=True, blank=True)
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=63,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_time_zone],
+        help_text=_("In which its people read and enter times, such as Europe/Berlin; empty: that of the site."),
+    )
 
     objects = TenantQuerySet.as_manager()
 
@@ -72,9 +97,14 @@ class Tenant(TenantMixin):  # type: ignore[misc]
         return self.is_ready and not self.is_suspended
 
     @property
+    def is_platform(self) -> bool:
+        """Tell whether the people of this organisation run the others."""
+        return bool(self.schema_name == settings.TENANTS_PLATFORM_SCHEMA)
+
+    @property
     def host(self) -> str:
-        """Return the primary host name; it costs a query the first time."""
-        return str(self.domains.get(is_primary=True).domain)
+        """Return the primary host name; it costs a query, unless `with_host` has brought it along."""
+        return getattr(self, "primary_host", None) or str(self.domains.get(is_primary=True).domain)
 
     def url(self, path: str = "/") -> str:
         """Return the full address of `path` at this organisation, from the database and the settings alone.

@@ -51,7 +51,12 @@ class Administrator:
 
 
 def create_organisation(
-    schema: str, *, name: str, administrator: Administrator, progress: Progress = lambda step: None
+    schema: str,
+    *,
+    name: str,
+    administrator: Administrator,
+    time_zone: str = "",
+    progress: Progress = lambda step: None,
 ) -> Tenant:
     """Make an organisation that is ready for its first administrator, or nothing at all.
 
@@ -63,11 +68,11 @@ def create_organisation(
     Raise ProvisioningError if the name, the person or a permission in TENANTS_ADMIN_PERMISSIONS is not acceptable. It
     commits, so it cannot run inside `transaction.atomic`.
     """
-    _check(schema, name, administrator)
+    _check(schema, name, administrator, time_zone)
     with migration_lock(lambda: progress(_("Waiting for another migration to end"))), _in_public():
         # Whoever holds the lock is the only one at it: what is half made now is left over from a killed process.
         _remove_half_made(schema, progress)
-        tenant = _start(schema, name)
+        tenant = _start(schema, name, time_zone)
         try:
             progress(_("Making the tables"))
             call_command("migrate_schemas", schema_name=schema, tenant=True, interactive=False, verbosity=0)
@@ -123,7 +128,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _check(schema: str, name: str, administrator: Administrator) -> None:
+def _check(schema: str, name: str, administrator: Administrator, time_zone: str) -> None:
     """Find whatever is wrong with the request before anything is made."""
     if connection().in_atomic_block:
         raise ProvisioningError("An organisation cannot be made inside a transaction: its tables are committed.")
@@ -131,7 +136,7 @@ def _check(schema: str, name: str, administrator: Administrator) -> None:
     if malformed:
         raise ProvisioningError(_unknown_permissions(malformed))
     try:
-        Tenant(schema_name=schema, name=one_line(name)).clean_fields()
+        Tenant(schema_name=schema, name=one_line(name), time_zone=time_zone).clean_fields()
         _unsaved(administrator).clean_fields(exclude=["password"])
         if administrator.password is not None:
             validate_password(administrator.password, _unsaved(administrator))
@@ -157,7 +162,7 @@ def _remove_half_made(schema: str, progress: Progress) -> None:
     _drop(tenant)
 
 
-def _start(schema: str, name: str) -> Tenant:
+def _start(schema: str, name: str, time_zone: str) -> Tenant:
     """Commit row, domain and empty schema together: a schema without a row is never ours to touch."""
     if schema_exists(schema):
         raise ProvisioningError(
@@ -165,7 +170,7 @@ def _start(schema: str, name: str) -> Tenant:
             % {"schema": schema}
         )
     with transaction.atomic():
-        tenant = Tenant(schema_name=schema, name=one_line(name))
+        tenant = Tenant(schema_name=schema, name=one_line(name), time_zone=time_zone)
         tenant.save()
         Domain(tenant=tenant, domain=host_for(schema), is_primary=True).save()
         _execute(f"CREATE SCHEMA {quote_schema_name(schema)}")
