@@ -1,11 +1,17 @@
 """Forms in which people write to others."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
+from django.forms.utils import ErrorDict
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.constants import (
@@ -16,6 +22,9 @@ from messages_extends.constants import (
     WARNING_PERSISTENT,
     base_level,
 )
+from messages_extends.people import groups_called, people_called, searched_for
+from messages_extends.policy import policy
+from messages_extends.recipients import Recipients
 from messages_extends.templatetags.messages_extends import LEVEL_NAMES
 from messages_extends.validation import LIMITS, MAX_TEXT, moment_to_come, require_characters, require_link
 
@@ -62,7 +71,15 @@ class TextForm(forms.Form):
     expires = MomentField(label=_("Not shown after"), required=False, help_text=_("Optional."))
     zone = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
 
+    def __init__(self, *args: Any, checks: bool = True, **options: Any) -> None:
+        """With `checks=False` show again what was entered, and complain of nothing: it is not finished."""
+        self.checks = checks
+        super().__init__(*args, **options)
+
     def full_clean(self) -> None:
+        if not self.checks:
+            self._errors, self.cleaned_data = ErrorDict(), {}
+            return
         with timezone.override(self._given_zone()):
             super().full_clean()
 
@@ -81,7 +98,7 @@ class TextForm(forms.Form):
         try:
             require_characters("message", message)
         except ValueError as error:
-            raise forms.ValidationError(_("This text contains characters that cannot be stored.")) from error
+            raise ValidationError(_("This text contains characters that cannot be stored.")) from error
         return str(message)
 
     def clean_url(self) -> str:
@@ -90,7 +107,7 @@ class TextForm(forms.Form):
             require_characters("url", url)
             require_link(url)
         except ValueError as error:
-            raise forms.ValidationError(
+            raise ValidationError(
                 _("This link is not allowed: use a path on this site (/orders/5/) or an http(s) address.")
             ) from error
         return url
@@ -98,14 +115,14 @@ class TextForm(forms.Form):
     def clean_expires(self) -> Any:
         expires = self.cleaned_data["expires"]
         if expires is not None and self._named_zone not in ("", self.zone_name):
-            raise forms.ValidationError(
+            raise ValidationError(
                 _("Your browser's time zone is not known here: enter the time as it is in %(zone)s."),
                 params={"zone": self.zone_name},
             )
         try:
             return None if expires is None else moment_to_come("expires", expires)
         except ValueError as error:
-            raise forms.ValidationError(_("This time is over: choose one in the future.")) from error
+            raise ValidationError(_("This time is over: choose one in the future.")) from error
 
     @property
     def _named_zone(self) -> str:
@@ -117,3 +134,108 @@ class TextForm(forms.Form):
             return ZoneInfo(self._named_zone)
         except (LookupError, ValueError, OSError):
             return timezone.get_current_timezone()
+
+
+class PickedField(forms.Field):
+    """Keys of several rows, whichever way they were picked."""
+
+    widget = forms.SelectMultiple
+
+
+class ComposeForm(TextForm):
+    """A text for people and members of groups, out of those to whom `sender` may write; nobody else is ever named."""
+
+    groups = PickedField(label=_("Groups"), required=False)
+    people = PickedField(label=_("People"), required=False)
+
+    # More groups than these are searched for, like people.
+    FEW_GROUPS: Final = 12
+    # Django refuses a form of 1,000 values or more, without a word on why.
+    MAX_PICKED: Final = 500
+
+    def __init__(self, *args: Any, sender: Any, **options: Any) -> None:
+        self.sender = sender
+        super().__init__(*args, **options)
+
+    def clean(self) -> dict[str, Any]:
+        for name, found in (("groups", self.picked_groups), ("people", self.picked_people)):
+            self._require_found(name, len(found))
+        if not self.errors.keys() & {"groups", "people"}:
+            self._require_somebody()
+        return self.cleaned_data
+
+    @cached_property
+    def recipients(self) -> Recipients:
+        """Those who will get it: asked anew whenever it is evaluated."""
+        return Recipients.chosen(self.picked_groups, self.picked_people)
+
+    @cached_property
+    def count(self) -> int:
+        return self.recipients.people.distinct().count()
+
+    @cached_property
+    def picked_people(self) -> list[Any]:
+        keys = self._keys("people")
+        return list(people_called("", policy().recipients_for(self.sender).filter(pk__in=keys))) if keys else []
+
+    @cached_property
+    def picked_groups(self) -> list[Group]:
+        keys = self._keys("groups")
+        return list(groups_called("", policy().groups_for(self.sender).filter(pk__in=keys))) if keys else []
+
+    @cached_property
+    def few_groups(self) -> list[Group] | None:
+        """All groups to whose members the sender may write; None if these are many."""
+        groups = list(groups_called("", policy().groups_for(self.sender))[: self.FEW_GROUPS + 1])
+        return groups if len(groups) <= self.FEW_GROUPS else None
+
+    @property
+    def search(self) -> str:
+        return searched_for(str(self.data.get("q", "")))
+
+    def _require_found(self, name: str, found: int) -> None:
+        picked = len(set(self._picked(name)))
+        if picked > self.MAX_PICKED:
+            self.add_error(
+                self._shown(name),
+                _("Choose at most %(limit)s one by one; for more, use a group.") % {"limit": self.MAX_PICKED},
+            )
+        elif picked != found:
+            self.add_error(
+                self._shown(name),
+                _("You cannot write to everybody whom you chose. They have been taken out: check who is left."),
+            )
+
+    def _shown(self, name: str) -> str:
+        """Return the field at which an error is seen: many groups are searched for together with people."""
+        return "people" if self.few_groups is None else name
+
+    def _require_somebody(self) -> None:
+        if not (self.picked_groups or self.picked_people):
+            self.add_error("people", _("Choose at least one person or group."))
+        elif not self.count:
+            self.add_error(self._shown("groups"), _("Nobody in what you chose is active, so nobody would get this."))
+
+    def _picked(self, name: str) -> list[str]:
+        data: Any = self.data
+        return list(data.getlist(name)) if self.is_bound else []
+
+    def _keys(self, name: str) -> set[Any]:
+        model = Group if name == "groups" else get_user_model()
+        picked = set(self._picked(name))
+        return as_keys(model, picked) if len(picked) <= self.MAX_PICKED else set()
+
+
+def as_keys(model: Any, texts: Iterable[str]) -> set[Any]:
+    """Return those of `texts` that can be primary keys of `model`, as such."""
+    return {key for text in texts if (key := as_key(model, text)) is not None}
+
+
+def as_key(model: Any, text: str) -> Any:
+    """Return `text` as a primary key of `model`; None if it cannot be one."""
+    try:
+        key = model._meta.pk.to_python(text)
+        model._meta.pk.run_validators(key)
+    except ValidationError:
+        return None
+    return key

@@ -1,16 +1,17 @@
 """From what a caller names as recipients to a queryset of this organisation's people."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from messages_extends.exceptions import RecipientUnavailable
-from messages_extends.policy import members
+from messages_extends.grants import keys_of_people_in
+from messages_extends.policy import inactive_members, members
 from messages_extends.tenancy.stamp import require_here
 
 ALLOWED = "a user, a group, an iterable of users, or a queryset of users"
@@ -30,18 +31,29 @@ class Recipients:
     @classmethod
     def of(cls, recipients: Any) -> "Recipients":
         """Resolve `recipients` in the current schema; TypeError if they are nothing that can be written to."""
+        if isinstance(recipients, Recipients):
+            return recipients
         if isinstance(recipients, AbstractBaseUser):
             return cls._named([recipients], f"user {recipients.pk}")
         if isinstance(recipients, Group):
             require_here(recipients)
             people: QuerySet[Any] = members()
-            return cls(people.filter(groups=recipients.pk), None, f"group {recipients.pk} ({recipients.name})")
+            return cls(people.filter(groups=recipients.pk), None, _name(recipients))
         if isinstance(recipients, QuerySet):
             return cls._matched(recipients)
         if isinstance(recipients, Iterable) and not isinstance(recipients, str | bytes | dict):
             users = list(recipients)
             return cls._named(users, f"{len(users)} people")
         raise TypeError(f"recipients is {recipients!r}: use {ALLOWED}.")
+
+    @classmethod
+    def chosen(cls, groups: Collection[Group], people: Collection[AbstractBaseUser]) -> "Recipients":
+        """Return the members of `groups` and these `people`, each once; those who are inactive are left out."""
+        for one in (*groups, *people):
+            require_here(one)
+        found = Q(pk__in=_keys_of_people_in(groups)) | Q(pk__in=[person.pk for person in people])
+        names = [_name(group) for group in groups] + ([f"{len(people)} people"] if people else [])
+        return cls(members().filter(found), None, ", ".join(names))
 
     @classmethod
     def _matched(cls, people: QuerySet[Any]) -> "Recipients":
@@ -59,3 +71,16 @@ class Recipients:
         if None in ids:
             raise RecipientUnavailable
         return cls(members().filter(pk__in=ids), len(ids), name)
+
+
+def inactive_in(groups: Collection[Group]) -> QuerySet[Any]:
+    """Return the inactive members of `groups`, who are left out."""
+    return inactive_members().filter(pk__in=_keys_of_people_in(groups))
+
+
+def _keys_of_people_in(groups: Collection[Group]) -> QuerySet[Any]:
+    return keys_of_people_in(Group.objects.filter(pk__in=[group.pk for group in groups]))
+
+
+def _name(group: Group) -> str:
+    return f"group {group.pk} ({group.name})"

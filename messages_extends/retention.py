@@ -20,7 +20,7 @@ from messages_extends import audit
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount
 from messages_extends.conf import settings
 from messages_extends.grants import orphaned_grants, remove_orphaned_grants
-from messages_extends.models import Announcement, Message, Receipt
+from messages_extends.models import Announcement, Message, Receipt, Submission
 from messages_extends.tenancy.schemas import current_schema, inside, is_public
 
 BATCH_SIZE = 1000
@@ -34,10 +34,10 @@ def purge(
 ) -> Counter[str]:
     """Delete from the current schema what ended, or was read, more than `days` (RETENTION_DAYS) ago.
 
-    In a tenant: messages, announcements, receipts of publications that are gone, grants on people who are; in public:
-    broadcasts, and counts of organisations that are gone. Each batch commits, unless the caller is in a transaction.
-    Return how many of each kind went; they are recorded, also those that went before an error. `progress` is called
-    with a kind and how many of it are gone so far.
+    In a tenant: messages, announcements, receipts of publications that are gone, the numbers of forms that were sent,
+    grants on people who are gone; in public: broadcasts, and counts of organisations that are gone. Each batch commits,
+    unless the caller is in a transaction. Return how many of each kind went; they are recorded, also those that went
+    before an error. `progress` is called with a kind and how many of it are gone so far.
     """
     kept = _days(days)
     gone: Counter[str] = Counter()
@@ -76,6 +76,7 @@ def outlived(cutoff: datetime) -> Mapping[str, Rows]:
         "announcements": Announcement.objects.ended(cutoff),
         # After them, because theirs are among these.
         "receipts": _receipts_without(Announcement.objects.all(), Broadcast.objects.all()),
+        "submissions": Submission.objects.filter(sent_at__lte=cutoff),
     }
 
 

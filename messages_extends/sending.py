@@ -1,23 +1,24 @@
 """From what the caller says to rows, one for each recipient: checked first, then all written or nothing."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import EmptyResultSet
-from django.db import IntegrityError, connections, transaction
+from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
-from psycopg.errors import ForeignKeyViolation
 
 from messages_extends import audit
 from messages_extends.constants import INFO_PERSISTENT
-from messages_extends.exceptions import NoTenant, RecipientUnavailable
-from messages_extends.models import Announcement, Message
+from messages_extends.exceptions import NoTenant
+from messages_extends.models import Announcement, Message, Submission
 from messages_extends.policy import require_may_send
-from messages_extends.publishing import retract_all
+from messages_extends.publishing import nobody_gone, retract_all
 from messages_extends.recipients import Recipients
 from messages_extends.rendering import Params
 from messages_extends.tenancy.schemas import current_schema, is_public
@@ -70,6 +71,27 @@ def send(
     return _save(to, values)
 
 
+@dataclass(frozen=True)
+class Sent:
+    """How many messages a form has written, and whether that was done `before`."""
+
+    count: int
+    before: bool
+
+
+def send_once(form: UUID, recipients: Any, message: Any, **options: Any) -> Sent:
+    """Send what a page's form says, as `send` does, unless this very form has been sent before.
+
+    A constraint decides, not a look before: of two at once, the second waits for the first and then writes nothing.
+    """
+    with transaction.atomic():
+        submission, is_first = Submission.objects.get_or_create(pk=form)
+        if is_first:
+            submission.count = send(recipients, message, **options)
+            submission.save(update_fields=["count"])
+    return Sent(submission.count, before=not is_first)
+
+
 def cancel(key: str) -> int:
     """Take back what was sent or announced under `key` in this organisation; return how many messages that were.
 
@@ -86,19 +108,13 @@ def cancel(key: str) -> int:
 
 
 def _save(to: Recipients, values: Mapping[str, Any]) -> int:
-    try:
-        with transaction.atomic():
-            if values["key"]:
-                _make_way(to.people, values["key"])
-            count = _insert(to.people, values)
-            if values["sender"] is not None:
-                _record(to, values, count)
-            return count
-    except IntegrityError as error:
-        # Recipient or sender was deleted since they were loaded.
-        if isinstance(error.__cause__, ForeignKeyViolation):
-            raise RecipientUnavailable from error
-        raise
+    with nobody_gone(), transaction.atomic():
+        if values["key"]:
+            _make_way(to.people, values["key"])
+        count = _insert(to.people, values)
+        if values["sender"] is not None:
+            _record(to, values, count)
+        return count
 
 
 def _make_way(people: QuerySet[Any], key: str) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from messages_extends.views import marking, reading
+from messages_extends.views import composing, marking, reading
 
 urlpatterns = [
     path("", reading.inbox, name="inbox"),
@@ -12,5 +12,7 @@ urlpatterns = [
     path("mark_read/<str:message_id>/", marking.message_mark_read, name="message_mark_read"),
     path("mark_unread/<str:message_id>/", marking.message_mark_unread, name="message_mark_unread"),
     path("acknowledge/<str:message_id>/", marking.message_acknowledge, name="message_acknowledge"),
+    path("compose/", composing.compose, name="message_compose"),
+    path("compose/recipients/", composing.recipients, name="message_recipients"),
     path("undo/", marking.message_undo, name="message_undo"),
 ]
