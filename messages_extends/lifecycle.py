@@ -28,6 +28,7 @@ from messages_extends.exceptions import WrongTenant
 from messages_extends.grants import by_user
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.permissions import send_group_message, send_message
+from messages_extends.retention import delete
 from messages_extends.tenancy.schemas import current_schema, inside, is_public
 from messages_extends.tenancy.stamp import require_here
 
@@ -210,8 +211,7 @@ class Trace:
     def wipe(self) -> int:
         if self.change is not None:
             return self.rows.update(**self.change)
-        _total, by_model = self.rows.delete()
-        return by_model.get(self.rows.model._meta.label, 0)
+        return delete(self.rows)
 
 
 @dataclass(frozen=True)
