@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from messages_extends import grants
 from messages_extends.conf import settings
 from messages_extends.exceptions import RecipientUnavailable
+from messages_extends.models import Announcement
 from messages_extends.permissions import Right, send_group_message, send_message
 from messages_extends.tenancy.schemas import current_schema, is_public, users_are_shared
 from messages_extends.tenancy.stamp import require_here, schema_of_origin
@@ -122,6 +123,18 @@ class Policy:
         if here != settings.platform_schema or not (users_are_shared() or schema_of_origin(sender) == here):
             return False
         return _is_granted(sender, Right("broadcasts", f"{action}_broadcast"))
+
+    def may_see_broadcasts(self, person: Any) -> bool:
+        """Tell whether `person` may see the console of broadcasts: who may add, change or only view them."""
+        return any(self.may_broadcast(person, action) for action in ("view", "add", "change"))
+
+    def announcements_for(self, viewer: Any) -> QuerySet[Any]:
+        """Return the announcements whose report `viewer` may see, as `may_view_report` tells of each: lazily."""
+        announcements: QuerySet[Any] = Announcement.objects.all()
+        if not _may_speak(viewer):
+            return announcements.none()
+        rights = [Right("messages_extends", f"{action}_announcement") for action in ("view", "change")]
+        return announcements.filter(Q(sender=viewer.pk) | _model_wide(viewer, *rights), Exists(_member(viewer)))
 
     def may_compose(self, sender: Any) -> bool:
         """Tell whether `sender` may write to anybody besides themselves, or to a group."""

@@ -59,5 +59,7 @@ if (text) {
   });
   showPreview(preview);
   if (text.value) showLeft(hint);
-  useOwnZone(form.querySelector("[data-mx-zone]"));
+  const zone = form.querySelector("[data-mx-zone]");
+  /* What many read has the organisation's. */
+  if (zone) useOwnZone(zone);
 }
