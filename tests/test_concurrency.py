@@ -71,10 +71,16 @@ def in_acme() -> Iterator[None]:
         yield
 
 
-def reading_by_index() -> None:
-    """Have this connection find rows in the order of their keys, while others find them as they lie."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off")
+@contextmanager
+def finding_people(*, in_order: bool) -> Iterator[None]:
+    """Have PostgreSQL find people in the order of their keys, or as they lie in the table."""
+    way, others = ("indexscan", "seqscan") if in_order else ("seqscan", "indexscan")
+    off = [others, "bitmapscan", "indexonlyscan", "hashjoin" if in_order else "nestloop", "mergejoin"]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL enable_{way} = on")
+        for each in off:
+            cursor.execute(f"SET LOCAL enable_{each} = off")
+        yield
 
 
 def while_open(act: Callable[[], Any], then: Callable[[], Any]) -> tuple[Callable[[], Any], Callable[[], Any]]:
@@ -104,8 +110,8 @@ def while_open(act: Callable[[], Any], then: Callable[[], Any]) -> tuple[Callabl
     return first, second
 
 
-def wait_until_blocked(is_over: Event) -> None:
-    """Wait until somebody waits for a lock in this database, or all is over."""
+def wait_until_blocked(is_over: Event, many: int = 1) -> None:
+    """Wait until so many wait for a lock in this database, or all is over."""
     end = monotonic() + 20
     with connection.cursor() as cursor:
         while monotonic() < end and not is_over.is_set():
@@ -113,7 +119,7 @@ def wait_until_blocked(is_over: Event) -> None:
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )
-            if cursor.fetchone()[0]:
+            if cursor.fetchone()[0] >= many:
                 return
             sleep(0.01)
 
@@ -129,54 +135,73 @@ def undo(user: Any, at: datetime) -> int:
 
 class TestSending:
     @pytest.mark.parametrize("backwards", [False, True])
-    def test_two_who_send_with_one_key_double_nothing_and_never_lock_each_other_out(
+    def test_two_who_send_with_one_key_double_nothing(
         self, at_once: AtOnce, people: list[Any], backwards: bool
     ) -> None:
         some, others = people[:20], people[10:]
-
-        def first() -> int:
-            return send(list(some), "news", key="key")
-
-        def second() -> int:
-            reading_by_index()
-            return send(list(reversed(others)) if backwards else others, "news", key="key")
-
         for _ in range(ROUNDS):
-            counts = at_once(first, second)
+            counts = at_once(
+                lambda: send(list(some), "news", key="key"),
+                lambda: send(list(reversed(others)) if backwards else others, "news", key="key"),
+            )
             with in_acme():
                 assert sorted(Message.objects.values_list("user", flat=True)) == list(range(1, 31))
                 assert sum(counts) == 30
                 Message.objects.all().delete()
 
-    def test_neither_do_they_where_an_expired_one_has_to_make_way(self, at_once: AtOnce, people: list[Any]) -> None:
-        def second() -> int:
-            reading_by_index()
-            return send(people, "news", key="key")
+    def test_they_never_lock_each_other_out(self, at_once: AtOnce, people: list[Any]) -> None:
+        """Both stop at somebody in the middle; had they come from both ends, neither could go on."""
+        is_over = Event()
 
-        for _ in range(ROUNDS):
-            with in_acme():
-                send(people, "old news", key="key")
-                Message.objects.update(expires=timezone.now() - timedelta(hours=1))
-            counts = at_once(lambda: send(get_user_model()._default_manager.all(), "news", key="key"), second)
-            with in_acme():
-                assert sum(counts) == 30
-                assert set(Message.objects.values_list("message", flat=True)) == {"news"}
-                Message.objects.all().delete()
+        def in_the_middle() -> int:
+            with transaction.atomic():
+                count = send(people[15], "news", key="key")
+                begin.wait()
+                wait_until_blocked(is_over, 2)
+            return count
 
-    def test_cancelling_meanwhile_locks_nobody_out(self, at_once: AtOnce, people: list[Any]) -> None:
-        def resend() -> int:
-            reading_by_index()
-            return send(people, "news", key="key")
+        def everybody(in_order: bool) -> int:
+            begin.wait()
+            with finding_people(in_order=in_order):
+                return send(get_user_model()._default_manager.all(), "news", key="key")
 
-        for _ in range(ROUNDS):
-            with in_acme():
-                send(people, "old news", key="key")
-                Message.objects.update(expires=timezone.now() - timedelta(hours=1))
-            at_once(partial(cancel, "key"), resend)
-            with in_acme():
-                assert Message.objects.count() in (0, 30)
-                assert not Message.objects.filter(message="old news").exists()
-                Message.objects.all().delete()
+        begin = Barrier(3, timeout=20)
+        counts = at_once(in_the_middle, partial(everybody, True), partial(everybody, False))
+        with in_acme():
+            assert sum(counts) == Message.objects.count() == 30
+
+    @pytest.mark.parametrize("other", ["cancel", "send"])
+    def test_neither_do_they_where_what_has_expired_has_to_make_way(
+        self, at_once: AtOnce, people: list[Any], other: str
+    ) -> None:
+        with in_acme():
+            send(people, "old news", key="key")
+            Message.objects.update(expires=timezone.now() - timedelta(hours=1))
+        is_over = Event()
+
+        def in_the_middle() -> None:
+            with transaction.atomic():
+                Message.objects.select_for_update().get(user=people[15])
+                begin.wait()
+                wait_until_blocked(is_over, 2)
+
+        def everybody() -> int:
+            begin.wait()
+            with finding_people(in_order=True):
+                return send(get_user_model()._default_manager.all(), "news", key="key")
+
+        def other_one() -> int:
+            begin.wait()
+            with finding_people(in_order=False):
+                if other == "cancel":
+                    return cancel("key")
+                return send(get_user_model()._default_manager.all(), "news", key="key")
+
+        begin = Barrier(3, timeout=20)
+        at_once(in_the_middle, everybody, other_one)
+        with in_acme():
+            assert not Message.objects.filter(message="old news").exists()
+            assert Message.objects.count() in ((0, 30) if other == "cancel" else (30,))
 
     def test_who_is_deleted_meanwhile_is_left_out(self, at_once: AtOnce, people: list[Any]) -> None:
         with in_acme():
@@ -309,6 +334,20 @@ class TestReading:
             assert undone == [each.count for each in marks]
             assert unread(alice) == pages
 
+    @pytest.mark.parametrize("kind", ["message", "announcement"])
+    def test_also_if_the_one_begins_before_the_other_commits(
+        self, at_once: AtOnce, alice: Any, pages: list[str], kind: Any
+    ) -> None:
+        def mark_all() -> Any:
+            return inbox(alice).mark_all_read(kind=kind)
+
+        first, second = at_once(*while_open(mark_all, mark_all))
+        assert (first.count, second.count) == (10, 0)
+        with in_acme():
+            assert undo(alice, second.at) == 0
+            assert undo(alice, first.at) == 10
+        assert unread(alice) == pages
+
     @pytest.mark.parametrize("acknowledge", [False, True])
     def test_what_is_shown_again_while_it_is_read_stays_unread(
         self, at_once: AtOnce, alice: Any, acknowledge: bool
@@ -327,7 +366,7 @@ class TestReading:
             assert unread(alice) == ["news"]
 
     @pytest.mark.parametrize("mark", ["mark_read", "mark_all_read"])
-    def test_also_if_the_one_commits_after_the_other(self, at_once: AtOnce, alice: Any, mark: str) -> None:
+    def test_it_does_also_if_the_one_commits_after_the_other(self, at_once: AtOnce, alice: Any, mark: str) -> None:
         with in_acme():
             announcement = announce("news", to=EVERYONE)
             [shown] = inbox(alice).page().entries
