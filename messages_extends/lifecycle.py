@@ -24,12 +24,12 @@ from messages_extends.audit import Action, record
 from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
 from messages_extends.conf import settings
 from messages_extends.content import Content
-from messages_extends.exceptions import WrongTenant
+from messages_extends.exceptions import NoTenant, WrongTenant
 from messages_extends.grants import by_user
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.permissions import send_group_message, send_message
 from messages_extends.retention import delete
-from messages_extends.tenancy.schemas import current_schema, inside, is_public
+from messages_extends.tenancy.schemas import current_schema, inside, is_public, users_are_shared
 from messages_extends.tenancy.stamp import require_here
 
 CHUNK: Final = 500
@@ -54,7 +54,7 @@ def export(user: AbstractBaseUser, *, by: AbstractBaseUser | None = None) -> dic
     here = current_schema()
     about = {"id": user.pk, "login": user.get_username(), "name": str(user)}
     sections = {} if is_public(here) else _of_organisation(user)
-    sections = {**sections, **(_of_platform(user) if here == settings.platform_schema else {})}
+    sections = {**sections, **(_of_platform(user) if _has_people_of_platform(here) else {})}
     read_here = {name: _only_in(here, rows) for name, rows in sections.items()}
     return {"schema": here, "exported_at": timezone.now(), "person": about, **read_here}
 
@@ -252,8 +252,15 @@ def _places(pk: Any) -> Iterator[Place]:
     here = current_schema()
     if not is_public(here):
         yield Place(here, AuditRecord._meta.label, _traces_here(pk))
-    if here == settings.platform_schema or is_public(here):
+    if _has_people_of_platform(here):
         yield Place(get_public_schema_name(), BroadcastRecord._meta.label, _traces_of_platform(pk))
+    elif is_public(here):
+        raise NoTenant("The people of the public schema neither read nor write messages: ask inside a tenant.")
+
+
+def _has_people_of_platform(schema: str) -> bool:
+    """Tell whether who acts for the platform has the primary key here that they have in its records."""
+    return schema == settings.platform_schema or (is_public(schema) and users_are_shared())
 
 
 def _traces_here(pk: Any) -> tuple[Trace, ...]:

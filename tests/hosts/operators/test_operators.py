@@ -1,16 +1,22 @@
 """A host with operators in the public schema: the same ids and names there and in the tenants are different people."""
 
+import io
+import json
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import connection
 from django.test import RequestFactory
 from django_tenants.utils import schema_context
 
 from messages_extends import constants
+from messages_extends.api import ALL_TENANTS, broadcast
+from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
 from messages_extends.exceptions import NoTenant, WrongTenant
 from messages_extends.grants import grant
+from messages_extends.lifecycle import erase, export
 from messages_extends.models import Message
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
@@ -134,3 +140,32 @@ def test_deleting_somebody_at_one_tenant_leaves_the_other_alone(operator: User) 
         assert Message.objects.get().sender is None
     assert texts_in("t1") == ["from sam of t1"]
     assert texts_in("t2") == ["from sam of t2", "to sam of t2"]
+
+
+def run(name: str, schema: str, *arguments: str) -> str:
+    out = io.StringIO()
+    call_command(name, "--schema", schema, "sam", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@pytest.mark.django_db
+def test_an_operators_data_is_handed_over_and_erased_in_public_and_no_namesakes(operator: User) -> None:
+    User.objects.filter(pk=operator.pk).update(is_superuser=True)
+    broadcast("to all", to=ALL_TENANTS, sender=operator)
+    assert "broadcasts_sent" not in json.loads(run("export_messages", "t1"))
+    assert "Erased nothing" in run("erase_messages", "t1", "--yes")
+    exported = json.loads(run("export_messages", "public"))
+    assert [row["text"] for row in exported["broadcasts_sent"]] == ["to all"]
+    assert "messages_received" not in exported
+    assert Broadcast.objects.get().author == "sam"
+    assert run("erase_messages", "public", "--yes") == "Erased broadcasts: 1, records of the platform: 1.\n"
+    assert Broadcast.objects.get().author == ""
+    assert not BroadcastRecord.objects.exclude(actor_name="").exists()
+
+
+@pytest.mark.django_db
+def test_people_of_public_who_are_no_operators_have_no_data(operator: User, settings: Any) -> None:
+    settings.MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": "t1"}
+    for act in (export, erase):
+        with pytest.raises(NoTenant, match="ask inside a tenant"):
+            act(operator)
