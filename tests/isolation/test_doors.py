@@ -1,0 +1,421 @@
+"""Every way in: with what is another organisation's, or another person's, in one's hands, none of them opens.
+
+"Not yours" and "not there" are one answer. A URL or a public function without a case here fails the test.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.contrib.messages.api import MessageFailure
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.http import HttpRequest
+from django.test import Client, RequestFactory
+from django.urls import NoReverseMatch
+from django.utils import timezone
+from django_tenants.utils import schema_context
+
+from messages_extends import api, urls
+from messages_extends.constants import INFO_PERSISTENT
+from messages_extends.exceptions import MessagesExtendsError, NoSuchMessage, WrongTenant
+from messages_extends.grants import grant
+from messages_extends.inbox import Inbox
+from messages_extends.links import reverse_own
+from messages_extends.models import Announcement, Message
+from messages_extends.publications import Publication, Reference
+from messages_extends.storages import FallbackStorage
+from messages_extends.tenancy.sessions import SessionStore
+
+pytestmark = pytest.mark.django_db
+
+MakeUser = Callable[..., Any]
+BrowserOf = Callable[..., Client]
+
+# Of the same keys in both; what is only in globex; what is nowhere.
+SAME, THEIRS, NOWHERE = 1, 3000, 404404
+SCHEMAS_WATCHED = ("public", "acme", "globex", "platform")
+
+
+@dataclass
+class World:
+    """A reader in acme, and what is not theirs: as a page would name it."""
+
+    reader: Any
+    browser: Client
+    stranger: Any
+    group_of_globex: Any
+    stranger_announcement: Announcement
+    stranger_message: Message
+    stranger_page: str
+    stranger_marked: datetime
+    stranger_undo: str
+    messages: dict[str, str]
+    publications: dict[str, str]
+    broadcast_elsewhere: Any
+
+
+@pytest.fixture
+def world(acme: Any, globex: Any, make_user: MakeUser, browser_of: BrowserOf) -> World:
+    messages, publications = {"nowhere": str(NOWHERE)}, {"nowhere": str(Reference(uuid4(), 1))}
+    with schema_context("globex"):
+        stranger = make_user("stranger", pk=SAME)
+        for pk in (SAME, THEIRS):
+            Message.objects.create(pk=pk, user=stranger, message="secret", level=INFO_PERSISTENT, key="key")
+            Message.objects.mark_read()
+        make_user("hidden", pk=THEIRS)
+        group_of_globex = Group.objects.create(pk=SAME, name="Sales")
+        Group.objects.create(pk=THEIRS, name="Hidden")
+        theirs = api.announce("secret", to=api.EVERYONE, key="key")
+        stranger.groups.add(group_of_globex)
+        stranger_page = api.inbox(stranger).page(size=1).next
+        Message.objects.create(pk=SAME + 1, user=stranger, message="secret", level=INFO_PERSISTENT)
+    undo = browser_of(globex, stranger).post("/messages/mark_read/all/", {"undoable": "1"})
+    with schema_context("globex"):
+        marked = Message.objects.get(pk=SAME + 1).read_at
+        Message.objects.create(pk=SAME + 2, user=stranger, message="secret", level=INFO_PERSISTENT, key="key")
+        stranger_message = Message.objects.get(pk=THEIRS)
+        publications["an announcement of globex"] = str(theirs.reference)
+    messages["a message of globex"] = str(THEIRS)
+    with schema_context("public"):
+        elsewhere = api.broadcast("secret", to=[globex], key="key")
+        publications["a broadcast to globex"] = str(elsewhere.reference)
+        everywhere = api.broadcast("for all", to=api.ALL_TENANTS)
+        publications["a later revision of a broadcast"] = str(Reference(everywhere.pk, 2))
+        gone = api.broadcast("secret", to=api.ALL_TENANTS)
+        publications["a retracted broadcast"] = str(api.retract(gone).reference)
+    with schema_context("acme"):
+        reader, other = make_user("reader", pk=SAME), make_user("other", pk=2)
+        make_user("unreachable", pk=4)
+        grant(reader, other)
+        Group.objects.create(pk=SAME, name="Sales")
+        for_other = Message.objects.create(pk=5, user=other, message="secret", level=INFO_PERSISTENT)
+        Message.objects.create(pk=SAME, user=reader, message="for the reader", level=INFO_PERSISTENT, key="own")
+        messages["somebody else's message"] = str(for_other.pk)
+        publications |= {name: str(each.reference) for name, each in _not_readable().items()}
+        shown = api.announce("for everyone", to=api.EVERYONE)
+        publications["a later revision of an announcement"] = str(Reference(shown.pk, 2))
+    query = re.search(r"undo=([^&]+)", undo["Location"])
+    assert query is not None
+    return World(
+        reader=reader,
+        # Logging in is noted on the row.
+        browser=browser_of(acme, reader),
+        stranger=stranger,
+        group_of_globex=group_of_globex,
+        stranger_announcement=theirs,
+        stranger_message=stranger_message,
+        stranger_page=stranger_page,
+        stranger_marked=marked,
+        stranger_undo=query[1].replace("%3A", ":"),
+        messages=messages,
+        publications=publications,
+        broadcast_elsewhere=elsewhere,
+    )
+
+
+def _not_readable() -> dict[str, Publication]:
+    """Make announcements of acme that its reader cannot read."""
+    now, later = timezone.now(), timezone.now() + timedelta(hours=1)
+    expired = api.announce("secret", to=api.EVERYONE)
+    Announcement.objects.filter(pk=expired.pk).update(publish_at=now - timedelta(hours=1), expires=now)
+    return {
+        "an announcement to a group that one is not in": api.announce("secret", to=Group.objects.get(pk=SAME)),
+        "a scheduled announcement": api.announce("secret", to=api.EVERYONE, publish_at=later),
+        "an expired announcement": expired,
+        "a retracted announcement": api.retract(api.announce("secret", to=api.EVERYONE)),
+    }
+
+
+def dump(*leave_out: str) -> dict[str, Any]:
+    """Return every row of every table, but for the sessions of whoever is logged in."""
+    found = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) AND tablename <> 'django_session'",
+            [list(SCHEMAS_WATCHED)],
+        )
+        for schema, table in cursor.fetchall():
+            if table not in leave_out:
+                cursor.execute(f'SELECT t::text FROM "{schema}"."{table}" AS t ORDER BY 1')
+                found[f"{schema}.{table}"] = cursor.fetchall()
+    return found
+
+
+@pytest.fixture
+def nothing_changes(world: World) -> Iterator[None]:
+    """Compare what all organisations have, before and after."""
+    before = dump()
+    assert any("secret" in str(rows) for table, rows in before.items() if table.startswith("globex."))
+    yield
+    assert dump() == before
+
+
+# Pages --------------------------------------------------------------------------------------------------------------
+
+Answer = tuple[int, str]
+Ask = Callable[[str], Answer]
+
+MARKING = ("message_mark_read", "message_mark_unread", "message_acknowledge")
+# What is asked for by no key: each has a test of its own below.
+OTHERS = ("inbox", "message_panel", "message_badge", "message_mark_all_read", "message_undo")
+COMPOSING = ("message_compose", "message_recipients")
+HEADERS: dict[str, dict[str, str]] = {
+    "a form": {},
+    "a script": {"x-requested-with": "XMLHttpRequest"},
+    "JSON": {"accept": "application/json"},
+}
+
+
+def address(name: str, *args: str) -> str:
+    try:
+        return reverse_own(name, *args)
+    except NoReverseMatch:
+        pytest.skip(f"There is no {name} here.")
+
+
+def answer(response: Any) -> Answer:
+    """Return what somebody could tell two answers apart by: without what is made up anew for each."""
+    text = response.content.decode()
+    return response.status_code, re.sub(r'(csrfmiddlewaretoken"|number") value="[^"]*"', "", text)
+
+
+def test_every_url_has_a_case_here() -> None:
+    assert {pattern.name for pattern in urls.urlpatterns} <= {*MARKING, *OTHERS, *COMPOSING}
+
+
+@pytest.mark.usefixtures("nothing_changes")
+@pytest.mark.parametrize("headers", HEADERS.values(), ids=list(HEADERS))
+@pytest.mark.parametrize("name", MARKING)
+class TestMarking:
+    def test_what_is_not_ones_own_is_not_there(self, name: str, headers: dict[str, str], world: World) -> None:
+        browser = world.browser
+        for keys in (world.messages, world.publications):
+            answers = {what: answer(browser.post(address(name, pk), headers=headers)) for what, pk in keys.items()}
+            assert answers == dict.fromkeys(keys, answers["nowhere"])
+            assert answers["nowhere"][0] == 404
+
+    def test_nor_is_what_is_no_key_at_all(self, name: str, headers: dict[str, str], world: World) -> None:
+        browser = world.browser
+        nowhere = answer(browser.post(address(name, str(NOWHERE)), headers=headers))
+        for pk in ("0", "-1", "1e3", "\u0661", "9" * 40, "x" * 32 + "-1", "0" * 32 + "-0", "None"):
+            assert answer(browser.post(address(name, pk), headers=headers)) == nowhere
+
+    def test_who_is_logged_in_elsewhere_is_nobody_here(
+        self, name: str, headers: dict[str, str], world: World, globex: Any, browser_of: BrowserOf
+    ) -> None:
+        browser, nobody = world.browser, browser_of(globex)
+        for pk in [*world.messages.values(), *world.publications.values(), str(SAME)]:
+            at_globex = browser.post(address(name, pk), headers={**headers, "host": "globex.localhost"})
+            assert answer(at_globex) == answer(nobody.post(address(name, pk), headers=headers))
+            assert at_globex.status_code == 403
+
+
+class TestPages:
+    @pytest.mark.usefixtures("nothing_changes")
+    @pytest.mark.parametrize("name", ["inbox", "message_panel", "message_badge"])
+    def test_they_show_nothing_of_others(self, name: str, world: World) -> None:
+        browser = world.browser
+        for query in ({}, {"after": world.stranger_page}, {"undo": world.stranger_undo}, {"kind": "broadcast"}):
+            response = browser.get(address(name), query)
+            assert response.status_code == 200
+            assert "secret" not in response.content.decode()
+            assert "undoable" not in (response.context or {}) or response.context["undoable"] is None
+        assert browser.get(address("message_badge")).json()["unread"] == 3
+
+    @pytest.mark.usefixtures("nothing_changes")
+    @pytest.mark.parametrize("name", [*OTHERS, *COMPOSING])
+    def test_who_is_logged_in_elsewhere_is_nobody_here(
+        self, name: str, world: World, globex: Any, browser_of: BrowserOf
+    ) -> None:
+        browser, nobody = world.browser, browser_of(globex)
+        for method in ("get", "post"):
+            at_globex = getattr(browser, method)(address(name), headers={"host": "globex.localhost"})
+            assert answer(at_globex) == answer(getattr(nobody, method)(address(name)))
+            assert at_globex.status_code in (302, 403, 405)
+
+    @pytest.mark.usefixtures("nothing_changes")
+    def test_what_others_have_marked_cannot_be_undone(self, world: World) -> None:
+        browser = world.browser
+        theirs = answer(browser.post(address("message_undo"), {"undo": world.stranger_undo}))
+        assert theirs == answer(browser.post(address("message_undo"), {"undo": "made up"}))
+        assert theirs[0] == 400
+
+    def test_marking_all_marks_ones_own(self, world: World) -> None:
+        before = dump()
+        assert world.browser.post(address("message_mark_all_read")).status_code == 302
+        after = dump()
+        assert {table for table in before if before[table] != after[table]} == {
+            "acme.messages_extends_message",
+            "acme.messages_extends_receipt",
+        }
+        with schema_context("acme"):
+            assert set(Message.objects.exclude(read_at=None).values_list("user_id", flat=True)) == {SAME}
+
+
+@pytest.mark.usefixtures("nothing_changes")
+class TestComposing:
+    def test_whom_one_may_not_write_to_is_not_there(self, world: World) -> None:
+        browser = world.browser
+        steps = ("", "test", "send", "search", "back")
+        allowed = browser.post(address("message_compose"), {"message": "Hello", "level": "19", "people": ["2"]})
+        assert (allowed.status_code, "other" in allowed.content.decode()) == (200, True)
+        fields = {"people": (4, THEIRS, NOWHERE), "groups": (SAME, THEIRS, NOWHERE)}
+        for step in steps:
+            for name, keys in fields.items():
+                answers = set()
+                for key in keys:
+                    values = {"message": "Hello", "level": "19", "step": step, "number": str(uuid4()), name: [str(key)]}
+                    status, text = answer(browser.post(address("message_compose"), values))
+                    answers.add((status, text.replace(str(values["number"]), "").replace(f'value="{key}"', "")))
+                assert len(answers) == 1
+                assert "secret" not in answers.pop()[1]
+
+    def test_nobody_else_is_found_by_name(self, world: World) -> None:
+        browser = world.browser
+        answers = [
+            answer(browser.get(address("message_recipients"), {"q": name, "groups": "1"}))
+            for name in ("nobody is called so", "stranger", "hidden", "unreachable", "Sales", "globex.example")
+        ]
+        assert answers == [answers[0]] * len(answers)
+
+
+# Functions ----------------------------------------------------------------------------------------------------------
+
+Use = Callable[[World], Any]
+
+
+def request_of(user: Any) -> HttpRequest:
+    """Return a request at acme's host."""
+    request: Any = RequestFactory().get("/")
+    session: SessionBase = SessionStore()
+    request.session, request.user, request.tenant = session, user, SimpleNamespace(schema_name="acme")
+    request._messages = FallbackStorage(request)
+    return request
+
+
+def here(world: World) -> Any:
+    return get_user_model()._default_manager.get(pk=SAME)
+
+
+def add_with(add: Callable[..., Any], *level: int) -> list[Use]:
+    """Return every way to use one of the functions that add a message to a request."""
+    return [
+        lambda world: add(request_of(here(world)), *level, "from acme", user=world.stranger),
+        lambda world: add(request_of(world.stranger), *level, "from acme"),
+        lambda world: add(request_of(world.stranger), *level, "from acme", user=here(world)),
+    ]
+
+
+def publishes(publish: Callable[..., Any]) -> list[Use]:
+    return [
+        lambda world: publish(world.stranger_announcement),
+        lambda world: publish(world.stranger_announcement, sender=here(world)),
+        lambda world: publish(world.stranger_announcement, sender=world.stranger),
+        lambda world: publish(Announcement.objects.get(message="for everyone"), sender=world.stranger),
+        lambda world: publish(world.broadcast_elsewhere),
+        lambda world: publish(world.broadcast_elsewhere, sender=here(world)),
+        lambda world: publish(world.broadcast_elsewhere, sender=world.stranger),
+    ]
+
+
+CASES: dict[str, list[Use]] = {
+    "Inbox": [lambda world: api.Inbox(world.stranger)],
+    "inbox": [lambda world: api.inbox(world.stranger)],
+    "send": [
+        lambda world: api.send(world.stranger, "from acme"),
+        lambda world: api.send([world.stranger], "from acme"),
+        lambda world: api.send([here(world), world.stranger], "from acme"),
+        lambda world: api.send(world.group_of_globex, "from acme"),
+        lambda world: api.send(here(world), "from acme", sender=world.stranger),
+        lambda world: api.send(world.stranger, "from acme", sender=world.stranger),
+    ],
+    "asend": [
+        lambda world: async_to_sync(api.asend)(world.stranger, "from acme", schema="acme"),
+        lambda world: async_to_sync(api.asend)(world.group_of_globex, "from acme", schema="acme"),
+    ],
+    "announce": [
+        lambda world: api.announce("from acme", to=world.group_of_globex),
+        lambda world: api.announce("from acme", to=[world.group_of_globex]),
+        lambda world: api.announce("from acme", to=api.EVERYONE, sender=world.stranger),
+    ],
+    "broadcast": [
+        lambda world: api.broadcast("from acme", to=api.ALL_TENANTS),
+        lambda world: api.broadcast("from acme", to=api.ALL_TENANTS, sender=here(world)),
+        lambda world: api.broadcast("from acme", to=api.ALL_TENANTS, sender=world.stranger),
+    ],
+    "revise": publishes(lambda *args, **options: api.revise(*args, **options, message="changed")),
+    "retract": publishes(api.retract),
+    "cancel": [],
+    "add_message": add_with(api.add_message, INFO_PERSISTENT),
+    "aadd_message": add_with(async_to_sync(api.aadd_message), INFO_PERSISTENT),
+    "get_messages": [lambda world: list(api.get_messages(request_of(world.stranger)))],
+    "aget_messages": [lambda world: list(async_to_sync(api.aget_messages)(request_of(world.stranger)))],
+    "aunread_count": [lambda world: async_to_sync(api.aunread_count)(request_of(world.stranger))],
+    **{
+        name: add_with(getattr(api, name))
+        for name in api.__all__
+        if re.fullmatch("(add_)?(persistent|persistant)_[a-z]+", name)
+    },
+}
+# They take neither users nor rows of ours. A sticky message is for the request that shows it.
+NO_OBJECTS = {"ALL_TENANTS", "EVERYONE", "MessageFailure"} | {
+    f"add_sticky_{name}" for name in ("debug", "info", "success", "warning", "error")
+}
+
+
+def test_every_public_name_has_a_case_here() -> None:
+    assert set(api.__all__) == {*CASES, *NO_OBJECTS}
+    assert issubclass(api.MessageFailure, MessageFailure)
+
+
+@pytest.mark.usefixtures("nothing_changes")
+@pytest.mark.parametrize("name", CASES)
+def test_what_comes_from_elsewhere_is_refused(name: str, world: World, settings: Any) -> None:
+    settings.MESSAGE_LEVEL = 0
+    for use in CASES[name]:
+        with schema_context("acme"), pytest.raises((WrongTenant, PermissionDenied)):
+            use(world)
+
+
+@pytest.mark.usefixtures("nothing_changes")
+def test_a_key_of_elsewhere_cancels_nothing(world: World) -> None:
+    with schema_context("acme"):
+        assert api.cancel("key") == 0
+
+
+@pytest.mark.usefixtures("nothing_changes")
+def test_what_is_marked_by_keys_from_elsewhere_is_not_there(world: World) -> None:
+    with schema_context("acme"):
+        for act in (Inbox.mark_read, Inbox.mark_unread, Inbox.acknowledge):
+            for key in [*world.messages.values(), *world.publications.values()]:
+                with pytest.raises(NoSuchMessage):
+                    act(Inbox(world.reader), key)
+        assert Inbox(world.reader).undo(world.stranger_marked) == 0
+        entries = Inbox(world.reader).page(world.stranger_page).entries
+    assert not [each for each in entries if "secret" in str(each)]
+
+
+@pytest.mark.usefixtures("nothing_changes")
+@pytest.mark.parametrize("act", ["save", "delete", "refresh_from_db"])
+def test_rows_of_elsewhere_are_refused(world: World, act: str) -> None:
+    for row in (world.stranger_message, world.stranger_announcement):
+        with schema_context("acme"), pytest.raises(WrongTenant):
+            getattr(row, act)()
+
+
+@pytest.mark.usefixtures("nothing_changes")
+def test_an_iterable_that_ends_up_elsewhere_writes_nothing(world: World) -> None:
+    """All or nothing: one who is no one here spoils the whole."""
+    with schema_context("acme"), suppress(MessagesExtendsError):
+        api.send((each for each in (here(world), world.stranger)), "from acme")
