@@ -36,7 +36,8 @@ made = st.builds(Made, st.sampled_from(KINDS), st.sampled_from(TIMES), st.sample
 def make(user: Any, number: int, one: Made) -> Any:
     text = {"message": f"text {number}", "level": one.level}
     if one.kind == "message":
-        message = Message.objects.create(user=user, **text)
+        # As text they would be in another order.
+        message = Message.objects.create(pk=number + 5, user=user, **text)
         Message.objects.filter(pk=message.pk).update(created=one.at)
         return message.pk
     if one.kind == "announcement":
