@@ -133,6 +133,7 @@ class Announcement(TenantBound, Publication):
         GROUPS = "groups", _("groups")
 
     kind: ClassVar = "announcement"
+    author: ClassVar = ""
 
     sender = models.ForeignKey(
         settings.AUTH_USER_MODEL,

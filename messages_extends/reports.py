@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Count, Exists, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, When
 
-from messages_extends.models import Announcement, Receipt
-from messages_extends.policy import policy
+from messages_extends.grants import keys_of_people_in
+from messages_extends.models import Announcement, AnnouncementGroup, Receipt
+from messages_extends.policy import members, policy
 from messages_extends.publishing import audience_of
 from messages_extends.tenancy.stamp import require_here
 
@@ -78,3 +80,30 @@ def count(people: People) -> Numbers:
     has_read = Count("pk", distinct=True, filter=Q(read_at__isnull=False))
     found = people.order_by().aggregate(readers=has_read, people=Count("pk", distinct=True))
     return Numbers(**cast(dict[str, int], found))
+
+
+def with_numbers(announcements: Any) -> Any:
+    """Add `readers` and `people` to each of `announcements`: how many have read it, of how many it is for now."""
+    everyone: Any = members()
+    receipts = Receipt.objects.filter(
+        user_id=OuterRef("pk"),
+        publication_id=OuterRef(OuterRef("pk")),
+        revision__gte=OuterRef(OuterRef("revision")),
+    )
+
+    def numbers(people: People) -> Case:
+        to_everyone = When(audience=Announcement.Audience.EVERYONE, then=_number(people))
+        return Case(to_everyone, default=_number(people.filter(pk__in=_keys_of_members())))
+
+    return announcements.annotate(people=numbers(everyone), readers=numbers(everyone.filter(Exists(receipts))))
+
+
+def _number(people: People) -> Subquery:
+    counted = Func("pk", function="COUNT", template="%(function)s(DISTINCT %(expressions)s)")
+    return Subquery(people.order_by().values(number=counted), output_field=IntegerField())
+
+
+def _keys_of_members() -> Any:
+    """Return the keys of those who are in a group of the announcement two queries further out."""
+    chosen = AnnouncementGroup.objects.filter(announcement=OuterRef(OuterRef(OuterRef(OuterRef("pk")))))
+    return keys_of_people_in(Group.objects.filter(pk__in=chosen.values("group")))

@@ -1,8 +1,8 @@
 """Include these at any path, with or without a namespace."""
 
-from django.urls import path
+from django.urls import include, path
 
-from messages_extends.views import composing, marking, reading
+from messages_extends.views import announcing, composing, marking, reading
 
 urlpatterns = [
     path("", reading.inbox, name="inbox"),
@@ -15,4 +15,11 @@ urlpatterns = [
     path("compose/", composing.compose, name="message_compose"),
     path("compose/recipients/", composing.recipients, name="message_recipients"),
     path("undo/", marking.message_undo, name="message_undo"),
+    path("announcements/", announcing.AnnouncementList.as_view(), name="announcements"),
+    path("announcements/new/", announcing.NewAnnouncement.as_view(), name="announcement_new"),
+    path("announcements/groups/", announcing.groups, name="announcement_groups"),
+    path("announcements/<uuid:pk>/", announcing.AnnouncementPage.as_view(), name="announcement"),
+    path("announcements/<uuid:pk>/edit/", announcing.EditAnnouncement.as_view(), name="announcement_edit"),
+    path("announcements/<uuid:pk>/retract/", announcing.RetractAnnouncement.as_view(), name="announcement_retract"),
+    path("broadcasts/", include("messages_extends.broadcasts.urls")),
 ]

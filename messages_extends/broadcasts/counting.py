@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError, connections, transaction
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 from django_tenants.utils import get_public_schema_name, get_tenant_model
 
@@ -149,3 +149,23 @@ def _progress(broadcast: Broadcast) -> Progress:
         people=sum(each.people or 0 for each in counts),
         since=min((each.counted_at for each in counts), default=None),
     )
+
+
+def organisations_of(broadcast: Broadcast, *, viewer: AbstractBaseUser | None = None) -> QuerySet[Any]:
+    """Return the organisations that `broadcast` is for, each with its own count, from the current schema.
+
+    `readers`, `people` and `counted_at` are null where that was not made yet; only the first two where it failed.
+    """
+    require_may_broadcast(viewer, "view")
+    count_of = _counts(broadcast).filter(schema_name=OuterRef("schema_name"))
+    columns = {name: Subquery(count_of.values(name)) for name in ("readers", "people", "counted_at")}
+    organisations: QuerySet[Any] = _organisations(broadcast).annotate(**columns).order_by("schema_name")
+    return organisations
+
+
+def with_numbers(broadcasts: QuerySet[Any]) -> QuerySet[Any]:
+    """Add to each of `broadcasts` its `readers` and `people`, as far as they were counted since it was last shown."""
+    current = Q(counts__revision=F("revision"))
+    sums = {name: Sum(f"counts__{name}", filter=current, default=0) for name in ("readers", "people")}
+    summed: QuerySet[Any] = broadcasts.annotate(**sums)
+    return summed
