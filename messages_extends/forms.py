@@ -1,7 +1,7 @@
 """Forms in which people write to others."""
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
+from django.db.models import QuerySet
 from django.forms.utils import ErrorDict
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -22,8 +23,9 @@ from messages_extends.constants import (
     WARNING_PERSISTENT,
     base_level,
 )
+from messages_extends.grants import EVERYBODY, All
 from messages_extends.people import groups_called, people_called, searched_for
-from messages_extends.policy import policy
+from messages_extends.policy import members, people_here, policy
 from messages_extends.recipients import Recipients
 from messages_extends.templatetags.messages_extends import LEVEL_NAMES
 from messages_extends.validation import LIMITS, MAX_TEXT, moment_to_come, require_characters, require_link
@@ -42,7 +44,22 @@ class MomentField(forms.DateTimeField):
     default_error_messages = {"invalid": _("Enter a date and a time, such as 2030-12-31T18:00.")}
 
 
-class TextForm(forms.Form):
+class DraftForm(forms.Form):
+    """A form that can be shown again as it is, before it is finished."""
+
+    def __init__(self, *args: Any, checks: bool = True, **options: Any) -> None:
+        """With `checks=False` show again what was entered, and complain of nothing."""
+        self.checks = checks
+        super().__init__(*args, **options)
+
+    def full_clean(self) -> None:
+        if self.checks:
+            super().full_clean()
+        else:
+            self._errors, self.cleaned_data = ErrorDict(), {}
+
+
+class TextForm(DraftForm):
     """What every text for others has; `text` is what `send`, `announce` and `broadcast` take.
 
     Shown by `includes/text_fields.html`, its errors by `includes/problems.html`, made lively by `writing.js`.
@@ -52,7 +69,7 @@ class TextForm(forms.Form):
 
     message = forms.CharField(
         label=_("Text"),
-        help_text=_("At most 10,000 characters. No HTML; line breaks are kept."),
+        help_text=_("At most 10,000 characters. No HTML."),
         # No attribute maxlength: it would cut what is pasted, and counts otherwise than we do.
         validators=[MaxLengthValidator(MAX_TEXT)],
         widget=forms.Textarea({"rows": 5, "dir": "auto", "data-mx-limit": MAX_TEXT}),
@@ -71,15 +88,7 @@ class TextForm(forms.Form):
     expires = MomentField(label=_("Not shown after"), required=False, help_text=_("Optional."))
     zone = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, checks: bool = True, **options: Any) -> None:
-        """With `checks=False` show again what was entered, and complain of nothing: it is not finished."""
-        self.checks = checks
-        super().__init__(*args, **options)
-
     def full_clean(self) -> None:
-        if not self.checks:
-            self._errors, self.cleaned_data = ErrorDict(), {}
-            return
         with timezone.override(self._given_zone()):
             super().full_clean()
 
@@ -224,6 +233,92 @@ class ComposeForm(TextForm):
         model = Group if name == "groups" else get_user_model()
         picked = set(self._picked(name))
         return as_keys(model, picked) if len(picked) <= self.MAX_PICKED else set()
+
+
+class PairForm(DraftForm):
+    """Two of the organisation's people or groups, each picked; `picked` has them, or None."""
+
+    PICKERS: ClassVar[tuple[str, ...]]
+    GROUPS: ClassVar[bool]
+
+    @cached_property
+    def picked(self) -> dict[str, Any]:
+        found = {name: one_named(str(self.data.get(name, "")), self.people) for name in self.PICKERS}
+        return {name: one if isinstance(one, self._kinds) else None for name, one in found.items()}
+
+    @property
+    def people(self) -> QuerySet[Any]:
+        return members()
+
+    def search(self, name: str) -> str:
+        return searched_for(str(self.data.get(f"{name}_q", "")))
+
+    def clean(self) -> dict[str, Any]:
+        for name in self.required:
+            if self.picked[name] is None:
+                self.add_error(name, _("Choose one of those that a search finds."))
+        return self.cleaned_data
+
+    @property
+    def required(self) -> Iterable[str]:
+        return self.PICKERS
+
+    @property
+    def _kinds(self) -> tuple[type[Any], ...]:
+        return (get_user_model(), Group) if self.GROUPS else (get_user_model(),)
+
+
+class GrantForm(PairForm):
+    """Who may write, and to whom."""
+
+    PICKERS = ("holder", "target")
+    GROUPS = True
+
+    holder = PickedField(label=_("Who may write"), required=False)
+    target = PickedField(label=_("To whom"), required=False)
+    everybody = forms.BooleanField(label=_("To everybody, those to come included"), required=False)
+
+    @property
+    def to_everybody(self) -> bool:
+        return "everybody" in self.data
+
+    @property
+    def chosen_target(self) -> Any:
+        return EVERYBODY if self.to_everybody else self.picked["target"]
+
+    @property
+    def required(self) -> Iterable[str]:
+        return ("holder",) if self.to_everybody else self.PICKERS
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if self.to_everybody and self.picked["target"] is not None:
+            self.add_error("target", _("Choose somebody, or everybody: not both."))
+        return cleaned
+
+
+class WhyForm(PairForm):
+    """Two people, of whom is asked whether one may write to the other; inactive ones too."""
+
+    PICKERS = ("sender", "recipient")
+    GROUPS = False
+
+    sender = PickedField(label=_("Who"), required=False)
+    recipient = PickedField(label=_("Writes to whom"), required=False)
+
+    @property
+    def people(self) -> QuerySet[Any]:
+        return people_here()
+
+
+def one_named(text: str, people: QuerySet[Any]) -> Any:
+    """Return the one of `people`, the group, or the `All` that a page names so ("user:5"); None for nothing."""
+    if text in {each.value for each in All}:
+        return All(text)
+    kind, _colon, key = text.partition(":")
+    rows: QuerySet[Any] | None = {"user": people, "group": Group.objects.all()}.get(kind)
+    found = None if rows is None else as_key(rows.model, key)
+    return None if rows is None or found is None else rows.filter(pk=found).first()
 
 
 def as_keys(model: Any, texts: Iterable[str]) -> set[Any]:

@@ -7,14 +7,15 @@ same. What is granted model-wide is a row of Django's.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import CharField, Exists, Model, Q, QuerySet
+from django.db.models import CharField, Exists, Model, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 from django.db.models.lookups import In
 from django.db.models.signals import m2m_changed, post_delete, post_save
@@ -29,14 +30,17 @@ from messages_extends.tenancy.schemas import current_schema, inside, is_per_tena
 from messages_extends.tenancy.stamp import require_here
 
 
-class _Everybody(Enum):
+class All(Enum):
     EVERYBODY = "everybody"
+    EVERY_GROUP = "every group"
 
 
-EVERYBODY: Final = _Everybody.EVERYBODY
+EVERYBODY: Final = All.EVERYBODY
 """The target of the model-wide grant: everybody in the organisation, those to come included."""
+EVERY_GROUP: Final = All.EVERY_GROUP
+"""The target of the model-wide grant on groups: the members of each, and of those to come."""
 
-Target = Model | Literal[_Everybody.EVERYBODY]
+Target = Model | All
 
 # Who grants or revokes, for the record; in guardian's own functions nobody says so.
 _actor: ContextVar[Any] = ContextVar("messages_extends.grants.actor", default=None)
@@ -92,6 +96,75 @@ def _rows(model: Any, right: Right) -> QuerySet[Any]:
     return model.objects.filter(**named)  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True)
+class Held:
+    """One grant: kinds are "user" and "group", of a target also those of `All`; keys are text, of `All` empty."""
+
+    holder_kind: str
+    holder_key: str
+    target_kind: str
+    target_key: str
+
+
+def held(*, people: QuerySet[Any] | None = None, groups: QuerySet[Group] | None = None) -> QuerySet[Any]:
+    """Return all grants of this organisation, sorted by their holders' names: rows of a name and the values of a Held.
+
+    With `people` and `groups`, those only whose holder or target is among them. One statement.
+    """
+    login = get_user_model().USERNAME_FIELD
+    first, *others = [
+        *_held_on_objects(get_user_obj_perms_model(), "user", f"user__{login}", people, groups),
+        *_held_on_objects(get_group_obj_perms_model(), "group", "group__name", people, groups),
+        *_held_on_all(get_user_model(), "user", login, people),
+        *_held_on_all(Group, "group", "name", groups),
+    ]
+    rows: QuerySet[Any] = first.union(*others, all=True).order_by(
+        "held_name", *(f"held_{each.name}" for each in fields(Held))
+    )
+    return rows
+
+
+def _held_on_objects(
+    model: Any, kind: str, name: str, people: QuerySet[Any] | None, groups: QuerySet[Group] | None
+) -> Iterator[QuerySet[Any]]:
+    holders = people if kind == "user" else groups
+    for right, target_kind, targets in ((send_message(), "user", people), (send_group_message(), "group", groups)):
+        rows = _rows(model, right)
+        if holders is not None and targets is not None:
+            keys = targets.order_by().values_list(Cast("pk", CharField()), flat=True)
+            rows = rows.filter(Q(**{f"{kind}__in": holders.order_by().values("pk")}) | Q(object_pk__in=keys))
+        yield _as_held(rows, name, Value(kind), kind, Value(target_kind), "object_pk")
+
+
+def _held_on_all(model: Any, kind: str, name: str, among: QuerySet[Any] | None) -> Iterator[QuerySet[Any]]:
+    everyone = model._base_manager.all()
+    holders = everyone if among is None else everyone.filter(pk__in=among.order_by().values("pk"))
+    for field in _permission_fields(model):
+        for right, target in ((send_message(), EVERYBODY), (send_group_message(), EVERY_GROUP)):
+            rows = holders.filter(**{f"{field.name}__in": Permission.objects.filter(right.rows)})
+            yield _as_held(rows, name, Value(kind), "pk", Value(target.value), Value(""))
+
+
+def _as_held(rows: QuerySet[Any], name: str, *columns: Any) -> QuerySet[Any]:
+    # Of one type in each branch of the union.
+    named = dict(zip(("held_name", *(f"held_{each.name}" for each in fields(Held))), (name, *columns), strict=True))
+    as_text = {alias: Cast(column, TextField()) for alias, column in named.items()}
+    found: QuerySet[Any] = rows.order_by().annotate(**as_text).values_list(*as_text)
+    return found
+
+
+def is_held(holder: Model, target: Target) -> bool:
+    """Tell whether exactly this has been granted, on its own and not by way of something else."""
+    right = _right(target)
+    if isinstance(target, All):
+        rights = [getattr(holder, field.name) for field in _permission_fields(type(holder))]
+        return any(each.filter(right.rows).exists() for each in rights)
+    model, kind = (
+        (get_group_obj_perms_model(), "group") if isinstance(holder, Group) else (get_user_obj_perms_model(), "user")
+    )
+    return _rows(model, right).filter(**{kind: holder.pk}, object_pk=str(target.pk)).exists()
+
+
 def on_object(user: Any, right: Right) -> Q:
     """Return the condition that picks the objects on which `user`, or one of their groups, holds `right`."""
     # guardian keeps objects' keys as text. Cast the other way, text that is no such key would be an error.
@@ -103,7 +176,7 @@ def on_object(user: Any, right: Right) -> Q:
 
 
 def grant(holder: Model, target: Target, *, by: Any = None) -> None:
-    """Let `holder`, a user or a group, write to `target`: a user, a group's members, or EVERYBODY.
+    """Let `holder`, a user or a group, write to `target`: a user, a group's members, EVERYBODY or EVERY_GROUP.
 
     Granting twice changes nothing. `by` is the person who does it, for the record. WrongTenant if one of them was
     loaded in another organisation; TypeError for anything else.
@@ -123,18 +196,18 @@ def revoke(holder: Model, target: Target, *, by: Any = None) -> None:
 def _require_usable(holder: Any, target: Any, by: Any) -> None:
     if not isinstance(holder, get_user_model() | Group):
         raise TypeError(f"{holder!r} cannot hold a grant: use a user or a group.")
-    if target is not EVERYBODY and not isinstance(target, get_user_model() | Group):
-        raise TypeError(f"{target!r} cannot be written to: use a user, a group or EVERYBODY.")
+    if not isinstance(target, get_user_model() | Group | All):
+        raise TypeError(f"{target!r} cannot be written to: use a user, a group, EVERYBODY or EVERY_GROUP.")
     for one in (holder, target, by):
         require_here(one)
 
 
 def _right(target: Target) -> Right:
-    return send_group_message() if isinstance(target, Group) else send_message()
+    return send_group_message() if isinstance(target, Group) or target is EVERY_GROUP else send_message()
 
 
 def _object(target: Target) -> tuple[Model, ...]:
-    return () if target is EVERYBODY else (target,)
+    return () if isinstance(target, All) else (target,)
 
 
 @contextmanager

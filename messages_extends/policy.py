@@ -23,17 +23,18 @@ from messages_extends.tenancy.stamp import require_here, schema_of_origin
 
 def members() -> QuerySet[AbstractBaseUser]:
     """Return the active people of the current organisation."""
-    people = _people()
+    people = people_here()
     return people.filter(is_active=True) if _can_be_inactive(people) else people
 
 
 def inactive_members() -> QuerySet[AbstractBaseUser]:
     """Return the people of the current organisation who neither send nor receive."""
-    people = _people()
+    people = people_here()
     return people.filter(is_active=False) if _can_be_inactive(people) else people.none()
 
 
-def _people() -> QuerySet[Any]:
+def people_here() -> QuerySet[Any]:
+    """Return the people of the current organisation, inactive ones too."""
     return settings.members() if settings.members else get_user_model()._default_manager.all()
 
 

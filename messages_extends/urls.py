@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from messages_extends.views import announcing, composing, marking, reading
+from messages_extends.views import announcing, composing, granting, marking, reading
 
 urlpatterns = [
     path("", reading.inbox, name="inbox"),
@@ -14,6 +14,10 @@ urlpatterns = [
     path("acknowledge/<str:message_id>/", marking.message_acknowledge, name="message_acknowledge"),
     path("compose/", composing.compose, name="message_compose"),
     path("compose/recipients/", composing.recipients, name="message_recipients"),
+    path("grants/", granting.message_grants, name="message_grants"),
+    path("grants/remove/", granting.message_grant_remove, name="message_grant_remove"),
+    path("grants/why/", granting.message_why, name="message_why"),
+    path("grants/people/<str:field>/", granting.message_grant_people, name="message_grant_people"),
     path("undo/", marking.message_undo, name="message_undo"),
     path("announcements/", announcing.AnnouncementList.as_view(), name="announcements"),
     path("announcements/new/", announcing.NewAnnouncement.as_view(), name="announcement_new"),
