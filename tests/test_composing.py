@@ -1,0 +1,483 @@
+"""The page for writing to people and groups: who may, whom it offers, what it refuses, that it sends once."""
+
+import re
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.contrib.messages import get_messages
+from django.db import connection
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django_tenants.utils import schema_context
+
+from messages_extends.constants import INFO_PERSISTENT, WARNING_PERSISTENT
+from messages_extends.forms import ComposeForm
+from messages_extends.grants import EVERYBODY, grant, revoke
+from messages_extends.models import AuditRecord, Message, Submission
+from messages_extends.people import people_called
+from messages_extends.retention import purge
+from messages_extends.sending import send_once
+
+URL = "/messages/compose/"
+SEARCH = "/messages/compose/recipients/"
+
+
+@pytest.fixture
+def people(in_acme: Any, make_user: Any) -> dict[str, Any]:
+    names = ("alice", "bob", "carol", "dan", "erin", "gone")
+    made = {name: make_user(name) for name in names}
+    made["gone"].is_active = False
+    made["gone"].save()
+    return made
+
+
+@pytest.fixture
+def sales(people: dict[str, Any]) -> Group:
+    group = Group.objects.create(name="Sales")
+    group.user_set.add(people["bob"], people["carol"], people["gone"])
+    return group
+
+
+@pytest.fixture
+def alice(people: dict[str, Any], sales: Group) -> Any:
+    """Somebody who may write to Bob, Dan and the group Sales; and to no one else."""
+    for target in (people["bob"], people["dan"], sales):
+        grant(people["alice"], target)
+    return people["alice"]
+
+
+@pytest.fixture
+def browser(in_acme: Any, alice: Any, browser_of: Any) -> Client:
+    return browser_of(in_acme, alice)
+
+
+def fields(**changes: Any) -> dict[str, Any]:
+    return {"message": "Hello <b>you</b>", "level": str(WARNING_PERSISTENT), "step": "look", **changes}
+
+
+def to(*chosen: Any) -> dict[str, Any]:
+    return {
+        "people": [str(each.pk) for each in chosen if not isinstance(each, Group)],
+        "groups": [str(each.pk) for each in chosen if isinstance(each, Group)],
+    }
+
+
+def text_of(answer: Any) -> str:
+    return " ".join(answer.content.decode().split())
+
+
+def number_of(answer: Any) -> str:
+    found = re.search(r'name="number" value="([^"]+)"', text_of(answer))
+    assert found
+    return found[1]
+
+
+def readers() -> list[str]:
+    return sorted(Message.objects.values_list("user__name", flat=True))
+
+
+def found(browser: Client, search: str = "", **more: str) -> list[str]:
+    return [each["text"] for each in browser.get(SEARCH, {"q": search, **more}).json()["results"]]
+
+
+class TestWhoMay:
+    @pytest.mark.parametrize("method", ["get", "post"])
+    @pytest.mark.parametrize("url", [URL, SEARCH])
+    def test_whoever_may_write_to_themselves_only_gets_403(
+        self, in_acme: Any, people: Any, browser_of: Any, url: str, method: str
+    ) -> None:
+        answer = getattr(browser_of(in_acme, people["erin"]), method)(url, fields(**to(people["erin"])))
+        assert answer.status_code == (405 if (url, method) == (SEARCH, "post") else 403)
+        assert "bob" not in text_of(answer)
+        assert not Message.objects.exists()
+
+    def test_whoever_may_write_to_a_group_alone_may(
+        self, in_acme: Any, people: Any, sales: Group, browser_of: Any
+    ) -> None:
+        grant(people["erin"], Group.objects.create(name="Nobody in it yet"))
+        assert browser_of(in_acme, people["erin"]).get(URL).status_code == 200
+
+    def test_who_is_not_logged_in_is_asked_to(self, in_acme: Any, browser_of: Any) -> None:
+        assert browser_of(in_acme).get(URL)["Location"].startswith("/login/")
+        assert browser_of(in_acme).get(SEARCH).status_code == 403
+
+    def test_outside_any_organisation_there_is_no_such_page(self, db: None) -> None:
+        with override_settings(PUBLIC_SCHEMA_URLCONF="config.urls"):
+            for url in (URL, SEARCH):
+                assert Client(headers={"host": "localhost"}).get(url).status_code == 404
+
+    def test_a_post_without_the_csrf_token_is_refused(self, in_acme: Any, alice: Any, people: Any) -> None:
+        browser = Client(enforce_csrf_checks=True, headers={"host": "acme.localhost"})
+        browser.force_login(alice, "django.contrib.auth.backends.ModelBackend")
+        values = fields(**to(people["bob"]), step="send", number=str(uuid.uuid4()))
+        assert browser.post(URL, values).status_code == 403
+        assert not Message.objects.exists()
+
+
+class TestSearch:
+    def test_it_finds_those_to_whom_one_may_write_and_nobody_else(self, browser: Client) -> None:
+        assert found(browser) == ["alice", "bob", "carol", "dan"]
+        for search in ("erin", "gone", "acme.example erin"):
+            assert browser.get(SEARCH, {"q": search}).json() == {"results": [], "more": False}
+
+    @pytest.mark.parametrize("search", ["carol", "CAR", "carol@acme", "acme car", "  carol  "])
+    def test_by_each_word_of_name_or_login(self, browser: Client, search: str) -> None:
+        assert found(browser, search) == ["carol"]
+
+    @pytest.mark.parametrize("search", ["%", "_", "\0", "'", "\\", "x" * 5000, "\u202e"])
+    def test_what_is_special_elsewhere_is_text_here(self, browser: Client, search: str) -> None:
+        expected = ["alice", "bob", "carol", "dan"] if search == "\0" else []
+        assert found(browser, search) == expected
+
+    def test_it_shows_twenty_and_says_that_there_are_more(self, browser: Client, people: Any, make_user: Any) -> None:
+        grant(people["alice"], EVERYBODY)
+        for number in range(25):
+            make_user(f"person{number:02}")
+        answer = browser.get(SEARCH, {"q": "person"}).json()
+        assert ([each["text"] for each in answer["results"]], answer["more"]) == (
+            [f"person{number:02}" for number in range(20)],
+            True,
+        )
+
+    def test_groups_are_found_where_they_are_asked_for(self, browser: Client) -> None:
+        Group.objects.create(name="Secret")
+        assert found(browser, "s", groups="1") == ["Sales"]
+        assert found(browser, "sales") == []
+
+    def test_one_statement_finds_them_however_many_there_are(
+        self, browser: Client, people: Any, make_user: Any
+    ) -> None:
+        grant(people["alice"], EVERYBODY)
+
+        def queries() -> int:
+            with CaptureQueriesContext(connection) as captured:
+                found(browser, "acme")
+            assert len([query for query in captured if "LIKE" in query["sql"]]) == 1
+            return len(captured)
+
+        before = queries()
+        for number in range(15):
+            make_user(f"person{number}")
+        assert queries() == before
+
+    def test_somebody_found_once_is_found_once_whatever_join_members_come_from(self, people: Any, sales: Group) -> None:
+        Group.objects.create(name="Other").user_set.add(people["bob"])
+        joined = get_user_model().objects.filter(groups__isnull=False)
+        assert joined.filter(pk=people["bob"].pk).count() == 2
+        assert list(people_called("bob", joined)) == [people["bob"]]
+
+
+class TestForm:
+    def test_it_offers_only_groups_to_which_one_may_write(self, browser: Client) -> None:
+        Group.objects.create(name="Secret")
+        text = text_of(browser.get(URL))
+        assert "Sales" in text
+        assert "Secret" not in text
+
+    def test_many_groups_are_searched_for(self, browser: Client, alice: Any, people: Any) -> None:
+        for number in range(ComposeForm.FEW_GROUPS):
+            grant(alice, Group.objects.create(name=f"Team {number:02}"))
+        group = Group.objects.get(name="Team 03")
+        page = text_of(browser.get(URL))
+        assert "Team 03" not in page
+        assert f"{SEARCH}?groups=1" in page
+        page = text_of(browser.post(URL, fields(step="search", q="03", **to(people["bob"]))))
+        assert f'name="groups" value="{group.pk}"> <bdi>Team 03' in page
+        page = text_of(browser.post(URL, fields(step="search", q="bo", **to(group))))
+        assert f'name="groups" value="{group.pk}" checked>' in page
+
+    def test_a_search_keeps_all_that_was_entered_and_complains_of_nothing(
+        self, browser: Client, people: Any, sales: Group
+    ) -> None:
+        values = fields(message="", url="javascript:x", step="search", q="da", expires="2020-01-01T00:00")
+        answer = browser.post(URL, {**values, **to(people["bob"], sales)})
+        page = text_of(answer)
+        assert answer.status_code == 200
+        assert "errorlist" not in page
+        for kept in ("javascript:x", "2020-01-01T00:00", f'value="{people["bob"].pk}" checked', 'value="da"'):
+            assert kept in page
+        assert f'name="groups" value="{sales.pk}" checked' in page
+        assert f'name="people" value="{people["dan"].pk}"> ' in page
+
+    def test_a_search_that_finds_nobody_says_so(self, browser: Client) -> None:
+        assert "Nobody else is found for “erin”" in text_of(browser.post(URL, {"step": "search", "q": "erin"}))
+
+    @pytest.mark.parametrize(
+        ("changes", "error"),
+        [
+            ({"message": ""}, "Write what the reader shall see."),
+            ({"message": " \n "}, "Write what the reader shall see."),
+            ({"message": "x" * 10_001}, "at most 10000 characters"),
+            ({"message": "a\0b"}, "Null characters are not allowed"),
+            ({"url": "javascript:alert(1)"}, "use a path on this site"),
+            ({"url": "//evil.example"}, "use a path on this site"),
+            ({"url": "http://["}, "use a path on this site"),
+            ({"url": "/" + "x" * 2000}, "at most 2000 characters"),
+            ({"level": "999"}, "not one of the available choices"),
+            ({"level": ""}, "This field is required"),
+            ({"expires": "2020-01-01T00:00"}, "This time is over"),
+            ({"expires": "tomorrow"}, "Enter a date and a time"),
+            ({"expires": "2090-01-01T00:00", "zone": "Moon/Base"}, "time zone is not known here"),
+        ],
+    )
+    def test_what_cannot_be_is_an_error_at_its_field_and_all_else_is_kept(
+        self, browser: Client, people: Any, changes: dict[str, str], error: str
+    ) -> None:
+        answer = browser.post(URL, fields(**to(people["dan"])) | changes)
+        page = text_of(answer)
+        assert answer.status_code == 400
+        assert error in page
+        assert f'id="id_{next(iter(changes))}_error"' in page
+        assert f'value="{people["dan"].pk}" checked' in page
+        assert not Message.objects.exists()
+
+    def test_somebody_has_to_be_chosen(self, browser: Client) -> None:
+        answer = browser.post(URL, fields())
+        assert (answer.status_code, "Choose at least one person or group" in text_of(answer)) == (400, True)
+
+    def test_a_group_without_anybody_active_is_nobody(self, browser: Client, sales: Group, people: Any) -> None:
+        sales.user_set.set([people["gone"]])
+        answer = browser.post(URL, fields(**to(sales)))
+        assert (answer.status_code, "nobody would get this" in text_of(answer)) == (400, True)
+
+    def test_more_people_than_a_form_can_hold_are_refused_with_a_reason(self, browser: Client, people: Any) -> None:
+        answer = browser.post(URL, fields(people=[str(number) for number in range(501)]))
+        assert (answer.status_code, "Choose at most 500" in text_of(answer)) == (400, True)
+
+    def test_the_number_of_queries_does_not_grow_with_the_people(
+        self, browser: Client, alice: Any, make_user: Any
+    ) -> None:
+        grant(alice, EVERYBODY)
+
+        def queries(*chosen: Any) -> int:
+            with CaptureQueriesContext(connection) as captured:
+                assert browser.post(URL, fields(**to(*chosen))).status_code == 200
+            return len(captured)
+
+        many = [make_user(f"person{number}") for number in range(30)]
+        assert queries(*many) == queries(many[0])
+
+
+class TestTampering:
+    @pytest.mark.parametrize("step", ["look", "test", "send"])
+    @pytest.mark.parametrize("who", ["erin", "gone"])
+    def test_whom_one_may_not_write_to_is_refused_unnamed(
+        self, browser: Client, people: Any, step: str, who: str
+    ) -> None:
+        values = fields(**to(people["bob"], people[who]), step=step, number=str(uuid.uuid4()))
+        answer = browser.post(URL, values)
+        page = text_of(answer)
+        assert answer.status_code == 400
+        assert "You cannot write to everybody whom you chose" in page
+        assert f">{who}" not in page
+        assert f'value="{people[who].pk}" checked' not in page
+        assert f'value="{people["bob"].pk}" checked' in page
+        assert not Message.objects.exists()
+
+    def test_so_is_a_group(self, browser: Client, sales: Group) -> None:
+        secret = Group.objects.create(name="Secret")
+        answer = browser.post(URL, fields(**to(sales, secret), step="send", number=str(uuid.uuid4())))
+        assert answer.status_code == 400
+        assert "Secret" not in text_of(answer)
+        assert not Message.objects.exists()
+
+    @pytest.mark.parametrize("key", ["0", "-1", "x", "", "10e3", "9" * 40, "\u0661\u0661", "1; DROP TABLE x"])
+    @pytest.mark.parametrize("name", ["people", "groups"])
+    def test_and_what_is_no_key_at_all(self, browser: Client, name: str, key: str) -> None:
+        for step in ("look", "search"):
+            answer = browser.post(URL, fields(**{name: [key]}, step=step))
+            assert answer.status_code == (400 if step == "look" else 200)
+
+    def test_another_organisations_people_are_nobody_here(
+        self, browser: Client, globex: Any, make_user: Any, browser_of: Any
+    ) -> None:
+        with schema_context("globex"):
+            theirs = make_user("stranger", pk=70_000)
+        answer = browser.post(URL, fields(**to(theirs)))
+        assert answer.status_code == 400
+        assert "stranger" not in text_of(answer)
+
+
+class TestLook:
+    def test_it_counts_everybody_once_and_says_how_many_are_left_out(
+        self, browser: Client, people: Any, sales: Group
+    ) -> None:
+        other = Group.objects.create(name="Other")
+        other.user_set.add(people["carol"], people["gone"], people["alice"])
+        grant(people["alice"], other)
+        page = text_of(browser.post(URL, fields(**to(people["bob"], people["dan"], sales, other))))
+        assert "4 people will get it" in page
+        assert "1 member of these groups is left out, who is not active." in page
+        assert "You are among them." in page
+        assert ">gone" not in page
+        assert not Message.objects.exists()
+
+    def test_it_shows_the_message_as_a_banner_and_harmlessly(self, browser: Client, people: Any) -> None:
+        hostile = "<script>alert(1)</script> \u202eRLO 😀 " + "x" * 5000
+        page = text_of(browser.post(URL, fields(message=hostile, url="/a?b=1&c=2", **to(people["bob"]))))
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert" in page
+        assert 'class="mx-banner mx-warning"' in page
+        assert 'href="/a?b=1&amp;c=2"' in page
+
+    def test_going_back_keeps_everything(self, browser: Client, people: Any, sales: Group) -> None:
+        values = fields(message="Line 1\r\nLine 2", url="/x/", expires="2090-05-06T07:08", zone="Europe/Berlin")
+        look = browser.post(URL, values | to(people["bob"], sales))
+        hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', look.content.decode())
+        sent: dict[str, list[str]] = {}
+        for name, value in hidden:
+            sent.setdefault(name, []).append(value)
+        page = browser.post(URL, {**sent, "step": "back"}).content.decode()
+        for kept in (
+            "Line 1\r\nLine 2",
+            'value="/x/"',
+            'value="2090-05-06T07:08"',
+            'value="Europe/Berlin"',
+            f'value="{people["bob"].pk}" checked',
+            f'value="{sales.pk}" checked',
+        ):
+            assert kept in page.replace("Line 1\nLine 2", "Line 1\r\nLine 2")
+        assert re.search(rf'value="{WARNING_PERSISTENT}"[^>]* checked', page)
+
+
+class TestTest:
+    def test_it_goes_to_oneself_alone_from_nobody_and_stays_on_the_page(
+        self, browser: Client, people: Any, sales: Group
+    ) -> None:
+        number = number_of(browser.post(URL, fields(**to(sales))))
+        answer = browser.post(URL, fields(**to(sales), step="test", number=number, url="/x/"))
+        assert "A test was sent to you alone" in text_of(answer)
+        assert "2 people will get it" in text_of(answer)
+        assert number_of(answer) == number
+        test = Message.objects.get()
+        assert (test.user, test.sender, test.message, test.url) == (people["alice"], None, "Hello <b>you</b>", "/x/")
+        assert test.level == WARNING_PERSISTENT
+
+    def test_a_double_click_makes_one_of_it(self, browser: Client, sales: Group) -> None:
+        values = fields(**to(sales), step="test", number=str(uuid.uuid4()))
+        for _click in range(2):
+            browser.post(URL, values)
+        assert readers() == ["alice"]
+
+    def test_it_does_not_count_as_sent(self, browser: Client, sales: Group) -> None:
+        number = str(uuid.uuid4())
+        browser.post(URL, fields(**to(sales), step="test", number=number))
+        browser.post(URL, fields(**to(sales), step="send", number=number))
+        assert readers() == ["alice", "bob", "carol"]
+
+
+class TestSend:
+    def send(self, browser: Client, *chosen: Any, **changes: Any) -> Any:
+        values = fields(**to(*chosen)) | {"step": "send", "number": str(uuid.uuid4())} | changes
+        return browser.post(URL, values)
+
+    def test_each_gets_it_once_and_the_sender_is_told_how_many(
+        self, browser: Client, people: Any, sales: Group
+    ) -> None:
+        answer = self.send(browser, people["bob"], people["dan"], sales, url="/x/")
+        assert (answer.status_code, answer["Location"]) == (302, "/messages/")
+        assert [str(message) for message in get_messages(answer.wsgi_request)] == ["Sent to 3 people."]
+        assert readers() == ["bob", "carol", "dan"]
+        message = Message.objects.first()
+        assert message is not None
+        assert (message.sender, message.level, message.url) == (people["alice"], WARNING_PERSISTENT, "/x/")
+        assert (message.message, message.is_safe, message.params) == ("Hello <b>you</b>", False, None)
+
+    def test_it_is_recorded_with_the_groups_and_the_number_of_people(
+        self, browser: Client, people: Any, sales: Group
+    ) -> None:
+        self.send(browser, people["bob"], people["dan"], sales)
+        record = AuditRecord.objects.get(action="send")
+        assert (record.audience, record.count) == (f"group {sales.pk} (Sales), 2 people", 3)
+
+    def test_sent_again_it_is_sent_once_and_the_sender_is_told(self, browser: Client, people: Any) -> None:
+        number = str(uuid.uuid4())
+        self.send(browser, people["bob"], number=number)
+        Message.objects.all().mark_read()
+        answer = self.send(browser, people["bob"], number=number)
+        assert "This was sent before, to 1 person." in [str(each) for each in get_messages(answer.wsgi_request)][-1]
+        assert Message.objects.count() == 1
+
+    def test_each_look_is_a_new_message(self, browser: Client, people: Any) -> None:
+        values = fields(**to(people["bob"]))
+        first, second = (number_of(browser.post(URL, values)) for _look in range(2))
+        assert first != second
+        for number in (first, second):
+            self.send(browser, people["bob"], number=number)
+        assert readers() == ["bob", "bob"]
+
+    @pytest.mark.parametrize("number", ["", "x", "0" * 100])
+    def test_without_its_number_it_is_looked_at_again(self, browser: Client, people: Any, number: str) -> None:
+        answer = self.send(browser, people["bob"], number=number)
+        assert (answer.status_code, "Send this message?" in text_of(answer)) == (200, True)
+        assert not Message.objects.exists()
+
+    def test_what_was_taken_back_meanwhile_is_refused(self, browser: Client, people: Any, alice: Any) -> None:
+        assert browser.post(URL, fields(**to(people["dan"]))).status_code == 200
+        revoke(alice, people["dan"])
+        assert self.send(browser, people["dan"]).status_code == 400
+        assert not Message.objects.exists()
+
+    def test_expiry_is_in_the_time_zone_of_the_writer(self, browser: Client, people: Any) -> None:
+        self.send(browser, people["bob"], expires="2090-07-01T12:00", zone="Europe/Berlin")
+        assert Message.objects.get().expires == datetime(2090, 7, 1, 10, tzinfo=UTC)
+
+    def test_and_without_a_script_in_the_current_one(self, browser: Client, people: Any) -> None:
+        with timezone.override("Asia/Tokyo"):
+            form = ComposeForm({"expires": "2090-07-01T12:00"}, sender=people["alice"], checks=False)
+            assert form.zone_name == "Asia/Tokyo"
+        self.send(browser, people["bob"], expires="2090-07-01T12:00")
+        assert Message.objects.get().expires == datetime(2090, 7, 1, 12, tzinfo=UTC)
+
+    def test_an_error_leaves_the_number_free(self, browser: Client, people: Any) -> None:
+        number = str(uuid.uuid4())
+        self.send(browser, people["erin"], number=number)
+        assert not Submission.objects.exists()
+        self.send(browser, people["bob"], number=number)
+        assert readers() == ["bob"]
+
+    def test_old_numbers_go(self, browser: Client, people: Any) -> None:
+        self.send(browser, people["bob"])
+        Submission.objects.update(sent_at=timezone.now() - timedelta(days=100))
+        assert purge(90)["submissions"] == 1
+        assert not Submission.objects.exists()
+
+
+@pytest.mark.usefixtures("committing")
+def test_of_two_at_once_one_sends(make_user: Any) -> None:
+    with schema_context("acme"):
+        bob, number = make_user("bob"), uuid.uuid4()
+
+    def act(_turn: int) -> Any:
+        try:
+            with schema_context("acme"):
+                return send_once(number, get_user_model().objects.filter(pk=bob.pk), "Hello", level=INFO_PERSISTENT)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        sent = list(pool.map(act, range(4)))
+    assert sorted(each.before for each in sent) == [False, True, True, True]
+    assert {each.count for each in sent} == {1}
+    with schema_context("acme"):
+        assert Message.objects.count() == 1
+
+
+class TestNav:
+    def test_it_leads_to_what_one_may_use_alone(
+        self, in_acme: Any, alice: Any, people: Any, browser_of: Any, browser: Client
+    ) -> None:
+        assert f'href="{URL}"' in text_of(browser.get("/messages/"))
+        assert "/messages/grants/" not in text_of(browser.get("/messages/"))
+        erin = text_of(browser_of(in_acme, people["erin"]).get("/messages/"))
+        assert f'href="{URL}"' not in erin
+        assert "mx-nav" not in erin
+
+    def test_it_marks_where_one_is(self, browser: Client) -> None:
+        assert f'href="{URL}" aria-current="page"' in text_of(browser.get(URL))
