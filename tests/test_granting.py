@@ -1,0 +1,290 @@
+"""The pages that say who may write to whom: for those who may change people, and for nobody else."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.contrib.messages import get_messages
+from django.db import connection
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+from django_tenants.utils import schema_context
+from guardian.models import UserObjectPermission
+
+from messages_extends.grants import EVERY_GROUP, EVERYBODY, All, grant, held, is_held
+from messages_extends.models import AuditRecord
+from messages_extends.policy import policy
+
+URL = "/messages/grants/"
+REMOVE, WHY = f"{URL}remove/", f"{URL}why/"
+SEARCHES = [f"{URL}people/{field}/" for field in ("holder", "target", "sender", "recipient")]
+
+
+@pytest.fixture
+def people(in_acme: Any, make_user: Any) -> dict[str, Any]:
+    return {name: make_user(name) for name in ("admin", "bob", "carol", "dan")}
+
+
+@pytest.fixture
+def sales(people: dict[str, Any]) -> Group:
+    group = Group.objects.create(name="Sales")
+    group.user_set.add(people["carol"])
+    return group
+
+
+@pytest.fixture
+def admin(people: dict[str, Any]) -> Any:
+    permission = Permission.objects.get(content_type__app_label="people", codename="change_user")
+    people["admin"].user_permissions.add(permission)
+    return people["admin"]
+
+
+@pytest.fixture
+def browser(in_acme: Any, admin: Any, browser_of: Any) -> Client:
+    return browser_of(in_acme, admin)
+
+
+def name_of(one: Any) -> str:
+    if isinstance(one, All):
+        return one.value
+    return f"{'group' if isinstance(one, Group) else 'user'}:{one.pk}"
+
+
+def text_of(answer: Any) -> str:
+    return " ".join(answer.content.decode().split())
+
+
+def pairs(answer: Any) -> list[tuple[str, str]]:
+    return [(row["holder"], row["target"]) for row in answer.context["rows"]]
+
+
+class TestWhoMay:
+    @pytest.mark.parametrize("url", [URL, REMOVE, WHY, *SEARCHES])
+    def test_nobody_without_the_permission_to_change_people(
+        self, in_acme: Any, people: Any, sales: Group, browser_of: Any, url: str
+    ) -> None:
+        grant(people["bob"], EVERYBODY)
+        grant(people["bob"], people["dan"])
+        browser = browser_of(in_acme, people["bob"])
+        values = {"holder": name_of(people["bob"]), "target": name_of(people["dan"])}
+        for answer in (browser.get(url, values), browser.post(url, values)):
+            assert answer.status_code == 403
+            assert "dan" not in text_of(answer)
+        assert is_held(people["bob"], people["dan"])
+
+    @pytest.mark.parametrize("url", [URL, REMOVE, WHY])
+    def test_who_is_not_logged_in_is_asked_to(self, in_acme: Any, browser_of: Any, url: str) -> None:
+        assert browser_of(in_acme).get(url)["Location"].startswith("/login/")
+
+    @pytest.mark.parametrize("url", SEARCHES)
+    def test_a_script_of_nobody_gets_403(self, in_acme: Any, browser_of: Any, url: str) -> None:
+        assert browser_of(in_acme).get(url).status_code == 403
+
+    def test_outside_any_organisation_there_is_nothing(self, db: None) -> None:
+        with override_settings(PUBLIC_SCHEMA_URLCONF="config.urls"):
+            for url in (URL, REMOVE, WHY, *SEARCHES):
+                assert Client(headers={"host": "localhost"}).get(url).status_code == 404
+
+    def test_not_even_an_inactive_administrator(self, in_acme: Any, admin: Any) -> None:
+        assert policy().may_grant(admin)
+        admin.is_active = False
+        admin.save()
+        assert not policy().may_grant(admin)
+
+
+class TestList:
+    def test_it_has_every_kind_of_grant(self, browser: Client, people: Any, sales: Group) -> None:
+        group = Group.objects.create(name="Managers")
+        expected = [
+            (people["bob"], people["dan"], ("bob", "dan")),
+            (people["bob"], sales, ("bob", "the group Sales")),
+            (people["carol"], EVERYBODY, ("carol", "everybody")),
+            (group, people["bob"], ("the group Managers", "bob")),
+            (group, sales, ("the group Managers", "the group Sales")),
+            (group, EVERYBODY, ("the group Managers", "everybody")),
+            (group, EVERY_GROUP, ("the group Managers", "the members of every group")),
+        ]
+        for holder, target, _names in expected:
+            grant(holder, target)
+        assert sorted(pairs(browser.get(URL))) == sorted(names for *_grant, names in expected)
+
+    def test_other_permissions_are_none(self, browser: Client, people: Any) -> None:
+        assert pairs(browser.get(URL)) == []
+        assert "Nobody may write to anybody yet." in text_of(browser.get(URL))
+
+    def test_a_search_keeps_those_whose_holder_or_target_is_called_so(
+        self, browser: Client, people: Any, sales: Group
+    ) -> None:
+        for holder, target in ((people["bob"], people["dan"]), (people["dan"], sales), (sales, EVERYBODY)):
+            grant(holder, target)
+        assert pairs(browser.get(URL, {"search": "bob"})) == [("bob", "dan")]
+        assert sorted(pairs(browser.get(URL, {"search": "dan"}))) == [("bob", "dan"), ("dan", "the group Sales")]
+        assert ("the group Sales", "everybody") in pairs(browser.get(URL, {"search": "sal"}))
+        assert "Nothing was granted to or on anybody called" in text_of(browser.get(URL, {"search": "\0 nobody"}))
+
+    def test_pages_hold_each_once_in_a_number_of_queries_that_does_not_grow(
+        self, browser: Client, people: Any, make_user: Any
+    ) -> None:
+        def look(page: str) -> tuple[list[tuple[str, str]], int]:
+            with CaptureQueriesContext(connection) as captured:
+                answer = browser.get(URL, {"page": page})
+            return pairs(answer), len(captured)
+
+        grant(people["bob"], people["dan"])
+        _rows, before = look("1")
+        for number in range(29):
+            grant(make_user(f"person{number:02}"), people["dan"])
+        (first, queries), (second, _queries) = look("1"), look("2")
+        assert queries <= before
+        assert (len(first), len(second), len({*first, *second})) == (25, 5, 30)
+        assert look("nonsense")[0] == first
+
+    def test_a_target_that_is_gone_is_no_error(self, browser: Client, people: Any) -> None:
+        grant(people["bob"], people["dan"])
+        UserObjectPermission.objects.update(object_pk="9" * 30)
+        page = text_of(browser.get(URL))
+        assert "and somebody who is gone" in page
+        assert "Take back" not in page
+
+
+class TestGrant:
+    @pytest.mark.parametrize("pair", [("bob", "dan"), ("bob", "Sales"), ("Sales", "bob"), ("Sales", "Sales")])
+    def test_it_allows_what_was_chosen_and_says_who_did_it(
+        self, browser: Client, people: Any, sales: Group, admin: Any, pair: tuple[str, str]
+    ) -> None:
+        one, other = ({**people, "Sales": sales}[name] for name in pair)
+        answer = browser.post(URL, {"holder": name_of(one), "target": name_of(other)})
+        assert (answer.status_code, answer["Location"]) == (302, URL)
+        assert is_held(one, other)
+        record = AuditRecord.objects.get()
+        assert (record.action, record.actor_id) == ("grant", str(admin.pk))
+        assert "may write to" in str(next(iter(get_messages(answer.wsgi_request))))
+
+    def test_everybody_has_to_be_ticked(self, browser: Client, people: Any) -> None:
+        browser.post(URL, {"holder": name_of(people["bob"]), "everybody": "on"})
+        assert is_held(people["bob"], EVERYBODY)
+
+    @pytest.mark.parametrize(
+        ("values", "error"),
+        [
+            ({}, "Choose one of those that a search finds."),
+            ({"holder": "bob"}, "Choose one of those that a search finds."),
+            ({"holder": "bob", "target": "dan", "everybody": "on"}, "not both"),
+            ({"holder": "bob", "target": "everybody"}, "Choose one of those"),
+            ({"holder": "everybody", "target": "bob"}, "Choose one of those"),
+            ({"holder": "bob", "target": "user:404404"}, "Choose one of those"),
+            ({"holder": "bob", "target": "user:"}, "Choose one of those"),
+            ({"holder": "bob", "target": "tenant:1"}, "Choose one of those"),
+            ({"holder": "bob", "target": f"user:{'9' * 40}"}, "Choose one of those"),
+            ({"holder": "bob", "target": "user:\0"}, "Choose one of those"),
+        ],
+    )
+    def test_what_cannot_be_is_an_error_that_keeps_the_rest(
+        self, browser: Client, people: Any, values: dict[str, str], error: str
+    ) -> None:
+        named = {name: name_of(people[value]) if value in people else value for name, value in values.items()}
+        answer = browser.post(URL, named)
+        assert (answer.status_code, error in text_of(answer)) == (400, True)
+        if values.get("holder") == "bob":
+            assert f'value="{named["holder"]}" checked' in text_of(answer)
+        assert not held()
+
+    def test_another_organisations_people_are_nobody_here(self, browser: Client, people: Any, make_user: Any) -> None:
+        with schema_context("globex"):
+            stranger = make_user("stranger", pk=70_000)
+        answer = browser.post(URL, {"holder": name_of(people["bob"]), "target": name_of(stranger)})
+        assert (answer.status_code, "stranger" in text_of(answer)) == (400, False)
+
+    def test_without_a_script_a_search_offers_and_keeps(self, browser: Client, people: Any, sales: Group) -> None:
+        values = {"step": "search", "holder": name_of(people["bob"]), "target_q": "sal", "holder_q": ""}
+        answer = browser.post(URL, values)
+        page = text_of(answer)
+        assert (answer.status_code, "errorlist" in page) == (200, False)
+        assert f'type="radio" name="holder" value="{name_of(people["bob"])}" checked' in page
+        assert f'type="radio" name="target" value="{name_of(sales)}"> <bdi>Sales' in page
+        assert not held()
+
+
+class TestRemove:
+    def values(self, holder: Any, target: Any) -> dict[str, str]:
+        return {"holder": name_of(holder), "target": name_of(target)}
+
+    def test_it_asks_first_and_then_takes_back(self, browser: Client, people: Any, sales: Group, admin: Any) -> None:
+        for target in (people["dan"], sales, EVERYBODY, EVERY_GROUP):
+            grant(people["bob"], target)
+            values = self.values(people["bob"], target)
+            assert "Take this back?" in text_of(browser.get(REMOVE, values))
+            assert is_held(people["bob"], target)
+            assert browser.post(REMOVE, values)["Location"] == URL
+            assert not is_held(people["bob"], target)
+            record = AuditRecord.objects.latest("id")
+            assert (record.action, record.actor_id) == ("revoke", str(admin.pk))
+
+    def test_it_takes_back_that_one_alone(self, browser: Client, people: Any, sales: Group) -> None:
+        for holder, target in ((people["bob"], people["dan"]), (people["bob"], sales), (sales, people["dan"])):
+            grant(holder, target)
+        browser.post(REMOVE, self.values(sales, people["dan"]))
+        assert is_held(people["bob"], people["dan"])
+        assert is_held(people["bob"], sales)
+
+    def test_twice_is_once(self, browser: Client, people: Any) -> None:
+        grant(people["bob"], people["dan"])
+        for _click in range(2):
+            assert browser.post(REMOVE, self.values(people["bob"], people["dan"])).status_code == 302
+
+    def test_what_was_not_granted_is_not_there(self, browser: Client, people: Any) -> None:
+        assert browser.get(REMOVE, self.values(people["bob"], people["dan"])).status_code == 404
+        for values in ({}, {"holder": "user:x", "target": "user:1"}, {"holder": "everybody", "target": "everybody"}):
+            assert browser.get(REMOVE, values).status_code == browser.post(REMOVE, values).status_code == 404
+
+    def test_of_who_is_inactive_too(self, browser: Client, people: Any) -> None:
+        grant(people["bob"], people["dan"])
+        get_user_model().objects.filter(pk=people["dan"].pk).update(is_active=False)
+        browser.post(REMOVE, self.values(people["bob"], people["dan"]))
+        assert not held()
+
+
+class TestWhy:
+    def ask(self, browser: Client, sender: Any, recipient: Any) -> str:
+        return text_of(browser.get(WHY, {"step": "ask", "sender": name_of(sender), "recipient": name_of(recipient)}))
+
+    def test_it_says_whether_and_on_which_grounds(self, browser: Client, people: Any, sales: Group) -> None:
+        grant(people["bob"], sales)
+        page = self.ask(browser, people["bob"], people["carol"])
+        assert "bob may write to carol." in page
+        assert "The sender has a grant to write to the recipient&#x27;s group “Sales”." in page
+        page = self.ask(browser, people["bob"], people["dan"])
+        assert "bob may not write to dan." in page
+        assert "Nothing has been granted." in page
+
+    def test_of_who_is_inactive_too(self, browser: Client, people: Any) -> None:
+        get_user_model().objects.filter(pk=people["dan"].pk).update(is_active=False)
+        assert "The recipient is not active" in self.ask(browser, people["bob"], people["dan"])
+        assert [each["text"] for each in browser.get(SEARCHES[3], {"q": "dan"}).json()["results"]] == ["dan"]
+
+    def test_both_have_to_be_people(self, browser: Client, people: Any, sales: Group) -> None:
+        answer = browser.get(WHY, {"step": "ask", "sender": name_of(people["bob"]), "recipient": name_of(sales)})
+        assert (answer.status_code, "Choose one of those" in text_of(answer)) == (400, True)
+        assert "errorlist" not in text_of(browser.get(WHY))
+
+    def test_without_a_script_a_search_offers_and_keeps(self, browser: Client, people: Any) -> None:
+        values = {"step": "search", "sender": name_of(people["bob"]), "recipient_q": "car"}
+        page = text_of(browser.get(WHY, values))
+        assert f'name="sender" value="{name_of(people["bob"])}" checked' in page
+        assert f'name="recipient" value="{name_of(people["carol"])}"> ' in page
+
+
+class TestSearch:
+    def test_holders_and_targets_are_people_and_groups(self, browser: Client, people: Any, sales: Group) -> None:
+        for url in SEARCHES[:2]:
+            results = browser.get(url, {"q": "a"}).json()["results"]
+            assert [each["text"] for each in results] == ["Sales", "admin", "bob", "carol", "dan"]
+        assert {each["name"] for each in results} == {"target"}
+
+    def test_the_inactive_are_offered_neither(self, browser: Client, people: Any) -> None:
+        get_user_model().objects.filter(pk=people["dan"].pk).update(is_active=False)
+        assert browser.get(SEARCHES[0], {"q": "dan"}).json() == {"results": [], "more": False}
+
+    def test_any_other_field_is_not_there(self, browser: Client) -> None:
+        assert browser.get(f"{URL}people/password/").status_code == 404
