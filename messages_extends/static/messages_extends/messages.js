@@ -26,7 +26,7 @@ const post = async (form, accept) => {
     method: "POST",
     body: new FormData(form),
     credentials: "same-origin",
-    headers: { Accept: accept, "X-Requested-With": "XMLHttpRequest" },
+    headers: { Accept: accept },
   });
   /* A session that has ended leads to the login page. */
   if (!answer.ok) throw new Error(String(answer.status));
@@ -141,14 +141,12 @@ const mark = async (form) => {
   const read = form.dataset.mxMark === "read";
   const acknowledges = !entry.querySelector("[data-mx-mark=unread]");
   const held = entry.contains(document.activeElement);
-  const data = new FormData(form);
+  const posted = post(form, "application/json");
   setRead(entry, read);
   const other = entry.querySelector("[data-mx-mark]:not([hidden]) button");
   if (held) (other ?? entry).focus();
   try {
-    const answer = await fetch(form.action, { method: "POST", body: data, credentials: "same-origin", headers: { Accept: "application/json" } });
-    if (!answer.ok) throw new Error(String(answer.status));
-    showBadge(await answer.json());
+    showBadge(await (await posted).json());
     document.querySelector(`[data-mx-banner][data-mx-pk="${CSS.escape(entry.id.replace(/^mx-(panel-)?/, ""))}"]`)?.remove();
     if (acknowledges) await refresh();
   } catch {

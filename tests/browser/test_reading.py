@@ -1,0 +1,246 @@
+"""Banners, bell and inbox, as people use them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django_tenants.utils import schema_context
+from playwright.sync_api import expect
+
+from messages_extends.api import EVERYONE, announce, inbox, send
+from messages_extends.constants import ERROR_PERSISTENT
+from messages_extends.models import Message
+from tests.browser.conftest import Visitor
+
+WIDTHS = (320, 768, 1280)
+
+
+@pytest.fixture
+def alice(acme: Any, make_user: Any) -> Any:
+    with schema_context("acme"):
+        return make_user("alice")
+
+
+@pytest.fixture
+def at_acme(acme: Any, alice: Any, visit: Callable[..., Visitor]) -> Visitor:
+    return visit(acme, alice)
+
+
+def tell(user: Any, *texts: str, **options: Any) -> None:
+    with schema_context("acme"):
+        for text in texts:
+            send(user, text, **options)
+
+
+def unread_of(user: Any) -> int:
+    with schema_context("acme"):
+        return inbox(user).unread_count()
+
+
+class TestBanners:
+    def test_closing_one_marks_it_read_moves_the_focus_on_and_tells_the_bell(
+        self, at_acme: Visitor, alice: Any
+    ) -> None:
+        tell(alice, "first", "second")
+        page = at_acme.go("/")
+        banners = page.locator("[data-mx-banner]")
+        expect(banners).to_have_count(2)
+        banners.first.get_by_role("button", name="Close").click()
+        expect(banners).to_have_count(1)
+        expect(banners.first.get_by_role("button", name="Close")).to_be_focused()
+        expect(page.get_by_role("button", name="Messages, 1 unread")).to_be_visible()
+        banners.first.get_by_role("button", name="Close").click()
+        expect(page.locator("main")).to_be_focused()
+        assert unread_of(alice) == 0
+
+    def test_what_must_be_acknowledged_is(self, at_acme: Visitor, alice: Any) -> None:
+        with schema_context("acme"):
+            announce("the rules", to=EVERYONE, must_acknowledge=True)
+        page = at_acme.go("/")
+        expect(page.get_by_role("button", name="Close")).to_have_count(0)
+        page.get_by_role("button", name="Acknowledge").click()
+        expect(page.locator("[data-mx-banner]")).to_have_count(0)
+        assert unread_of(alice) == 0
+
+    def test_what_the_server_refuses_comes_back_with_the_reason(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, "first")
+        page = at_acme.go("/")
+        page.route("**/mark_read/**", lambda route: route.abort())
+        page.get_by_role("button", name="Close").click()
+        expect(page.get_by_text("That did not work").first).to_be_visible()
+        expect(page.locator("[data-mx-banner]")).not_to_have_class("mx-leaving")
+        assert unread_of(alice) == 1
+        at_acme.problems.clear()
+
+    def test_a_message_that_is_not_saved_is_closed_here(self, at_acme: Visitor) -> None:
+        page = at_acme.go("/")
+        page.locator("button[value='18']").click()
+        page.locator("[data-mx-banner]").get_by_role("button", name="Close").click()
+        expect(page.locator("[data-mx-banner]")).to_have_count(0)
+
+    def test_without_javascript_a_form_does_it(self, acme: Any, alice: Any, visit: Callable[..., Visitor]) -> None:
+        tell(alice, "first", "second")
+        page = visit(acme, alice, java_script_enabled=False).go("/")
+        page.get_by_role("button", name="Close").first.click()
+        expect(page.locator("[data-mx-banner]")).to_have_count(1)
+        assert unread_of(alice) == 1
+
+
+class TestBell:
+    def test_it_opens_a_panel_of_the_latest(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, *(f"message {number}" for number in range(12)))
+        page = at_acme.go("/")
+        bell = page.get_by_role("button", name="Messages, 12 unread")
+        bell.click()
+        panel = page.get_by_role("dialog", name="Latest messages")
+        expect(panel.locator("[data-mx-entry]")).to_have_count(8)
+        expect(panel.get_by_role("link", name="Open the inbox")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(panel).to_be_hidden()
+        expect(bell).to_be_focused()
+
+    def test_in_the_panel_one_is_marked_and_all_are(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, "first", "second", "third")
+        page = at_acme.go("/")
+        page.locator(".mx-bell-button").click()
+        panel = page.get_by_role("dialog", name="Latest messages")
+        panel.get_by_role("button", name="Mark read: third").click()
+        expect(page.get_by_role("button", name="Messages, 2 unread")).to_be_visible()
+        panel.get_by_role("button", name="Mark all as read").click()
+        expect(page.get_by_role("button", name="Messages, none unread")).to_be_visible()
+        assert unread_of(alice) == 0
+
+    def test_without_javascript_it_is_a_link_to_the_inbox(
+        self, acme: Any, alice: Any, visit: Callable[..., Visitor]
+    ) -> None:
+        tell(alice, "first")
+        page = visit(acme, alice, java_script_enabled=False).go("/")
+        page.get_by_role("link", name="Messages, 1 unread").click()
+        expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
+
+
+class TestInbox:
+    def test_marking_one_read_and_unread_again(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, "first")
+        page = at_acme.go("/messages/")
+        page.get_by_role("button", name="Mark read: first").click()
+        expect(page.get_by_role("button", name="Mark unread: first")).to_be_focused()
+        expect(page.get_by_role("button", name="Messages, none unread")).to_be_visible()
+        page.get_by_role("button", name="Mark unread: first").click()
+        expect(page.get_by_role("button", name="Messages, 1 unread")).to_be_visible()
+        assert unread_of(alice) == 1
+
+    def test_what_the_server_refuses_is_rolled_back_visibly(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, "first")
+        page = at_acme.go("/messages/")
+        with schema_context("acme"):
+            Message.objects.all().delete()
+        page.get_by_role("button", name="Mark read: first").click()
+        expect(page.get_by_text("That did not work").first).to_be_visible()
+        expect(page.get_by_role("button", name="Mark read: first")).to_be_visible()
+        at_acme.problems.clear()
+
+    def test_mark_all_can_be_undone_and_the_offer_stays(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, "first", "second")
+        page = at_acme.go("/messages/")
+        page.get_by_role("button", name="Mark all as read").click()
+        undo = page.get_by_role("button", name="Undo")
+        expect(undo).to_be_focused()
+        expect(page.get_by_text("2 messages were marked as read.").first).to_be_visible()
+        page.reload()
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("button", name="Messages, 2 unread")).to_be_visible()
+        assert unread_of(alice) == 2
+
+    def test_the_keyboard_alone_does_everything(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, "first", "second", "third")
+        page = at_acme.go("/")
+        page.keyboard.press("g")
+        page.keyboard.press("n")
+        expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("e")
+        expect(page.get_by_role("button", name="Mark unread: second")).to_be_visible()
+        page.keyboard.press("Shift+U")
+        expect(page.get_by_role("button", name="Mark read: second")).to_be_visible()
+        page.keyboard.press("k")
+        page.keyboard.press("Shift+I")
+        expect(page.get_by_role("button", name="Mark unread: third")).to_be_visible()
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+
+    def test_shortcuts_can_be_switched_off(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, "first")
+        page = at_acme.go("/messages/")
+        page.get_by_role("button", name="Keyboard shortcuts").click()
+        page.get_by_role("checkbox", name="Use these shortcuts").uncheck()
+        page.get_by_role("dialog").get_by_role("button", name="Close").click()
+        page.reload()
+        page.keyboard.press("j")
+        page.keyboard.press("e")
+        expect(page.get_by_role("button", name="Mark read: first")).to_be_visible()
+        assert unread_of(alice) == 1
+
+    def test_without_javascript_all_of_it_works(self, acme: Any, alice: Any, visit: Callable[..., Visitor]) -> None:
+        tell(alice, *(f"message {number}" for number in range(25)))
+        page = visit(acme, alice, java_script_enabled=False).go("/messages/")
+        page.get_by_role("link", name="Older messages").click()
+        page.get_by_role("button", name="Mark read: message 0").click()
+        page.get_by_role("link", name="Unread", exact=True).click()
+        page.get_by_label("Level").select_option(label="Information")
+        page.get_by_role("button", name="Filter").click()
+        page.get_by_role("button", name="Mark these 24 as read").click()
+        expect(page.get_by_text("24 messages were marked as read.")).to_be_visible()
+        assert unread_of(alice) == 0
+        page.get_by_role("button", name="Undo").click()
+        assert unread_of(alice) == 24
+
+
+class TestTwoOrganisations:
+    def test_side_by_side_neither_sees_the_other(
+        self, acme: Any, globex: Any, make_user: Any, visit: Callable[..., Visitor]
+    ) -> None:
+        people = {}
+        for tenant in (acme, globex):
+            with schema_context(tenant.schema_name):
+                people[tenant.schema_name] = make_user("alice")
+                send(people[tenant.schema_name], f"for {tenant.schema_name} alone")
+        assert people["acme"].pk == people["globex"].pk
+        at_acme = visit(acme, people["acme"])
+        at_globex = visit(globex, people["globex"], beside=at_acme)
+        for visitor, own, other in ((at_acme, "acme", "globex"), (at_globex, "globex", "acme")):
+            page = visitor.go("/messages/")
+            expect(page.get_by_text(f"for {own} alone").first).to_be_visible()
+            expect(page.get_by_text(f"for {other} alone")).to_have_count(0)
+        at_acme.page.get_by_role("button", name="Mark read").click()
+        expect(at_acme.page.get_by_role("button", name="Messages, none unread")).to_be_visible()
+        expect(at_globex.go("/").get_by_role("button", name="Messages, 1 unread")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/messages/", "/messages/?unread=1", "/messages/?kind=broadcast", "/messages/?level=7"]
+)
+def test_every_page_is_accessible_in_light_and_dark(at_acme: Visitor, alice: Any, path: str) -> None:
+    tell(alice, "first", url="/x/")
+    tell(alice, "second", level=ERROR_PERSISTENT)
+    with schema_context("acme"):
+        announce("the rules", to=EVERYONE, must_acknowledge=True)
+    page = at_acme.go(path)
+    at_acme.require_accessible()
+    page.locator(".mx-bell-button").click()
+    page.wait_for_selector(".mx-panel [data-mx-entry]")
+    at_acme.require_accessible()
+    at_acme.problems.clear()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_page_is_wider_than_the_window(acme: Any, alice: Any, visit: Callable[..., Visitor], width: int) -> None:
+    tell(alice, "x" * 9_000)
+    visitor = visit(acme, alice, viewport={"width": width, "height": 700})
+    for path in ("/", "/messages/"):
+        page = visitor.go(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator(".mx-bell-button").click()
+    page.wait_for_selector(".mx-panel [data-mx-entry]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
