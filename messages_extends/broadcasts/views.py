@@ -18,9 +18,11 @@ from messages_extends.broadcasts.counting import count_readers, organisations_of
 from messages_extends.broadcasts.forms import BroadcastForm
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.broadcasts.organisations import name_of, organisations_called
+from messages_extends.conf import settings
 from messages_extends.people import SHOWN, searched_for
 from messages_extends.policy import policy
 from messages_extends.publications import PublicationQuerySet
+from messages_extends.tenancy.schemas import schema_of
 from messages_extends.views.pickers import Choice, found_response
 from messages_extends.views.publications import (
     EditPublication,
@@ -53,6 +55,11 @@ class AboutBroadcasts(PublicationView):
         none_yet=_("There are no broadcasts yet."),
         picked=_("Organisations"),
     )
+
+    def require_place(self) -> None:
+        super().require_place()
+        if schema_of(self.request) != settings.platform_schema:
+            raise Http404("There are no broadcasts here.")
 
     def require_open(self) -> None:
         if not policy().may_see_broadcasts(self.person):

@@ -18,7 +18,7 @@ from messages_extends.policy import policy
 from messages_extends.publications import PublicationQuerySet
 from messages_extends.publishing import audience
 from messages_extends.reports import ReadReport, read_report, with_numbers, with_read_at
-from messages_extends.views.pickers import Choice, found_response, group_choice
+from messages_extends.views.pickers import Choice, found_response
 from messages_extends.views.publication_forms import NewPublicationForm
 from messages_extends.views.publications import (
     EditPublication,
@@ -95,7 +95,7 @@ class NewAnnouncement(AboutAnnouncements, NewPublication):
         return {"offered": groups, "choices": choices}
 
     def choice(self, row: Group) -> Choice:
-        return group_choice(row, "picked")
+        return _choice(row)
 
     def found(self, search: str) -> list[Choice]:
         return _groups_found(self.person, search)
@@ -160,9 +160,13 @@ def groups(request: HttpRequest) -> HttpResponse:
     return found_response(_groups_found(sender, searched_for(request.GET.get("q", ""))))
 
 
+def _choice(group: Group) -> Choice:
+    return Choice("picked", str(group.pk), group.name)
+
+
 def _groups_found(sender: Any, search: str) -> list[Choice]:
     found = groups_called(search, policy().groups_for(sender))[: SHOWN + 1]
-    return [group_choice(group, "picked") for group in found]
+    return [_choice(group) for group in found]
 
 
 def _people(announcement: Announcement, report: ReadReport, form: ReadersFilter) -> Any:

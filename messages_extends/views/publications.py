@@ -70,12 +70,16 @@ class PublicationView(View):
     wording: ClassVar[Wording]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        require_organisation(request)
+        self.require_place()
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
         self.person: Any = request.user
         self.require_open()
         return super().dispatch(request, *args, **kwargs)
+
+    def require_place(self) -> None:
+        """Raise 404 at hosts where there are no such pages for anybody."""
+        require_organisation(self.request)
 
     def require_open(self) -> None:
         """Raise 404 for who has nothing to do with this page."""

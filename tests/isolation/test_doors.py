@@ -22,7 +22,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
-from django.urls import NoReverseMatch
+from django.urls import NoReverseMatch, URLResolver
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
@@ -53,6 +53,7 @@ class World:
 
     reader: Any
     browser: Client
+    administrator: Client
     stranger: Any
     group_of_globex: Any
     stranger_announcement: Announcement
@@ -97,6 +98,7 @@ def world(acme: Any, globex: Any, make_user: MakeUser, browser_of: BrowserOf) ->
     with schema_context("acme"):
         reader, other = make_user("reader", pk=SAME), make_user("other", pk=2)
         make_user("unreachable", pk=4)
+        administrator = make_user("administrator", pk=6, is_superuser=True)
         grant(reader, other)
         Group.objects.create(pk=SAME, name="Sales")
         for_other = Message.objects.create(pk=5, user=other, message="secret", level=INFO_PERSISTENT)
@@ -111,6 +113,7 @@ def world(acme: Any, globex: Any, make_user: MakeUser, browser_of: BrowserOf) ->
         reader=reader,
         # Logging in is noted on the row.
         browser=browser_of(acme, reader),
+        administrator=browser_of(acme, administrator),
         stranger=stranger,
         group_of_globex=group_of_globex,
         stranger_announcement=theirs,
@@ -170,6 +173,10 @@ MARKING = ("message_mark_read", "message_mark_unread", "message_acknowledge")
 # What is asked for by no key: each has a test of its own below.
 OTHERS = ("inbox", "message_panel", "message_badge", "message_mark_all_read", "message_undo")
 COMPOSING = ("message_compose", "message_recipients")
+ANNOUNCING = ("announcement", "announcement_edit", "announcement_retract")
+ANNOUNCEMENTS = ("announcements", "announcement_new", "announcement_groups")
+BROADCASTING = ("broadcast", "broadcast_edit", "broadcast_retract", "broadcast_count")
+BROADCASTS = ("broadcasts", "broadcast_new", "broadcast_organisations")
 HEADERS: dict[str, dict[str, str]] = {
     "a form": {},
     "a script": {"x-requested-with": "XMLHttpRequest"},
@@ -177,7 +184,7 @@ HEADERS: dict[str, dict[str, str]] = {
 }
 
 
-def address(name: str, *args: str) -> str:
+def address(name: str, *args: Any) -> str:
     try:
         return reverse_own(name, *args)
     except NoReverseMatch:
@@ -191,7 +198,13 @@ def answer(response: Any) -> Answer:
 
 
 def test_every_url_has_a_case_here() -> None:
-    assert {pattern.name for pattern in urls.urlpatterns} <= {*MARKING, *OTHERS, *COMPOSING}
+    cases = {*MARKING, *OTHERS, *COMPOSING, *ANNOUNCING, *ANNOUNCEMENTS, *BROADCASTING, *BROADCASTS}
+    assert set(names_in(urls.urlpatterns)) <= cases
+
+
+def names_in(patterns: Any) -> Iterator[str]:
+    for pattern in patterns:
+        yield from names_in(pattern.url_patterns) if isinstance(pattern, URLResolver) else [pattern.name]
 
 
 @pytest.mark.usefixtures("nothing_changes")
@@ -234,7 +247,7 @@ class TestPages:
         assert browser.get(address("message_badge")).json()["unread"] == 3
 
     @pytest.mark.usefixtures("nothing_changes")
-    @pytest.mark.parametrize("name", [*OTHERS, *COMPOSING])
+    @pytest.mark.parametrize("name", [*OTHERS, *COMPOSING, *ANNOUNCEMENTS])
     def test_who_is_logged_in_elsewhere_is_nobody_here(
         self, name: str, world: World, globex: Any, browser_of: BrowserOf
     ) -> None:
@@ -288,6 +301,55 @@ class TestComposing:
             for name in ("nobody is called so", "stranger", "hidden", "unreachable", "Sales", "globex.example")
         ]
         assert answers == [answers[0]] * len(answers)
+
+
+@pytest.mark.usefixtures("nothing_changes")
+class TestPublications:
+    """An administrator of acme may do all that can be done with acme's own."""
+
+    ENTERED = {"message": "Hello", "level": "19", "to": "everybody", "step": "publish", "version": "x"}
+
+    def answers(self, browser: Client, name: str, pk: Any) -> list[Answer]:
+        """Ask for a page and send its form; return the answers without the key that was asked for."""
+        asked = [browser.get(address(name, pk)), browser.post(address(name, pk), self.ENTERED)]
+        return [(status, text.replace(str(pk), "")) for status, text in map(answer, asked)]
+
+    @pytest.mark.parametrize("name", ANNOUNCING)
+    def test_announcements_of_elsewhere_are_not_there(self, name: str, world: World) -> None:
+        for browser in (world.browser, world.administrator):
+            theirs = self.answers(browser, name, world.stranger_announcement.pk)
+            assert theirs == self.answers(browser, name, uuid4())
+            assert {status for status, _text in theirs} <= {404, 405}
+
+    @pytest.mark.parametrize("name", ANNOUNCING)
+    def test_nor_those_that_one_only_reads(self, name: str, world: World) -> None:
+        with schema_context("acme"):
+            keys = list(Announcement.objects.values_list("pk", flat=True))
+        nowhere = self.answers(world.browser, name, uuid4())
+        assert [self.answers(world.browser, name, pk) for pk in keys] == [nowhere] * len(keys)
+
+    @pytest.mark.parametrize("name", ANNOUNCEMENTS)
+    def test_who_may_announce_nothing_finds_no_page_for_it(self, name: str, world: World) -> None:
+        assert world.browser.get(address(name)).status_code == 404
+        assert world.browser.post(address(name), self.ENTERED).status_code in (404, 405)
+
+    def test_groups_of_elsewhere_cannot_be_chosen(self, world: World) -> None:
+        answers = set()
+        for key in (THEIRS, NOWHERE):
+            values = self.ENTERED | {"to": "picked", "picked": [key], "number": str(uuid4())}
+            answers.add(answer(world.administrator.post(address("announcement_new"), values)))
+        assert [status for status, _text in answers] == [400]
+        assert world.administrator.get(address("announcement_groups"), {"q": "Hidden"}).json()["results"] == []
+
+    def test_there_are_no_broadcasts_to_look_into(self, world: World, acme: Any, browser_of: BrowserOf) -> None:
+        for browser in (world.browser, world.administrator, browser_of(acme)):
+            for name in BROADCASTS:
+                assert browser.get(address(name)).status_code == 404
+                assert browser.post(address(name), self.ENTERED).status_code == 404
+            for name in BROADCASTING:
+                theirs = self.answers(browser, name, world.broadcast_elsewhere.pk)
+                assert theirs == self.answers(browser, name, uuid4())
+                assert {status for status, _text in theirs} == {404}
 
 
 # Functions ----------------------------------------------------------------------------------------------------------

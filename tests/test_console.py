@@ -1,0 +1,443 @@
+"""The console of broadcasts: only the platform's staff get in; what they publish, change, retract and count."""
+
+import re
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django_tenants.utils import get_tenant_model, schema_context
+
+from messages_extends.api import ALL_TENANTS, broadcast, inbox, retract, revise
+from messages_extends.broadcasts import counting, views
+from messages_extends.broadcasts.counting import count_readers
+from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastRecord
+from messages_extends.constants import INFO_PERSISTENT
+from messages_extends.models import Message
+from messages_extends.publications import State
+from tests.conftest import SCHEMAS
+
+LIST, NEW = "/messages/broadcasts/", "/messages/broadcasts/new/"
+ORGANISATIONS = "/messages/broadcasts/organisations/"
+
+
+@pytest.fixture
+def platform(database: None) -> Any:
+    return get_tenant_model().objects.get(schema_name="platform")
+
+
+@pytest.fixture
+def staff(platform: Any, make_user: Any, browser_of: Any) -> Callable[..., Client]:
+    """Make a browser of somebody of the platform who may do these things with broadcasts."""
+
+    def make(*actions: str) -> Client:
+        with schema_context("platform"):
+            user = make_user("olivia")
+            codenames = [f"{action}_broadcast" for action in actions]
+            user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        return browser_of(platform, user)
+
+    return make
+
+
+@pytest.fixture
+def operator(staff: Any) -> Client:
+    browser: Client = staff("view", "add", "change")
+    return browser
+
+
+@pytest.fixture
+def readers(database: None, make_user: Any) -> dict[str, Any]:
+    made = {}
+    for schema in SCHEMAS:
+        with schema_context(schema):
+            made[schema] = make_user("reader")
+    return made
+
+
+@pytest.fixture
+def written(database: None) -> Broadcast:
+    return broadcast("Maintenance tonight", to=ALL_TENANTS, author="The platform's team")
+
+
+def text_of(response: Any) -> str:
+    return " ".join(response.content.decode().split())
+
+
+def content_of(response: Any) -> str:
+    """Return the page without the banners, where broadcasts are too."""
+    return text_of(response).split("</section>", 1)[1]
+
+
+def page_of(publication: Broadcast, page: str = "") -> str:
+    return f"{LIST}{publication.pk}/{page}"
+
+
+def pages_of(publication: Broadcast) -> list[tuple[str, str]]:
+    changing = [NEW, *(page_of(publication, page) for page in ("edit/", "retract/"))]
+    reading = [LIST, ORGANISATIONS, page_of(publication)]
+    return [
+        *(("get", address) for address in (*reading, *changing)),
+        *(("post", address) for address in (*changing, page_of(publication, "count/"))),
+    ]
+
+
+def answers(browser: Client, publication: Broadcast) -> set[int]:
+    return {getattr(browser, method)(address).status_code for method, address in pages_of(publication)}
+
+
+def entered(**other: Any) -> dict[str, Any]:
+    values = {"to": "everybody", "message": "Hello", "level": INFO_PERSISTENT, "url": "", "author": "The team"}
+    return values | other
+
+
+def published(browser: Client, **other: Any) -> Any:
+    return browser.post(NEW, entered(step="publish", number=str(uuid.uuid4()), **other))
+
+
+def unread(readers: dict[str, Any]) -> set[str]:
+    """Return the organisations whose reader has something unread."""
+    found = set()
+    for schema, reader in readers.items():
+        with schema_context(schema):
+            found |= {schema} if inbox(reader).unread_count() else set()
+    return found
+
+
+def read(written: Broadcast, readers: dict[str, Any], *schemas: str) -> None:
+    for schema in schemas:
+        with schema_context(schema):
+            inbox(readers[schema]).mark_read(str(written.reference))
+
+
+def add_organisations(count: int) -> list[Any]:
+    connection.set_schema_to_public()
+    model = get_tenant_model()
+    return [
+        model.objects.create(schema_name=f"more{n}", name=f"More {n:03}", ready_at=timezone.now()) for n in range(count)
+    ]
+
+
+class TestWhoGetsIn:
+    def test_in_an_organisation_nobody_superusers_included(
+        self, written: Broadcast, acme: Any, make_user: Any, browser_of: Any
+    ) -> None:
+        with schema_context("acme"):
+            root = make_user("root", is_superuser=True)
+            staff = make_user("staff")
+            staff.user_permissions.set(Permission.objects.filter(content_type__app_label="broadcasts"))
+        for user in (root, staff, None):
+            assert answers(browser_of(acme, user), written) == {404}
+        written.refresh_from_db()
+        assert (written.state(), BroadcastCount.objects.count()) == (State.LIVE, 0)
+
+    def test_of_the_platform_nobody_without_a_permission(self, written: Broadcast, staff: Any) -> None:
+        assert answers(staff(), written) == {404}
+
+    def test_without_a_platform_nobody(self, written: Broadcast, operator: Client, settings: Any) -> None:
+        settings.MESSAGES_EXTENDS = {}
+        assert answers(operator, written) == {404}
+
+    def test_whoever_is_not_logged_in_is_asked_to(self, written: Broadcast, platform: Any, browser_of: Any) -> None:
+        browser = browser_of(platform)
+        for method, address in pages_of(written):
+            assert getattr(browser, method)(address)["Location"] == f"/login/?next={address}"
+
+    def test_outside_any_organisation_there_is_nothing(self, written: Broadcast, settings: Any) -> None:
+        settings.PUBLIC_SCHEMA_URLCONF = "config.urls"
+        assert answers(Client(headers={"host": "localhost"}), written) == {404}
+
+    def test_who_may_view_looks_and_counts_and_changes_nothing(self, written: Broadcast, staff: Any) -> None:
+        browser = staff("view")
+        assert browser.get(LIST).status_code == browser.get(page_of(written)).status_code == 200
+        assert browser.post(page_of(written, "count/")).status_code == 302
+        for method, address in pages_of(written):
+            if address in (NEW, ORGANISATIONS) or address.endswith(("edit/", "retract/")):
+                assert getattr(browser, method)(address).status_code == 403
+        text = content_of(browser.get(LIST)) + content_of(browser.get(page_of(written)))
+        assert not any(f'{page}"' in text for page in ("new/", "edit/", "retract/"))
+
+    def test_who_may_only_add_sees_no_figures_and_counts_nothing(self, written: Broadcast, staff: Any) -> None:
+        browser = staff("add")
+        assert published(browser).status_code == 302
+        assert "How many have read it" not in text_of(browser.get(page_of(written)))
+        assert browser.post(page_of(written, "count/")).status_code == 403
+        assert browser.post(page_of(written, "retract/")).status_code == 403
+
+    def test_one_that_is_not_there_is_404(self, operator: Client) -> None:
+        for page in ("", "edit/", "retract/"):
+            assert operator.get(f"{LIST}{uuid.uuid4()}/{page}").status_code == 404
+        assert operator.post(f"{LIST}{uuid.uuid4()}/count/").status_code == 404
+
+    def test_the_navigation_leads_there_for_who_may(self, operator: Client) -> None:
+        assert f'href="{LIST}"' in text_of(operator.get("/messages/"))
+
+
+class TestWriting:
+    def test_to_all_it_reaches_everybody_everywhere(self, operator: Client, readers: Any) -> None:
+        text = text_of(operator.post(NEW, entered(step="look")))
+        assert "This reaches 3 organisations: everybody in all of them" in text
+        assert unread(readers) == set()
+        answer = published(operator)
+        written = Broadcast.objects.get()
+        assert answer["Location"] == page_of(written)
+        assert unread(readers) == set(SCHEMAS)
+        assert (written.author, written.audience) == ("The team", "all")
+        assert BroadcastRecord.objects.get().actor_name == "olivia"
+
+    def test_to_chosen_ones_it_reaches_those(self, operator: Client, readers: Any, acme: Any, globex: Any) -> None:
+        chosen = {"to": "picked", "picked": [acme.pk, globex.pk]}
+        assert "This reaches 2 organisations: Acme, Globex" in text_of(
+            operator.post(NEW, entered(step="look", **chosen))
+        )
+        published(operator, **chosen)
+        assert unread(readers) == {"acme", "globex"}
+
+    def test_as_its_sender_readers_see_the_platform_unless_it_says_otherwise(
+        self, operator: Client, acme: Any, readers: Any, browser_of: Any
+    ) -> None:
+        assert 'name="author" value="Platform"' in text_of(operator.get(NEW))
+        published(operator, author=" The\nteam ")
+        text = text_of(browser_of(acme, readers["acme"]).get("/messages/"))
+        assert "The team" in text
+        assert "olivia" not in text
+
+    @pytest.mark.parametrize(
+        ("field", "value", "error"),
+        [
+            ("author", " ", "required"),
+            ("author", "x" * 201, "at most 200"),
+            ("author", "a\0", "Null characters"),
+            ("picked", [], "Choose at least one"),
+            ("picked", ["0", "x"], "cannot choose all"),
+            ("picked", [str(n) for n in range(501)], "at most 500"),
+            ("message", "", "Write what"),
+        ],
+    )
+    def test_what_cannot_be_is_an_error(self, operator: Client, field: str, value: Any, error: str) -> None:
+        to = "picked" if field == "picked" else "everybody"
+        answer = published(operator, **{"to": to, "url": "/kept/", field: value})
+        assert answer.status_code == 400
+        assert error in text_of(answer)
+        assert "/kept/" in text_of(answer)
+        assert not Broadcast.objects.exists()
+
+    def test_the_public_schema_is_no_organisation(self, operator: Client) -> None:
+        connection.set_schema_to_public()
+        public = get_tenant_model().objects.create(schema_name="public", name="Public")
+        assert "Public" not in text_of(operator.get(NEW))
+        assert published(operator, to="picked", picked=[public.pk]).status_code == 400
+
+    def test_hundreds_of_organisations_are_searched_for(self, operator: Client, acme: Any) -> None:
+        add_organisations(200)
+        text = text_of(operator.get(NEW))
+        assert "More 005" not in text
+        answer = operator.post(NEW, entered(step="search", q="more 005", to="picked", picked=[acme.pk]))
+        text = text_of(answer)
+        assert "More 005" in text
+        assert f'value="{acme.pk}" checked' in text
+        names = [each["text"] for each in operator.get(ORGANISATIONS, {"q": "MORE 007"}).json()["results"]]
+        assert names == ["More 007"]
+        assert operator.get(ORGANISATIONS, {"q": "more"}).json()["more"] is True
+
+    def test_hundreds_can_be_chosen(self, operator: Client) -> None:
+        made = add_organisations(300)
+        published(operator, to="picked", picked=[tenant.pk for tenant in made])
+        assert Broadcast.objects.get().tenants.count() == 300
+        assert "More 000, More 001, More 002 and 297 more" in text_of(operator.get(LIST))
+
+    def test_a_double_click_publishes_once(self, operator: Client) -> None:
+        number = str(uuid.uuid4())
+        for _ in range(2):
+            operator.post(NEW, entered(step="publish", number=number))
+        assert Broadcast.objects.count() == 1
+
+    def test_a_test_reaches_oneself_alone(self, operator: Client) -> None:
+        assert "A test was sent to you alone" in text_of(operator.post(NEW, entered(step="test")))
+        assert not Broadcast.objects.exists()
+        with schema_context("platform"):
+            assert str(Message.objects.get().user) == "olivia"
+
+
+class TestChanging:
+    def form(self, browser: Client, written: Broadcast) -> dict[str, Any]:
+        html = browser.get(page_of(written, "edit/")).content.decode()
+        found = {name: re.search(rf'name="{name}" value="([^"]*)"', html) for name in ("version", "expires")}
+        values = {name: match[1] for name, match in found.items() if match}
+        return entered(**values, again="quietly")
+
+    def test_a_change_is_seen_everywhere_at_once(
+        self, operator: Client, written: Broadcast, readers: Any, acme: Any, browser_of: Any
+    ) -> None:
+        read(written, readers, "acme", "globex")
+        operator.post(page_of(written, "edit/"), self.form(operator, written) | {"message": "Corrected"})
+        assert unread(readers) == {"platform"}
+        assert "Corrected" in text_of(browser_of(acme, readers["acme"]).get("/messages/"))
+        written.refresh_from_db()
+        operator.post(page_of(written, "edit/"), self.form(operator, written) | {"again": "again"})
+        assert unread(readers) == set(SCHEMAS)
+        assert Broadcast.objects.get().author == "The platform's team"
+
+    def test_what_changed_or_ended_meanwhile_is_a_clear_answer(self, operator: Client, written: Broadcast) -> None:
+        form = self.form(operator, written) | {"message": "Mine"}
+        connection.set_schema_to_public()
+        revise(written, message="Theirs")
+        answer = operator.post(page_of(written, "edit/"), form)
+        assert answer.status_code == 409
+        assert "Theirs" in content_of(answer)
+        assert "Mine" in content_of(answer)
+        connection.set_schema_to_public()
+        retract(written)
+        answer = operator.post(page_of(written, "edit/"), form)
+        assert answer.status_code == 409
+        assert "Mine" in content_of(answer)
+        assert Broadcast.objects.get().message == "Theirs"
+
+    def test_retracting_asks_first_and_then_takes_it_away_everywhere(
+        self, operator: Client, written: Broadcast, readers: Any
+    ) -> None:
+        assert "in every organisation at once" in text_of(operator.get(page_of(written, "retract/")))
+        assert unread(readers) == set(SCHEMAS)
+        operator.post(page_of(written, "retract/"))
+        assert unread(readers) == set()
+        assert "retracted everywhere" in text_of(operator.get(LIST))
+
+
+class TestList:
+    @pytest.mark.parametrize("state", State.values)
+    def test_a_tab_shows_one_state(self, operator: Client, database: None, state: str) -> None:
+        made = {name: broadcast(f"One {name}", to=ALL_TENANTS) for name in ("live", "retracted", "expired")}
+        broadcast("One scheduled", to=ALL_TENANTS, publish_at=timezone.now() + timedelta(days=1))
+        retract(made["retracted"])
+        past = timezone.now() - timedelta(days=2)
+        Broadcast.objects.filter(pk=made["expired"].pk).update(publish_at=past, expires=past + timedelta(days=1))
+        text = content_of(operator.get(LIST, {"state": state}))
+        assert {name for name in State.values if f"One {name}" in text} == {state}
+
+    def test_it_shows_what_was_counted_since_it_was_last_shown(
+        self, operator: Client, written: Broadcast, readers: Any
+    ) -> None:
+        assert "Readers not counted yet" in text_of(operator.get(LIST))
+        read(written, readers, "acme")
+        connection.set_schema_to_public()
+        count_readers(written)
+        assert "1 of 4 have read it" in text_of(operator.get(LIST))
+        connection.set_schema_to_public()
+        revise(written, show_again=True)
+        assert "Readers not counted yet" in text_of(operator.get(LIST))
+
+    def test_its_queries_do_not_grow_with_the_broadcasts(self, operator: Client, acme: Any, globex: Any) -> None:
+        def queries() -> int:
+            with CaptureQueriesContext(connection) as captured:
+                operator.get(LIST)
+            return len(captured)
+
+        def write() -> None:
+            connection.set_schema_to_public()
+            count_readers(broadcast("Hello", to=[acme, globex]))
+
+        write()
+        operator.get(LIST)
+        few = queries()
+        for _ in range(8):
+            write()
+        assert queries() == few
+
+
+class TestCounting:
+    @pytest.fixture
+    def _one_a_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let a step have time for one organisation only."""
+        monkeypatch.setattr(
+            views, "count_readers", lambda *args, **options: counting.count_readers(*args, seconds=0, **options)
+        )
+
+    def count(self, browser: Client, written: Broadcast, start: str = "") -> tuple[Any, str]:
+        """Press the button; return the page that it leads to, and the round that this page would go on with."""
+        answer = browser.post(page_of(written, "count/"), {"round": start}, follow=True)
+        found = re.search(r'name="round" value="([^"]*)"', answer.content.decode())
+        assert found is not None
+        return answer, found[1]
+
+    def test_nothing_is_counted_before_somebody_asks_for_it(self, operator: Client, written: Broadcast) -> None:
+        assert "Not counted yet" in text_of(operator.get(page_of(written)))
+        assert not BroadcastCount.objects.exists()
+        assert operator.get(page_of(written, "count/")).status_code == 405
+
+    def test_it_says_how_many_of_each_organisation_and_of_when(
+        self, operator: Client, written: Broadcast, readers: Any
+    ) -> None:
+        read(written, readers, "acme", "globex")
+        answer, start = self.count(operator, written)
+        text = content_of(answer)
+        assert start == ""
+        assert "2 of 4 have read it" in text
+        assert "All organisations are counted, as of" in text
+        assert "Count again" in text
+        rows = re.findall(r"<bdi>(\w+)</bdi></th><td>.*?<span>(\d of \d) have read it", text)
+        assert rows == [("Acme", "1 of 1"), ("Globex", "1 of 1"), ("Platform", "0 of 2")]
+
+    @pytest.mark.usefixtures("_one_a_step")
+    def test_step_by_step_it_goes_on_and_says_how_far_it_is(self, operator: Client, written: Broadcast) -> None:
+        start, said = "", []
+        for _ in SCHEMAS:
+            answer, start = self.count(operator, written, start)
+            said += re.findall(r"Counting: (\d) of 3|(All) organisations are", content_of(answer))
+            assert ("data-mx-more" in content_of(answer)) == bool(start)
+        assert said == [("1", ""), ("2", ""), ("", "All")]
+
+    @pytest.mark.usefixtures("_one_a_step")
+    def test_again_it_counts_each_once_more_and_ends(self, operator: Client, written: Broadcast) -> None:
+        connection.set_schema_to_public()
+        count_readers(written)
+        before, start, rounds = timezone.now(), "", []
+        for _ in SCHEMAS:
+            _answer, start = self.count(operator, written, start)
+            rounds.append(bool(start))
+        assert rounds == [True, True, False]
+        assert BroadcastCount.objects.filter(counted_at__gte=before).count() == len(SCHEMAS)
+
+    @pytest.mark.usefixtures("_one_a_step")
+    def test_what_was_left_is_gone_on_with(self, operator: Client, written: Broadcast) -> None:
+        self.count(operator, written)
+        assert "1 of 3 organisations are counted." in text_of(operator.get(page_of(written)))
+        answer, _start = self.count(operator, written)
+        assert "Counting: 2 of 3" in text_of(answer)
+
+    def test_one_that_cannot_be_counted_is_said_and_stops_nothing(self, operator: Client, written: Broadcast) -> None:
+        add_organisations(1)
+        text = content_of(self.count(operator, written)[0])
+        assert "1 organisation could not be counted" in text
+        assert "Could not be counted" in text
+        assert "All organisations are counted" in text
+
+    @pytest.mark.parametrize("start", ["nonsense", "2001-01-01", "2001-13-01T00:00:00+00:00", "\0"])
+    def test_a_round_that_is_none_is_a_new_one(self, operator: Client, written: Broadcast, start: str) -> None:
+        assert self.count(operator, written, start)[1] == ""
+        assert operator.get(page_of(written), {"round": start}).status_code == 200
+
+    def test_no_reader_is_ever_named(self, operator: Client, written: Broadcast, readers: Any) -> None:
+        read(written, readers, *SCHEMAS)
+        answer, _start = self.count(operator, written)
+        assert not any(word in text_of(answer) for word in ("reader@", ">reader<"))
+
+    def test_many_organisations_are_on_pages_and_cost_no_more_queries(
+        self, operator: Client, written: Broadcast
+    ) -> None:
+        def queries() -> int:
+            with CaptureQueriesContext(connection) as captured:
+                operator.get(page_of(written))
+            return len(captured)
+
+        operator.get(page_of(written))
+        few = queries()
+        add_organisations(60)
+        assert queries() == few
+        assert "Page 1 of 2" in text_of(operator.get(page_of(written)))
+        assert "More 009" in text_of(operator.get(page_of(written), {"page": 2}))
