@@ -129,6 +129,12 @@ class Policy:
         """Tell whether `person` may see the console of broadcasts: who may add, change or only view them."""
         return any(self.may_broadcast(person, action) for action in ("view", "add", "change"))
 
+    def may_see_announcements(self, person: Any) -> bool:
+        """Tell whether `person` may announce to somebody, or look into what others have announced."""
+        rights = [Right("messages_extends", f"{action}_announcement") for action in ("view", "add", "change")]
+        may = _model_wide(person, *rights) | Q(Exists(self.groups_for(person)))
+        return _may_speak(person) and _member(person).filter(may).exists()
+
     def announcements_for(self, viewer: Any) -> QuerySet[Any]:
         """Return the announcements whose report `viewer` may see, as `may_view_report` tells of each: lazily."""
         announcements: QuerySet[Any] = Announcement.objects.all()

@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from messages_extends.api import EVERYONE, announce
+from messages_extends.doors import doors_of
 from messages_extends.models import Announcement
 from messages_extends.people import SHOWN, groups_called, people_called, searched_for
 from messages_extends.policy import policy
@@ -70,7 +71,7 @@ class AnnouncementList(AboutAnnouncements, PublicationList):
     template = "announcement_list"
 
     def require_open(self) -> None:
-        if not policy().doors(self.person).announcements:
+        if not doors_of(self.person).announcements:
             raise Http404("There are no announcements for you to look into.")
 
     def with_figures(self, publications: PublicationQuerySet) -> PublicationQuerySet:
@@ -81,7 +82,7 @@ class NewAnnouncement(AboutAnnouncements, NewPublication):
     search_address = "announcement_groups"
 
     def require_open(self) -> None:
-        if not policy().doors(self.person).announcements:
+        if not doors_of(self.person).announcements:
             raise Http404("There are no announcements for you to look into.")
         super().require_open()
 
@@ -155,7 +156,7 @@ class ReadersFilter(forms.Form):
 def groups(request: HttpRequest) -> HttpResponse:
     """Answer which of the groups that the reader may announce to are called so."""
     sender: Any = reader_of(request)
-    if not policy().doors(sender).announcements:
+    if not doors_of(sender).announcements:
         raise Http404("There are no groups for you.")
     return found_response(_groups_found(sender, searched_for(request.GET.get("q", ""))))
 
