@@ -20,11 +20,12 @@ def searched_for(text: str) -> str:
 def people_called(text: str, people: QuerySet[Any]) -> QuerySet[Any]:
     """Keep those of `people` in whose names, login or e-mail address each word of `text` occurs; sorted by name.
 
-    All of them for an empty text. One statement, which reads `people` once, whatever joins they come from.
+    All of them for an empty text. Each is found once, whatever joins `people` come from.
     """
     columns = _columns()
-    found = get_user_model()._base_manager.filter(pk__in=people.order_by().values("pk"))
-    return found.filter(_each_word(text, columns)).order_by(*columns, "pk")
+    if people.query.distinct or len(people.query.alias_map) > 1:
+        people = get_user_model()._base_manager.filter(pk__in=people.order_by().values("pk"))
+    return people.filter(_each_word(text, columns)).order_by(*columns, "pk")
 
 
 def groups_called(text: str, groups: QuerySet[Group]) -> QuerySet[Group]:

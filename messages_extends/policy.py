@@ -54,16 +54,6 @@ class Reason:
         return str(self.text)
 
 
-@dataclass(frozen=True)
-class Doors:
-    """Which of our pages for writing somebody can use; the pages themselves ask again."""
-
-    compose: bool = False
-    announcements: bool = False
-    broadcasts: bool = False
-    grants: bool = False
-
-
 class Policy:
     """Answers from the grants of the current organisation; subclass it, and name your class as POLICY.
 
@@ -145,26 +135,26 @@ class Policy:
 
     def may_compose(self, sender: Any) -> bool:
         """Tell whether `sender` may write to anybody besides themselves, or to a group."""
-        return self.recipients_for(sender).exclude(pk=sender.pk).exists() or self.groups_for(sender).exists()
+        return self.groups_for(sender).exists() or self.recipients_for(sender).exclude(pk=sender.pk).exists()
 
     def may_grant(self, person: Any) -> bool:
         """Tell whether `person` may say who writes to whom: those who may change people."""
         return _holds(person, _on_users("change"))
 
-    def doors(self, person: Any) -> Doors:
-        """Return which pages for writing `person` may use: one query, and on the platform one more."""
-        if not _may_speak(person):
-            return Doors()
+    def doors_for(self, person: Any) -> QuerySet[Any]:
+        """Return one row of what `person` may do: write to somebody, see announcements of theirs or others', grant.
+
+        No row for who is no active member. For links: each page asks again.
+        """
         groups = Q(Exists(self.groups_for(person)))
         others = Q(Exists(self.recipients_for(person).exclude(pk=person.pk)))
         announcements = [Right("messages_extends", f"{action}_announcement") for action in ("view", "add", "change")]
-        found = _member(person).values_list(
-            _told(others | groups),
+        # Groups first: the database then looks no further, and they are few.
+        return _member(person).values_list(
+            _told(groups | others),
             _told(_model_wide(person, *announcements) | groups),
             _told(_model_wide(person, _on_users("change"))),
         )
-        compose, announce, may_grant = found.order_by().first() or (False, False, False)
-        return Doors(compose, announce, self.may_broadcast(person), may_grant)
 
     def visible_people(self, viewer: Any) -> QuerySet[Any]:
         """Return whom `viewer` may see named: all members with the permission to view users, else `recipients_for`."""

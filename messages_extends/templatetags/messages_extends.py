@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from messages_extends.badge import Badge
 from messages_extends.constants import DEBUG, ERROR, INFO, SUCCESS, WARNING, base_level
+from messages_extends.doors import doors_of
 from messages_extends.inbox import Inbox
 from messages_extends.links import reverse_if_any, reverse_own
-from messages_extends.policy import Doors, policy
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
 
 register = template.Library()
@@ -69,7 +69,7 @@ def message_bell(context: RequestContext) -> dict[str, Any]:
 @register.inclusion_tag("messages_extends/includes/nav.html", takes_context=True)
 def messages_nav(context: RequestContext, here: str = "") -> dict[str, Any]:
     """Link those of our pages that this reader can use, `here` as the current one: one query, or two."""
-    doors: Doors = policy().doors(context["request"].user)
+    doors = doors_of(context["request"].user)
     open_to_them = {
         "inbox": True,
         "message_compose": doors.compose,
