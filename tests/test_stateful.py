@@ -26,7 +26,8 @@ from django.db import connection, transaction
 from django.test import RequestFactory
 from django.utils import timezone
 from django_tenants.utils import get_tenant_model, schema_context
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from messages_extends.api import (
@@ -60,6 +61,8 @@ STEPS = 60
 # To shrink takes minutes, and to explain takes more.
 PHASES = [Phase.generate, *([Phase.shrink] if STORIES else [])]
 PEOPLE, GROUPS = (1, 2, 3), (1, 2)
+# So few that some are hidden.
+BANNERS = 3
 LATER, DAY = timedelta(hours=1), timedelta(days=1)
 
 # Most happens in one, so that much of it meets.
@@ -67,7 +70,7 @@ schemas = st.sampled_from(["acme", "acme", "acme", "globex", "platform", "platfo
 people = st.sampled_from((1, 1, 2, 3))
 groups = st.sampled_from(GROUPS)
 some_people = st.sets(st.sampled_from(PEOPLE))
-audiences = st.one_of(st.none(), st.sets(groups, min_size=1))
+audiences = st.sampled_from([None, frozenset({1}), frozenset({2}), frozenset({1, 2})])
 organisations = st.one_of(st.none(), st.sets(st.sampled_from(SCHEMAS), min_size=1))
 # The application speaks often; a person mostly is refused.
 senders = st.one_of(st.none(), people)
@@ -473,6 +476,17 @@ class Story(RuleBasedStateMachine):
         if paper.state != "retracted":
             paper.state = "live" if appears else "expired"
 
+    @happens(2, schema=schemas, user=people)
+    def show_all_again_after_they_were_read(self, schema: str, user: int) -> None:
+        """Read all, see them again, and read all again: undoing that leaves them as they were read before."""
+        user = self._somebody(schema, user)
+        self.mark_all(schema, user)
+        for paper in self.world.papers_for(schema, user):
+            with schema_context("public" if paper.kind == "broadcast" else schema):
+                revise(self._row(paper), show_again=True)
+            paper.revision += 1
+        self.mark_all(schema, user)
+
     @happens()
     def purge_what_has_ended(self) -> None:
         """Let two days pass for all that has ended, and purge: nobody sees any difference."""
@@ -625,10 +639,10 @@ class Story(RuleBasedStateMachine):
             assert len(page.entries) == size
 
     def _check_banners(self, banners: list[Any], unread: list[Seen]) -> None:
-        shown, rest = (banners[:10], banners[10:]) if len(unread) > 10 else (banners, [])
+        shown, rest = (banners[:BANNERS], banners[BANNERS:]) if len(unread) > BANNERS else (banners, [])
         assert set(_seen(shown)) <= set(unread)
-        assert len(shown) == min(10, len(unread))
-        assert [str(each) for each in rest] == ([f"and {len(unread) - 10} more"] if len(unread) > 10 else [])
+        assert len(shown) == min(BANNERS, len(unread))
+        assert [str(each) for each in rest] == ([f"and {len(unread) - BANNERS} more"] if len(unread) > BANNERS else [])
         publications = [each for each in shown if each.kind != "message"]
         assert shown[: len(publications)] == publications
         urgency = [(each.must_acknowledge, each.level, each.created) for each in publications]
@@ -689,12 +703,13 @@ def _seen(entries: Iterable[Any]) -> list[Seen]:
 
 
 @pytest.mark.django_db
-def test_everybody_sees_what_was_addressed_to_them_whatever_happens() -> None:
+def test_everybody_sees_what_was_addressed_to_them_whatever_happens(settings: Any) -> None:
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MAX_BANNERS": BANNERS}
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
     run_state_machine_as_test(
         Story,
-        settings=settings(
-            max_examples=STORIES or 8,
+        settings=hypothesis_settings(
+            max_examples=STORIES or 6,
             stateful_step_count=STEPS,
             # The suite's own run is the same each time.
             derandomize=not STORIES,
