@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends.api import ALL_TENANTS, broadcast, inbox, retract, revise
-from messages_extends.broadcasts import counting, views
+from messages_extends.broadcasts import counting, organisations, views
 from messages_extends.broadcasts.counting import count_readers
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastRecord
 from messages_extends.constants import INFO_PERSISTENT
@@ -263,6 +263,13 @@ class TestWriting:
         assert not Broadcast.objects.exists()
         with schema_context("platform"):
             assert str(Message.objects.get().user) == "olivia"
+
+
+def test_a_host_whose_organisations_have_no_name_goes_by_their_schemas(
+    acme: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(organisations, "NAME", "nickname")
+    assert [organisations.name_of(each) for each in organisations.organisations_called("ACM")] == ["acme"]
 
 
 class TestChanging:
