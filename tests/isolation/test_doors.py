@@ -175,6 +175,7 @@ OTHERS = ("inbox", "message_panel", "message_badge", "message_mark_all_read", "m
 COMPOSING = ("message_compose", "message_recipients")
 ANNOUNCING = ("announcement", "announcement_edit", "announcement_retract")
 ANNOUNCEMENTS = ("announcements", "announcement_new", "announcement_groups")
+GRANTING = (("message_grants",), ("message_grant_remove",), ("message_why",), ("message_grant_people", "holder"))
 BROADCASTING = ("broadcast", "broadcast_edit", "broadcast_retract", "broadcast_count")
 BROADCASTS = ("broadcasts", "broadcast_new", "broadcast_organisations")
 HEADERS: dict[str, dict[str, str]] = {
@@ -199,6 +200,7 @@ def answer(response: Any) -> Answer:
 
 def test_every_url_has_a_case_here() -> None:
     cases = {*MARKING, *OTHERS, *COMPOSING, *ANNOUNCING, *ANNOUNCEMENTS, *BROADCASTING, *BROADCASTS}
+    cases |= {name for name, *_args in GRANTING}
     assert set(names_in(urls.urlpatterns)) <= cases
 
 
@@ -350,6 +352,28 @@ class TestPublications:
                 theirs = self.answers(browser, name, world.broadcast_elsewhere.pk)
                 assert theirs == self.answers(browser, name, uuid4())
                 assert {status for status, _text in theirs} == {404}
+
+
+@pytest.mark.usefixtures("nothing_changes")
+@pytest.mark.parametrize("page", GRANTING, ids=lambda page: page[0])
+class TestGranting:
+    VALUES = {"holder": f"user:{SAME}", "target": "user:2", "step": "ask", "q": "other", "search": "other"}
+
+    def test_who_may_not_change_people_is_shown_none(self, page: tuple[str, ...], world: World) -> None:
+        for method in ("get", "post"):
+            status, text = answer(getattr(world.browser, method)(address(*page), self.VALUES))
+            assert (status, "other@" in text) == (403, False)
+
+    def test_who_is_logged_in_elsewhere_is_nobody_here(
+        self, page: tuple[str, ...], world: World, globex: Any, browser_of: BrowserOf
+    ) -> None:
+        nobody = browser_of(globex)
+        for method in ("get", "post"):
+            at_globex = getattr(world.browser, method)(
+                address(*page), self.VALUES, headers={"host": "globex.localhost"}
+            )
+            assert answer(at_globex) == answer(getattr(nobody, method)(address(*page), self.VALUES))
+            assert at_globex.status_code in (302, 403, 405)
 
 
 # Functions ----------------------------------------------------------------------------------------------------------
