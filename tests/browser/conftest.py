@@ -15,11 +15,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django_tenants.utils import schema_context
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -27,13 +28,16 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.processes import eventually
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+APPLICATION = f"browser-tests-{os.getpid()}"
 REMEDY = "No Chromium was found: install it (Debian: apt install chromium), or name it in CHROMIUM."
 
 
 @pytest.fixture(autouse=True)
-def allow_queries_beside_the_browsers_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Playwright's loop runs in this thread, and Django takes that for asynchronous code.
+def allow_queries_beside_the_browsers_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # Playwright's loop runs in this thread, and Django takes that for asynchronous code, with connections of its own.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    yield
+    connections.close_all()
 
 
 @pytest.fixture
@@ -77,17 +81,25 @@ def port(django_db_setup: None, chromium: str, tmp_path_factory: pytest.TempPath
             yield port
         finally:
             server.terminate()
+    # Until then the test database cannot be dropped.
+    assert eventually(lambda: not _sessions())
 
 
 def _environment() -> dict[str, str]:
     server, _slash, _name = os.environ["DATABASE_URL"].rpartition("/")
     database = connection.settings_dict["NAME"]
     return os.environ | {
-        "DATABASE_URL": f"{server}/{database}",
+        "DATABASE_URL": f"{server}/{database}?application_name={APPLICATION}",
         "DATABASE_POOL_MAX": "8",
         "SITE_SCHEME": "http",
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }
+
+
+def _sessions() -> int:
+    with psycopg.connect(os.environ["DATABASE_URL"]) as session:
+        found = session.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [APPLICATION])
+        return int((found.fetchone() or [0])[0])
 
 
 def _answers(port: int) -> bool:
