@@ -193,7 +193,7 @@ def test_what_a_killed_process_leaves_is_unusable_and_the_next_attempt_succeeds(
 
 def test_an_organisation_that_is_being_made_answers_503_and_no_page_of_another_schema(names: Names) -> None:
     schema = names()
-    provisioning._start(schema, "Half")
+    provisioning._start(schema, "Half", "UTC")
     response = Client(headers={"host": f"{schema}.localhost"}).get("/login/")
     assert response.status_code == 503
     assert "Half is being set up" in response.content.decode()

@@ -96,7 +96,7 @@ def test_a_grant_makes_no_sender_of_somebody_who_is_no_member_here() -> None:
 def test_a_group_of_all_organisations_reaches_the_members_of_this_one() -> None:
     alice, bob, stranger = make_member("alice", "t1"), make_member("bob", "t1"), make_member("stranger", "t2")
     sales = Group.objects.create(name="Sales")
-    sales.user_set.set([bob, stranger])
+    sales.user_set.add(bob, stranger)
     with schema_context("t1"):
         grant(alice, sales)
         assert set(Policy().recipients_for(alice)) == {alice, bob}
