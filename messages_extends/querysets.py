@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 # Counting stops here: "99+".
 UNREAD_CAP = 100
 
+# In one order, so that two who mark all for one reader, in two tabs, wait for each other and never deadlock.
 WRITE_RECEIPTS: Final = """
 INSERT INTO {table} AS receipt (user_id, read_at, publication_id, revision)
-SELECT %s, %s, chosen.id, chosen.revision FROM ({chosen}) AS chosen (id, revision)
+SELECT %s, %s, chosen.id, chosen.revision FROM ({chosen}) AS chosen (id, revision) ORDER BY chosen.id
 ON CONFLICT (user_id, publication_id) DO UPDATE SET
     earlier_revision = receipt.revision, earlier_read_at = receipt.read_at,
     revision = EXCLUDED.revision, read_at = EXCLUDED.read_at
