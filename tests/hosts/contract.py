@@ -206,6 +206,17 @@ class HostContract:
         assert not any(text in shown for text in ("alice", "the till is open", "saved"))
         assert "the till is open" in page(here)
 
+    def test_the_page_for_writing_is_for_those_who_may_and_offers_them_no_others(
+        self, alice: Any, bob: Any, browser_at: MakeBrowser
+    ) -> None:
+        grant_in("t1", alice, bob)
+        writes, reads = browser_at("t1", alice), browser_at("t1", bob)
+        assert [browser.get("/messages/compose/").status_code for browser in (writes, reads)] == [200, 403]
+        assert [browser.get("/messages/").status_code for browser in (writes, reads)] == [200, 200]
+        results = writes.get("/messages/compose/recipients/").json()["results"]
+        assert {each["text"] for each in results} == {"alice", "bob"}
+        assert reads.get("/messages/grants/").status_code == 403
+
     def test_adding_a_persistent_message_in_public_is_an_error(self, browser_at: MakeBrowser) -> None:
         with pytest.raises(NoTenant):
             add(browser_at("public"), "to nobody")
