@@ -9,7 +9,6 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import Group
 from django.core.checks import ERROR, run_checks
 from django.template import engines
-from django.test import RequestFactory
 from django.urls import URLResolver
 from django_tenants.utils import schema_context
 
@@ -49,6 +48,7 @@ def test_every_block_of_python_says_which_file_it_belongs_to() -> None:
         "shell",
         "announcements.py",
         "platform.py",
+        "tests.py",
     )
     lost = [
         code
@@ -106,10 +106,16 @@ def test_broadcasts(code: str, schema: str, acme: Any, globex: Any) -> None:
         run(code, acme=acme, globex=globex)
 
 
+@pytest.mark.parametrize("code", blocks("python", "tests.py"))
+def test_tests(code: str, in_acme: Any, make_user: Any) -> None:
+    run(code, sally=make_user("sally"), bob=make_user("bob"))
+
+
 @pytest.mark.parametrize("code", blocks("html"))
 def test_templates_render_every_kind(code: str, in_acme: Any, make_user: Any, make_message: Any) -> None:
-    message = make_message(make_user("alice"), "Hello from the database")
-    html = engines["django"].from_string(code).render({"messages": [message]}, RequestFactory().get("/"))
+    alice = make_user("alice")
+    message = make_message(alice, "Hello from the database")
+    html = engines["django"].from_string(code).render({"messages": [message]}, make_request(in_acme, alice))
     assert f"/messages/mark_read/{message.pk}/" in html
     assert "Hello from the database" in html
 

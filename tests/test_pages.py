@@ -1,14 +1,18 @@
 """The pages of readers: banners, bell, panel and inbox."""
 
+import gzip
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 
+import messages_extends
 from messages_extends.api import EVERYONE, announce, inbox, send
 from messages_extends.badge import Badge
 from messages_extends.constants import ERROR_PERSISTENT
@@ -204,6 +208,16 @@ class TestBanners:
         assert page.count("messages_extends/messages.js") == 1
         assert page.count("messages_extends/messages.css") == 1
 
+    @pytest.mark.parametrize("address", ["/messages/", "/messages/compose/"])
+    def test_on_our_own_pages_only_what_must_be_acknowledged_stands_above(
+        self, browser: Client, alice: Any, address: str
+    ) -> None:
+        get_user_model().objects.update(is_superuser=True)
+        send(alice, "an ordinary one")
+        announce("the rules", to=EVERYONE, must_acknowledge=True)
+        above = text_of(browser.get(address)).split("<h1")[0]
+        assert ("the rules" in above, "an ordinary one" in above) == (True, False)
+
     def test_the_inbox_does_not_say_twice_what_it_lists(self, browser: Client, alice: Any) -> None:
         send(alice, "only once here")
         assert text_of(browser.get("/messages/")).count("only once here</p>") == 1
@@ -216,3 +230,19 @@ def test_times_are_told_in_words_and_in_full(browser: Client, alice: Any) -> Non
     page = text_of(browser.get("/messages/"))
     assert "5 hours ago" in page
     assert re.search(r'<time datetime="\d{4}-\d\d-\d\dT', page)
+
+
+def test_a_host_without_templates_of_its_own_has_a_whole_page(browser: Client, alice: Any, settings: Any) -> None:
+    (engine,) = settings.TEMPLATES
+    settings.TEMPLATES = [{**engine, "DIRS": []}]
+    send(alice, "Hello")
+    page = text_of(browser.get("/messages/"))
+    assert 'class="mx-standalone"' in page
+    assert page.count("messages_extends/messages.css") == 1
+    assert "Hello" in words_of(browser.get("/messages/"))
+
+
+def test_script_and_style_are_small() -> None:
+    files = [*(Path(messages_extends.__path__[0]) / "static" / "messages_extends").iterdir()]
+    assert {file.suffix for file in files} == {".css", ".js"}
+    assert sum(len(gzip.compress(file.read_bytes())) for file in files) <= 20_000

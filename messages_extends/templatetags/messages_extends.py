@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.template import RequestContext
 from django.utils import timezone
 from django.utils.timesince import timesince
-from django.utils.translation import gettext
+from django.utils.translation import gettext, npgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.badge import Badge
@@ -37,6 +37,15 @@ NAV = {
     "broadcasts": _("Broadcasts"),
     "message_grants": _("Who may write"),
 }
+# With a context, because after "ago" many a language has another form of the word ("vor 2 Tagen").
+AGO = {
+    "year": npgettext_lazy("ago", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("ago", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("ago", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("ago", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("ago", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("ago", "%(num)d minute", "%(num)d minutes", "num"),
+}
 KIND_NAMES = {"message": _("Message"), "announcement": _("Announcement"), "broadcast": _("From the platform")}
 
 
@@ -54,9 +63,9 @@ def message_banners(context: RequestContext) -> dict[str, Any]:
     """Show the messages of this page, each with a button that closes or acknowledges it."""
     request = context["request"]
     messages = list(get_messages(request))
-    if context.get("shows_inbox"):
-        # What is saved stands below anyway.
-        messages = [message for message in messages if not getattr(message, "pk", None)]
+    if _is_ours(request):
+        # The inbox lists the rest, and where somebody writes it would stand in the way.
+        messages = [message for message in messages if not getattr(message, "pk", None) or message.must_acknowledge]
     return _shared(context) | {"banners": messages}
 
 
@@ -84,6 +93,11 @@ def messages_nav(context: RequestContext, here: str = "") -> dict[str, Any]:
 def _shared(context: RequestContext) -> dict[str, Any]:
     request: HttpRequest = context["request"]
     return {"request": request, "csrf_token": context.get("csrf_token"), "assets": _first_time(request)}
+
+
+def _is_ours(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return match is not None and match.func.__module__.startswith("messages_extends.")
 
 
 def _first_time(request: HttpRequest) -> bool:
@@ -158,4 +172,4 @@ def ago(at: datetime) -> str:
     if timezone.now() - at < timedelta(minutes=1):
         return gettext("just now")
     # The largest unit alone: a list is read faster without the smaller ones.
-    return gettext("%(time)s ago") % {"time": timesince(at, depth=1)}
+    return gettext("%(time)s ago") % {"time": timesince(at, time_strings=AGO, depth=1)}

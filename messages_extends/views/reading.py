@@ -41,7 +41,6 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "unread": Badge(mailbox.unread_count(level=chosen.level, kind=chosen.kind)),
         "undo": undo,
         "undoable": read_token(request, undo) if undo else None,
-        "shows_inbox": True,
     }
     return render(request, "messages_extends/inbox.html", context, status=200 if is_valid else 400)
 
