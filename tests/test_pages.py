@@ -210,8 +210,9 @@ class TestBanners:
 
     @pytest.mark.parametrize("address", ["/messages/", "/messages/compose/"])
     def test_on_our_own_pages_only_what_must_be_acknowledged_stands_above(
-        self, browser: Client, alice: Any, address: str
+        self, browser: Client, alice: Any, make_user: Any, address: str
     ) -> None:
+        make_user("bob")
         get_user_model().objects.update(is_superuser=True)
         send(alice, "an ordinary one")
         announce("the rules", to=EVERYONE, must_acknowledge=True)
