@@ -198,6 +198,8 @@ MESSAGE_STORAGE = "messages_extends.storages.FallbackStorage"
 MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": TENANTS_PLATFORM_SCHEMA}
 
 LANGUAGE_CODE = "en"
+# Those that there are catalogues for; each reader gets the one that their browser asks for.
+LANGUAGES = [("en", "English"), ("es", "Español"), ("de", "Deutsch")]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 

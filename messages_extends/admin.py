@@ -143,7 +143,7 @@ class AnnouncementAdmin(PublicationAdmin):
 
 @admin.register(Receipt)
 class ReceiptAdmin(ReadOnlyAdmin):
-    list_display = ("user", "publication_id", "revision", "read_at")
+    list_display = fields = ("user", "publication_id", "revision", "read_at")
     list_select_related = ("user",)
     ordering = ("-read_at", "-id")
 

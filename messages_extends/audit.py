@@ -10,12 +10,13 @@ from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Action(models.TextChoices):
     SEND = "send", _("sent")
     ANNOUNCE = "announce", _("announced")
-    BROADCAST = "broadcast", _("broadcast")
+    BROADCAST = "broadcast", pgettext_lazy("deed", "broadcast")
     REVISE = "revise", _("revised")
     RETRACT = "retract", _("retracted")
     CANCEL = "cancel", _("cancelled")

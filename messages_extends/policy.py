@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, Count, Exists, Func, Max, Q, QuerySet, Subquery, Value, When
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends import grants
@@ -264,7 +265,7 @@ def require_may_send(sender: Any, recipients: QuerySet[Any], *, exactly: int | N
     if exactly is not None and counts["here"] != exactly:
         raise RecipientUnavailable
     if sender is not None and counts["others"] != (counts["allowed"] or 0):
-        raise PermissionDenied("You may not write to everybody whom you have chosen.")
+        raise PermissionDenied(gettext("You may not write to everybody whom you have chosen."))
 
 
 def _distinct(**options: Any) -> Count:
@@ -285,19 +286,19 @@ def _others(sender: Any, chosen: Q) -> dict[str, Any]:
 
 def _require_may_speak(sender: Any) -> None:
     if not _may_speak(sender):
-        raise PermissionDenied("An inactive person cannot send messages.")
+        raise PermissionDenied(gettext("An inactive person cannot send messages."))
 
 
 def require_may_announce(sender: Any, groups: QuerySet[Group] | None) -> None:
     """Raise PermissionDenied unless `sender` may announce to these groups, or, with None, to everybody."""
     if sender is not None and not policy().may_announce(sender, groups):
-        raise PermissionDenied("You may not announce to everybody whom you have chosen.")
+        raise PermissionDenied(gettext("You may not announce to everybody whom you have chosen."))
 
 
 def require_may_change(sender: Any, announcement: Any) -> None:
     """Raise PermissionDenied unless `sender` may revise or retract this announcement."""
     if sender is not None and not policy().may_change(sender, announcement):
-        raise PermissionDenied("You may not change this announcement.")
+        raise PermissionDenied(gettext("You may not change this announcement."))
 
 
 def require_may_broadcast(sender: Any, action: str = "add") -> None:
@@ -310,7 +311,7 @@ def require_may_broadcast(sender: Any, action: str = "add") -> None:
     else:
         allowed = is_public(current_schema()) or current_schema() == settings.platform_schema
     if not allowed:
-        raise PermissionDenied("Only the platform's staff may write to every organisation.")
+        raise PermissionDenied(gettext("Only the platform's staff may write to every organisation."))
 
 
 def require_may_message(sender: AbstractBaseUser | None, recipient: AbstractBaseUser) -> None:

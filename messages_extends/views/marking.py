@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
@@ -60,8 +61,9 @@ def _mark(request: HttpRequest, act: Callable[[Inbox, str], bool], message_id: s
         act(inbox, message_id)
     except NoSuchMessage as error:
         raise Http404("You have no such message.") from error
-    except MustAcknowledge as error:
-        return HttpResponse(str(error), status=409, content_type="text/plain; charset=utf-8")
+    except MustAcknowledge:
+        text = gettext("This message asks to be acknowledged: it can be neither closed nor marked as unread.")
+        return HttpResponse(text, status=409, content_type="text/plain; charset=utf-8")
     return _done(request, inbox)
 
 

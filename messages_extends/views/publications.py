@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views import View
 from django.views.decorators.cache import never_cache
 
@@ -40,6 +41,11 @@ from messages_extends.views.readers import require_organisation
 
 PAGE_SIZE: Final = 20
 ENDED: Final = (State.EXPIRED, State.RETRACTED)
+# What can still stand in the way of a form that was found good a moment ago.
+GONE: Final = _(
+    "Nothing was published: something that you chose has gone meanwhile, or a time is over. Check it, and try again."
+)
+OVER: Final = _("Nothing was changed: a time is over by now. Check it, and try again.")
 Words = str | Promise
 
 
@@ -259,9 +265,8 @@ class NewPublication(PublicationView):
         try:
             # With the person's own number in it, so that nobody meets another's.
             publication = self.publish(form, f"page:{self.person.pk}:{number}")
-        except ValueError as error:
-            # Something that was chosen has gone since the form was checked.
-            form.add_error(None, str(error))
+        except ValueError:
+            form.add_error(None, GONE)
             return self._form_page(form, status=400)
         return self.done(_published(publication), self.address("", publication.pk))
 
@@ -318,8 +323,8 @@ class EditPublication(PublicationView):
             return self.done(gettext("Nothing was changed."), self.address("", now.pk), messages.INFO)
         try:
             revise(now, sender=self.person, show_again=form.show_again, **form.changes)
-        except ValueError as error:
-            form.add_error(None, str(error))
+        except ValueError:
+            form.add_error(None, OVER)
             return self._form_page(publication, form, status=400)
         again = gettext("It was changed, and is unread again for everybody.")
         return self.done(again if form.show_again else gettext("It was changed."), self.address("", now.pk))

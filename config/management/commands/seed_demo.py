@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.utils.translation import gettext_noop
 from django_tenants.utils import schema_context
 
 from messages_extends import constants
@@ -20,6 +21,10 @@ from tenants.provisioning import Administrator, ProvisioningError, create_organi
 
 # Everybody can read it here, so it is worth nothing outside a demonstration.
 PASSWORD: Final = "demo-only-password"  # noqa: S105
+# What the application says; each reader sees it in their own language.
+WELCOME: Final = gettext_noop("Welcome to %(organisation)s, %(person)s.")
+STAYS: Final = gettext_noop("Messages like this one stay until you close them.")
+PAYMENT_FAILED: Final = gettext_noop("The payment for order %(order)s has failed: the card has expired.")
 
 
 @dataclass(frozen=True)
@@ -143,8 +148,9 @@ def _ensure_person(email: str, name: str) -> None:
 def _greet(organisation: str) -> None:
     """Leave a few messages for everybody to find."""
     for person in get_user_model().objects.all():
-        send(person, f"Welcome to {organisation}, {person}.", level=constants.SUCCESS_PERSISTENT)
-        send(person, "Messages like this one stay until you close them.")
+        greeting = {"organisation": organisation, "person": str(person)}
+        send(person, WELCOME, params=greeting, level=constants.SUCCESS_PERSISTENT)
+        send(person, STAYS, params={})
 
 
 def _ensure_groups(organisation: Organisation) -> None:
@@ -172,8 +178,7 @@ def _fill(organisation: Organisation) -> None:
         url="/#rules",
     )
     announce("The new price list is out.", to=Group.objects.get(name="Sales"), sender=administrator)
-    payment = "The payment for order %(order)s has failed: the card has expired."
-    send(administrator, payment, params={"order": 1842}, level=constants.ERROR_PERSISTENT, url="/#order-1842")
+    send(administrator, PAYMENT_FAILED, params={"order": 1842}, level=constants.ERROR_PERSISTENT, url="/#order-1842")
 
 
 def _person(organisation: Organisation, who: str) -> Any:
