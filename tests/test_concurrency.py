@@ -18,7 +18,7 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from messages_extends.api import EVERYONE, announce, broadcast, cancel, inbox, retract, revise, send
-from messages_extends.broadcasts.models import Broadcast
+from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
 from messages_extends.exceptions import NoSuchMessage, RecipientUnavailable
 from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.publications import State
@@ -48,8 +48,10 @@ def at_once(committing: None) -> Iterator[AtOnce]:
             return list(pool.map(act, functions))
 
     yield run
-    # Broadcasts lie in public, which the fixture leaves alone.
-    Broadcast.objects.all().delete()
+    # They lie in public, which the fixture leaves alone.
+    tables = ", ".join(model._meta.db_table for model in (Broadcast, BroadcastRecord))
+    with schema_context("public"), connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {tables} CASCADE")
 
 
 @pytest.fixture
