@@ -64,8 +64,11 @@ def message_banners(context: RequestContext) -> dict[str, Any]:
     request = context["request"]
     messages = list(get_messages(request))
     if _is_ours(request):
-        # The inbox lists the rest, and where somebody writes it would stand in the way.
-        messages = [message for message in messages if not getattr(message, "pk", None) or message.must_acknowledge]
+        # The inbox lists what is saved, and where somebody writes it would stand in the way.
+        is_inbox = request.resolver_match.url_name == "inbox"
+        messages = [
+            each for each in messages if not getattr(each, "pk", None) or (each.must_acknowledge and not is_inbox)
+        ]
     return _shared(context) | {"banners": messages}
 
 
