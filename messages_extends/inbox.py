@@ -134,7 +134,7 @@ class Inbox:
         chosen = Chosen(level=level, kind=kind).of(unread)
         with transaction.atomic():
             messages: Any = chosen.pop("message", Message.objects.none())
-            count = messages.filter(created__lte=until or at).mark_read(at)
+            count = messages.filter(created__lte=until or at).in_order().mark_read(at)
             if chosen:
                 count += Receipt.objects.write(
                     self.user, entries.united([_markable(each) for each in chosen.values()]), at

@@ -100,7 +100,7 @@ def cancel(key: str) -> int:
     if not key:
         raise ValueError("key is empty: name the one that was given when it was sent.")
     with transaction.atomic():
-        deleted: int = Message.objects.filter(key=key).unread()._raw_delete(using=Message.objects.db)
+        deleted = Message.objects.filter(key=key).unread().delete_in_order()
         count = deleted + retract_all(Announcement.objects.filter(key=key))
         if count:
             audit.record(audit.Action.CANCEL, actor=None, subject=f"messages with the key {key}", count=count)
@@ -120,7 +120,7 @@ def _save(to: Recipients, values: Mapping[str, Any]) -> int:
 def _make_way(people: QuerySet[Any], key: str) -> None:
     """Delete what has expired unread under this key."""
     with_key = Message.objects.filter(key=key, expires__lte=timezone.now(), user__in=people.values("pk"))
-    with_key.unread()._raw_delete(using=Message.objects.db)
+    with_key.unread().delete_in_order()
 
 
 def _insert(people: QuerySet[Any], values: Mapping[str, Any]) -> int:
