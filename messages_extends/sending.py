@@ -51,6 +51,7 @@ def send(
 
     `recipients`: a user, a group, an iterable of users, or a queryset of users, which is evaluated in the current
     schema. Of a group or queryset those who are inactive are left out; people given one by one have all to be there.
+    Who is deleted in the very same moment is left out too.
     `sender`: the person who writes, whom the policy is asked about; None is the application itself. With `key`,
     nothing is written to those who have it unread, and an unread one that has expired is replaced.
 
