@@ -449,7 +449,7 @@ class TestWriting:
         monkeypatch.setattr(announcing, "announce", late)
         answer = published(admin, to="picked", picked=[sales.pk])
         assert answer.status_code == 400
-        assert "deleted" in text_of(answer)
+        assert "something that you chose has gone meanwhile" in text_of(answer)
         assert not Announcement.objects.exists()
 
     def test_many_groups_are_searched_for(self, admin: Client, sales: Group) -> None:

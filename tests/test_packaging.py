@@ -37,6 +37,7 @@ class TestWheel:
             "migrations/0001_initial.py",
             "static/close-alerts.js",
             "templates/messages_extends/includes/alerts_bootstrap.html",
+            *(f"locale/{language}/LC_MESSAGES/django.mo" for language in ("en", "es", "de")),
         ],
     )
     def test_what_is_not_code_is_inside(self, wheel: Path, file: str) -> None:

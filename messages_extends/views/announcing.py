@@ -187,7 +187,7 @@ def _everyone(request: HttpRequest) -> str:
 
 
 def _members_of(groups: Any) -> str:
-    names = ", ".join(f"“{group.name}”" for group in groups)
+    names = ", ".join(gettext("“%(name)s”") % {"name": group.name} for group in groups)
     if not names:
         return gettext("nobody: its groups were deleted")
     return gettext("the members of %(groups)s") % {"groups": names}
