@@ -314,20 +314,6 @@ def require_may_broadcast(sender: Any, action: str = "add") -> None:
         raise PermissionDenied(gettext("Only the platform's staff may write to every organisation."))
 
 
-def require_may_message(sender: AbstractBaseUser | None, recipient: AbstractBaseUser) -> None:
-    """Raise unless `sender` may write to `recipient`: oneself always; None, the application, to everybody here.
-
-    WrongTenant if either object was loaded in another organisation; RecipientUnavailable if the recipient is deleted,
-    inactive or, with shared users, not a member here; PermissionDenied if the sender may not. At most one query.
-    """
-    require_here(recipient)
-    if sender is not None:
-        _require_may_speak(sender)
-        if sender == recipient:
-            return
-    require_may_send(sender, type(recipient)._default_manager.filter(pk=recipient.pk), exactly=1)
-
-
 # Why ----------------------------------------------------------------------------------------------------------------
 
 

@@ -33,7 +33,6 @@ from messages_extends.policy import (
     require_may_announce,
     require_may_broadcast,
     require_may_change,
-    require_may_message,
     require_may_send,
 )
 
@@ -295,7 +294,6 @@ CALLS: dict[str, Callable[..., Any]] = {
     "AllowAll": lambda there, here: AllowAll().recipients_for(there.alice),
     "AllowAll's reasons": lambda there, here: AllowAll().reasons(there.alice, here.bob),
     "require_may_send": lambda there, here: require_may_send(there.alice, everybody()),
-    "require_may_message": lambda there, here: require_may_message(here.alice, there.bob),
     "grant's holder": lambda there, here: grant(there.alice, here.bob),
     "grant's target": lambda there, here: grant(here.alice, there.bob),
     "grant's group": lambda there, here: grant(here.alice, there.group),
@@ -356,7 +354,6 @@ def test_the_number_of_queries_does_not_grow(alice: Any, make_user: Any, number:
         "may_announce to all": (lambda: Policy().may_announce(alice, None), 1),
         "visible_people": (lambda: list(Policy().visible_people(alice)), 2),
         "require_may_send": (lambda: require_may_send(alice, chosen, exactly=number), 1),
-        "require_may_message": (lambda: require_may_message(alice, people[0]), 1),
         "the application": (lambda: require_may_send(None, chosen), 0),
     }
     for name, (call, wanted) in calls.items():
@@ -524,14 +521,6 @@ def test_an_inactive_sender_is_refused(alice: Any, bob: Any) -> None:
             require_may_send(sender, User.objects.filter(pk=bob.pk), exactly=1)
 
 
-def test_one_message_is_refused_without_a_grant(alice: Any, bob: Any) -> None:
-    with pytest.raises(PermissionDenied):
-        require_may_message(alice, bob)
-    grant(alice, bob)
-    require_may_message(alice, bob)
-    require_may_message(None, alice)
-
-
 class NobodyAtAll(Policy):
     def recipients_for(self, sender: Any) -> Any:
         return members().none()
@@ -560,7 +549,7 @@ def test_allow_all_lets_active_members_write_to_each_other_and_nothing_else(
     assert set(policy().recipients_for(alice)) == {alice, bob}
     assert not policy().recipients_for(carol).exists()
     assert not policy().recipients_for(fresh(carol)).exists()
-    require_may_message(alice, bob)
+    assert policy().may_message(alice, bob)
     assert not policy().may_announce(alice, None)
     assert [reason.allows for reason in policy().reasons(alice, bob)] == [True]
     assert [reason.allows for reason in policy().reasons(alice, carol)] == [False]
