@@ -35,7 +35,7 @@ def header_of(path: Path) -> str:
 def compiled(path: Path) -> dict[str, list[str]]:
     """Return what the .mo file beside a .po file says for each key."""
     with path.with_suffix(".mo").open("rb") as file:
-        catalogue = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
+        catalogue = gettext.GNUTranslations(file)._catalog
     found: dict[str, list[str]] = {}
     # Plural forms have keys of their own, numbered in their order.
     for key, text in catalogue.items():
@@ -49,9 +49,8 @@ def _entry(block: str) -> Entry:
     for name, text in _parts(block):
         values[name] = values.get(name, "") + text
     texts = [text for name, text in values.items() if name.startswith("msgstr")]
-    names = ("msgid", "msgctxt", "msgid_plural")
     fuzzy = bool(re.search(r"^#, .*\bfuzzy\b", block, re.MULTILINE))
-    return Entry(*(values.get(name, "") for name in names), texts=texts, fuzzy=fuzzy)
+    return Entry(values.get("msgid", ""), values.get("msgctxt", ""), values.get("msgid_plural", ""), texts, fuzzy)
 
 
 def _parts(block: str) -> Iterator[tuple[str, str]]:

@@ -38,7 +38,7 @@ NAV = {
     "message_grants": _("Who may write"),
 }
 # With a context, because after "ago" many a language has another form of the word ("vor 2 Tagen").
-AGO = {
+AGO: dict[str, Any] = {
     "year": npgettext_lazy("ago", "%(num)d year", "%(num)d years", "num"),
     "month": npgettext_lazy("ago", "%(num)d month", "%(num)d months", "num"),
     "week": npgettext_lazy("ago", "%(num)d week", "%(num)d weeks", "num"),
