@@ -1,6 +1,7 @@
 """Forms in which people write to others."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
@@ -28,7 +29,7 @@ from messages_extends.people import groups_called, people_called, searched_for
 from messages_extends.policy import members, people_here, policy
 from messages_extends.recipients import Recipients
 from messages_extends.templatetags.messages_extends import LEVEL_NAMES
-from messages_extends.validation import LIMITS, MAX_TEXT, moment_to_come, require_characters, require_link
+from messages_extends.validation import LIMITS, MAX_TEXT, in_utc, moment_to_come, require_characters, require_link
 
 # The usual one first; what only developers send last.
 LEVELS: Final = tuple(
@@ -42,6 +43,13 @@ class MomentField(forms.DateTimeField):
 
     widget = forms.DateTimeInput({"type": "datetime-local"}, "%Y-%m-%dT%H:%M")
     default_error_messages = {"invalid": _("Enter a date and a time, such as 2030-12-31T18:00.")}
+
+    def to_python(self, value: Any) -> datetime | None:
+        at = super().to_python(value)
+        try:
+            return None if at is None else in_utc("time", at)
+        except ValueError as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
 
 
 class DraftForm(forms.Form):

@@ -183,6 +183,8 @@ class Inbox:
         return entries.branches(self._reader())
 
     def _reader(self, last: Position | None = None) -> Reader:
+        # Here too: a statement that is compiled already asks no object where it came from.
+        require_here(self.user)
         at, schema = timezone.now(), current_schema()
         return Reader(self.user, at, schema, last.at, last.id) if last else Reader(self.user, at, schema)
 

@@ -18,6 +18,7 @@ from django.db.models import CharField, IntegerField, QuerySet, UUIDField
 from django_tenants.utils import get_tenant_database_alias
 
 from messages_extends.conf import settings
+from messages_extends.tenancy.stamp import require_here
 
 Build = Callable[..., "QuerySet[Any, Any]"]
 
@@ -70,6 +71,7 @@ def count(build: Build, reader: Reader, *shape: Any) -> int:
 
 
 def _run(build: Build, reader: Reader, shape: tuple[Any, ...], wrapping: str) -> list[tuple[Any, ...]]:
+    require_here(reader.user)
     template = None
     # A host's MEMBERS may ask for anything: what it says now may not be so for the next reader.
     if settings.members is None:

@@ -1,5 +1,6 @@
 """What a text, its link, its tags and its times may be: checked before anything is written, with the allowed values."""
 
+import datetime as dt
 import json
 import re
 from datetime import datetime
@@ -7,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.utils import timezone, translation
+from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeData
 
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS
@@ -14,6 +16,9 @@ from messages_extends.content import Content
 from messages_extends.rendering import Params
 
 MAX_TEXT: Final = 10_000
+UTC: Final = dt.UTC
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 LIMITS: Final[dict[str, int]] = {"message": MAX_TEXT} | {
     name: getattr(Content._meta.get_field(name), "max_length")  # noqa: B009 - a field's, which types do not know
     for name in ("extra_tags", "url", "key")
@@ -110,10 +115,34 @@ def flag(name: str, value: Any) -> bool:
 
 
 def moment(name: str, value: Any) -> datetime:
-    """Return `value` as an aware datetime, one without a zone taken in the current one; TypeError for anything else."""
+    """Return `value` in UTC, one without a zone taken in the current one.
+
+    TypeError for what is no datetime, ValueError for one that could be stored but never be read again.
+    """
     if not isinstance(value, datetime):
         raise TypeError(f"{name} is {value!r}: use a datetime.")
-    return timezone.make_aware(value) if timezone.is_naive(value) else value
+    return in_utc(name, timezone.make_aware(value) if timezone.is_naive(value) else value)
+
+
+def in_utc(name: str, value: datetime) -> datetime:
+    """Return an aware datetime in UTC; ValueError unless that is a time of the years 1900 to 8999."""
+    # PostgreSQL knows the year 10000, and Python does not: whoever reads such a row gets an error.
+    try:
+        at = value.astimezone(UTC)
+    except OverflowError:
+        at = None
+    if at is None or not EARLIEST <= at < LATEST:
+        raise ValueError(f"{name} is {value}, which is too far away: use a time of the years 1900 to 8999.")
+    return at
+
+
+def moment_of(text: str) -> datetime | None:
+    """Return the time that a page of ours has written into itself; None for anything else."""
+    try:
+        at = parse_datetime(text)
+        return None if at is None or at.tzinfo is None else in_utc("time", at)
+    except ValueError:
+        return None
 
 
 def moment_to_come(name: str, value: Any, after: datetime | None = None) -> datetime:

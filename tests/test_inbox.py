@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, retract, revise, send
 from messages_extends.constants import ERROR_PERSISTENT, INFO_PERSISTENT, WARNING_PERSISTENT
-from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
+from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, WrongTenant
 from messages_extends.models import Message, Receipt
 from messages_extends.tenancy.schemas import inside
 from tests.conftest import count_our_queries
@@ -319,3 +320,30 @@ class TestMarkingAll:
         at = inbox(alice).mark_all_read().at
         assert inbox(bob).unread_count() == 2
         assert inbox(bob).undo(at) == 0
+
+
+class TestElsewhere:
+    """An inbox that somebody kept is not read in another organisation, where the same key is somebody else's."""
+
+    READS: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        "banners": lambda box: box.banners(),
+        "page": lambda box: box.page(),
+        "unread_count": lambda box: box.unread_count(),
+        "mark_all_read": lambda box: box.mark_all_read(),
+        "mark_read": lambda box: box.mark_read(1),
+        "mark_unread": lambda box: box.mark_unread(1),
+        "acknowledge": lambda box: box.acknowledge("0" * 32 + "-1"),
+        "undo": lambda box: box.undo(timezone.now()),
+    }
+
+    @pytest.mark.parametrize("read", READS)
+    def test_whatever_it_is_asked_it_refuses(self, alice: Any, globex: Any, make_user: Any, read: str) -> None:
+        box = inbox(alice)
+        # The statement is compiled already.
+        self.READS["banners"](box)
+        with inside("globex"):
+            namesake = get_user_model()(pk=alice.pk, email="namesake@globex.example")
+            namesake.save()
+            send(namesake, "of globex")
+            with pytest.raises(WrongTenant):
+                self.READS[read](box)

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import format_html
 
 import messages_extends
 from messages_extends.api import EVERYONE, announce, inbox, send
@@ -86,6 +87,15 @@ class TestInbox:
             assert "<script>alert" not in page
             assert "&lt;script&gt;alert(1)" in page
 
+    def test_the_quotes_of_safe_html_end_no_attribute(self, browser: Client, alice: Any) -> None:
+        link = format_html('<a href="/p/" title="{}">Report</a>', "x onfocus=alert(1) autofocus y")
+        send(alice, link, url="/p/")
+        for address in ("/messages/", "/messages/panel/"):
+            page = browser.get(address).content.decode()
+            assert str(link) in page
+            assert 'aria-label="Mark read: Report"' in page
+            assert 'aria-label="View: Report"' in page
+
     def test_whoever_is_not_logged_in_is_asked_to(self, in_acme: Any, browser_of: Any) -> None:
         answer = browser_of(in_acme).get("/messages/?unread=1")
         assert (answer.status_code, urlsplit(answer["Location"]).path) == (302, "/login/")
@@ -133,7 +143,16 @@ class TestMarkingAll:
         self.post(browser, until=until[1])
         assert [str(entry) for entry in inbox(alice).banners()] == ["unseen"]
 
-    @pytest.mark.parametrize("data", [{"until": "yesterday"}, {"until": "2026-13-01T00:00"}, {"kind": "letter"}])
+    @pytest.mark.parametrize(
+        "data",
+        [
+            {"until": "yesterday"},
+            {"until": "2026-13-01T00:00"},
+            {"until": "9999-12-31T23:59:59-08:00"},
+            {"until": "0001-01-01T00:00:00+23:59"},
+            {"kind": "letter"},
+        ],
+    )
     def test_nonsense_changes_nothing(self, browser: Client, alice: Any, data: Any) -> None:
         send(alice, "Hello")
         assert self.post(browser, **data).status_code == 400

@@ -1,6 +1,6 @@
 """Sending: one row for each recipient, all or none."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils.safestring import mark_safe
 from django.utils.timezone import now
 
-from messages_extends.api import EVERYONE, announce, cancel, send
+from messages_extends.api import EVERYONE, announce, cancel, inbox, send
 from messages_extends.constants import ERROR_PERSISTENT, INFO, INFO_PERSISTENT
 from messages_extends.exceptions import NoTenant, RecipientUnavailable, WrongTenant
 from messages_extends.grants import grant
@@ -216,6 +216,24 @@ class TestText:
         with pytest.raises(ValueError, match=words):
             send(people["bob"], options.pop("message", "Hello"), **options)
         assert readers() == []
+
+    @pytest.mark.parametrize(
+        "never",
+        [
+            datetime.max.replace(tzinfo=timezone(timedelta(hours=-8))),
+            datetime.max.replace(tzinfo=UTC),
+            datetime.min.replace(tzinfo=timezone(timedelta(hours=8))),
+        ],
+    )
+    def test_a_time_that_could_not_be_read_again_is_refused(self, people: Any, never: datetime) -> None:
+        for publish in (
+            lambda: send(people["bob"], "Hello", expires=never),
+            lambda: announce("Hello", to=EVERYONE, expires=never),
+            lambda: announce("Hello", to=EVERYONE, publish_at=never),
+        ):
+            with pytest.raises(ValueError, match="use a time of the years 1900 to 8999"):
+                publish()
+        assert inbox(people["bob"]).page().entries == []
 
     def test_a_time_that_is_none_is_refused(self, people: Any) -> None:
         with pytest.raises(TypeError, match="use a datetime"):

@@ -1,14 +1,12 @@
 """The console of the platform's staff: writing to every organisation. Everywhere else it is not there at all."""
 
 import uuid
-from datetime import datetime
 from typing import Any, Final, cast
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.http import urlencode
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -23,6 +21,7 @@ from messages_extends.people import SHOWN, searched_for
 from messages_extends.policy import policy
 from messages_extends.publications import PublicationQuerySet
 from messages_extends.tenancy.schemas import schema_of
+from messages_extends.validation import moment_of
 from messages_extends.views.pickers import Choice, found_response
 from messages_extends.views.publications import (
     EditPublication,
@@ -129,7 +128,7 @@ class BroadcastPage(AboutBroadcasts, PublicationPage):
             return {}
         progress = progress_of(publication, viewer=self.person)
         organisations = organisations_of(publication, viewer=self.person)
-        start = _moment(self.request.GET.get("round", ""))
+        start = moment_of(self.request.GET.get("round", ""))
         done = organisations.filter(counted_at__gte=start).count() if start else progress.done
         page = Paginator(organisations, ORGANISATIONS_SIZE).get_page(self.request.GET.get("page"))
         for organisation in page:
@@ -150,7 +149,7 @@ class CountBroadcast(AboutBroadcasts):
 
     def post(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         publication = self.find(pk)
-        start = _moment(request.POST.get("round", ""))
+        start = moment_of(request.POST.get("round", ""))
         if start is None:
             progress = progress_of(publication, viewer=self.person)
             # The first round goes on where it was left.
@@ -202,12 +201,3 @@ def _named(names: list[str]) -> str:
         return first
     more = ngettext("%(names)s and %(count)s more", "%(names)s and %(count)s more", others)
     return more % {"names": first, "count": others}
-
-
-def _moment(text: str) -> datetime | None:
-    """Return the time that a page of ours has written into an address; None for anything else."""
-    try:
-        at = parse_datetime(text)
-    except ValueError:
-        return None
-    return at if at is not None and at.tzinfo is not None else None

@@ -1,6 +1,7 @@
 """Template tags and filters: `{% load messages_extends %}`."""
 
 from datetime import datetime, timedelta
+from html import unescape
 from typing import Any
 
 from django import template
@@ -8,6 +9,8 @@ from django.contrib.messages import get_messages
 from django.http import HttpRequest
 from django.template import RequestContext
 from django.utils import timezone
+from django.utils.html import strip_tags
+from django.utils.safestring import SafeData
 from django.utils.timesince import timesince
 from django.utils.translation import gettext, npgettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -153,6 +156,16 @@ def level_icon(level: int) -> str:
 def bootstrap_level(level: int) -> str:
     """Return Bootstrap's name of a level, for `alert-danger` and its like; `info` for a level of the host's own."""
     return BOOTSTRAP_NAMES.get(base_level(level), "info")
+
+
+@register.filter
+def plain(text: Any) -> str:
+    """Return a text without markup, for attributes, titles and where it is cut short; it is escaped there as any other.
+
+    The quotes of safe HTML would end an attribute, and what stands in them would become markup.
+    """
+    shown = str(text)
+    return unescape(strip_tags(shown)) if isinstance(shown, SafeData) else shown
 
 
 @register.filter

@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.messages.constants import DEFAULT_LEVELS
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.entries import Kind, Position
+from messages_extends.validation import moment_of
 
 TABS: Final = (("", _("All")), ("1", _("Unread")))
 KINDS: Final = (
@@ -69,11 +69,8 @@ class InboxFilter(forms.Form):
 
     def clean_until(self) -> datetime | None:
         text: str = self.cleaned_data["until"]
-        try:
-            until = parse_datetime(text) if text else None
-        except ValueError:
-            until = None
-        if text and (until is None or until.tzinfo is None):
+        until = moment_of(text)
+        if text and until is None:
             raise forms.ValidationError(_("This is no time: %(text)s"), params={"text": text})
         return until
 
