@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 
 from messages_extends.api import retract
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
+from messages_extends.policy import policy
 from messages_extends.publications import PublicationQuerySet, State
 from messages_extends.querysets import MessageQuerySet
 
@@ -45,13 +46,31 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A model that is looked at here and written elsewhere."""
+    """A model that is looked at here and written elsewhere, by active members of the organisation."""
 
     # How many there are costs a scan of the table at every page.
     show_full_result_count = False
 
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_view_permission(request, obj) and _rights_count(request)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        # A form without a field that can be changed would still save.
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        # The purge, erasing a person and the inbox delete.
+        return False
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the person may run this model's actions, which stand for changing it."""
+        return super().has_change_permission(request) and _rights_count(request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [field.name for field in (*self.model._meta.fields, *self.model._meta.many_to_many)]
@@ -60,6 +79,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def text(self, instance: Any) -> str:
         text = str(instance)
         return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _rights_count(request: HttpRequest) -> bool:
+    """Ask the policy whether this person's rights count here: once a request, for the admin asks for each model."""
+    known = vars(request)
+    if "_rights_count" not in known:
+        known["_rights_count"] = policy().rights_count(request.user)
+    return bool(known["_rights_count"])
 
 
 @admin.register(Message)
@@ -71,11 +98,11 @@ class MessageAdmin(ReadOnlyAdmin):
     ordering = ("-created", "-id")
     actions = ("mark_read", "mark_unread")
 
-    @admin.action(description=_("Mark as read"), permissions=["change"])
+    @admin.action(description=_("Mark as read"), permissions=["act"])
     def mark_read(self, request: HttpRequest, messages: QuerySet[Message]) -> None:
         self._report(request, _as_ours(messages).mark_read())
 
-    @admin.action(description=_("Mark as unread"), permissions=["change"])
+    @admin.action(description=_("Mark as unread"), permissions=["act"])
     def mark_unread(self, request: HttpRequest, messages: QuerySet[Message]) -> None:
         self._report(request, _as_ours(messages).mark_unread())
 
@@ -96,17 +123,6 @@ class PublicationAdmin(ReadOnlyAdmin):
     ordering = ("-publish_at", "-id")
     actions = ("retract",)
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        # A form without a field that can be changed would still save.
-        return False
-
-    def has_retract_permission(self, request: HttpRequest) -> bool:
-        return super().has_change_permission(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        # What was published is retracted; the purge deletes it when its time has come.
-        return False
-
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [*super().get_readonly_fields(request, obj), "state"]
 
@@ -114,7 +130,7 @@ class PublicationAdmin(ReadOnlyAdmin):
     def state(self, publication: Any) -> str:
         return str(publication.state().label)
 
-    @admin.action(description=_("Retract"), permissions=["retract"])
+    @admin.action(description=_("Retract"), permissions=["act"])
     def retract(self, request: HttpRequest, publications: PublicationQuerySet) -> None:
         retracted = 0
         sender: Any = request.user
@@ -147,12 +163,6 @@ class ReceiptAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     ordering = ("-read_at", "-id")
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
 
 class RecordAdmin(ReadOnlyAdmin):
     """What was done, by whom; the database lets nobody change it."""
@@ -161,12 +171,6 @@ class RecordAdmin(ReadOnlyAdmin):
     list_filter = ("action", "recorded_at")
     search_fields = ("actor_name", "=actor_id", "subject", "=text_hash")
     ordering = ("-id",)
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 @admin.register(AuditRecord)

@@ -111,14 +111,22 @@ class Policy:
 
     def may_broadcast(self, sender: Any, action: str = "add") -> bool:
         """Tell whether `sender` may add, change or delete messages to all organisations: the platform's staff only."""
-        here = current_schema()
-        if here != settings.platform_schema or not (users_are_shared() or schema_of_origin(sender) == here):
-            return False
-        return _is_granted(sender, Right("broadcasts", f"{action}_broadcast"))
+        return _is_granted_by_platform(sender, f"{action}_broadcast")
 
     def may_see_broadcasts(self, person: Any) -> bool:
         """Tell whether `person` may see the console of broadcasts: who may add, change or only view them."""
         return any(self.may_broadcast(person, action) for action in ("view", "add", "change"))
+
+    def may_see_broadcast_records(self, person: Any) -> bool:
+        """Tell whether `person` may see who did what with broadcasts: the platform's staff with that permission."""
+        return _is_granted_by_platform(person, "view_broadcastrecord")
+
+    def rights_count(self, person: Any) -> bool:
+        """Tell whether superusers' and model permissions of `person` count here, say in the admin: active members'.
+
+        Nobody's do where organisations share their users: they would be those of every organisation at once.
+        """
+        return not users_are_shared() and _is_active_member(person)
 
     def may_see_announcements(self, person: Any) -> bool:
         """Tell whether `person` may announce to somebody, or look into what others have announced."""
@@ -240,6 +248,14 @@ def _model_wide(sender: Any, *rights: Right) -> Q:
 def _is_granted(sender: Any, right: Right) -> bool:
     """Tell, in one query, whether an active member is a superuser or holds a right that is about no object."""
     return _may_speak(sender) and _member(sender).filter(grants.model_wide(sender, right)).exists()
+
+
+def _is_granted_by_platform(sender: Any, codename: str) -> bool:
+    """Tell whether somebody of the platform holds this right of the app broadcasts; asked at the platform only."""
+    here = current_schema()
+    if here != settings.platform_schema or not (users_are_shared() or schema_of_origin(sender) == here):
+        return False
+    return _is_granted(sender, Right("broadcasts", codename))
 
 
 def _holds(sender: Any, right: Right) -> bool:

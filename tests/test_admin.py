@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.utils import timezone
 from django_tenants.utils import get_tenant_model, schema_context
@@ -14,6 +14,7 @@ from django_tenants.utils import get_tenant_model, schema_context
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, retract
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.models import Announcement, AuditRecord, Message
+from messages_extends.policy import Policy
 from messages_extends.publications import State
 from messages_extends.tenancy.schemas import inside
 from tests.conftest import count_our_queries
@@ -51,6 +52,73 @@ def test_actions_mark_messages_read_and_unread(browser: Client, make_user: Any, 
         data = {"action": action, "_selected_action": [message.pk for message in messages]}
         assert browser.post("/admin/messages_extends/message/", data).status_code == 302
         assert set(Message.objects.values_list("read", flat=True)) == {read}
+
+
+def test_a_message_is_neither_saved_nor_deleted(browser: Client, make_user: Any, make_message: Any) -> None:
+    pk = make_message(make_user("a")).pk
+    for page in (f"{pk}/change/", f"{pk}/delete/"):
+        assert browser.post(f"/admin/messages_extends/message/{page}", {"post": "yes"}).status_code == 403
+    data = {"action": "delete_selected", "_selected_action": [pk], "post": "yes"}
+    browser.post("/admin/messages_extends/message/", data)
+    assert Message.objects.filter(pk=pk).exists()
+
+
+def test_a_person_with_messages_can_be_deleted(browser: Client, make_user: Any, make_message: Any) -> None:
+    alice = make_user("alice")
+    make_message(alice, sender=alice)
+    url = f"/admin/people/user/{alice.pk}/delete/"
+    assert browser.post(url, {"post": "yes"}).status_code == 302
+    assert not Message.objects.exists()
+
+
+OURS = ("message", "announcement", "receipt", "auditrecord")
+
+
+def test_who_is_no_member_of_the_organisation_looks_into_nothing(
+    browser: Client, make_user: Any, make_message: Any, settings: Any
+) -> None:
+    pk = make_message(make_user("a"), "secret").pk
+    assert all(browser.get(f"/admin/messages_extends/{model}/").status_code == 200 for model in OURS)
+    members = get_user_model().objects.exclude(name="root").all
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MEMBERS": members}
+    for page in (*(f"{model}/" for model in OURS), f"message/{pk}/change/", f"message/{pk}/history/"):
+        answer = browser.get(f"/admin/messages_extends/{page}")
+        assert (answer.status_code, b"secret" in answer.content) == (403, False)
+    for action in ("mark_read", "delete_selected"):
+        data = {"action": action, "_selected_action": [pk], "post": "yes"}
+        assert browser.post("/admin/messages_extends/message/", data).status_code == 403
+    assert not Message.objects.get().read
+    assert "/admin/messages_extends/" not in browser.get("/admin/").content.decode()
+
+
+def test_a_member_without_a_permission_looks_into_nothing(in_acme: Any, make_user: Any, browser_of: Any) -> None:
+    clerk = browser_of(in_acme, make_user("clerk", is_staff=True))
+    assert {clerk.get(f"/admin/messages_extends/{model}/").status_code for model in OURS} == {403}
+
+
+def test_who_may_view_messages_does_not_mark_them(
+    in_acme: Any, make_user: Any, make_message: Any, browser_of: Any
+) -> None:
+    clerk, message = make_user("clerk", is_staff=True), make_message(make_user("a"))
+    clerk.user_permissions.add(Permission.objects.get(codename="view_message"))
+    data = {"action": "mark_read", "_selected_action": [message.pk]}
+    browser = browser_of(in_acme, clerk)
+    assert browser.get("/admin/messages_extends/message/").status_code == 200
+    browser.post("/admin/messages_extends/message/", data)
+    assert not Message.objects.get().read
+
+
+def test_membership_is_asked_once_a_request(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(Policy, "rights_count", lambda _policy, person: asked.append(person) or True)
+    assert browser.get("/admin/messages_extends/message/").status_code == 200
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("schema", ["acme", "platform"])
+def test_the_page_to_log_in_asks_about_nobody(database: None, browser_of: Any, schema: str) -> None:
+    tenant = get_tenant_model().objects.get(schema_name=schema)
+    assert browser_of(tenant).get("/admin/login/").status_code == 200
 
 
 @pytest.fixture
@@ -132,6 +200,30 @@ class TestBroadcasts:
             assert browser.get(page).status_code in {302, 403, 404}
             assert browser.post(page).status_code in {302, 403, 404}
         assert "/admin/broadcasts/" not in browser.get("/admin/").content.decode()
+
+    @pytest.mark.parametrize(
+        ("permission", "shown"), [("view_broadcast", MODELS[:2]), ("view_broadcastrecord", MODELS[2:])]
+    )
+    def test_records_have_a_permission_of_their_own(
+        self, make_user: Any, browser_of: Any, permission: str, shown: tuple[str, ...]
+    ) -> None:
+        tenant = get_tenant_model().objects.get(schema_name="platform")
+        with schema_context("platform"):
+            clerk = make_user("clerk", is_staff=True)
+            clerk.user_permissions.add(Permission.objects.get(codename=permission))
+        browser = browser_of(tenant, clerk)
+        for model in self.MODELS:
+            answer = browser.get(f"/admin/broadcasts/{model}/")
+            assert answer.status_code == (200 if model in shown else 403)
+
+    def test_who_only_views_them_does_not_retract_them(self, make_user: Any, browser_of: Any) -> None:
+        tenant = get_tenant_model().objects.get(schema_name="platform")
+        with schema_context("platform"):
+            clerk = make_user("clerk", is_staff=True)
+            clerk.user_permissions.add(Permission.objects.get(codename="view_broadcast"))
+        data = {"action": "retract", "_selected_action": [Broadcast.objects.get().pk]}
+        browser_of(tenant, clerk).post("/admin/broadcasts/broadcast/", data)
+        assert Broadcast.objects.get().state() == State.LIVE
 
     def test_the_platform_retracts_them(self, of_platform: Client) -> None:
         pk = Broadcast.objects.get().pk

@@ -12,25 +12,16 @@ from messages_extends.policy import policy
 class PlatformOnly(ReadOnlyAdmin):
     """A model that only people of the platform may look at."""
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return policy().may_broadcast(request.user, "view")
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return policy().may_broadcast(request.user, "change")
 
 
 @admin.register(Broadcast)
 class BroadcastAdmin(PlatformOnly, PublicationAdmin):
     list_display = ("text", "level", "state", "audience", "audience_size", "author", "publish_at", "expires")
-
-    def has_retract_permission(self, request: HttpRequest) -> bool:
-        return policy().may_broadcast(request.user, "change")
 
 
 @admin.register(BroadcastCount)
@@ -42,4 +33,5 @@ class BroadcastCountAdmin(PlatformOnly):
 
 @admin.register(BroadcastRecord)
 class BroadcastRecordAdmin(PlatformOnly, RecordAdmin):
-    pass
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return policy().may_see_broadcast_records(request.user)

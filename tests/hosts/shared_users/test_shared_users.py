@@ -84,6 +84,34 @@ def test_neither_a_superuser_nor_a_permission_for_all_makes_a_sender(browser_at:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("belongs", ["t1", "t2"])
+@pytest.mark.parametrize("superuser", [False, True])
+def test_permissions_of_all_organisations_open_none_of_ours_in_the_admin(
+    browser_at: MakeBrowser, belongs: str, superuser: bool
+) -> None:
+    mallory, bob = make_member("mallory", belongs), make_member("bob", "t2")
+    User.objects.filter(pk=mallory.pk).update(is_staff=True, is_superuser=superuser)
+    mallory.user_permissions.set(Permission.objects.all())
+    write("t2", bob, "secret of t2")
+    with schema_context("t2"):
+        pk = Message.objects.get().pk
+        announce("board of t2", to=EVERYONE)
+    browser = browser_at("t2", User.objects.get(pk=mallory.pk))
+    assert browser.get("/admin/auth/user/").status_code == 200
+    pages = ["message/", "announcement/", "receipt/", "auditrecord/", f"message/{pk}/change/", f"message/{pk}/delete/"]
+    for url in (*pages, ""):
+        answer = browser.get(f"/admin/messages_extends/{url}")
+        assert answer.status_code in {403, 404}
+        assert b"of t2" not in answer.content
+    for action in ("delete_selected", "mark_read"):
+        data = {"action": action, "_selected_action": [pk], "post": "yes"}
+        assert browser.post("/admin/messages_extends/message/", data).status_code == 403
+    assert "/admin/messages_extends/" not in browser.get("/admin/").content.decode()
+    with schema_context("t2"):
+        assert not Message.objects.get().read
+
+
+@pytest.mark.django_db
 def test_a_grant_makes_no_sender_of_somebody_who_is_no_member_here() -> None:
     stranger, bob = make_member("stranger", "t2"), make_member("bob", "t1")
     with schema_context("t1"):
