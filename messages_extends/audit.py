@@ -5,6 +5,7 @@ somebody is recorded by its own row.
 """
 
 import hashlib
+from typing import Any
 
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -69,7 +70,7 @@ def record(
     """
     apps.get_model(into)._default_manager.create(
         action=action,
-        actor_id="" if actor is None else str(actor.pk),
+        actor_id="" if actor is None else id_for_record(actor.pk),
         actor_name="" if actor is None else _cut(str(actor), 200),
         subject=_cut(subject, 200),
         audience=_cut(audience, 500),
@@ -77,6 +78,15 @@ def record(
         text_hash=hashlib.sha256(text.encode()).hexdigest() if text else "",
         text=text if keep_text else "",
     )
+
+
+def id_for_record(pk: Any) -> str:
+    """Return what a record says in place of this primary key: itself, or the SHA-256 of one that is too long.
+
+    Not its beginning, which somebody else's may share: erasing one would take the other's name.
+    """
+    text = str(pk)
+    return text if len(text) <= 64 else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _cut(text: str, limit: int) -> str:

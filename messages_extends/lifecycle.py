@@ -20,7 +20,7 @@ from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 from django_tenants.utils import get_public_schema_name
 
-from messages_extends.audit import Action, record
+from messages_extends.audit import Action, id_for_record, record
 from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
 from messages_extends.conf import settings
 from messages_extends.content import Content
@@ -31,6 +31,7 @@ from messages_extends.permissions import send_group_message, send_message
 from messages_extends.retention import delete
 from messages_extends.tenancy.schemas import current_schema, inside, is_public, users_are_shared
 from messages_extends.tenancy.stamp import require_here
+from messages_extends.tenancy.triggers import erasing_names
 
 CHUNK: Final = 500
 
@@ -97,7 +98,7 @@ def _of_organisation(user: AbstractBaseUser) -> Sections:
         "announcements_sent": _each(announcements.filter(sender_id=user.pk), _announced),
         "read": _read(user.pk),
         "grants": _grants(user),
-        "audit_records": _each(AuditRecord.objects.filter(actor_id=str(user.pk)).order_by("pk"), _recorded),
+        "audit_records": _each(AuditRecord.objects.filter(actor_id=id_for_record(user.pk)).order_by("pk"), _recorded),
     }
 
 
@@ -106,7 +107,7 @@ def _of_platform(user: AbstractBaseUser) -> Sections:
     return {
         "broadcasts_sent": _each(broadcasts, lambda each: _published(each) | {"author": each.author}),
         "platform_audit_records": _each(
-            BroadcastRecord.objects.filter(actor_id=str(user.pk)).order_by("pk"), _recorded
+            BroadcastRecord.objects.filter(actor_id=id_for_record(user.pk)).order_by("pk"), _recorded
         ),
     }
 
@@ -243,7 +244,8 @@ def _erase(pk: Any, by: AbstractBaseUser | None, *, dry_run: bool) -> Counter[st
             if not dry_run:
                 # First, for it names who asks: that may be the person.
                 place.record(Action.ERASE, f"user {pk}", by, found.total())
-                found = place.wipe()
+                with erasing_names():
+                    found = place.wipe()
             gone += found
     return gone
 
@@ -269,7 +271,7 @@ def _traces_here(pk: Any) -> tuple[Trace, ...]:
         Trace("receipts", Receipt.objects.filter(user_id=pk)),
         Trace("messages sent", Message.objects.filter(sender_id=pk).exclude(user_id=pk), {"sender": None}),
         Trace("announcements", Announcement.objects.filter(sender_id=pk), {"sender": None}),
-        Trace("records", _named(AuditRecord.objects.filter(actor_id=str(pk))), {"actor_name": ""}),
+        Trace("records", _named(AuditRecord.objects.filter(actor_id=id_for_record(pk))), {"actor_name": ""}),
     )
 
 
@@ -277,7 +279,11 @@ def _traces_of_platform(pk: Any) -> tuple[Trace, ...]:
     return (
         # Before the records, which say whose they are.
         Trace("broadcasts", _broadcasts_by(pk, actor_name=OuterRef("author")).exclude(author=""), {"author": ""}),
-        Trace("records of the platform", _named(BroadcastRecord.objects.filter(actor_id=str(pk))), {"actor_name": ""}),
+        Trace(
+            "records of the platform",
+            _named(BroadcastRecord.objects.filter(actor_id=id_for_record(pk))),
+            {"actor_name": ""},
+        ),
     )
 
 
@@ -287,7 +293,7 @@ def _named(records: Rows) -> Rows:
 
 def _broadcasts_by(pk: Any, **recorded: Any) -> Rows:
     """Return the broadcasts of which the record says that somebody published them."""
-    deeds = BroadcastRecord.objects.filter(actor_id=str(pk), action=Action.BROADCAST, **recorded)
+    deeds = BroadcastRecord.objects.filter(actor_id=id_for_record(pk), action=Action.BROADCAST, **recorded)
     subject = Concat(Value("broadcast "), Cast("pk", TextField()))
     return Broadcast.objects.alias(subject=subject).filter(Exists(deeds.filter(subject=OuterRef("subject"))))
 

@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django_tenants.utils import schema_context
 
-from messages_extends import audit
+from messages_extends import audit, lifecycle
 from messages_extends.api import EVERYONE, announce, broadcast, cancel, retract, revise, send
 from messages_extends.audit import Action
 from messages_extends.broadcasts.models import BroadcastRecord
@@ -18,6 +18,7 @@ from messages_extends.grants import grant, revoke
 from messages_extends.lifecycle import erase, export
 from messages_extends.models import AuditRecord, Message
 from messages_extends.retention import purge
+from messages_extends.tenancy.triggers import erasing_names
 from tests.test_retention import ago, ended
 
 Make = Callable[..., Any]
@@ -170,6 +171,34 @@ def test_what_is_too_long_is_cut(root: Any, bob: Any) -> None:
     assert str(record) == f"sent: {record.subject}"
 
 
+class Actor:
+    def __init__(self, pk: Any) -> None:
+        self.pk = pk
+
+    def __str__(self) -> str:
+        return "somebody"
+
+
+def test_a_primary_key_that_is_too_long_is_recorded_by_its_hash_not_by_what_others_share(in_acme: Any) -> None:
+    keys = ["k" * 64, "k" * 64 + "a", "k" * 64 + "b"]
+    actors: list[Any] = [Actor(key) for key in keys]
+    for actor in actors:
+        audit.record(Action.SEND, actor=actor, subject="x")
+    recorded = list(AuditRecord.objects.order_by("pk").values_list("actor_id", flat=True))
+    assert recorded == [keys[0], sha256(keys[1]), sha256(keys[2])]
+
+
+def test_a_persons_records_are_found_by_what_was_recorded_for_their_key(
+    root: Any, bob: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (audit, lifecycle):
+        monkeypatch.setattr(module, "id_for_record", lambda pk: f"hash of {pk}")
+    send(bob, "x", sender=root)
+    assert [deed["action"] for deed in export(root)["audit_records"]] == ["send"]
+    erase(root)
+    assert not AuditRecord.objects.exclude(actor_name="").exists()
+
+
 # What the database keeps
 
 
@@ -214,7 +243,28 @@ def test_sql_can_neither_change_nor_delete_a_record(record: Any) -> None:
     assert type(record).objects.get() == record
 
 
-def test_the_name_alone_can_be_emptied_and_nothing_with_it(record: Any) -> None:
+def test_no_name_is_emptied_but_while_a_person_is_erased(record: Any) -> None:
+    records = type(record).objects
+    refused(lambda: records.update(actor_name=""))
+    with erasing_names():
+        assert records.update(actor_name="") == 1
+    refused(lambda: records.update(actor_name=""))
+
+
+def test_once_a_person_is_erased_names_are_kept_again(root: Any, bob: Any) -> None:
+    send(bob, "x", sender=root)
+    erase(bob)
+    refused(lambda: AuditRecord.objects.update(actor_name=""))
+    assert AuditRecord.objects.get(action="send").actor_name == "root"
+
+
+def test_after_an_erasure_that_failed_names_are_kept_again(record: Any) -> None:
+    with pytest.raises(RuntimeError), transaction.atomic(), erasing_names():
+        raise RuntimeError
+    refused(lambda: type(record).objects.update(actor_name=""))
+
+
+def test_while_a_person_is_erased_the_name_alone_can_be_emptied(record: Any) -> None:
     records = type(record).objects
     changes: list[dict[str, Any]] = [
         {field.attname: F("pk") + 1 if field.primary_key else None}
@@ -223,10 +273,13 @@ def test_the_name_alone_can_be_emptied_and_nothing_with_it(record: Any) -> None:
     ]
     changes += [{name: "other"} for name in ("actor_id", "action", "subject", "audience", "text_hash", "text")]
     changes += [{"recorded_at": ago(1)}, {"count": 7}]
-    for change in changes:
-        if change != {"count": None}:
-            refused(lambda change=change: records.update(actor_name="", **change))  # type: ignore[misc]
-    assert records.update(actor_name="") == 1
+    with erasing_names():
+        for change in changes:
+            if change != {"count": None}:
+                refused(lambda change=change: records.update(actor_name="", **change))  # type: ignore[misc]
+        refused(lambda: records.update(actor_name="mallory"))
+        refused(lambda: records.all().delete())
+        assert records.update(actor_name="") == 1
     assert records.get().actor_name == ""
 
 

@@ -4,13 +4,21 @@ They protect from accidents. Whoever owns the tables can drop a trigger: a bound
 role without the right to write.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from django.db import connection
 from django.db.migrations import RunSQL
 from django_tenants.utils import get_public_schema_name
+
+# Only while somebody is erased, and for that transaction alone, may an actor's name be emptied.
+ERASING: Final = "messages_extends.erasing"
 
 APPEND_ONLY = """
 CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
-    IF TG_OP = 'UPDATE' AND NEW.actor_name = '' THEN
+    IF TG_OP = 'UPDATE' AND NEW.actor_name = '' AND current_setting('{erasing}', true) = 'on' THEN
         OLD.actor_name := '';
         IF NEW IS NOT DISTINCT FROM OLD THEN
             RETURN NEW;
@@ -43,9 +51,26 @@ CREATE TRIGGER public_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {tab
 
 
 def append_only(table: str) -> RunSQL:
-    """Refuse to change or delete records; only their actor's name can be emptied."""
-    names = {"table": table, "function": f"{table}_append_only"}
+    """Refuse to change or delete records; only their actor's name can be emptied, by `erasing_names`.
+
+    TRUNCATE is not refused: Django's tests flush with it, and only who owns the table, and the trigger, can do that.
+    """
+    names = {"table": table, "function": f"{table}_append_only", "erasing": ERASING}
     return RunSQL(APPEND_ONLY.format(**names), NOT_APPEND_ONLY.format(**names))
+
+
+@contextmanager
+def erasing_names() -> Iterator[None]:
+    """Let records lose their actor's name, within a transaction and until the block ends."""
+    _set_erasing("on")
+    yield
+    # After an error nothing has to be set back: PostgreSQL does, with all else of the transaction.
+    _set_erasing("off")
+
+
+def _set_erasing(value: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config(%s, %s, true)", [ERASING, value])
 
 
 def written_in_public_only(app_label: str, *tables: str) -> RunSQL:
