@@ -14,7 +14,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections
-from django.db.models import CharField, IntegerField, QuerySet, UUIDField
+from django.db.models import CharField, IntegerField, QuerySet, SmallIntegerField, UUIDField
 from django_tenants.utils import get_tenant_database_alias
 
 from messages_extends.conf import settings
@@ -120,6 +120,9 @@ def _made_up(model: Any, id_type: type, seed: int) -> Reader | None:
 
 
 def _maker(key: Any) -> Callable[[int], Any] | None:
+    if isinstance(key, SmallIntegerField):
+        # Any number that it can hold may be somebody's.
+        return None
     kinds: list[tuple[type, Callable[[int], Any]]] = [(UUIDField, _uuid), (IntegerField, _number), (CharField, str)]
     return next((make for kind, make in kinds if isinstance(key, kind)), None)
 

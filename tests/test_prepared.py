@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import models
 from django.db.models import QuerySet, Value
 from django.utils import timezone
 from django_tenants.utils import schema_context
@@ -102,3 +103,16 @@ def test_where_a_host_says_who_the_members_are_nothing_is_prepared(
     settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MEMBERS": members}
     assert texts(reader_of(alice)) == {"Hello"}
     assert prepared._template.cache_info().misses == 0
+
+
+@pytest.mark.parametrize("kind", [models.SmallAutoField, models.SmallIntegerField, models.PositiveSmallIntegerField])
+def test_a_key_that_holds_small_numbers_only_is_not_made_up(kind: type[models.Field]) -> None:  # type: ignore[type-arg]
+    assert prepared._maker(kind(primary_key=True)) is None
+
+
+@pytest.mark.parametrize("kind", [models.AutoField, models.BigAutoField, models.UUIDField, models.CharField])
+def test_any_other_key_is_made_up(kind: type[models.Field]) -> None:  # type: ignore[type-arg]
+    key = kind(primary_key=True, max_length=40)
+    make = prepared._maker(key)
+    assert make is not None
+    assert make(10) == key.clean(make(10), None) != make(20)
