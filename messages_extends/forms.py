@@ -337,8 +337,9 @@ def as_keys(model: Any, texts: Iterable[str]) -> set[Any]:
 def as_key(model: Any, text: str) -> Any:
     """Return `text` as a primary key of `model`; None if it cannot be one."""
     try:
+        require_characters("key", text)
         key = model._meta.pk.to_python(text)
         model._meta.pk.run_validators(key)
-    except ValidationError:
+    except (ValidationError, ValueError):
         return None
     return key

@@ -6,12 +6,14 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.contrib.messages import get_messages
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import schema_context
 from guardian.models import UserObjectPermission
 
+from messages_extends.forms import as_key, as_keys
 from messages_extends.grants import EVERY_GROUP, EVERYBODY, All, grant, held, is_held
 from messages_extends.models import AuditRecord
 from messages_extends.policy import policy
@@ -288,3 +290,15 @@ class TestSearch:
 
     def test_any_other_field_is_not_there(self, browser: Client) -> None:
         assert browser.get(f"{URL}people/password/").status_code == 404
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\0", "a\ud800", "k" * 41])
+def test_text_that_no_database_stores_is_no_primary_key(text: str) -> None:
+    # A model whose primary key is text.
+    assert as_key(Session, text) is None
+    assert as_keys(Session, ["abc", text]) == {"abc"}
+
+
+@pytest.mark.parametrize("text", ["", "\0", "5\0", "x", "9" * 30, "1e3"])
+def test_text_that_is_no_number_is_no_primary_key_that_is_one(text: str) -> None:
+    assert as_key(get_user_model(), text) is None
