@@ -91,7 +91,7 @@ class Policy:
 
     def may_announce(self, sender: Any, groups: QuerySet[Group] | None) -> bool:
         """Tell whether `sender` may announce to these groups, of which there has to be one; None: to everybody."""
-        if _holds(sender, Right("messages_extends", "add_announcement")):
+        if _holds(sender, _on_announcements("add")):
             return groups is None or groups.exists()
         if groups is None:
             return False
@@ -99,10 +99,23 @@ class Policy:
         counts = groups.order_by().aggregate(all=Count("pk", distinct=True), allowed=allowed)
         return bool(counts["all"]) and counts["all"] == counts["allowed"]
 
+    def audiences_for(self, sender: Any) -> QuerySet[Group]:
+        """Return the groups that `sender` may announce to: a class whose `may_announce` is its own is asked of each.
+
+        Override it too where there are many groups.
+        """
+        if not _may_speak(sender):
+            return Group.objects.none()
+        if overrides(type(self), "may_announce"):
+            each = ((key, Group.objects.filter(pk=key)) for key in Group.objects.values_list("pk", flat=True))
+            return Group.objects.filter(pk__in=[key for key, group in each if self.may_announce(sender, group)])
+        allowed = Q(pk__in=self.groups_for(sender).values("pk")) | _model_wide(sender, _on_announcements("add"))
+        return Group.objects.filter(allowed, Exists(_member(sender)))
+
     def may_change(self, sender: Any, announcement: Any) -> bool:
         """Tell whether `sender` may revise or retract it; their own too, while they may announce to its audience."""
         require_here(announcement)
-        if _holds(sender, Right("messages_extends", "change_announcement")):
+        if _holds(sender, _on_announcements("change")):
             return True
         if announcement.sender_id is None or announcement.sender_id != sender.pk:
             return False
@@ -130,16 +143,34 @@ class Policy:
 
     def may_see_announcements(self, person: Any) -> bool:
         """Tell whether `person` may announce to somebody, or look into what others have announced."""
-        rights = [Right("messages_extends", f"{action}_announcement") for action in ("view", "add", "change")]
+        rights = [_on_announcements(action) for action in ("view", "add", "change")]
         may = _model_wide(person, *rights) | Q(Exists(self.groups_for(person)))
-        return _may_speak(person) and _member(person).filter(may).exists()
+        if _may_speak(person) and _member(person).filter(may).exists():
+            return True
+        return self._may_see_by_own_rules(person)
+
+    def _may_see_by_own_rules(self, person: Any) -> bool:
+        """Tell what a subclass answers that says itself who announces, or who sees whose announcements."""
+        kind = type(self)
+        if overrides(kind, "may_announce", "audiences_for") and (
+            self.may_announce(person, None) or self.audiences_for(person).exists()
+        ):
+            return True
+        return overrides(kind, "may_view_report", "announcements_for") and self.announcements_for(person).exists()
 
     def announcements_for(self, viewer: Any) -> QuerySet[Any]:
-        """Return the announcements whose report `viewer` may see, as `may_view_report` tells of each: lazily."""
+        """Return the announcements whose report `viewer` may see, as `may_view_report` tells of each: lazily.
+
+        A class whose `may_view_report` is its own is asked of each: override this too where there are many.
+        """
         announcements: QuerySet[Any] = Announcement.objects.all()
         if not _may_speak(viewer):
             return announcements.none()
-        rights = [Right("messages_extends", f"{action}_announcement") for action in ("view", "change")]
+        if overrides(type(self), "may_view_report"):
+            return announcements.filter(
+                pk__in=[each.pk for each in announcements if self.may_view_report(viewer, each)]
+            )
+        rights = [_on_announcements(action) for action in ("view", "change")]
         return announcements.filter(Q(sender=viewer.pk) | _model_wide(viewer, *rights), Exists(_member(viewer)))
 
     def may_compose(self, sender: Any) -> bool:
@@ -157,7 +188,7 @@ class Policy:
         """
         groups = Q(Exists(self.groups_for(person)))
         others = Q(Exists(self.recipients_for(person).exclude(pk=person.pk)))
-        announcements = [Right("messages_extends", f"{action}_announcement") for action in ("view", "add", "change")]
+        announcements = [_on_announcements(action) for action in ("view", "add", "change")]
         # Groups first: the database then looks no further, and they are few.
         return _member(person).values_list(
             _told(groups | others),
@@ -177,7 +208,7 @@ class Policy:
             return False
         if announcement.sender_id is not None and announcement.sender_id == viewer.pk:
             return True
-        return any(_holds(viewer, Right("messages_extends", f"{action}_announcement")) for action in ("view", "change"))
+        return any(_holds(viewer, _on_announcements(action)) for action in ("view", "change"))
 
     def reasons(self, sender: Any, recipient: Any) -> list[Reason]:
         """Return every ground on which `sender` may write to `recipient`, or all that stand in the way."""
@@ -210,12 +241,21 @@ def policy() -> Policy:
     return settings.policy()  # type: ignore[no-any-return]
 
 
+def overrides(kind: type[Policy], *names: str) -> bool:
+    """Tell whether a host's class answers one of these questions itself."""
+    return any(getattr(kind, name) is not getattr(Policy, name) for name in names)
+
+
 # What the answers are made of ---------------------------------------------------------------------------------------
 
 
 def _on_users(action: str) -> Right:
     options = get_user_model()._meta
     return Right(options.app_label, f"{action}_{options.model_name}")
+
+
+def _on_announcements(action: str) -> Right:
+    return Right("messages_extends", f"{action}_announcement")
 
 
 def _told(condition: Q) -> Case:

@@ -1,6 +1,6 @@
 """From what the caller says to rows, one for each recipient: checked first, then all written or nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -74,21 +74,26 @@ def send(
 
 @dataclass(frozen=True)
 class Sent:
-    """How many messages a form has written, and whether that was done `before`."""
+    """How much a form has written, and whether that was done `before`."""
 
     count: int
     before: bool
 
 
 def send_once(form: UUID, recipients: Any, message: Any, **options: Any) -> Sent:
-    """Send what a page's form says, as `send` does, unless this very form has been sent before.
+    """Send what a page's form says, as `send` does, unless this very form has been sent before."""
+    return once(form, lambda: send(recipients, message, **options))
+
+
+def once(form: UUID, write: Callable[[], int]) -> Sent:
+    """Do what a page's form asks for, which returns how much that was, unless this very form has been sent before.
 
     A constraint decides, not a look before: of two at once, the second waits for the first and then writes nothing.
     """
-    with transaction.atomic():
+    with nobody_gone(), transaction.atomic():
         submission, is_first = Submission.objects.get_or_create(pk=form)
         if is_first:
-            submission.count = send(recipients, message, **options)
+            submission.count = write()
             submission.save(update_fields=["count"])
     return Sent(submission.count, before=not is_first)
 

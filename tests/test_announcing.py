@@ -9,20 +9,25 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.safestring import mark_safe
 from django_tenants.utils import get_tenant_model, schema_context
 from guardian.shortcuts import assign_perm
 
 from messages_extends.api import EVERYONE, announce, inbox, retract, revise
 from messages_extends.constants import ERROR_PERSISTENT, INFO_PERSISTENT, WARNING_PERSISTENT
+from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.models import Announcement, AuditRecord, Message
+from messages_extends.policy import Policy
 from messages_extends.publications import State
 from messages_extends.reports import read_report, with_numbers
 from messages_extends.views import announcing
 
+GRANTS = "/messages/grants/"
 LIST, NEW, GROUPS = "/messages/announcements/", "/messages/announcements/new/", "/messages/announcements/groups/"
 HOSTILE = "<script>alert(1)</script>\u202e\"'&" + "x" * 3000 + "😀"
 
@@ -277,6 +282,65 @@ class TestList:
             assert "<b>Sales" not in text
 
 
+def refused(error: Exception) -> Callable[..., None]:
+    def act(*_args: Any, **_options: Any) -> None:
+        raise error
+
+    return act
+
+
+class Announcers(Policy):
+    """Whoever is called Carol announces to everybody and to Sales, reads reports and grants."""
+
+    def may_announce(self, sender: Any, groups: Any) -> bool:
+        return str(sender) == "carol" and (groups is None or {group.name for group in groups} == {"Sales"})
+
+    def may_view_report(self, viewer: Any, announcement: Any) -> bool:
+        return str(viewer) == "carol" and announcement.message == "For Carol"
+
+    def may_grant(self, person: Any) -> bool:
+        return str(person) == "carol"
+
+
+class TestAHostsOwnPolicy:
+    @pytest.fixture(autouse=True)
+    def own(self, settings: Any) -> None:
+        settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": Announcers}
+
+    def test_says_who_is_led_to_which_page(self, at: Any) -> None:
+        assert [f'href="{page}"' in text_of(at("carol").get("/messages/")) for page in (LIST, GRANTS)] == [True, True]
+        assert at("carol").get(GRANTS).status_code == at("carol").get(LIST).status_code == 200
+        assert [f'href="{page}"' in text_of(at("bob").get("/messages/")) for page in (LIST, GRANTS)] == [False, False]
+        assert {at("bob").get(page).status_code for page in (LIST, NEW, GROUPS)} == {404}
+
+    def test_says_to_whom_is_announced(self, at: Any, people: Any, sales: Group) -> None:
+        browser = at("carol")
+        text = text_of(browser.get(NEW))
+        assert "Sales" in text
+        assert "Secret" not in text
+        assert published(browser, to="picked", picked=[sales.pk]).status_code == 302
+        assert published(browser).status_code == 302
+        assert published(browser, to="picked", picked=[Group.objects.get(name="Secret").pk]).status_code == 400
+
+    def test_a_permission_that_it_does_not_ask_for_opens_nothing_new(self, admin: Client) -> None:
+        assert admin.get(NEW).status_code == 403
+
+    def test_says_whose_announcements_are_seen(self, at: Any) -> None:
+        shown, written = announce("For Carol", to=EVERYONE), announce("For others", to=EVERYONE)
+        text = content_of(at("carol").get(LIST))
+        assert "For Carol" in text
+        assert str(written.pk) not in text
+        assert at("carol").get(page_of(shown)).status_code == 200
+        assert at("carol").get(page_of(written)).status_code == 404
+
+    def test_who_may_only_look_gets_in(self, at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Announcers, "may_announce", lambda *_args: False)
+        assert at("carol").get(LIST).status_code == 404
+        announce("For Carol", to=EVERYONE)
+        assert at("carol").get(LIST).status_code == 200
+        assert at("carol").get(NEW).status_code == 403
+
+
 def queries_of(act: Callable[[], Any]) -> int:
     with CaptureQueriesContext(connection) as captured:
         act()
@@ -378,6 +442,41 @@ class TestWriting:
         first, second = (admin.post(NEW, entered(step="publish", number=number)) for _ in range(2))
         assert first["Location"] == second["Location"]
         assert Announcement.objects.count() == 1
+
+    @pytest.mark.parametrize("end", ["retract", "delete"])
+    def test_nor_does_it_publish_again_what_has_ended(self, admin: Client, end: str) -> None:
+        form = entered(step="publish", number=str(uuid.uuid4()))
+        admin.post(NEW, form)
+        made = Announcement.objects.get()
+        if end == "retract":
+            retract(made)
+        else:
+            made.delete()
+        answer = admin.post(NEW, form, follow=True)
+        assert "It had ended already." in text_of(answer)
+        assert answer.redirect_chain[0][0] == (page_of(made) if end == "retract" else LIST)
+        assert not Announcement.objects.live().exists()
+
+    def test_a_form_that_failed_can_be_sent_again(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        form = entered(step="publish", number=str(uuid.uuid4()), message="Kept")
+        with monkeypatch.context() as patch:
+            patch.setattr(announcing, "announce", refused(PermissionDenied("You may not.")))
+            answer = admin.post(NEW, form)
+            assert answer.status_code == 400
+            assert "You may not." in text_of(answer)
+            assert "Kept" in text_of(answer)
+            patch.setattr(announcing, "announce", refused(RecipientUnavailable()))
+            assert "something that you chose has gone meanwhile" in text_of(admin.post(NEW, form))
+        assert admin.post(NEW, form).status_code == 302
+        assert Announcement.objects.count() == 1
+
+    def test_who_may_announce_to_everybody_may_choose_any_group(self, at: Any, people: Any) -> None:
+        grant(people["carol"], "add_announcement")
+        browser, secret = at("carol"), Group.objects.get(name="Secret")
+        assert "Secret" in text_of(browser.get(NEW))
+        assert [each["text"] for each in browser.get(GROUPS, {"q": "secret"}).json()["results"]] == ["Secret"]
+        assert published(browser, to="picked", picked=[secret.pk]).status_code == 302
+        assert list(Announcement.objects.get().groups.all()) == [secret]
 
     def test_anothers_number_publishes_ones_own(self, admin: Client, manager: Client, sales: Group) -> None:
         number = str(uuid.uuid4())
@@ -537,6 +636,20 @@ class TestChanging:
         self.save(admin, written, publish_at="")
         written.refresh_from_db()
         assert written.state() is State.LIVE
+
+    @pytest.mark.parametrize(
+        ("text", "params"),
+        [(mark_safe("<b>Hi</b>\r\n<i>you</i>\n"), None), ("\nWelcome,\r\n%(name)s! \n", {"name": "you"})],
+    )
+    def test_a_change_of_its_time_leaves_its_text_what_it_was(self, admin: Client, text: str, params: Any) -> None:
+        written = announce(text, to=EVERYONE, params=params)
+        form = form_of(admin.get(page_of(written, "edit/"))) | {"expires": "2090-01-01T10:00"}
+        # As browsers send it.
+        form["message"] = form["message"].replace("\n", "\r\n")
+        assert admin.post(page_of(written, "edit/"), form).status_code == 302
+        now = Announcement.objects.get()
+        assert now.expires.year == 2090
+        assert (now.message, now.is_safe, now.params) == (written.message, written.is_safe, written.params)
 
     def test_once_it_is_live_its_beginning_stays(self, admin: Client, written: Announcement) -> None:
         self.save(admin, written, publish_at="2040-01-01T10:00")

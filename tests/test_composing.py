@@ -23,6 +23,7 @@ from messages_extends.models import AuditRecord, Message, Submission
 from messages_extends.people import people_called
 from messages_extends.retention import purge
 from messages_extends.sending import send_once
+from messages_extends.views import composing
 
 URL = "/messages/compose/"
 SEARCH = "/messages/compose/recipients/"
@@ -440,6 +441,40 @@ class TestSend:
         self.send(browser, people["erin"], number=number)
         assert not Submission.objects.exists()
         self.send(browser, people["bob"], number=number)
+        assert readers() == ["bob"]
+
+    @pytest.mark.parametrize(
+        ("meanwhile", "error"),
+        [
+            ("late", "This time is over"),
+            ("refused", "You may not write to everybody whom you have chosen."),
+            ("deleted", "The sender is not active"),
+        ],
+    )
+    def test_what_ends_while_it_is_sent_is_an_error_on_the_form(
+        self, browser: Client, people: Any, monkeypatch: pytest.MonkeyPatch, meanwhile: str, error: str
+    ) -> None:
+        def act(number: Any, recipients: Any, message: Any, **options: Any) -> Any:
+            if meanwhile == "late":
+                options["expires"] = timezone.now() - timedelta(minutes=1)
+            elif meanwhile == "refused":
+                options["sender"] = people["erin"]
+            else:
+                monkeypatch.setattr("messages_extends.sending.require_may_send", lambda *_args, **_options: None)
+                options["sender"] = get_user_model()(pk=2_000_000_001)
+            return send_once(number, recipients, message, **options)
+
+        number, later = str(uuid.uuid4()), "2090-07-01T12:00"
+        with monkeypatch.context() as patch:
+            patch.setattr(composing, "send_once", act)
+            answer = self.send(browser, people["bob"], number=number, expires=later, message="Kept")
+        assert answer.status_code == 400
+        assert error in text_of(answer)
+        assert "Kept" in text_of(answer)
+        assert f'value="{people["bob"].pk}" checked' in text_of(answer)
+        assert not Message.objects.exists()
+        monkeypatch.undo()
+        assert self.send(browser, people["bob"], number=number).status_code == 302
         assert readers() == ["bob"]
 
     def test_old_numbers_go(self, browser: Client, people: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -19,7 +20,7 @@ from messages_extends.broadcasts import counting, organisations, views
 from messages_extends.broadcasts.counting import count_readers
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastRecord
 from messages_extends.constants import INFO_PERSISTENT
-from messages_extends.models import Message
+from messages_extends.models import Message, Submission
 from messages_extends.publications import State
 from tests.conftest import SCHEMAS
 
@@ -167,6 +168,11 @@ class TestWhoGetsIn:
         browser = staff("add")
         assert published(browser).status_code == 302
         assert "How many have read it" not in text_of(browser.get(page_of(written)))
+        connection.set_schema_to_public()
+        count_readers(written)
+        for page in (LIST, page_of(written)):
+            assert "have read it" not in content_of(browser.get(page))
+        assert "not counted" not in content_of(browser.get(LIST))
         assert browser.post(page_of(written, "count/")).status_code == 403
         assert browser.post(page_of(written, "retract/")).status_code == 403
 
@@ -258,6 +264,37 @@ class TestWriting:
             operator.post(NEW, entered(step="publish", number=number))
         assert Broadcast.objects.count() == 1
 
+    def test_nor_does_it_publish_again_what_was_retracted(self, operator: Client, readers: Any) -> None:
+        form = entered(step="publish", number=str(uuid.uuid4()))
+        operator.post(NEW, form)
+        with schema_context("public"):
+            retract(Broadcast.objects.get())
+        answer = operator.post(NEW, form, follow=True)
+        assert "It had ended already." in text_of(answer)
+        assert Broadcast.objects.count() == 1
+        assert unread(readers) == set()
+        with schema_context("platform"):
+            assert Submission.objects.count() == 1
+
+    def test_a_form_that_failed_can_be_sent_again(self, operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        form = entered(step="publish", number=str(uuid.uuid4()), message="Kept")
+
+        def late(**options: Any) -> None:
+            broadcast(**options | {"expires": timezone.now() - timedelta(minutes=1)})
+
+        def unwelcome(*_args: Any, **_options: Any) -> None:
+            raise PermissionDenied("You may not.")
+
+        with monkeypatch.context() as patch:
+            for act, error in ((late, "a time is over"), (unwelcome, "You may not.")):
+                patch.setattr(views, "broadcast", act)
+                answer = operator.post(NEW, form)
+                assert answer.status_code == 400
+                assert error in text_of(answer)
+                assert "Kept" in text_of(answer)
+        assert operator.post(NEW, form).status_code == 302
+        assert Broadcast.objects.count() == 1
+
     def test_a_test_reaches_oneself_alone(self, operator: Client) -> None:
         assert "A test was sent to you alone" in text_of(operator.post(NEW, entered(step="test")))
         assert not Broadcast.objects.exists()
@@ -317,6 +354,25 @@ class TestChanging:
 
 
 class TestList:
+    def test_of_each_it_fetches_three_organisations_and_their_number(self, operator: Client, acme: Any) -> None:
+        made = add_organisations(30)
+        broadcast("To few", to=acme)
+        few, _names = self.fetched(operator)
+        for number in range(5):
+            broadcast(f"To many {number}", to=made)
+        many, names = self.fetched(operator)
+        assert many == few
+        assert names == [3] * 5 + [1]
+        text = content_of(operator.get(LIST))
+        assert "To Acme" in text
+        assert text.count("More 000, More 001, More 002 and 27 more") == 5
+
+    def fetched(self, operator: Client) -> tuple[int, list[int]]:
+        """Return the number of queries of the list, and how many organisations it holds of each broadcast."""
+        with CaptureQueriesContext(connection) as captured:
+            answer = operator.get(LIST)
+        return len(captured), [len(each.named) for each in answer.context["publications"]]
+
     @pytest.mark.parametrize("state", State.values)
     def test_a_tab_shows_one_state(self, operator: Client, database: None, state: str) -> None:
         made = {name: broadcast(f"One {name}", to=ALL_TENANTS) for name in ("live", "retracted", "expired")}

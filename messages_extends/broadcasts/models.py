@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.audit import Record
@@ -24,6 +25,12 @@ class BroadcastQuerySet(PublicationQuerySet):
             broadcast_id=OuterRef("pk"), tenant__schema_name=schema
         )
         return self.filter(Q(audience=Broadcast.Audience.ALL) | Q(Exists(chosen), audience="selected"))
+
+    def with_chosen(self) -> Self:
+        """Add `chosen`: how many organisations each is for now, 0 where it is for all."""
+        rows = Broadcast.tenants.through._default_manager.filter(broadcast_id=OuterRef("pk")).order_by()
+        number = rows.values("broadcast_id").annotate(number=Count("pk")).values("number")
+        return self.annotate(chosen=Coalesce(Subquery(number), 0))
 
 
 class Broadcast(Publication):

@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -65,7 +66,9 @@ class AboutBroadcasts(PublicationView):
             raise Http404("There are no broadcasts for you to look into.")
 
     def visible(self) -> PublicationQuerySet:
-        return Broadcast.objects.prefetch_related("tenants")
+        # However many there are, those that are named and their number are fetched.
+        named = Prefetch("tenants", organisations_called("")[:NAMED], to_attr="named")
+        return Broadcast.objects.with_chosen().prefetch_related(named)
 
     def may_add(self) -> bool:
         return policy().may_broadcast(self.person, "add")
@@ -76,7 +79,7 @@ class AboutBroadcasts(PublicationView):
     def audience(self, publication: Any) -> str:
         if publication.audience == Broadcast.Audience.ALL:
             return gettext("all organisations")
-        return _named([name_of(tenant) for tenant in publication.tenants.all()])
+        return _named([name_of(tenant) for tenant in publication.named], publication.chosen)
 
 
 class BroadcastList(AboutBroadcasts, PublicationList):
@@ -84,6 +87,9 @@ class BroadcastList(AboutBroadcasts, PublicationList):
 
     def with_figures(self, publications: PublicationQuerySet) -> PublicationQuerySet:
         return cast(PublicationQuerySet, with_numbers(publications))
+
+    def may_see_figures(self) -> bool:
+        return policy().may_broadcast(self.person, "view")
 
 
 class NewBroadcast(AboutBroadcasts, NewPublication):
@@ -115,9 +121,9 @@ class NewBroadcast(AboutBroadcasts, NewPublication):
         whom = gettext("everybody in all of them") if form.everybody else ", ".join(names)
         return {"reached": f"{reached % {'count': count}}: {whom}", "count": count}
 
-    def publish(self, form: BroadcastForm, key: str) -> Broadcast:
+    def publish(self, form: BroadcastForm, key: str) -> None:
         to = ALL_TENANTS if form.everybody else form.picked_rows
-        return broadcast(**form.publication, author=form.cleaned_data["author"], to=to, key=key, sender=self.person)
+        broadcast(**form.publication, author=form.cleaned_data["author"], to=to, key=key, sender=self.person)
 
 
 class BroadcastPage(AboutBroadcasts, PublicationPage):
@@ -193,10 +199,10 @@ def _found(search: str) -> list[Choice]:
     return [_choice(organisation) for organisation in organisations_called(search)[: SHOWN + 1]]
 
 
-def _named(names: list[str]) -> str:
+def _named(names: list[str], count: int) -> str:
     if not names:
         return gettext("no organisation: those it was for were removed")
-    first, others = ", ".join(names[:NAMED]), len(names) - NAMED
+    first, others = ", ".join(names), count - len(names)
     if others <= 0:
         return first
     more = ngettext("%(names)s and %(count)s more", "%(names)s and %(count)s more", others)

@@ -56,7 +56,7 @@ class AboutAnnouncements(PublicationView):
         return cast(PublicationQuerySet, found.select_related("sender").prefetch_related("groups"))
 
     def may_add(self) -> bool:
-        return policy().may_announce(self.person, None) or policy().groups_for(self.person).exists()
+        return policy().may_announce(self.person, None) or policy().audiences_for(self.person).exists()
 
     def may_change(self, publication: Any) -> bool:
         return policy().may_change(self.person, publication)
@@ -90,7 +90,7 @@ class NewAnnouncement(AboutAnnouncements, NewPublication):
         choices = {}
         if policy().may_announce(self.person, None):
             choices[NewPublicationForm.EVERYBODY] = _capital(_everyone(self.request))
-        groups = groups_called("", policy().groups_for(self.person))
+        groups = groups_called("", policy().audiences_for(self.person))
         if groups.exists():
             choices[NewPublicationForm.PICKED] = gettext("The members of groups")
         return {"offered": groups, "choices": choices}
@@ -108,9 +108,9 @@ class NewAnnouncement(AboutAnnouncements, NewPublication):
         whom = _everyone(self.request) if groups is None else _members_of(form.picked_rows)
         return {"reached": f"{reached % {'count': count}}: {whom}", "count": count}
 
-    def publish(self, form: NewPublicationForm, key: str) -> Announcement:
+    def publish(self, form: NewPublicationForm, key: str) -> None:
         to = EVERYONE if form.everybody else form.picked_rows
-        return announce(**form.publication, to=to, key=key, sender=self.person)
+        announce(**form.publication, to=to, key=key, sender=self.person)
 
 
 class AnnouncementPage(AboutAnnouncements, PublicationPage):
@@ -166,7 +166,7 @@ def _choice(group: Group) -> Choice:
 
 
 def _groups_found(sender: Any, search: str) -> list[Choice]:
-    found = groups_called(search, policy().groups_for(sender))[: SHOWN + 1]
+    found = groups_called(search, policy().audiences_for(sender))[: SHOWN + 1]
     return [_choice(group) for group in found]
 
 

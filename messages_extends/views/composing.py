@@ -11,6 +11,7 @@ from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.forms import ComposeForm
 from messages_extends.links import reverse_own
 from messages_extends.models import Message
@@ -120,12 +121,29 @@ def _send(request: HttpRequest, form: ComposeForm) -> HttpResponse:
     number = _number(request)
     if number is None:
         return _look(request, form)
-    sent = send_once(number, form.recipients, **form.text, sender=form.sender)
+    try:
+        sent = send_once(number, form.recipients, **form.text, sender=form.sender)
+    except (PermissionDenied, ValueError) as error:
+        _refuse(form, error)
+        return _form_page(request, form, status=400)
     messages.add_message(request, messages.INFO if sent.before else messages.SUCCESS, _report(sent))
     return HttpResponseRedirect(reverse_own("inbox"))
 
 
 STEPS = {"test": _test, "send": _send}
+
+
+def _refuse(form: ComposeForm, error: Exception) -> None:
+    """Say what was good a moment ago, until somebody was deleted or a time was over."""
+    gone = gettext("The sender is not active, or no member of this organisation.")
+    if isinstance(error, PermissionDenied):
+        form.add_error(None, str(error) or gone)
+    elif isinstance(error, RecipientUnavailable):
+        form.add_error(None, gone)
+    elif form.cleaned_data["expires"] is not None:
+        form.add_error("expires", gettext("This time is over: choose one in the future."))
+    else:
+        raise error
 
 
 def _number(request: HttpRequest) -> uuid.UUID | None:

@@ -193,8 +193,7 @@ class EditForm(PublicationForm):
 
 def as_entered(publication: Publication) -> dict[str, Any]:
     """Return what a form shows of a publication."""
-    text = str(publication).replace("\r\n", "\n")
-    return {name: getattr(publication, name) for name in COLUMNS} | {"message": text}
+    return {name: getattr(publication, name) for name in COLUMNS} | {"message": _as_sent(str(publication))}
 
 
 def version_of(publication: Publication) -> str:
@@ -206,4 +205,11 @@ def version_of(publication: Publication) -> str:
 def _same(value: Any, before: Any) -> bool:
     if isinstance(value, datetime) and isinstance(before, datetime):
         return value.replace(second=0, microsecond=0) == before.replace(second=0, microsecond=0)
+    if isinstance(value, str) and isinstance(before, str):
+        return _as_sent(value) == _as_sent(before)
     return bool(value == before)
+
+
+def _as_sent(text: str) -> str:
+    """Return what is left of a text when a browser has sent it back and a form has taken it in."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()

@@ -29,6 +29,7 @@ from messages_extends.links import reverse_own
 from messages_extends.models import Message
 from messages_extends.publications import PublicationQuerySet, State
 from messages_extends.publishing import lock
+from messages_extends.sending import once
 from messages_extends.views.pickers import Choice, Picker, shown
 from messages_extends.views.publication_forms import (
     STATES,
@@ -156,6 +157,7 @@ class PublicationList(PublicationView):
             "first": self._address(state=state) if after else "",
             "next": self._address(state=state, after=self._position(rows[PAGE_SIZE - 1])) if more else "",
             "may_add": self.may_add(),
+            "may_see_figures": self.may_see_figures(),
             "new_address": self.address("new"),
         }
         return self.page(self.template, status=200 if is_valid else 400, **context)
@@ -164,13 +166,18 @@ class PublicationList(PublicationView):
         """Add `readers` and `people`."""
         return publications
 
+    def may_see_figures(self) -> bool:
+        return True
+
     def _rows(self, state: str, after: Position | None) -> Sequence[Any]:
         found = self.visible()
         if state:
             found = found.in_state(State(state))
         if after is not None:
             found = found.filter(Q(publish_at__lt=after.at) | Q(publish_at=after.at, pk__lt=after.id))
-        return list(self.with_figures(found).newest_first()[: PAGE_SIZE + 1])
+        if self.may_see_figures():
+            found = self.with_figures(found)
+        return list(found.newest_first()[: PAGE_SIZE + 1])
 
     def _position(self, publication: Any) -> str:
         return str(Position(publication.publish_at, publication.kind, publication.pk))
@@ -201,7 +208,7 @@ class NewPublication(PublicationView):
         """Return what the page that confirms it says: `count` and `reached`, in words."""
 
     @abstractmethod
-    def publish(self, form: Any, key: str) -> Any: ...
+    def publish(self, form: Any, key: str) -> None: ...
 
     search_address: ClassVar[str]
 
@@ -262,13 +269,25 @@ class NewPublication(PublicationView):
         return self._look(form, number, gettext("A test was sent to you alone. It is in your inbox."))
 
     def _publish(self, form: NewPublicationForm, number: uuid.UUID) -> HttpResponse:
+        # With the person's own number in it, so that nobody meets another's.
+        key = f"page:{self.person.pk}:{number}"
         try:
-            # With the person's own number in it, so that nobody meets another's.
-            publication = self.publish(form, f"page:{self.person.pk}:{number}")
-        except ValueError:
-            form.add_error(None, GONE)
+            once(uuid.uuid5(number, f"{self.kind}:{self.person.pk}"), lambda: self._publish_one(form, key))
+        except (PermissionDenied, ValueError) as error:
+            form.add_error(None, _refusal(error, GONE))
             return self._form_page(form, status=400)
-        return self.done(_published(publication), self.address("", publication.pk))
+        # It keeps its key when it has ended: what is sent again leads to what was published, and publishes nothing.
+        publication = self.visible().filter(key=key).first()
+        if publication is None:
+            return self.done(gettext("It had ended already."), reverse_own(self.plural), messages.INFO)
+        address = self.address("", publication.pk)
+        if publication.state() in ENDED:
+            return self.done(gettext("It had ended already."), address, messages.INFO)
+        return self.done(_published(publication), address)
+
+    def _publish_one(self, form: NewPublicationForm, key: str) -> int:
+        self.publish(form, key)
+        return 1
 
 
 class PublicationPage(PublicationView):
@@ -323,8 +342,8 @@ class EditPublication(PublicationView):
             return self.done(gettext("Nothing was changed."), self.address("", now.pk), messages.INFO)
         try:
             revise(now, sender=self.person, show_again=form.show_again, **form.changes)
-        except ValueError:
-            form.add_error(None, OVER)
+        except (PermissionDenied, ValueError) as error:
+            form.add_error(None, _refusal(error, OVER))
             return self._form_page(publication, form, status=400)
         again = gettext("It was changed, and is unread again for everybody.")
         return self.done(again if form.show_again else gettext("It was changed."), self.address("", now.pk))
@@ -364,6 +383,11 @@ class RetractPublication(PublicationView):
 def _preview(form: NewPublicationForm) -> Message:
     text = form.cleaned_data
     return Message(level=text["level"], message=text["message"], url=text["url"])
+
+
+def _refusal(error: Exception, otherwise: Words) -> str:
+    """Say in the reader's language why nothing was done; of errors, only a refusal has words for readers."""
+    return (str(error) if isinstance(error, PermissionDenied) else "") or str(otherwise)
 
 
 def _published(publication: Any) -> str:
