@@ -109,8 +109,13 @@ def test_who_may_view_messages_does_not_mark_them(
 
 
 def test_membership_is_asked_once_a_request(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr(Policy, "rights_count", lambda _policy, person: asked.append(person) or True)
+    asked: list[Any] = []
+
+    def rights_count(_policy: Policy, person: Any) -> bool:
+        asked.append(person)
+        return True
+
+    monkeypatch.setattr(Policy, "rights_count", rights_count)
     assert browser.get("/admin/messages_extends/message/").status_code == 200
     assert len(asked) == 1
 
