@@ -7,9 +7,6 @@ from django.utils.translation import gettext_lazy as _
 from messages_extends import constants
 from messages_extends.rendering import render
 
-# The columns that a person or the application writes; all of them are checked before they are stored.
-WRITTEN = ("message", "extra_tags", "url", "key")
-
 
 class Content(models.Model):
     """A text with its level and link.

@@ -29,7 +29,6 @@ from messages_extends.rendering import Params, render
 Kind = Literal["message", "announcement", "broadcast"]
 # Also the order of what appeared in the same microsecond.
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-MODELS: Final[Mapping[Kind, Any]] = {"message": Message, "announcement": Announcement, "broadcast": Broadcast}
 # What each kind is ordered by.
 APPEARED: Final[Mapping[Kind, str]] = {"message": "created", "announcement": "publish_at", "broadcast": "publish_at"}
 TEXT: Final = ("level", "message", "params", "extra_tags", "url", "is_safe", "key", "expires", "read_at")

@@ -74,9 +74,6 @@ class PublicationQuerySet(QuerySet[Any]):
     def unread_by(self, user: AbstractBaseUser) -> Self:
         return self.filter(~Exists(_receipts(user)))
 
-    def read_by(self, user: AbstractBaseUser) -> Self:
-        return self.filter(Exists(_receipts(user)))
-
     def counted(self) -> Self:
         """Add `total`: how many there are. What is live is never much."""
         return self.annotate(total=Window(Count("*")))
