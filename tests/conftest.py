@@ -10,7 +10,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext, setup_databases, teardown_databases
-from django.utils import timezone
+from django.utils import timezone, translation
 from django_tenants.utils import get_tenant_domain_model, get_tenant_model, schema_context
 from pytest_django import DjangoDbBlocker
 
@@ -56,10 +56,16 @@ def _make_tenant(schema: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _start_in_public() -> Iterator[None]:
-    """Leave no test in the schema that the one before had entered."""
-    connection.set_schema_to_public()
+    """Leave no test in the schema, language or time zone that the one before had entered: middlewares stay in them."""
+    _leave_all()
     yield
+    _leave_all()
+
+
+def _leave_all() -> None:
     connection.set_schema_to_public()
+    translation.deactivate()
+    timezone.deactivate()
 
 
 @pytest.fixture
