@@ -481,7 +481,7 @@ def _drop_fifty() -> None:
 
 
 class TestSecondRole:
-    """The boundary that docs/publications.md describes: a role of the database that cannot write broadcasts."""
+    """The boundary that docs/how-to/publications.md describes: a role of the database that cannot write broadcasts."""
 
     ROLE = "organisations_of_a_test"
 
@@ -491,7 +491,7 @@ class TestSecondRole:
 
     @pytest.fixture(autouse=True)
     def _role(self, acme: Any) -> None:
-        page = (Path(__file__).parent.parent / "docs" / "publications.md").read_text()
+        page = (Path(__file__).parent.parent / "docs" / "how-to" / "publications.md").read_text()
         blocks = re.findall(r"^```sql\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
         assert len(blocks) == 2, "the making of the role, and what is run again for new tables"
         with connection.cursor() as cursor:

@@ -459,7 +459,7 @@ def ids_in_code() -> list[str]:
 
 
 def ids_on_the_page() -> list[str]:
-    page = (settings.BASE_DIR / "docs" / "checks.md").read_text("utf-8")
+    page = (settings.BASE_DIR / "docs" / "reference" / "checks.md").read_text("utf-8")
     rows = re.findall(r"^\| `messages_extends\.([EW]\d{3})` \| .+ \| .+ \|$", page, re.MULTILINE)
     assert set(rows) == set(ID.findall(page)), "an id that has no row, or a row without meaning or remedy"
     return rows

@@ -19,7 +19,8 @@ from messages_extends.models import Message
 from tests.test_storages import make_request
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -147,7 +148,7 @@ def test_every_link_between_the_pages_leads_somewhere() -> None:
 
 
 def test_every_setting_of_the_package_is_documented_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", (DOCS / "reference" / "settings.md").read_text(), re.MULTILINE))
     assert set(Settings.KEYS) <= set(rows)
     assert rows["MAX_BANNERS"] == f"`{Settings().max_banners}`"
     assert rows["POLICY"] == f'`"{DEFAULT_POLICY}"`'
@@ -156,6 +157,6 @@ def test_every_setting_of_the_package_is_documented_with_its_default() -> None:
 
 def test_every_variable_of_the_environment_is_documented() -> None:
     used = re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "config" / "settings.py").read_text())
-    table = (ROOT / "docs" / "settings.md").read_text()
+    table = (DOCS / "reference" / "settings.md").read_text()
     assert len(used) > 20
     assert [name for name in used if f"`{name}`" not in table] == []

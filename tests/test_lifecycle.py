@@ -387,7 +387,7 @@ def test_the_shell_of_the_documentation_works(code: str, alice: Any, bob: Any, t
 
 @pytest.mark.parametrize("name", ["purge_messages", "export_messages", "erase_messages"])
 def test_the_page_names_every_option(name: str) -> None:
-    page = (ROOT / "docs" / "lifecycle.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "lifecycle.md").read_text()
     source = (ROOT / "messages_extends" / "management" / "commands" / f"{name}.py").read_text()
     options = re.findall(r'"(--[a-z-]+)"', source)
     assert options

@@ -724,6 +724,6 @@ def test_guardians_and_djangos_own_functions_are_recorded_too(alice: Any, bob: A
 
 
 def test_the_documented_example_runs(alice: Any, bob: Any) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "permissions.md").read_text("utf-8")
+    page = (Path(__file__).parent.parent / "docs" / "how-to" / "permissions.md").read_text("utf-8")
     [code] = re.findall(r"```python\n(# shell\n.*?)```", page, re.DOTALL)
     exec(compile(code, "documentation", "exec"), {"alice": alice, "bob": bob, "managers": group_of("Managers")})

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
             "message",
             remedy=(
                 "So far all tenants shared the one in the public schema: run "
-                "`manage.py import_messages_extends --prepare`, then migrate_schemas again (docs/upgrading.md)."
+                "`manage.py import_messages_extends --prepare`, then migrate_schemas again (docs/how-to/upgrading.md)."
             ),
         ),
         migrations.RunPython(renumber, number_back),

@@ -26,7 +26,7 @@ OLD_TABLE = f"""
     )
 """
 ALICE, BOB = 1, 2
-GUIDE = Path(__file__).parents[2] / "docs" / "upgrading.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "upgrading.md"
 
 
 def by_hand(schema: str) -> dict[int, int]:

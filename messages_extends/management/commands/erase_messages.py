@@ -20,7 +20,7 @@ Erase = Callable[..., Counter[str]]
 class Command(PersonCommand):
     help = (
         "Deletes the messages to one person and what they have read, and takes their name from what they sent and from "
-        "the records. Their account stays. docs/lifecycle.md explains it."
+        "the records. Their account stays. docs/how-to/lifecycle.md explains it."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from messages_extends.policy import policy
 
 
 class Command(OrganisationCommand):
-    help = "Says whether one person may write to another, and why. docs/permissions.md explains it."
+    help = "Says whether one person may write to another, and why. docs/how-to/permissions.md explains it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)

@@ -15,7 +15,7 @@ from messages_extends.management.person import PersonCommand
 
 
 class Command(PersonCommand):
-    help = "Writes what an organisation keeps about one person as JSON. docs/lifecycle.md explains it."
+    help = "Writes what an organisation keeps about one person as JSON. docs/how-to/lifecycle.md explains it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)

@@ -8,7 +8,7 @@ from messages_extends.management.organisation import OrganisationCommand, holder
 
 
 class Command(OrganisationCommand):
-    help = "Grants a person or a group to write to somebody. docs/permissions.md explains it."
+    help = "Grants a person or a group to write to somebody. docs/how-to/permissions.md explains it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)

@@ -19,7 +19,7 @@ from messages_extends.tenancy.schemas import inside
 class Command(BaseCommand):
     help = (
         "Brings the messages of a table of django-messages-extends 0.6.3 that all tenants shared into the tenants. "
-        "It may be stopped at any moment and run again. docs/upgrading.md explains it."
+        "It may be stopped at any moment and run again. docs/how-to/upgrading.md explains it."
     )
     # One of ours refuses the very table that this command is for.
     requires_system_checks = []

@@ -18,7 +18,7 @@ from messages_extends.tenancy.schemas import inside
 class Command(BaseCommand):
     help = (
         "Deletes messages that were read or have expired, and announcements and broadcasts that have ended, more than "
-        "RETENTION_DAYS ago. It may be stopped at any moment and run again. docs/lifecycle.md explains it."
+        "RETENTION_DAYS ago. It may be stopped at any moment and run again. docs/how-to/lifecycle.md explains it."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

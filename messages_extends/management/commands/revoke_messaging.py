@@ -8,7 +8,9 @@ from messages_extends.management.organisation import OrganisationCommand, holder
 
 
 class Command(OrganisationCommand):
-    help = "Takes back what grant_messaging gave, with the same holder and target. docs/permissions.md explains it."
+    help = (
+        "Takes back what grant_messaging gave, with the same holder and target. docs/how-to/permissions.md explains it."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
