@@ -1,6 +1,6 @@
 """The one settings module: every value that differs between machines comes from the environment.
 
-`run.py demo`, `run.py test` and `run.py serve` set that environment; docs/settings.md lists it.
+`run.py demo`, `run.py test` and `run.py serve` set that environment; docs/reference/settings.md lists it.
 """
 
 from pathlib import Path
@@ -56,8 +56,6 @@ INSTALLED_APPS = [*TENANT_APPS, *SHARED_APPS]
 
 TENANT_MODEL = "tenants.Tenant"
 TENANT_DOMAIN_MODEL = "tenants.Domain"
-# Safe with our database backend only, which forgets the path whenever it is not certain of it.
-TENANT_LIMIT_SET_CALLS = True
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 database = env.db_url("DATABASE_URL", engine="messages_extends.tenancy.backend")
 DATABASES = {

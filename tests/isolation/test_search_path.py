@@ -5,10 +5,11 @@ Where theirs reads another tenant's schema, that is the premise; where it is rig
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, OperationalError, ProgrammingError, transaction
 from django.test import override_settings
 from django_tenants.postgresql_backend import base
@@ -18,11 +19,19 @@ from tests.isolation.conftest import OURS, THEIRS, OpenConnection
 BOTH = pytest.mark.parametrize("backend", [OURS, THEIRS])
 
 
-@pytest.fixture(params=[True, False], ids=["limited", "not limited"])
-def limit(request: pytest.FixtureRequest) -> Iterator[bool]:
-    """Run the test with TENANT_LIMIT_SET_CALLS on and off."""
-    with override_settings(TENANT_LIMIT_SET_CALLS=request.param):
+@pytest.fixture(params=[True, False, None], ids=["limited", "not limited", "unset"])
+def limit(request: pytest.FixtureRequest) -> Iterator[bool | None]:
+    """Run the test with TENANT_LIMIT_SET_CALLS on, off and not set."""
+    with set_calls_limited(request.param):
         yield request.param
+
+
+@contextmanager
+def set_calls_limited(limit: bool | None) -> Iterator[None]:
+    with override_settings(TENANT_LIMIT_SET_CALLS=limit):
+        if limit is None:
+            del settings.TENANT_LIMIT_SET_CALLS
+        yield
 
 
 @pytest.fixture
@@ -148,13 +157,18 @@ def test_ours_lets_an_aborted_transaction_be_rolled_back(open_connection: OpenCo
     assert schema_in_force(wrapper) == "globex"
 
 
-@pytest.mark.usefixtures("limited")
-def test_ours_sends_the_path_once_for_many_statements(open_connection: OpenConnection) -> None:
-    wrapper = in_tenant(open_connection(OURS), "acme")
-    wrapper.force_debug_cursor = True
-    for _ in range(3):
-        schema_in_force(wrapper)
-    assert [query["sql"] for query in wrapper.queries] == ["SELECT current_schema()"] * 3
+@pytest.mark.parametrize(("limit", "sent"), [(True, 0), (None, 0), (False, 3)], ids=["limited", "unset", "not limited"])
+def test_ours_sends_the_path_once_for_many_statements_unless_it_is_told_not_to(
+    limit: bool | None, sent: int, open_connection: OpenConnection
+) -> None:
+    with set_calls_limited(limit):
+        wrapper = in_tenant(open_connection(OURS), "acme")
+        wrapper.force_debug_cursor = True
+        for _ in range(3):
+            schema_in_force(wrapper)
+    statements = [query["sql"] for query in wrapper.queries]
+    assert [sql for sql in statements if not sql.startswith("SET")] == ["SELECT current_schema()"] * 3
+    assert len(statements) == 3 + sent
 
 
 # Fact 3: a SET that the server cancels ------------------------------------------------------------------------------

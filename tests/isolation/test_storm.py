@@ -1,0 +1,218 @@
+"""Facts 2 and 3 at once: a storm over many connections, none of which may ever read another tenant's row.
+
+Each worker changes its tenant, fails, rolls back and reads, in an order that its seed decides, while statements are
+cancelled and connections are cut under it. What a worker is denied is an error; what it is given must be its tenant's.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, InterfaceError, connection, connections, transaction
+from django_tenants.utils import schema_context
+
+from tests.isolation.conftest import OURS, THEIRS, OpenConnection
+from tests.isolation.test_search_path import set_calls_limited
+
+# Where its CLOSE is cancelled, psycopg says that a named cursor was left open.
+pytestmark = pytest.mark.filterwarnings("ignore:.*ServerCursorMixin:pytest.PytestUnraisableExceptionWarning")
+
+SCHEMAS = ("acme", "globex")
+WORKERS = 6
+STEPS = 150
+ERRORS = (DatabaseError, InterfaceError)
+
+
+class Refused(Exception):
+    """Leaves a block, so that it is rolled back."""
+
+
+@dataclass
+class Worker:
+    wrapper: Any
+    random: random.Random
+    reads: int = 0
+    wrong: int = 0
+    refused: int = 0
+    done: set[str] = field(default_factory=set)
+
+    def run(self) -> None:
+        # A thread knows only the connections that are its own: `atomic` asks for this one by its alias.
+        connections[self.wrapper.alias] = self.wrapper
+        try:
+            self._enter()
+            for _ in range(STEPS):
+                step = self.random.choice(STEPS_OF_A_STORM)
+                self._try(lambda step=step: step(self))
+                self.done.add(step.__name__)
+                self._try(self.read)
+        finally:
+            self.wrapper.close()
+
+    def _try(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Refused:
+            pass
+        except ERRORS:
+            self.refused += 1
+            # As Django does at the end of a request that failed.
+            with suppress(*ERRORS):
+                self.wrapper.close_if_unusable_or_obsolete()
+
+    def _enter(self) -> None:
+        self.wrapper.set_schema(self.random.choice(SCHEMAS))
+
+    def execute(self, sql: str) -> Any:
+        with self.wrapper.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchone() if cursor.description else None
+
+    def read(self) -> None:
+        schema = self.wrapper.schema_name
+        (found,) = self.execute("SELECT name FROM people_user WHERE id = 1")
+        self.reads += 1
+        self.wrong += found != schema
+
+    def atomic(self) -> Any:
+        return transaction.atomic(using=self.wrapper.alias)
+
+
+def switch(worker: Worker) -> None:
+    worker._enter()
+
+
+def rest(worker: Worker) -> None:
+    worker.execute("SELECT pg_sleep(0.001)")
+
+
+def abort_a_commit(worker: Worker) -> None:
+    with worker.atomic():
+        worker._enter()
+        worker.read()
+        with suppress(DatabaseError):
+            worker.execute("SELECT 1 / 0")
+
+
+def fail_a_commit(worker: Worker) -> None:
+    with worker.atomic():
+        worker._enter()
+        worker.execute("CREATE TEMPORARY TABLE IF NOT EXISTS target (id int PRIMARY KEY)")
+        worker.execute(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS source (id int REFERENCES target DEFERRABLE INITIALLY DEFERRED)"
+        )
+        worker.execute("INSERT INTO source VALUES (1)")
+
+
+def roll_back(worker: Worker) -> None:
+    with worker.atomic():
+        worker._enter()
+        worker.read()
+        raise Refused
+
+
+def roll_back_to_a_savepoint(worker: Worker) -> None:
+    with worker.atomic():
+        worker._enter()
+        with suppress(Refused), worker.atomic():
+            worker._enter()
+            worker.read()
+            raise Refused
+        worker.read()
+
+
+def fail_in_a_savepoint(worker: Worker) -> None:
+    with worker.atomic():
+        with suppress(DatabaseError), worker.atomic():
+            worker._enter()
+            worker.execute("SELECT 1 / 0")
+        worker.read()
+
+
+def reconnect(worker: Worker) -> None:
+    worker.wrapper.close()
+
+
+def read_by_a_named_cursor(worker: Worker) -> None:
+    with worker.atomic(), worker.wrapper.chunked_cursor() as cursor:
+        cursor.execute("SELECT name FROM people_user WHERE id = 1")
+        worker.wrong += cursor.fetchone() != (worker.wrapper.schema_name,)
+
+
+STEPS_OF_A_STORM = (
+    *(switch, rest, abort_a_commit, fail_a_commit, roll_back, roll_back_to_a_savepoint),
+    *(fail_in_a_savepoint, reconnect, read_by_a_named_cursor),
+)
+
+
+@pytest.fixture
+def _two_tenants(committing: None, make_user: Callable[..., Any]) -> None:
+    for schema in SCHEMAS:
+        with schema_context(schema):
+            make_user(schema, pk=1)
+
+
+@pytest.fixture(params=[True, None, False], ids=["limited", "unset", "not limited"])
+def limit(request: pytest.FixtureRequest) -> Iterator[bool | None]:
+    with set_calls_limited(request.param):
+        yield request.param
+
+
+def storm(open_connection: OpenConnection, backend: str) -> list[Worker]:
+    """Let the workers run on connections of `backend` while another one cancels what they do, and cuts some."""
+    name = f"storm of {backend}"
+    workers = [Worker(open_connection(backend, application_name=name), random.Random(seed)) for seed in range(WORKERS)]
+    for worker in workers:
+        worker.wrapper.inc_thread_sharing()
+    calm = Event()
+    with ThreadPoolExecutor(WORKERS + 1) as pool:
+        thunder = pool.submit(_disturb, name, calm)
+        try:
+            for done in [pool.submit(worker.run) for worker in workers]:
+                done.result()
+        finally:
+            calm.set()
+        thunder.result()
+    return workers
+
+
+def _disturb(name: str, calm: Event) -> None:
+    chance = random.Random(0)
+    try:
+        while not calm.wait(chance.random() * 0.01):
+            function = "pg_terminate_backend" if chance.random() < 0.1 else "pg_cancel_backend"
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"SELECT {function}(pid) FROM pg_stat_activity WHERE application_name = %s "
+                    "ORDER BY random() LIMIT 1",
+                    [name],
+                )
+    finally:
+        connection.close()
+
+
+def total(workers: list[Worker], what: str) -> int:
+    return sum(getattr(worker, what) for worker in workers)
+
+
+@pytest.mark.usefixtures("_two_tenants", "limit")
+def test_ours_reads_no_other_tenants_row_in_a_storm(open_connection: OpenConnection) -> None:
+    workers = storm(open_connection, OURS)
+    steps = {step.__name__ for step in STEPS_OF_A_STORM}
+    assert set.union(*(worker.done for worker in workers)) == steps
+    assert total(workers, "refused") > 0, "nothing has been cancelled or cut: no storm"
+    assert total(workers, "reads") > WORKERS * STEPS / 2
+    assert total(workers, "wrong") == 0
+
+
+@pytest.mark.usefixtures("_two_tenants")
+def test_theirs_reads_another_tenants_rows_in_the_same_storm_when_set_calls_are_limited(
+    open_connection: OpenConnection,
+) -> None:
+    with set_calls_limited(True):
+        assert total(storm(open_connection, THEIRS), "wrong") > 0
