@@ -30,7 +30,7 @@ def limit(request: pytest.FixtureRequest) -> Iterator[bool | None]:
 def set_calls_limited(limit: bool | None) -> Iterator[None]:
     with override_settings(TENANT_LIMIT_SET_CALLS=limit):
         if limit is None:
-            del settings.TENANT_LIMIT_SET_CALLS
+            delattr(settings, "TENANT_LIMIT_SET_CALLS")
         yield
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -48,7 +49,7 @@ class Worker:
             self._enter()
             for _ in range(STEPS):
                 step = self.random.choice(STEPS_OF_A_STORM)
-                self._try(lambda step=step: step(self))
+                self._try(partial(step, self))
                 self.done.add(step.__name__)
                 self._try(self.read)
         finally:
