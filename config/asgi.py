@@ -27,4 +27,7 @@ class Handler(ASGIHandler):
 
 
 django.setup(set_prefix=False)
-application = Handler()
+
+from messages_extends.push.asgi import LiveUpdates  # noqa: E402 - once the apps are there
+
+application = LiveUpdates(Handler())

@@ -12,6 +12,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 
+DEFAULT_BUS: Final = "messages_extends.push.postgres.PostgresBus"
 DEFAULT_POLICY: Final = "messages_extends.policy.Policy"
 DEFAULT_STORAGES: Final = (
     "messages_extends.storages.StickyStorage",
@@ -20,13 +21,17 @@ DEFAULT_STORAGES: Final = (
     "django.contrib.messages.storage.session.SessionStorage",
 )
 
+# In seconds; the names that SEND_LIMITS has for them.
+PERIODS: Final = {"minute": 60, "hour": 3_600, "day": 86_400}
+DEFAULT_SEND_LIMITS: Final = {"minute": 60, "hour": 600}
+
 Members = Callable[[], "QuerySet[AbstractBaseUser]"]
 
 
 class Settings:
     """Answer for each setting: its name, its type, its default, what it means."""
 
-    KEYS: Final = ("MAX_BANNERS", "MEMBERS", "PLATFORM_SCHEMA", "POLICY", "RETENTION_DAYS")
+    KEYS: Final = ("MAX_BANNERS", "MEMBERS", "PLATFORM_SCHEMA", "POLICY", "RETENTION_DAYS", "SEND_LIMITS")
 
     @property
     def storages(self) -> Sequence[str]:
@@ -56,9 +61,43 @@ class Settings:
         return cast(type[Any], import_string(path) if isinstance(path, str) else path)
 
     @property
+    def push_bus(self) -> type[Any] | None:
+        """The class that carries hints to open pages (`PUSH_BUS`: messages_extends.push.postgres.PostgresBus).
+
+        Or its dotted path; None is no live updates.
+        """
+        path = self._own.get("PUSH_BUS", DEFAULT_BUS)
+        return cast(type[Any] | None, import_string(path) if isinstance(path, str) else path)
+
+    @property
+    def push_name(self) -> str:
+        """What the bus calls our hints, where several products use one server (`PUSH_NAME`: messages_extends)."""
+        return str(self._own.get("PUSH_NAME", "messages_extends"))
+
+    @property
+    def push_redis_url(self) -> str:
+        """Where Redis is, for the bus that uses it (`PUSH_REDIS_URL`: redis://localhost:6379)."""
+        return str(self._own.get("PUSH_REDIS_URL", "redis://localhost:6379"))
+
+    @property
+    def max_streams(self) -> int:
+        """How many streams one process holds; who comes then gets 503 and asks again later (`MAX_STREAMS`: 10,000)."""
+        return int(self._own.get("MAX_STREAMS", 10_000))
+
+    @property
+    def max_streams_per_user(self) -> int:
+        """How many streams one process holds of one person, who has one in each browser (`MAX_STREAMS_PER_USER`: 10)."""
+        return int(self._own.get("MAX_STREAMS_PER_USER", 10))
+
+    @property
     def retention_days(self) -> int:
         """How many days `purge_messages` keeps what was read or has ended (`RETENTION_DAYS`: 90)."""
         return int(self._own.get("RETENTION_DAYS", 90))
+
+    @property
+    def send_limits(self) -> Mapping[str, int]:
+        """How often one person may send, announce or revise in each period (`SEND_LIMITS`); empty: as they like."""
+        return self._own.get("SEND_LIMITS", DEFAULT_SEND_LIMITS) or {}
 
     @property
     def _own(self) -> Mapping[str, Any]:

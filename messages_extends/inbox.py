@@ -3,10 +3,12 @@
 Whatever a request names is reached through here, so that nobody reads or marks what is not theirs.
 """
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -24,11 +26,14 @@ from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.models import Message, Receipt
 from messages_extends.prepared import Reader
 from messages_extends.publications import Reference
+from messages_extends.push.hints import wake
 from messages_extends.querysets import UNREAD_CAP, MessageQuerySet
 from messages_extends.tenancy.schemas import current_schema
 from messages_extends.tenancy.stamp import require_here
 
 PAGE_SIZE = 20
+# What a banner says; the key of a publication holds its revision.
+SAID = ("kind", "pk", "level", "message", "params", "extra_tags", "url", "is_safe", "must_acknowledge")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,30 @@ class Page:
     next: str
 
 
+@dataclass(frozen=True)
+class Unread:
+    """The most urgent of what is unread, as banners show it, and how many there are: of messages, up to UNREAD_CAP."""
+
+    shown: Sequence[Message | Entry]
+    total: int
+
+    @property
+    def count(self) -> int:
+        """Return what `Inbox.unread_count` returns."""
+        return min(self.total, UNREAD_CAP)
+
+    @property
+    def banners(self) -> list[Message | Entry | OrdinaryMessage]:
+        hidden = self.total - len(self.shown)
+        return [*self.shown, _and_more(hidden, capped=self.total >= UNREAD_CAP)] if hidden else list(self.shown)
+
+    @property
+    def version(self) -> str:
+        """Return a short text that is another one once there is anything else to show, in whatever language."""
+        said = [[str(getattr(entry, name)) for name in SAID] for entry in self.shown]
+        return blake2b(json.dumps([self.total, said]).encode(), digest_size=8).hexdigest()
+
+
 class Inbox:
     """What one user can read now in the current organisation.
 
@@ -62,14 +91,15 @@ class Inbox:
 
         At most MAX_BANNERS of them; those that must be acknowledged come first.
         """
-        limit = settings.max_banners
-        rows = prepared.rows(entries.banners, self._reader(), limit)
+        return self.unread().banners
+
+    def unread(self) -> Unread:
+        """Return the same, with how many are unread in all, and a word that changes with either: one query."""
+        # One at least: a row carries the total of its kind.
+        rows = prepared.rows(entries.banners, self._reader(), max(settings.max_banners, 1))
         found = [entries.as_entry(row, self.user) for row in rows]
-        # Each row ends with the total of its kind.
         total = sum({entry.kind: row[-1] for entry, row in zip(found, rows, strict=True)}.values())
-        shown = sorted(found, key=_urgency)[:limit]
-        hidden = total - len(shown)
-        return [*shown, _and_more(hidden, capped=total >= UNREAD_CAP)] if hidden else list(shown)
+        return Unread(sorted(found, key=_urgency)[: settings.max_banners], total)
 
     def page(
         self,
@@ -119,7 +149,7 @@ class Inbox:
         if self._must_acknowledge(reference):
             raise MustAcknowledge
         deleted, _by_model = Receipt.objects.of(self.user).filter(publication_id=reference.id).delete()
-        return deleted > 0
+        return self._wake(deleted)
 
     def mark_all_read(
         self, until: datetime | None = None, *, level: int | None = None, kind: Kind | None = None
@@ -139,6 +169,7 @@ class Inbox:
                 count += Receipt.objects.write(
                     self.user, entries.united([_markable(each) for each in chosen.values()]), at
                 )
+        self._wake(count)
         return Marked(at, count)
 
     def undo(self, at: datetime) -> int:
@@ -148,7 +179,9 @@ class Inbox:
         """
         with transaction.atomic():
             messages = messages_of(self.user).filter(read_at=at).mark_unread()
-            return messages + Receipt.objects.take_back(self.user, at)
+            count = messages + Receipt.objects.take_back(self.user, at)
+        self._wake(count)
+        return count
 
     def _read(self, pk: str | int, *, acknowledge: bool) -> bool:
         reference = Reference.parse(str(pk))
@@ -158,7 +191,7 @@ class Inbox:
             raise MustAcknowledge
         # The revision that was shown, which may not be the current one any more.
         shown = _publications(self._readable(), lambda each: _shown(each, reference).values_list("pk", "shown"))
-        return Receipt.objects.write(self.user, shown, timezone.now()) > 0
+        return self._wake(Receipt.objects.write(self.user, shown, timezone.now()))
 
     def _change(self, pk: str | int, act: Callable[[MessageQuerySet], int]) -> bool:
         """Change one message; NoSuchMessage if it is none of this user's."""
@@ -168,6 +201,12 @@ class Inbox:
         changed = act(own)
         if not changed and not own.exists():
             raise NoSuchMessage
+        return self._wake(changed)
+
+    def _wake(self, changed: int) -> bool:
+        """Have this user's other pages learn of it; return whether anything was changed."""
+        if changed:
+            wake(users=[self.user.pk])
         return changed > 0
 
     def _must_acknowledge(self, reference: Reference) -> bool:
@@ -187,6 +226,15 @@ class Inbox:
         require_here(self.user)
         at, schema = timezone.now(), current_schema()
         return Reader(self.user, at, schema, last.at, last.id) if last else Reader(self.user, at, schema)
+
+
+def unread_counts(keys: Collection[Any]) -> Mapping[Any, int]:
+    """Return what `unread_count` says to each of the people with these primary keys in the current organisation.
+
+    One query, or with MEMBERS one for each; who does not exist is left out.
+    """
+    counts = prepared.count_each(entries.marks, keys, timezone.now(), UNREAD_CAP, Chosen())
+    return {key: min(count, UNREAD_CAP) for key, count in counts.items()}
 
 
 def messages_of(user: AbstractBaseUser) -> MessageQuerySet:
@@ -226,4 +274,6 @@ def _with_senders(shown: Sequence[Message | Entry]) -> Sequence[Message | Entry]
 
 def _and_more(count: int, *, capped: bool) -> OrdinaryMessage:
     text = ngettext("and %(count)s more", "and %(count)s more", count) % {"count": f"{count}+" if capped else count}
-    return OrdinaryMessage(constants.INFO, text)
+    more = OrdinaryMessage(constants.INFO, text)
+    more.is_more = True  # type: ignore[attr-defined]
+    return more

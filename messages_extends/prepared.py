@@ -4,11 +4,12 @@ A query is built for two made-up readers. What differs between the two statement
 what does not is the same for everybody. A query in which anything else differs is never prepared.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -18,9 +19,12 @@ from django.db.models import CharField, IntegerField, QuerySet, SmallIntegerFiel
 from django_tenants.utils import get_tenant_database_alias
 
 from messages_extends.conf import settings
+from messages_extends.tenancy.schemas import current_schema
 from messages_extends.tenancy.stamp import require_here
 
 Build = Callable[..., "QuerySet[Any, Any]"]
+COUNT: Final = "SELECT count(*) FROM ({}) AS counted"
+COUNT_EACH: Final = "SELECT person.{key}, ({count}) FROM {people} AS person WHERE person.{key} = ANY(%s)"
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,27 @@ class Template:
     constants: Sequence[Any]
 
     def run(self, reader: Reader) -> list[tuple[Any, ...]]:
+        return _fetch(self.sql, [value for _name, value in self._values(reader)])
+
+    def run_for_each(self, keys: Collection[Any], reader: Reader) -> list[tuple[Any, ...]]:
+        """Run it, as a number, for each of the people with these keys: where the reader's own was, theirs is."""
+        connection = connections[get_tenant_database_alias()]
+        people: Any = get_user_model()._meta
+        names = {
+            "key": connection.ops.quote_name(people.pk.column),
+            "people": connection.ops.quote_name(people.db_table),
+        }
+        values = self._values(reader)
+        # An escaped percent sign is no place for a value.
+        places = iter(["person.{key}".format(**names) if name == "user" else "%s" for name, _value in values])
+        own = re.sub("%%|%s", lambda found: next(places) if found[0] == "%s" else found[0], self.sql)
+        given = [value for name, value in values if name != "user"]
+        return _fetch(COUNT_EACH.format(count=own, **names), [*given, list(keys)])
+
+    def _values(self, reader: Reader) -> list[tuple[str | None, Any]]:
         values = reader.values
         pairs = zip(self.names, self.constants, strict=True)
-        with connections[get_tenant_database_alias()].cursor() as cursor:
-            cursor.execute(self.sql, [constant if name is None else values[name] for name, constant in pairs])
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
-            return rows
+        return [(name, constant if name is None else values[name]) for name, constant in pairs]
 
 
 def rows(build: Build, reader: Reader, *shape: Any) -> list[tuple[Any, ...]]:
@@ -67,19 +86,41 @@ def rows(build: Build, reader: Reader, *shape: Any) -> list[tuple[Any, ...]]:
 
 def count(build: Build, reader: Reader, *shape: Any) -> int:
     """Return how many rows `build(reader, *shape)` has."""
-    return int(_run(build, reader, shape, "SELECT count(*) FROM ({}) AS counted")[0][0])
+    return int(_run(build, reader, shape, COUNT)[0][0])
+
+
+def count_each(build: Build, keys: Collection[Any], at: datetime, *shape: Any) -> Mapping[Any, int]:
+    """Return how many rows `build(reader, *shape)` has for each of the people with these primary keys: one query.
+
+    Who does not exist is left out.
+    """
+    schema, people = current_schema(), get_user_model()._base_manager
+    template = _prepared(build, shape, COUNT, type(None))
+    if template is None:
+        readers = [Reader(user, at, schema) for user in people.filter(pk__in=keys)]
+        return {reader.user.pk: count(build, reader, *shape) for reader in readers}
+    return dict(template.run_for_each(keys, Reader(people.model(), at, schema)))
 
 
 def _run(build: Build, reader: Reader, shape: tuple[Any, ...], wrapping: str) -> list[tuple[Any, ...]]:
     require_here(reader.user)
-    template = None
-    # A host's MEMBERS may ask for anything: what it says now may not be so for the next reader.
-    if settings.members is None:
-        template = _template(build, shape, wrapping, cast(Any, type(reader.after_id)), get_user_model())
+    template = _prepared(build, shape, wrapping, type(reader.after_id))
     if template is None:
         sql, params = _compile(build(reader, *shape))
         template = Template(wrapping.format(sql), [None] * len(params), params)
     return template.run(reader)
+
+
+def _fetch(sql: str, params: list[Any]) -> list[tuple[Any, ...]]:
+    with connections[get_tenant_database_alias()].cursor() as cursor:
+        cursor.execute(sql, params)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def _prepared(build: Build, shape: tuple[Any, ...], wrapping: str, id_type: type) -> Template | None:
+    # A host's MEMBERS may ask for anything: what it says now may not be so for the next reader.
+    return None if settings.members else _template(build, shape, wrapping, cast(Any, id_type), get_user_model())
 
 
 @lru_cache(maxsize=512)

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Subquery, Window
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -66,6 +66,13 @@ class PublicationQuerySet(QuerySet[Any]):
         if state is State.EXPIRED:
             return self.filter(retracted_at=None, expires__lte=at)
         return self.live(at) if state is State.LIVE else self.filter(retracted_at=None, publish_at__gt=at)
+
+    def next_change(self, at: datetime | None = None) -> datetime | None:
+        """Return when the next of these appears or disappears by itself; None if that is not to come."""
+        at = at or timezone.now()
+        to_come = self.filter(retracted_at=None, expires__gt=at)
+        first = to_come.aggregate(appears=Min("publish_at", filter=Q(publish_at__gt=at)), disappears=Min("expires"))
+        return min((moment for moment in first.values() if moment), default=None)
 
     def with_read_at(self, user: AbstractBaseUser) -> Self:
         """Add `read_at`: when `user` read the revision that is shown now; null while it is unread."""

@@ -18,9 +18,11 @@ from messages_extends.conf import settings
 from messages_extends.constants import EVERYONE, INFO_PERSISTENT
 from messages_extends.exceptions import NoTenant, NotPublished, RecipientUnavailable
 from messages_extends.grants import keys_of_people_in
+from messages_extends.limits import require_room
 from messages_extends.models import Announcement, AnnouncementGroup
 from messages_extends.policy import members, require_may_announce, require_may_change
 from messages_extends.publications import LASTS, Publication, State
+from messages_extends.push.hints import wake
 from messages_extends.tenancy.schemas import current_schema, is_public
 from messages_extends.tenancy.stamp import require_here
 from messages_extends.validation import flag, moment, moment_to_come, written
@@ -51,8 +53,8 @@ def announce(
     None is the application. `text`: params, url, extra_tags, and `key`: while a publication with that key has not
     ended, it is returned and nothing is written.
 
-    Raises ValueError for an empty `to` and for what `send` raises it for; PermissionDenied, WrongTenant, NoTenant;
-    RecipientUnavailable if a group, or the sender, is deleted meanwhile.
+    Raises ValueError for an empty `to` and for what `send` raises it for; PermissionDenied, TooManyMessages,
+    WrongTenant, NoTenant; RecipientUnavailable if a group, or the sender, is deleted meanwhile.
     """
     if is_public(current_schema()):
         raise NoTenant
@@ -69,8 +71,11 @@ def announce(
     with nobody_gone(), transaction.atomic():
         existing = save_unless_there(announcement)
         if existing is None:
+            require_room(sender)
             _choose(announcement, groups)
             _record(Action.ANNOUNCE, announcement, sender)
+    if existing is None:
+        _wake(groups)
     return existing or announcement
 
 
@@ -82,8 +87,10 @@ def revise_announcement(
     with transaction.atomic():
         locked = lock(announcement)
         require_may_change(sender, locked)
+        require_room(sender)
         change(locked, changes, show_again=show_again)
         _record(Action.REVISE, locked, sender)
+    _wake(_groups_of(locked))
     return locked
 
 
@@ -93,8 +100,11 @@ def retract_announcement(announcement: Announcement, *, sender: AbstractBaseUser
     with transaction.atomic():
         locked = lock(announcement)
         require_may_change(sender, locked)
-        if end(locked):
+        has_ended = end(locked)
+        if has_ended:
             _record(Action.RETRACT, locked, sender)
+    if has_ended:
+        _wake(_groups_of(locked))
     return locked
 
 
@@ -104,6 +114,8 @@ def retract_all(announcements: QuerySet[Announcement]) -> int:
         ended = [each for each in announcements.select_for_update(of=("self",)) if end(each)]
         for announcement in ended:
             _record(Action.RETRACT, announcement, None)
+    for announcement in ended:
+        _wake(_groups_of(announcement))
     return len(ended)
 
 
@@ -118,8 +130,7 @@ def audience(groups: QuerySet[Group] | None) -> QuerySet[Any]:
 
 def audience_of(announcement: Announcement) -> QuerySet[Any]:
     """Return the people whom an announcement is for now."""
-    everyone = announcement.audience == Announcement.Audience.EVERYONE
-    return audience(None if everyone else announcement.groups.all())
+    return audience(_groups_of(announcement))
 
 
 # What broadcasts do in the same way.
@@ -244,6 +255,15 @@ def _groups(to: Any) -> QuerySet[Group]:
     return groups
 
 
+def _groups_of(announcement: Announcement) -> QuerySet[Group] | None:
+    """Return the groups that an announcement is for; None for everyone."""
+    return None if announcement.audience == Announcement.Audience.EVERYONE else announcement.groups.all()
+
+
+def _wake(groups: QuerySet[Group] | None) -> None:
+    wake(everyone=groups is None, groups=[group.pk for group in groups or []])
+
+
 def _choose(announcement: Announcement, groups: QuerySet[Group] | None) -> None:
     if groups is not None:
         AnnouncementGroup.objects.bulk_create(
@@ -252,13 +272,14 @@ def _choose(announcement: Announcement, groups: QuerySet[Group] | None) -> None:
 
 
 def _record(action: Action, announcement: Announcement, actor: AbstractBaseUser | None) -> None:
-    everyone = announcement.audience == Announcement.Audience.EVERYONE
-    groups = [] if everyone else announcement.groups.order_by("name")
+    groups = _groups_of(announcement)
     audit.record(
         action,
         actor=actor,
         subject=f"announcement {announcement.pk}",
-        audience="everyone" if everyone else ", ".join(f"group {group.pk} ({group.name})" for group in groups),
+        audience="everyone"
+        if groups is None
+        else ", ".join(f"group {group.pk} ({group.name})" for group in groups.order_by("name")),
         count=announcement.audience_size if action is Action.ANNOUNCE else None,
         text="" if action is Action.RETRACT else announcement.message,
         keep_text=True,

@@ -16,9 +16,11 @@ from django.utils import timezone
 from messages_extends import audit
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import NoTenant
+from messages_extends.limits import require_room
 from messages_extends.models import Announcement, Message, Submission
 from messages_extends.policy import require_may_send
 from messages_extends.publishing import nobody_gone, retract_all
+from messages_extends.push.hints import wake
 from messages_extends.recipients import Recipients
 from messages_extends.rendering import Params
 from messages_extends.tenancy.schemas import current_schema, is_public
@@ -32,6 +34,7 @@ INSERT INTO {messages} ({columns})
 SELECT person.{key}, {values} FROM {people} AS person WHERE person.{key} IN ({chosen})
 ORDER BY person.{key} FOR KEY SHARE OF person
 ON CONFLICT DO NOTHING
+RETURNING {user}
 """
 
 
@@ -55,8 +58,9 @@ def send(
     `sender`: the person who writes, whom the policy is asked about; None is the application itself. With `key`,
     nothing is written to those who have it unread, and an unread one that has expired is replaced.
 
-    Raises WrongTenant, RecipientUnavailable, PermissionDenied, NoTenant; TypeError for recipients that are none;
-    ValueError for a text (1 to 10,000 characters), link, key, level, tags (128) or time that is not allowed.
+    Raises WrongTenant, RecipientUnavailable, PermissionDenied, NoTenant; TooManyMessages for a sender who has sent as
+    often as SEND_LIMITS allows; TypeError for recipients that are none; ValueError for a text (1 to 10,000
+    characters), link, key, level, tags (128) or time that is not allowed.
     """
     if is_public(current_schema()):
         raise NoTenant
@@ -107,20 +111,23 @@ def cancel(key: str) -> int:
         raise ValueError("key is empty: name the one that was given when it was sent.")
     with transaction.atomic():
         deleted = Message.objects.filter(key=key).unread().delete_in_order()
-        count = deleted + retract_all(Announcement.objects.filter(key=key))
+        count = len(deleted) + retract_all(Announcement.objects.filter(key=key))
         if count:
             audit.record(audit.Action.CANCEL, actor=None, subject=f"messages with the key {key}", count=count)
-        return count
+    wake(users=deleted)
+    return count
 
 
 def _save(to: Recipients, values: Mapping[str, Any]) -> int:
     with nobody_gone(), transaction.atomic():
+        require_room(values["sender"])
         if values["key"]:
             _make_way(to.people, values["key"])
-        count = _insert(to.people, values)
+        written_to = _insert(to.people, values)
         if values["sender"] is not None:
-            _record(to, values, count)
-        return count
+            _record(to, values, len(written_to))
+    wake(users=written_to)
+    return len(written_to)
 
 
 def _make_way(people: QuerySet[Any], key: str) -> None:
@@ -129,7 +136,8 @@ def _make_way(people: QuerySet[Any], key: str) -> None:
     with_key.unread().delete_in_order()
 
 
-def _insert(people: QuerySet[Any], values: Mapping[str, Any]) -> int:
+def _insert(people: QuerySet[Any], values: Mapping[str, Any]) -> list[Any]:
+    """Write a row for each of `people`; return the keys of those who got one."""
     connection = connections[Message.objects.db]
     quote = connection.ops.quote_name
     stored = {_column(name): value for name, value in {**values, **_times()}.items()}
@@ -137,19 +145,20 @@ def _insert(people: QuerySet[Any], values: Mapping[str, Any]) -> int:
         chosen, params = people.order_by().values("pk").query.sql_with_params()
     except EmptyResultSet:
         # Django sees without asking that these are nobody: `filter(pk__in=[])`.
-        return 0
+        return []
     users: Any = get_user_model()._meta
     statement = INSERT.format(
         messages=quote(Message._meta.db_table),
         columns=", ".join(quote(field.column) for field in (_column("user"), *stored)),
         key=quote(users.pk.column),
+        user=quote(_column("user").column),
         values=", ".join(f"CAST(%s AS {field.db_type(connection)})" for field in stored),
         people=quote(users.db_table),
         chosen=chosen,
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [*(_stored(field, value, connection) for field, value in stored.items()), *params])
-        return int(cursor.rowcount)
+        return [user for (user,) in cursor.fetchall()]
 
 
 def _column(name: str) -> Any:

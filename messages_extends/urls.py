@@ -2,12 +2,14 @@
 
 from django.urls import include, path
 
-from messages_extends.views import announcing, composing, granting, marking, reading
+from messages_extends.views import announcing, composing, granting, live, marking, reading, streaming
 
 urlpatterns = [
     path("", reading.inbox, name="inbox"),
     path("panel/", reading.panel, name="message_panel"),
-    path("badge/", reading.badge, name="message_badge"),
+    path("badge/", live.badge, name="message_badge"),
+    path("banners/", live.message_banners, name="message_banners"),
+    path("stream/", streaming.stream, name="message_stream"),
     path("mark_read/all/", marking.message_mark_all_read, name="message_mark_all_read"),
     path("mark_read/<str:message_id>/", marking.message_mark_read, name="message_mark_read"),
     path("mark_unread/<str:message_id>/", marking.message_mark_unread, name="message_mark_unread"),

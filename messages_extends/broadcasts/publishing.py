@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
@@ -12,10 +12,14 @@ from messages_extends import audit
 from messages_extends.audit import Action
 from messages_extends.broadcasts.models import Broadcast, BroadcastTenant
 from messages_extends.constants import ALL_TENANTS, INFO_PERSISTENT
+from messages_extends.limits import require_room
 from messages_extends.policy import require_may_broadcast
 from messages_extends.publishing import change, end, lock, nobody_gone, save_unless_there, times
+from messages_extends.push.hints import wake_everywhere
 from messages_extends.tenancy.schemas import inside
 from messages_extends.validation import flag, require_characters, written
+
+RECORDS: Final = "broadcasts.BroadcastRecord"
 
 
 def broadcast(
@@ -53,8 +57,11 @@ def broadcast(
         )
         existing = save_unless_there(new)
         if existing is None:
+            require_room(sender, records=RECORDS)
             BroadcastTenant.objects.bulk_create(BroadcastTenant(broadcast=new, tenant=each) for each in tenants or [])
             _record(Action.BROADCAST, new, sender)
+    if existing is None:
+        wake_everywhere(None if tenants is None else [tenant.schema_name for tenant in tenants])
     return existing or new
 
 
@@ -65,8 +72,10 @@ def revise_broadcast(
     require_may_broadcast(sender, "change")
     with inside(get_public_schema_name()), transaction.atomic():
         locked = lock(publication)
+        require_room(sender, records=RECORDS)
         change(locked, changes, show_again=show_again)
         _record(Action.REVISE, locked, sender)
+    wake_everywhere(_schemas(locked))
     return locked
 
 
@@ -75,9 +84,19 @@ def retract_broadcast(publication: Broadcast, *, sender: AbstractBaseUser | None
     require_may_broadcast(sender, "change")
     with inside(get_public_schema_name()), transaction.atomic():
         locked = lock(publication)
-        if end(locked):
+        has_ended = end(locked)
+        if has_ended:
             _record(Action.RETRACT, locked, sender)
+    if has_ended:
+        wake_everywhere(_schemas(locked))
     return locked
+
+
+def _schemas(publication: Broadcast) -> list[str] | None:
+    """Return the schemas of the organisations that a broadcast is for; None for all."""
+    if publication.audience == Broadcast.Audience.ALL:
+        return None
+    return list(publication.tenants.order_by("schema_name").values_list("schema_name", flat=True))
 
 
 def _tenants(to: Any) -> list[Any]:
@@ -105,15 +124,14 @@ def _require_author(author: str) -> None:
 
 
 def _record(action: Action, publication: Broadcast, actor: AbstractBaseUser | None) -> None:
-    everywhere = publication.audience == Broadcast.Audience.ALL
-    schemas = [] if everywhere else publication.tenants.order_by("schema_name").values_list("schema_name", flat=True)
+    schemas = _schemas(publication)
     audit.record(
         action,
         actor=actor,
         subject=f"broadcast {publication.pk}",
-        audience="all organisations" if everywhere else ", ".join(schemas),
+        audience="all organisations" if schemas is None else ", ".join(schemas),
         count=publication.audience_size if action is Action.BROADCAST else None,
         text="" if action is Action.RETRACT else publication.message,
         keep_text=True,
-        into="broadcasts.BroadcastRecord",
+        into=RECORDS,
     )

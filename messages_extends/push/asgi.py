@@ -1,0 +1,197 @@
+"""Streams beside Django's own handler, because a stream that is a view costs a thread, for as long as it is open.
+
+Wrap the application: `application = LiveUpdates(get_asgi_application())`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextvars import Context, copy_context
+from typing import Any, Final
+
+from messages_extends.conf import settings
+from messages_extends.push.bus import Bus, current_bus
+from messages_extends.push.hub import Hub
+from messages_extends.push.looking import Holder
+from messages_extends.push.streams import Send, Stream
+
+logger = logging.getLogger(__name__)
+
+Receive = Callable[[], Awaitable[Any]]
+Headers = list[tuple[bytes, bytes]]
+Application = Callable[[Any, Receive, Send], Awaitable[None]]
+
+TICKET: Final = "messages_extends.push.ticket"
+# How many who open a stream are asked at once who they are; each takes a thread and a connection meanwhile.
+AT_THE_DOOR: Final = 8
+# Seconds after which one who has found it full may come back.
+COME_BACK: Final = b"30"
+# What belonged to the empty answer, or is the stream's own.
+NOT_FOR_STREAMS: Final = {b"content-type", b"content-length", b"cache-control", b"expires", b"x-accel-buffering"}
+HEADERS: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store, no-transform"),
+    # nginx would keep events back until its buffer is full.
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class Ticket:
+    """What our view notes on a request for a stream: whose it is. Without it, its answer is an ordinary one."""
+
+    def __init__(self) -> None:
+        self.is_reached = False
+        self.holder: Holder | None = None
+        self.headers: Headers = []
+        # That of the answer: what logs it finds out there whose request it was.
+        self.context = Context()
+
+
+class LiveUpdates:
+    """Serve streams of live updates, and have `application` answer everything else.
+
+    Who opens a stream is asked by `application` itself: its middlewares and our view decide, as for any page, and
+    have finished with the database before the first event is written.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self._hub: Hub | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._door = asyncio.Semaphore(AT_THE_DOOR)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        bus = current_bus() if _asks_for_stream(scope) else None
+        if bus:
+            await self._open(self._hub_of(bus), scope, Ear(receive), send)
+        else:
+            await self.application(scope, receive, send)
+
+    async def close(self) -> None:
+        """End all streams: for servers that say when they stop, and for tests."""
+        if self._hub:
+            await self._hub.close()
+            self._hub = None
+
+    async def _open(self, hub: Hub, scope: Any, ear: "Ear", send: Send) -> None:
+        ticket = Ticket()
+        if hub.count < settings.max_streams:
+            async with self._door:
+                await self.application(scope | {TICKET: ticket}, ear.receive, _unless_ours(ticket, send))
+            if ticket.holder is None:
+                return
+        # Others may have come meanwhile.
+        if hub.count >= settings.max_streams:
+            await _refuse(send, 503, b"This server holds as many streams as it may.\n")
+        elif ticket.holder and hub.streams_of(ticket.holder) >= settings.max_streams_per_user:
+            await _refuse(send, 429, b"You hold as many streams as one person may.\n")
+        elif ticket.holder:
+            stream = Stream(ticket.holder)
+            ear.when_gone(stream.end)
+            hub.enter(stream, scope)
+            await self._serve(hub, stream, ticket, ear, send)
+
+    async def _serve(self, hub: Hub, stream: Stream, ticket: Ticket, ear: "Ear", send: Send) -> None:
+        try:
+            start = {"type": "http.response.start", "status": 200, "headers": [*ticket.headers, *HEADERS]}
+            await asyncio.create_task(_awaited(send(start)), context=ticket.context)
+            await stream.write(send)
+            if not ear.is_gone:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (TimeoutError, OSError):
+            logger.debug("A reader of live updates has gone, or does not read.")
+        finally:
+            hub.leave(stream)
+            ear.close()
+
+    def _hub_of(self, bus: Bus) -> Hub:
+        loop = asyncio.get_running_loop()
+        if self._hub is None or self._loop is not loop:
+            self._hub, self._loop = Hub(bus, self._is_served), loop
+        return self._hub
+
+    async def _is_served(self, scope: Any) -> bool:
+        """Ask again, as the request of `scope` did, and tell whether our view was reached, whatever it said."""
+        ticket, ear = Ticket(), Ear(_once_and_no_more())
+
+        async def ignore(_message: Any) -> None: ...
+
+        async with self._door:
+            await self.application(scope | {TICKET: ticket}, ear.receive, ignore)
+        ear.close()
+        return ticket.is_reached
+
+
+class Ear:
+    """The receiving side of one request, of which never more than one call is open, and none is ever cancelled.
+
+    Django cancels its own when it has answered; on some servers that loses what comes next.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._next: asyncio.Future[Any] | None = None
+        self.is_gone = False
+
+    async def receive(self) -> Any:
+        message = await asyncio.shield(self._awaited())
+        if message["type"] != "http.disconnect":
+            self._next = None
+        return message
+
+    def when_gone(self, act: Callable[[], None]) -> None:
+        """Call `act` when the browser has gone."""
+
+        def note(heard: "asyncio.Future[Any]") -> None:
+            self.is_gone = not heard.cancelled()
+            act()
+
+        self._awaited().add_done_callback(note)
+
+    def close(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+
+    def _awaited(self) -> "asyncio.Future[Any]":
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._receive())
+        return self._next
+
+
+def _once_and_no_more() -> Receive:
+    """Return what a browser sends that asks once and stays."""
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> Any:
+        return messages.pop() if messages else await asyncio.get_running_loop().create_future()
+
+    return receive
+
+
+def _asks_for_stream(scope: Any) -> bool:
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return False
+    return any(name == b"accept" and b"text/event-stream" in value for name, value in scope["headers"])
+
+
+def _unless_ours(ticket: Ticket, send: Send) -> Send:
+    """Pass on the answer of any other view, and keep the headers of ours, which may set cookies."""
+
+    async def pass_on(message: Any) -> None:
+        if ticket.holder is None:
+            await send(message)
+        elif message["type"] == "http.response.start":
+            ticket.context = copy_context()
+            ticket.headers = [each for each in message["headers"] if each[0].lower() not in NOT_FOR_STREAMS]
+
+    return pass_on
+
+
+async def _awaited(answer: Awaitable[None]) -> None:
+    await answer
+
+
+async def _refuse(send: Send, status: int, text: bytes) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", COME_BACK)]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})

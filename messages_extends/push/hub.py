@@ -1,0 +1,277 @@
+"""All streams of this process: hears the hints, counts for those whom they concern, and tells them.
+
+Everything that anybody has to be told is a set of people to count for. A page that has just been opened, a hint, a
+moment at which a publication appears, a gap in which hints may have been lost: each adds to that set, and one query
+for each organisation empties it.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from django.db import connections
+from django.utils import timezone
+
+from messages_extends.push import looking
+from messages_extends.push.bus import Bus
+from messages_extends.push.hints import Hint
+from messages_extends.push.looking import Holder
+from messages_extends.push.streams import Stream
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+# Seconds between two looks at who may stay; two of them are less than a minute.
+ROUND: Final = 25
+# Seconds until a lost bus, or database, is tried again: the first time, and at most.
+PAUSES: Final = (0.2, 2.0)
+# How many streams are told before anything else gets its turn.
+AT_ONCE: Final = 100
+# Milliseconds for each stream within which pages refetch what everybody is told, and at most.
+SPREAD: Final = 5
+WIDEST_SPREAD: Final = 30_000
+
+
+@dataclass
+class Due:
+    """To whom something has to be said."""
+
+    opened: set[Stream] = field(default_factory=set)
+    users: set[str] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
+    everyone: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.opened or self.users or self.groups or self.everyone)
+
+    @property
+    def is_for_many(self) -> bool:
+        return bool(self.groups) or self.everyone
+
+    def add(self, other: "Due") -> None:
+        self.opened |= other.opened
+        self.users |= other.users
+        self.groups |= other.groups
+        self.everyone |= other.everyone
+
+
+class Room:
+    """The streams of one organisation."""
+
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
+        self.streams: dict[str, set[Stream]] = {}
+        self.due = Due()
+        # Publications may have changed since the alarm was set, to when the next appears or disappears by itself.
+        self.alarm_is_stale = True
+        self.alarm: asyncio.TimerHandle | None = None
+        # The request of one who opened a stream, to ask again whether this organisation is still served.
+        self.scope: Any = None
+        self.refused = 0
+
+    def __iter__(self) -> Iterator[Stream]:
+        return (stream for streams in self.streams.values() for stream in streams)
+
+    def take(self, hint: Hint) -> None:
+        """Note whom of those who are here a hint concerns."""
+        self.due.add(Due(set(), set(hint.users & self.streams.keys()), set(hint.groups), hint.everyone))
+        self.alarm_is_stale |= bool(hint.groups) or hint.everyone
+
+    def take_due(self) -> Due:
+        due, self.due = self.due, Due()
+        return due
+
+    def enter(self, stream: Stream) -> None:
+        self.streams.setdefault(stream.holder.user, set()).add(stream)
+        self.due.opened.add(stream)
+
+    def leave(self, stream: Stream) -> None:
+        self.due.opened.discard(stream)
+        streams = self.streams.get(stream.holder.user, set())
+        streams.discard(stream)
+        if not streams:
+            self.streams.pop(stream.holder.user, None)
+
+    def pages_of(self, users: Collection[str]) -> list[Stream]:
+        return [stream for user in users for stream in self.streams.get(user, ())]
+
+    def set_alarm(self, alarm: asyncio.TimerHandle | None) -> None:
+        if self.alarm:
+            self.alarm.cancel()
+        self.alarm = alarm
+
+
+class Hub:
+    """One for each process and event loop, from its first stream on."""
+
+    def __init__(self, bus: Bus, is_served: Callable[[Any], Awaitable[bool]]) -> None:
+        """`is_served` asks the host's middlewares whether a request would still reach our view."""
+        self.bus = bus
+        self.is_served = is_served
+        self.rooms: dict[str, Room] = {}
+        self.count = 0
+        self._due = asyncio.Event()
+        # One thread, so at most one connection out of the pool, and that only while there is something to count.
+        self._thread = ThreadPoolExecutor(1, "messages_extends.push")
+        # In contexts of their own: a task that is started in a request keeps that request's tenant for ever.
+        self._tasks = [
+            asyncio.get_running_loop().create_task(work, context=Context())
+            for work in (self._listen(), self._count(), self._watch())
+        ]
+
+    async def close(self) -> None:
+        """End all streams and everything else that was started."""
+        for room in self.rooms.values():
+            for stream in room:
+                stream.end()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._thread.shutdown(wait=False)
+
+    def streams_of(self, holder: Holder) -> int:
+        room = self.rooms.get(holder.schema)
+        return len(room.streams.get(holder.user, ())) if room else 0
+
+    def enter(self, stream: Stream, scope: Any) -> None:
+        """Take in a stream, which is told at once how things stand; `scope` is the request that opened it."""
+        schema = stream.holder.schema
+        room = self.rooms.setdefault(schema, Room(schema))
+        room.enter(stream)
+        room.scope = scope
+        self.count += 1
+        self._due.set()
+
+    def leave(self, stream: Stream) -> None:
+        room = self.rooms[stream.holder.schema]
+        room.leave(stream)
+        self.count -= 1
+        if not room.streams:
+            room.set_alarm(None)
+            del self.rooms[room.schema]
+
+    # Hearing --------------------------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        pause, most = PAUSES
+        while True:
+            try:
+                async for text in self.bus.listen():
+                    pause = PAUSES[0]
+                    self.hear(text)
+            except Exception as error:
+                # Whatever a bus may raise: it is tried again for as long as there are streams.
+                logger.warning("Live updates hear nothing, and try again: %s", error)
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
+            pause = min(pause * 2, most)
+
+    def hear(self, text: str | None) -> None:
+        """Note what a text of the bus says; None: there was a gap, in which anything may have changed."""
+        try:
+            hint = Hint(None, everyone=True) if text is None else Hint.parse(text)
+        except (ValueError, RecursionError):
+            logger.warning("What came over the bus of live updates is no hint: %.200r", text)
+            return
+        self._take(hint)
+
+    # Counting and telling -------------------------------------------------------------------------------------------
+
+    async def _count(self) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            while due := [room for room in self.rooms.values() if room.due]:
+                # Few before many: one person's message does not wait for everybody's.
+                for room in sorted(due, key=lambda room: room.due.is_for_many):
+                    await self._count_in(room)
+            await self._in_thread(connections.close_all)
+
+    async def _count_in(self, room: Room) -> None:
+        due = room.take_due()
+        try:
+            concerned = due.users | (await self._many(room, due) if due.is_for_many else set())
+            users = concerned | {stream.holder.user for stream in due.opened}
+            counts = await self._in_thread(looking.counts_of, room.schema, users)
+            if room.alarm_is_stale:
+                await self._set_alarm(room)
+        except Exception:
+            # The database is away, or something in the host's own code fails: nothing is lost, as it is asked again.
+            logger.exception("Live updates could not count in %s, and try again.", room.schema)
+            asyncio.get_running_loop().call_later(PAUSES[1], self._again, room, due)
+            return
+        spread = min(len(room.streams) * SPREAD, WIDEST_SPREAD) if due.is_for_many else 0
+        await _tell(room.pages_of(concerned), counts, changed=True, spread=spread)
+        await _tell([stream for stream in due.opened if stream.holder.user not in concerned], counts)
+
+    async def _many(self, room: Room, due: Due) -> set[str]:
+        """Return those who are here of the groups, or of everyone, for whom there is something."""
+        groups = None if due.everyone else due.groups
+        return await self._in_thread(looking.addressed, room.schema, set(room.streams), groups)
+
+    def _again(self, room: Room, due: Due) -> None:
+        room.due.add(due)
+        self._due.set()
+
+    async def _set_alarm(self, room: Room) -> None:
+        """Have everybody counted for when the next publication appears or disappears by itself."""
+        room.alarm_is_stale = False
+        moment = await self._in_thread(looking.next_change, room.schema)
+        if moment is None or self.rooms.get(room.schema) is not room:
+            room.set_alarm(None)
+            return
+        # A day at most: what is further away is asked for again then.
+        wait = min(max((moment - timezone.now()).total_seconds(), 0) + 0.01, 86_400)
+        hint = Hint(room.schema, everyone=True)
+        room.set_alarm(asyncio.get_running_loop().call_later(wait, self._take, hint))
+
+    def _take(self, hint: Hint) -> None:
+        rooms = self.rooms.values() if hint.schema is None else filter(None, [self.rooms.get(hint.schema)])
+        for room in rooms:
+            room.take(hint)
+        self._due.set()
+
+    # Who may stay ---------------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(ROUND * random.uniform(0.9, 1))  # noqa: S311 - no secret
+            for room in list(self.rooms.values()):
+                try:
+                    await self._send_away(room)
+                except Exception:
+                    logger.exception("Live updates could not ask who may stay in %s.", room.schema)
+
+    async def _send_away(self, room: Room) -> None:
+        gone = await self._in_thread(looking.who_has_to_go, room.schema, {stream.holder for stream in room})
+        # Twice, because a database that is away for a moment closes no organisation.
+        room.refused = 0 if await self.is_served(room.scope) else room.refused + 1
+        for stream in list(room):
+            if room.refused == 2 or stream.holder in gone:
+                stream.end()
+
+    async def _in_thread(self, act: Callable[..., Result], *args: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _or_disconnect, act, *args)
+
+
+async def _tell(
+    streams: Collection[Stream], counts: Mapping[str, int], *, changed: bool = False, spread: int = 0
+) -> None:
+    for number, stream in enumerate(streams, 1):
+        unread = counts.get(stream.holder.user)
+        if unread is not None:
+            stream.tell(unread, changed=changed, spread=spread)
+        if number % AT_ONCE == 0:
+            await asyncio.sleep(0)
+
+
+def _or_disconnect(act: Callable[..., Result], *args: Any) -> Result:
+    try:
+        return act(*args)
+    except BaseException:
+        connections.close_all()
+        raise

@@ -1,0 +1,111 @@
+"""What the hub asks the database: in threads of its own, one organisation at a time, nothing kept between.
+
+Each function enters the schema that it is given. Neither the event loop's connection nor a thread's last one says
+where we are.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.utils.module_loading import import_string
+from django_tenants.utils import schema_context
+
+from messages_extends.broadcasts.models import Broadcast
+from messages_extends.conf import settings
+from messages_extends.grants import keys_of_people_in
+from messages_extends.inbox import unread_counts
+from messages_extends.models import Announcement
+from messages_extends.policy import members
+
+# Rows of one statement, so that no organisation keeps the others waiting.
+AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose stream it is: resolved once, by the middlewares and the view that a page would have."""
+
+    schema: str
+    user: str
+    language: str
+    # Without a session (a host's own way to log in) the user alone decides how long the stream may last.
+    session_key: str | None = None
+    auth_hash: str | None = None
+
+
+def counts_of(schema: str, users: Collection[str]) -> Mapping[str, int]:
+    """Return how many are unread of each of these people; who is not there any more is left out."""
+    with schema_context(schema):
+        counts: dict[str, int] = {}
+        for part in _parts(sorted(users)):
+            counts |= {str(key): count for key, count in unread_counts(_keys(part)).items()}
+        return counts
+
+
+def addressed(schema: str, users: Collection[str], groups: Collection[str] | None) -> set[str]:
+    """Return those of `users` who are in one of `groups`, or, for None, are people of the organisation at all."""
+    if groups is None and not settings.members:
+        return set(users)
+    with schema_context(schema):
+        known = Group.objects.filter(pk__in=[_valid(Group, group) for group in groups or []])
+        people: Any = members() if groups is None else keys_of_people_in(known)
+        found = people.filter(pk__in=_keys(sorted(users))).values_list("pk", flat=True)
+        return {str(key) for key in found}
+
+
+def next_change(schema: str) -> datetime | None:
+    """Return when the next publication appears or disappears by itself in this organisation."""
+    at = timezone.now()
+    with schema_context(schema):
+        publications = (Announcement.objects.all(), Broadcast.objects.addressed_to(schema))
+        return min((moment for each in publications if (moment := each.next_change(at))), default=None)
+
+
+def who_has_to_go(schema: str, holders: Collection[Holder]) -> set[Holder]:
+    """Return those who were logged out, deactivated or excluded, or whose password has changed."""
+    gone: set[Holder] = set()
+    with schema_context(schema):
+        for part in _parts(list(holders)):
+            users, sessions = _users(part), _sessions(part)
+            gone |= {holder for holder in part if not _may_stay(holder, users.get(holder.user), sessions)}
+    return gone
+
+
+def _may_stay(holder: Holder, user: Any, sessions: Collection[str]) -> bool:
+    if user is None or (holder.session_key is not None and holder.session_key not in sessions):
+        return False
+    return holder.auth_hash is None or constant_time_compare(holder.auth_hash, user.get_session_auth_hash())
+
+
+def _users(holders: Sequence[Holder]) -> dict[str, Any]:
+    keys = _keys([holder.user for holder in holders])
+    people: Any = members() if settings.members else get_user_model()._default_manager.all()
+    return {str(user.pk): user for user in people.filter(pk__in=keys) if user.is_active}
+
+
+def _sessions(holders: Sequence[Holder]) -> set[str]:
+    keys = {holder.session_key for holder in holders if holder.session_key is not None}
+    store = import_string(f"{django_settings.SESSION_ENGINE}.SessionStore")
+    if not hasattr(store, "get_model_class"):
+        return {key for key in keys if store().exists(key)}
+    known = store.get_model_class()._default_manager.filter(session_key__in=keys, expire_date__gt=timezone.now())
+    return set(known.values_list("session_key", flat=True))
+
+
+def _keys(users: Sequence[str]) -> list[Any]:
+    return [_valid(get_user_model(), user) for user in users]
+
+
+def _valid(model: Any, key: str) -> Any:
+    return model._meta.pk.to_python(key)
+
+
+def _parts(things: Sequence[Any]) -> list[Sequence[Any]]:
+    return [things[start : start + AT_ONCE] for start in range(0, len(things), AT_ONCE)]

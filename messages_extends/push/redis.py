@@ -1,0 +1,61 @@
+"""The bus for those who have outgrown the database's: plain publish and subscribe on Redis.
+
+It needs the extra: `pip install django-messages-extends-tenants[redis]`.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, Final
+
+from django.db import connections
+from django_tenants.utils import get_tenant_database_alias
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from messages_extends.conf import settings
+from messages_extends.push.bus import Bus
+
+# Seconds of silence after which the connection is asked, and that it has to answer; seconds that it has to be made.
+SILENCE: Final = 10
+PATIENCE: Final = 5
+
+
+class RedisBus(Bus):
+    """Publish to one channel of the server that PUSH_REDIS_URL names."""
+
+    limit: ClassVar[int] = 60_000
+
+    @property
+    def name(self) -> str:
+        # Redis has one space of channels for all of its databases, and perhaps for several products.
+        return f"{settings.push_name}:{connections[get_tenant_database_alias()].settings_dict['NAME']}"
+
+    @cached_property
+    def _redis(self) -> Any:
+        # One try and a short wait: somebody's request has been committed, and waits for this.
+        return Redis.from_url(settings.push_redis_url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+
+    def publish(self, texts: Sequence[str]) -> None:
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for text in texts:
+                pipeline.publish(self.name, text)
+            pipeline.execute()
+
+    async def listen(self) -> AsyncGenerator[str | None]:
+        options: Any = {"socket_connect_timeout": PATIENCE, "retry": Retry(NoBackoff(), 0)}
+        async with AsyncRedis.from_url(settings.push_redis_url, **options) as redis, redis.pubsub() as ear:
+            await ear.subscribe(self.name)
+            asked = False
+            while True:
+                message = await ear.get_message(timeout=SILENCE)
+                if message is None:
+                    if asked:
+                        raise ConnectionError("Redis does not answer.")
+                    await ear.ping()
+                elif message["type"] == "subscribe":
+                    yield None
+                elif message["type"] == "message":
+                    yield message["data"].decode()
+                asked = message is None

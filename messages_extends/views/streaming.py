@@ -1,0 +1,34 @@
+"""Who opens a stream of live updates; the stream itself is `push.asgi`'s."""
+
+from typing import Any
+
+from django.contrib.auth import HASH_SESSION_KEY
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import get_language
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from messages_extends.push.asgi import TICKET
+from messages_extends.push.looking import Holder
+from messages_extends.tenancy.schemas import schema_of
+from messages_extends.views.readers import reader_of
+
+
+@require_safe
+@never_cache
+def stream(request: HttpRequest) -> HttpResponse:
+    """Say whose stream it is; 204, which ends a browser's attempts, where nothing serves streams: under WSGI."""
+    ticket = getattr(request, "scope", {}).get(TICKET)
+    if ticket is not None:
+        ticket.is_reached = True
+    reader = reader_of(request)
+    if ticket is not None:
+        session: Any = getattr(request, "session", None) or {}
+        ticket.holder = Holder(
+            schema=schema_of(request),
+            user=str(reader.pk),
+            language=get_language() or "",
+            session_key=getattr(session, "session_key", None),
+            auth_hash=session.get(HASH_SESSION_KEY),
+        )
+    return HttpResponse(status=204)
