@@ -47,6 +47,7 @@ class Record(models.Model):
 
     class Meta:
         abstract = True
+        indexes = [models.Index(fields=["actor_id", "recorded_at"], name="%(class)s_by_actor")]
 
     def __str__(self) -> str:
         return f"{self.get_action_display()}: {self.subject}"

@@ -4,6 +4,8 @@ Each is also the built-in error that describes it, so that code which knows noth
 line of its docstring is what it says when it is raised without a text.
 """
 
+from django.core.exceptions import PermissionDenied
+
 
 class MessagesExtendsError(Exception):
     """Something about a message or its configuration is wrong."""
@@ -38,3 +40,14 @@ class NoSuchMessage(MessagesExtendsError, LookupError):
 
 class MustAcknowledge(MessagesExtendsError, ValueError):
     """This message asks to be acknowledged: it can be neither closed nor marked as unread."""
+
+
+class TooManyMessages(MessagesExtendsError, PermissionDenied):
+    """You have sent too much in too short a time.
+
+    `retry_after` is how many seconds to wait. A refusal, so that a view which knows nothing of it answers 403.
+    """
+
+    def __init__(self, message: str = "", *, retry_after: int = 0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

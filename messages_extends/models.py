@@ -221,7 +221,7 @@ class Submission(TenantBound):
 class AuditRecord(Record):
     """A deed in this organisation."""
 
-    class Meta:
+    class Meta(Record.Meta):
         verbose_name = _("audit record")
         verbose_name_plural = _("audit records")
         ordering = ["-id"]

@@ -286,6 +286,9 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
             ("PLATFORM_SCHEMA", 5),
             ("PLATFORM_SCHEMA", ""),
             ("MEMBERS", 5),
+            ("SEND_LIMITS", 5),
+            ("SEND_LIMITS", {"week": 5}),
+            ("SEND_LIMITS", {"hour": 0}),
             ("POLICY", 5),
             ("POLICY", None),
         )

@@ -101,7 +101,7 @@ class BroadcastCount(models.Model):
 class BroadcastRecord(Record):
     """A deed of the platform."""
 
-    class Meta:
+    class Meta(Record.Meta):
         app_label = "broadcasts"
         verbose_name = _("audit record")
         verbose_name_plural = _("audit records")

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 from django.utils.module_loading import import_string
 
-from messages_extends.conf import DEFAULT_POLICY, Settings
+from messages_extends.conf import DEFAULT_POLICY, PERIODS, Settings
 from messages_extends.conf import settings as own
 from messages_extends.policy import Policy
 from messages_extends.storages import FallbackStorage, PersistentStorage
@@ -113,12 +113,19 @@ def _is_class_or_path(value: Any) -> bool:
     return isinstance(value, str | type)
 
 
+def _is_limits(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, Mapping) and all(period in PERIODS and _is_count(limit) for period, limit in value.items())
+    )
+
+
 TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "MAX_BANNERS": (_is_count, "a whole number, at least 1"),
     "MEMBERS": (_is_reference, "a callable or its dotted path"),
     "PLATFORM_SCHEMA": (_is_schema, "the name of a schema, or None"),
     "POLICY": (_is_class_or_path, "a class or its dotted path"),
     "RETENTION_DAYS": (_is_count, "a whole number, at least 1"),
+    "SEND_LIMITS": (_is_limits, f"None, or a dictionary of {', '.join(PERIODS)} with whole numbers, at least 1"),
 }
 
 

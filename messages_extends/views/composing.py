@@ -21,6 +21,7 @@ from messages_extends.recipients import inactive_in
 from messages_extends.sending import Sent, send, send_once
 from messages_extends.views.pickers import Choice, Picker, found_response, group_choice, person_choice, shown
 from messages_extends.views.readers import login_to_read, reader_of
+from messages_extends.views.refusals import refused
 
 
 @never_cache
@@ -125,7 +126,7 @@ def _send(request: HttpRequest, form: ComposeForm) -> HttpResponse:
         sent = send_once(number, form.recipients, **form.text, sender=form.sender)
     except (PermissionDenied, ValueError) as error:
         _refuse(form, error)
-        return _form_page(request, form, status=400)
+        return refused(_form_page(request, form), error)
     messages.add_message(request, messages.INFO if sent.before else messages.SUCCESS, _report(sent))
     return HttpResponseRedirect(reverse_own("inbox"))
 

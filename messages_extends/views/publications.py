@@ -39,6 +39,7 @@ from messages_extends.views.publication_forms import (
     version_of,
 )
 from messages_extends.views.readers import require_organisation
+from messages_extends.views.refusals import refused
 
 PAGE_SIZE: Final = 20
 ENDED: Final = (State.EXPIRED, State.RETRACTED)
@@ -275,7 +276,7 @@ class NewPublication(PublicationView):
             once(uuid.uuid5(number, f"{self.kind}:{self.person.pk}"), lambda: self._publish_one(form, key))
         except (PermissionDenied, ValueError) as error:
             form.add_error(None, _refusal(error, GONE))
-            return self._form_page(form, status=400)
+            return refused(self._form_page(form), error)
         # It keeps its key when it has ended: what is sent again leads to what was published, and publishes nothing.
         publication = self.visible().filter(key=key).first()
         if publication is None:
@@ -344,7 +345,7 @@ class EditPublication(PublicationView):
             revise(now, sender=self.person, show_again=form.show_again, **form.changes)
         except (PermissionDenied, ValueError) as error:
             form.add_error(None, _refusal(error, OVER))
-            return self._form_page(publication, form, status=400)
+            return refused(self._form_page(publication, form), error)
         again = gettext("It was changed, and is unread again for everybody.")
         return self.done(again if form.show_again else gettext("It was changed."), self.address("", now.pk))
 

@@ -1,0 +1,14 @@
+"""An index for what somebody has done of late: how often they may speak is counted there."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("messages_extends", "0007_submissions")]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="auditrecord",
+            index=models.Index(fields=["actor_id", "recorded_at"], name="auditrecord_by_actor"),
+        ),
+    ]
