@@ -129,7 +129,7 @@ class PersistentStorage(LevelStorage):
             return [], False
         # The user may be loaded only now, and has to be this organisation's.
         with inside(self.schema):
-            return [_linked(each) for each in Inbox(self.user).banners()] if self.user.is_authenticated else [], False
+            return [linked(each) for each in Inbox(self.user).banners()] if self.user.is_authenticated else [], False
 
 
 class CookieBinding:
@@ -254,7 +254,7 @@ class FallbackStorage(LevelStorage):
         return messages
 
 
-def _linked(message: Any) -> Any:
+def linked(message: Any) -> Any:
     """Have "and n more" lead to the inbox, where the host has one."""
     if isinstance(message, Message):
         with suppress(NoReverseMatch):

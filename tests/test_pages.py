@@ -102,7 +102,7 @@ class TestInbox:
         assert parse_qs(urlsplit(answer["Location"]).query)["next"] == ["/messages/?unread=1"]
 
     def test_it_is_never_cached(self, browser: Client) -> None:
-        for address in ("/messages/", "/messages/panel/", "/messages/badge/"):
+        for address in ("/messages/", "/messages/panel/", "/messages/banners/"):
             assert "no-store" in browser.get(address)["Cache-Control"]
 
     def test_no_page_needs_an_exception_from_the_security_policy(self, browser: Client, alice: Any) -> None:

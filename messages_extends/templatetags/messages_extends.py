@@ -16,10 +16,12 @@ from django.utils.translation import gettext, npgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.badge import Badge
+from messages_extends.conf import settings
 from messages_extends.constants import DEBUG, ERROR, INFO, SUCCESS, WARNING, base_level
 from messages_extends.doors import doors_of
 from messages_extends.inbox import Inbox
 from messages_extends.links import reverse_if_any, reverse_own
+from messages_extends.tabs import name_of_tabs
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
 
 register = template.Library()
@@ -65,20 +67,18 @@ def message_assets(context: RequestContext) -> dict[str, Any]:
 def message_banners(context: RequestContext) -> dict[str, Any]:
     """Show the messages of this page, each with a button that closes or acknowledges it."""
     request = context["request"]
-    messages = list(get_messages(request))
+    messages, saved = list(get_messages(request)), "all"
     if _is_ours(request):
         # The inbox lists what is saved, and where somebody writes it would stand in the way.
-        is_inbox = request.resolver_match.url_name == "inbox"
-        messages = [
-            each for each in messages if not getattr(each, "pk", None) or (each.must_acknowledge and not is_inbox)
-        ]
-    return _shared(context) | {"banners": messages}
+        saved = "none" if request.resolver_match.url_name == "inbox" else "urgent"
+        messages = [each for each in messages if _is_shown(each, saved)]
+    return _shared(context) | {"banners": messages, "saved": saved}
 
 
 @register.inclusion_tag("messages_extends/includes/bell.html", takes_context=True)
 def message_bell(context: RequestContext) -> dict[str, Any]:
     """Show the bell with the number of unread messages: one query; nothing where nobody is logged in."""
-    return _shared(context) | {"badge": _badge(context["request"])}
+    return _shared(context) | _bell(context["request"])
 
 
 @register.inclusion_tag("messages_extends/includes/nav.html", takes_context=True)
@@ -112,13 +112,24 @@ def _first_time(request: HttpRequest) -> bool:
     return not seen
 
 
-def _badge(request: HttpRequest) -> Badge | None:
+def _is_shown(message: Any, saved: str) -> bool:
+    """Tell whether a page of ours shows a message: of those that are saved, none or what must be acknowledged."""
+    if getattr(message, "is_more", False):
+        return False
+    return not getattr(message, "pk", None) or (saved == "urgent" and message.must_acknowledge)
+
+
+def _bell(request: HttpRequest) -> dict[str, Any]:
     user: Any = getattr(request, "user", None)
     schema = schema_of(request)
     if is_public(schema) or user is None or not user.is_authenticated:
-        return None
+        return {"badge": None}
     with inside(schema):
-        return Badge(Inbox(user).unread_count())
+        unread = Inbox(user).unread()
+    live = name_of_tabs(schema, user) if settings.push_bus else ""
+    urgent = " ".join(str(entry.pk) for entry in unread.shown if base_level(entry.level) >= WARNING)
+    about = {"live": live, "stream": reverse_if_any("message_stream"), "urgent": urgent, "now": timezone.now()}
+    return {"badge": Badge(unread.count), "unread": unread, **about}
 
 
 @register.simple_tag

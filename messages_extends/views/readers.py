@@ -13,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from messages_extends.badge import Badge
 from messages_extends.inbox import Inbox
+from messages_extends.tabs import name_of_tabs
 from messages_extends.tenancy.schemas import is_public, schema_of
 
 View = Callable[..., HttpResponse]
@@ -30,6 +31,18 @@ def reader_of(request: HttpRequest) -> AbstractBaseUser:
     if not request.user.is_authenticated:
         raise PermissionDenied
     return request.user
+
+
+def reader_in_tab(request: HttpRequest) -> AbstractBaseUser:
+    """Return who is reading, as `reader_of`; 403 too where the page that asks was made for somebody else.
+
+    A browser has one session: after another login, tabs of the one before go on asking.
+    """
+    reader = reader_of(request)
+    name = name_of_tabs(schema_of(request), reader)
+    if request.GET.get("tabs", name) != name:
+        raise PermissionDenied
+    return reader
 
 
 def login_to_read(view: View) -> View:

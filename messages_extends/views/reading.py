@@ -1,4 +1,4 @@
-"""The inbox, the panel of the bell, and the number beside it."""
+"""The inbox, and the panel of the bell."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from messages_extends.inbox import Inbox
 from messages_extends.links import reverse_own
 from messages_extends.undo import read_token
 from messages_extends.views.filters import TABS, Choice, InboxFilter
-from messages_extends.views.readers import badge_response, login_to_read, reader_of
+from messages_extends.views.readers import login_to_read, reader_of
 
 PANEL_SIZE = 8
 
@@ -52,12 +52,6 @@ def panel(request: HttpRequest) -> HttpResponse:
     page = Inbox(reader_of(request)).page(size=PANEL_SIZE)
     context = {"page": page, "until": timezone.now().isoformat()}
     return render(request, "messages_extends/panel.html", context)
-
-
-@require_safe
-@never_cache
-def badge(request: HttpRequest) -> HttpResponse:
-    return badge_response(Inbox(reader_of(request)))
 
 
 def _address(chosen: Choice, **other: str) -> str:

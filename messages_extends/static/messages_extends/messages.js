@@ -21,13 +21,17 @@ const complain = (near) => {
   near?.before(error);
 };
 
+/* Starts and ends of what is being sent: odd or changed, and what was fetched meanwhile may be older. */
+let posts = 0;
+
 const post = async (form, accept) => {
+  posts += 1;
   const answer = await fetch(form.action, {
     method: "POST",
     body: new FormData(form),
     credentials: "same-origin",
     headers: { Accept: accept },
-  });
+  }).finally(() => { posts += 1; });
   /* A session that has ended leads to the login page. */
   if (!answer.ok) throw new Error(String(answer.status));
   return answer;
@@ -35,12 +39,19 @@ const post = async (form, accept) => {
 
 /* The bell */
 
-const showBadge = ({ text, name }) => {
+let tellOthers;
+
+const drawBadge = ({ text, name }) => {
   document.querySelectorAll(".mx-bell-button").forEach((button) => button.setAttribute("aria-label", name));
   document.querySelectorAll(".mx-count").forEach((count) => {
     count.textContent = text;
     count.hidden = !text;
   });
+};
+
+const showBadge = (badge) => {
+  drawBadge(badge);
+  tellOthers?.({ unread: Number.parseInt(badge.text, 10) || 0, ...badge });
 };
 
 const panelOf = (root) => root.querySelector(".mx-panel");
@@ -108,12 +119,12 @@ const focusAfter = (banner) => {
   return next ?? main;
 };
 
-const takeAway = (banner) => {
+const takeAway = (banner, refocus = true) => {
   const next = focusAfter(banner);
   const region = banner.closest("[data-mx-banners]");
   banner.remove();
   if (region && !region.querySelector("[data-mx-banner]")) region.hidden = true;
-  next.focus();
+  if (refocus) next.focus();
 };
 
 const closeBanner = async (form) => {
@@ -192,7 +203,7 @@ const markAllInPanel = async (form) => {
   try {
     await post(form, "text/html");
     await loadPanel(bell());
-    const answer = await fetch(bell().dataset.mxPanel.replace(/panel\/$/, "badge/"), { credentials: "same-origin" });
+    const answer = await fetch(bell().dataset.mxBadge, { credentials: "same-origin" });
     showBadge(await answer.json());
     await refresh();
   } catch {
@@ -274,6 +285,15 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest?.("[data-mx-dismiss]");
   if (button) takeAway(button.closest("[data-mx-banner]"));
 });
-document.querySelectorAll("[data-mx-dismiss]").forEach((button) => { button.hidden = false; });
+const mountBanners = (root) => root.querySelectorAll("[data-mx-dismiss]").forEach((button) => { button.hidden = false; });
+mountBanners(document);
 document.querySelectorAll("[data-mx-bell]").forEach(mountBell);
 mountKeys();
+
+/* By an address of its own, because a name in an import would miss the hash in that of the file. */
+const live = document.querySelector("[data-mx-live]");
+if (live) {
+  import(live.dataset.mxScript)
+    .then(({ start }) => { tellOthers = start(live, { drawBadge, say, takeAway, mountBanners, posts: () => posts }); })
+    .catch(() => { /* the page works as it is */ });
+}

@@ -1,0 +1,411 @@
+/* Live updates: one stream for all tabs of a browser, or polling; what has changed is fetched and put in its place.
+   What comes by the stream is a number and a hint. messages.js starts this, and lends it what it knows of the page. */
+
+const REST = 300_000;
+const SAFETY = 300_000;
+const POLL = 30_000;
+const PATIENCE = 20_000;
+const CALM = 5_000;
+const GAP = 1_000;
+const TOAST = 8_000;
+const TOASTS = 3;
+
+const about = (time) => time * (0.75 + Math.random() / 2);
+const parse = (html) => new DOMParser().parseFromString(html, "text/html");
+const all = (root, selector) => [...root.querySelectorAll(selector)];
+
+const get = async (url) => {
+  const answer = await fetch(url, { credentials: "same-origin" });
+  if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
+  return parse(await answer.text());
+};
+
+/* In place */
+
+const CONTROLS = ["[data-mx-mark=read] button", "[data-mx-mark=unread] button", "[data-mx-close] button", ".mx-link a", ".mx-text a", "summary", "a", "button"];
+const keyOf = (item) => item.dataset.mxPk ?? item.id;
+
+const focusOn = (element) => {
+  if (!element.matches("a, button, summary, [tabindex]")) element.tabIndex = -1;
+  element.focus({ preventScroll: true });
+};
+
+/* What an element says, without what differs between two renderings of the same. */
+const gist = (element) => {
+  const copy = element.cloneNode(true);
+  all(copy, "[name=csrfmiddlewaretoken], [name=until], time").forEach((each) => each.remove());
+  all(copy, "[open]").forEach((each) => each.removeAttribute("open"));
+  return copy.outerHTML;
+};
+
+const exchange = (old, item) => {
+  if (gist(old) === gist(item)) {
+    /* What is marked as read later is all that has been seen by now. */
+    const until = item.querySelector("[name=until]");
+    if (until) old.querySelector("[name=until]").value = until.value;
+    return old;
+  }
+  const held = old.contains(document.activeElement) && document.activeElement;
+  const way = held && CONTROLS.find((each) => held.matches(each));
+  old.replaceWith(item);
+  const open = (found) => found.find((each) => !each.closest("[hidden]"));
+  if (held) focusOn((way && open(all(item, way))) ?? (way && open(all(item, "form button"))) ?? item);
+  return item;
+};
+
+/* Never moves what is there: that would take its focus away. */
+const sync = (parent, old, items, takeAway) => {
+  const olds = new Map(old.map((each) => [keyOf(each), each]));
+  let last;
+  items.forEach((item) => {
+    const there = olds.get(keyOf(item));
+    olds.delete(keyOf(item));
+    if (there) last = there.matches(".mx-leaving") ? there : exchange(there, item);
+    else {
+      if (last) last.after(item);
+      else if (old[0]?.isConnected) old[0].before(item);
+      else parent.append(item);
+      last = item;
+    }
+  });
+  olds.forEach(takeAway);
+};
+
+const syncEntries = (list, fresh) => {
+  const unreadOnly = list.matches("[data-mx-list]") && new URLSearchParams(location.search).has("unread");
+  sync(list, [...list.children], [...fresh.children], (gone) => {
+    /* What somebody has just marked as read stays where they may change their mind. */
+    if (unreadOnly && !gone.matches(".mx-unread")) return;
+    const held = gone.contains(document.activeElement);
+    const next = gone.nextElementSibling ?? gone.previousElementSibling ?? list.parentElement;
+    gone.remove();
+    if (held) focusOn(next);
+  });
+};
+
+const syncInbox = (inbox, fresh) => all(inbox, "[data-mx-part]").forEach((part) => {
+  const item = fresh.querySelector(`[data-mx-part=${part.dataset.mxPart}]`);
+  const [list, other] = [part, item].map((each) => each.querySelector("[data-mx-list]"));
+  if (list && other) syncEntries(list, other);
+  else exchange(part, item);
+});
+
+const syncPanel = (panel, fresh) => {
+  const [list, other] = [panel, fresh].map((each) => each.querySelector(".mx-entries"));
+  if (list && other) {
+    exchange(panel.querySelector("form"), fresh.querySelector("form"));
+    syncEntries(list, other);
+    return;
+  }
+  const held = panel.contains(document.activeElement);
+  panel.replaceChildren(...fresh.childNodes);
+  if (held) focusOn(panel);
+};
+
+/* Where somebody is reading, what is read stays, whatever appears above it. */
+const holdStill = (change) => {
+  const focused = document.activeElement?.closest("[data-mx-entry], [data-mx-banner]");
+  const seen = document.elementFromPoint(innerWidth / 2, innerHeight / 2);
+  const near = focused ?? seen?.closest("[data-mx-entry]") ?? seen;
+  const top = near?.getBoundingClientRect().top;
+  change();
+  const now = near?.isConnected ? near : near?.id && document.getElementById(near.id);
+  if (now && scrollY > 0) scrollBy({ top: now.getBoundingClientRect().top - top, behavior: "instant" });
+};
+
+/* Toasts: for what is urgent, beside its banner or its entry, and gone by themselves */
+
+const bread = (root) => {
+  const timers = new Map();
+  const region = root.querySelector("[data-mx-toasts]").content.firstElementChild.cloneNode(true);
+  const blank = region.firstElementChild;
+  let before;
+  region.replaceChildren();
+
+  const close = (toast) => {
+    const held = toast.contains(document.activeElement);
+    clearTimeout(timers.get(toast));
+    timers.delete(toast);
+    toast.remove();
+    const next = region.querySelector("button") ?? (before?.isConnected ? before : document.querySelector("main, [role=main]") ?? document.body);
+    if (!timers.size) region.remove();
+    if (held) focusOn(next);
+  };
+  const wait = () => timers.forEach((timer, toast) => {
+    clearTimeout(timer);
+    const paused = document.hidden || region.matches(":hover, :focus-within");
+    timers.set(toast, paused ? 0 : setTimeout(close, TOAST, toast));
+  });
+  const covers = (element) => {
+    const [a, b] = [region, element].map((each) => each.getBoundingClientRect());
+    return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  };
+  const dodge = () => {
+    const focused = document.activeElement;
+    region.classList.remove("mx-high");
+    if (!region.isConnected || region.contains(focused) || !covers(focused)) return;
+    region.classList.add("mx-high");
+    if (covers(focused)) region.classList.remove("mx-high");
+  };
+
+  ["pointerenter", "pointerleave", "focusin", "focusout"].forEach((type) => region.addEventListener(type, () => setTimeout(wait)));
+  region.addEventListener("focusin", ({ relatedTarget }) => { if (relatedTarget && !region.contains(relatedTarget)) before = relatedTarget; });
+  region.addEventListener("click", ({ target }) => { if (target.closest(".mx-x")) close(target.closest(".mx-toast")); });
+  region.addEventListener("keydown", (event) => { if (event.key === "Escape") close(event.target.closest(".mx-toast")); });
+  document.addEventListener("visibilitychange", wait);
+  document.addEventListener("focusin", dodge);
+
+  return (banner) => {
+    const toast = blank.cloneNode(true);
+    const text = banner.querySelector(".mx-text").cloneNode(true);
+    toast.classList.add(banner.matches(".mx-error") ? "mx-error" : "mx-warning");
+    toast.prepend(banner.querySelector(".mx-icon").cloneNode(true), text, ...all(text, ":scope > a"));
+    /* It holds no control now. */
+    text.setAttribute("role", "alert");
+    if (timers.size === TOASTS) close(timers.keys().next().value);
+    timers.set(toast, 0);
+    if (!region.isConnected) document.body.append(region);
+    region.append(toast);
+    wait();
+    dodge();
+  };
+};
+
+/* Start */
+
+export const start = (root, page) => {
+  const { mxLive: name, mxStream, mxBadge, mxFresh, mxPanel, mxNow } = root.dataset;
+  const own = (path) => `${path}?tabs=${name}`;
+  const known = new Set(root.dataset.mxUrgent.split(" "));
+  const toast = bread(root);
+  let unread = Number(root.dataset.mxUnread);
+  let version = root.dataset.mxVersion;
+  let dismissed = document.querySelector("[data-mx-pk=more]")?.textContent;
+  let [ended, stale, polling, met] = [false, false, false, false];
+  let [failures, turns, last] = [0, 0, 0];
+  let channel, turn, source, latest, waiting, tick, retry, rest;
+
+  /* What has changed */
+
+  const isNews = (banner) => {
+    const { mxPk: pk, mxAt } = banner.dataset;
+    if (known.has(pk) || !banner.matches(".mx-warning, .mx-error")) return false;
+    /* A message that is unread again is none; a publication that is shown again is. */
+    return Number(mxAt) > Number(mxNow) - 60 || /-([2-9]|\d\d)/.test(pk);
+  };
+
+  const putBanners = (items) => {
+    all(document, "[data-mx-banners]").slice(0, 1).forEach((region) => {
+      const { mxSaved } = region.dataset;
+      const shown = items.filter((item) => (mxSaved === "none" ? false : mxSaved !== "urgent" || "mxUrgent" in item.dataset));
+      const more = shown.find((item) => item.dataset.mxPk === "more");
+      const old = all(region, "[data-mx-pk]");
+      const closed = more && more.textContent === dismissed && !region.querySelector("[data-mx-pk=more]");
+      dismissed = more?.textContent;
+      const first = region.querySelector("h2");
+      region.hidden = false;
+      if (!old.length && first) {
+        const mark = document.createElement("div");
+        first.after(mark);
+        old.push(mark);
+      }
+      sync(region, old, closed ? shown.filter((item) => item !== more) : shown, (gone) => page.takeAway(gone, gone.contains(document.activeElement)));
+      region.hidden = !region.querySelector("[data-mx-banner]");
+    });
+  };
+
+  const put = (banners, panel, inbox) => {
+    const items = all(banners, "[data-mx-banner]");
+    const news = items.filter(isNews).map((item) => [item.dataset.mxPk, item.cloneNode(true)]);
+    page.mountBanners(banners);
+    holdStill(() => {
+      putBanners(items);
+      const [here, at] = [root.querySelector(".mx-panel"), document.querySelector("[data-mx-inbox]")];
+      if (panel && !here.hidden) syncPanel(here, panel.body);
+      if (inbox && at) syncInbox(at, inbox);
+    });
+    news.forEach(([pk, item]) => {
+      known.add(pk);
+      toast(item);
+    });
+    if (news.length) channel?.postMessage({ toasted: [...known] });
+    version = banners.querySelector("[data-mx-version]").dataset.mxVersion;
+  };
+
+  const run = async () => {
+    waiting = undefined;
+    last = Date.now();
+    turns += 1;
+    const [mine, before] = [turns, page.posts()];
+    try {
+      const isOpen = root.querySelector(".mx-panel .mx-panel-head")?.closest(":not([hidden])").matches(".mx-panel-head");
+      const parts = await Promise.all([
+        get(own(mxFresh)),
+        isOpen && get(mxPanel),
+        document.querySelector("[data-mx-inbox]") && get(location.href),
+      ]);
+      if (mine !== turns) return;
+      stale = false;
+      /* What this page has changed meanwhile is not in it. */
+      if (page.posts() === before) put(...parts);
+      else freshen();
+    } catch {
+      stale = true;
+    }
+  };
+
+  const freshen = (spread = 0) => {
+    if (document.hidden) stale = true;
+    else waiting ??= setTimeout(run, Math.max(Math.random() * spread, last + GAP - Date.now()));
+  };
+
+  /* What is heard */
+
+  const hear = (news) => {
+    if (news.end) return leave();
+    if (news.toasted) return news.toasted.forEach((pk) => known.add(pk));
+    const more = news.unread > unread;
+    unread = news.unread;
+    page.drawBadge(news);
+    if (more && !document.hidden) page.say(news.name);
+    if (news.changed || (news.version && news.version !== version)) freshen(news.spread);
+  };
+
+  const tell = (news) => {
+    channel?.postMessage(news);
+    hear(news);
+  };
+
+  const ask = async () => {
+    const headers = { Accept: "application/json" };
+    if (latest) headers["If-None-Match"] = latest.etag;
+    const answer = await fetch(own(mxBadge), { headers, credentials: "same-origin", cache: "no-store", redirect: "manual" });
+    if (answer.type === "opaqueredirect" || [401, 403, 404].includes(answer.status)) return tell({ end: true });
+    if (answer.ok) latest = { etag: answer.headers.get("ETag"), ...(await answer.json()) };
+    else if (answer.status !== 304) throw new Error(String(answer.status));
+    (source || polling ? tell : hear)(latest);
+    if (stale) freshen();
+  };
+
+  const check = () => ask().catch(() => {});
+
+  /* Who holds the stream */
+
+  const later = (time) => {
+    clearTimeout(tick);
+    tick = setTimeout(() => {
+      later(about(polling ? POLL : SAFETY));
+      check();
+    }, time);
+  };
+
+  const fail = () => {
+    source?.close();
+    source = undefined;
+    polling = true;
+    if (document.hidden) return letGo();
+    later(failures ? about(POLL) : Math.random() * CALM);
+    retry = setTimeout(connect, about(Math.min(CALM * 2 ** failures, REST)));
+    failures += 1;
+  };
+
+  const connect = () => {
+    if (!mxStream || !window.EventSource) return fail();
+    const mine = new EventSource(own(mxStream));
+    source = mine;
+    /* A proxy may hold everything back. */
+    const patience = setTimeout(() => mine === source && fail(), PATIENCE);
+    let isNew;
+    mine.onopen = () => { isNew = true; };
+    mine.onmessage = ({ data }) => {
+      const news = JSON.parse(data);
+      clearTimeout(patience);
+      if (isNew) {
+        polling = isNew = false;
+        failures = 0;
+        /* After a restart everybody comes back, and not all at once. */
+        later(met ? Math.random() * CALM : 0);
+        met = true;
+      }
+      if (news.changed) tell(news);
+    };
+    mine.onerror = () => {
+      if (mine === source && mine.readyState === EventSource.CLOSED) {
+        clearTimeout(patience);
+        fail();
+      }
+    };
+  };
+
+  const letGo = () => {
+    turn?.abort();
+    turn = undefined;
+  };
+
+  const contend = () => {
+    if (ended || turn) return;
+    turn = new AbortController();
+    const { signal } = turn;
+    const lead = (done) => {
+      signal.addEventListener("abort", () => {
+        source?.close();
+        source = undefined;
+        polling = false;
+        clearTimeout(tick);
+        clearTimeout(retry);
+        done();
+      });
+      if (signal.aborted) done();
+      else connect();
+    };
+    if (navigator.locks) navigator.locks.request(`mx:${name}`, { signal }, () => new Promise(lead)).catch(() => {});
+    else lead(() => {});
+  };
+
+  const leave = () => {
+    ended = true;
+    letGo();
+    channel?.close();
+    channel = undefined;
+    clearTimeout(waiting);
+  };
+
+  const join = () => {
+    /* Without locks each tab has a stream of its own, and hears everything itself. */
+    if (navigator.locks) {
+      channel = new BroadcastChannel(`mx:${name}`);
+      channel.onmessage = ({ data }) => hear(data);
+    }
+    contend();
+    seen();
+  };
+
+  const seen = () => {
+    clearTimeout(rest);
+    if (!document.hidden) contend();
+    else if (polling || !navigator.locks) letGo();
+    else rest = setTimeout(letGo, REST);
+  };
+
+  document.addEventListener("visibilitychange", () => {
+    seen();
+    if (!document.hidden && !ended) check();
+  });
+  addEventListener("pagehide", () => {
+    letGo();
+    channel?.close();
+    channel = undefined;
+  });
+  addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted || ended) return;
+    join();
+    check();
+  });
+  join();
+
+  /* What this page has changed itself */
+  return (news) => {
+    unread = news.unread;
+    channel?.postMessage({ ...news, changed: true });
+  };
+};

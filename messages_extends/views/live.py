@@ -1,0 +1,37 @@
+"""What open pages ask for when something has changed; the texts are never pushed."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.cache import get_conditional_response
+from django.utils.http import quote_etag
+from django.utils.translation import get_language
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import require_safe
+
+from messages_extends.badge import Badge
+from messages_extends.inbox import Inbox
+from messages_extends.storages import linked
+from messages_extends.views.readers import reader_in_tab
+
+
+@require_safe
+@cache_control(private=True, no_cache=True)
+def badge(request: HttpRequest) -> Any:
+    """Answer with the number at the bell and the version of the banners; 304 if that is what the browser has."""
+    unread = Inbox(reader_in_tab(request)).unread()
+    answer = JsonResponse(Badge(unread.count).as_json | {"version": unread.version})
+    # The name of the bell is in words.
+    etag = quote_etag(f"{unread.version}-{get_language()}")
+    answer["ETag"] = etag
+    return get_conditional_response(request, etag=etag, response=answer)
+
+
+@require_safe
+@never_cache
+def message_banners(request: HttpRequest) -> HttpResponse:
+    """Answer with the saved banners, as a part of a page: one query."""
+    unread = Inbox(reader_in_tab(request)).unread()
+    context = {"banners": [linked(each) for each in unread.banners], "version": unread.version}
+    return render(request, "messages_extends/includes/banners.html", context)
