@@ -145,6 +145,10 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 PASSWORD_RESET_TIMEOUT = env.int("PASSWORD_RESET_TIMEOUT", default=24 * 60 * 60)
 INVITATION_TIMEOUT = env.int("INVITATION_TIMEOUT", default=7 * 24 * 60 * 60)
+# How often one account, and one address, may fail to log in within so many seconds, in each organisation.
+LOGIN_FAILURES_PER_ACCOUNT = env.int("LOGIN_FAILURES_PER_ACCOUNT", default=10)
+LOGIN_FAILURES_PER_ADDRESS = env.int("LOGIN_FAILURES_PER_ADDRESS", default=100)
+LOGIN_FAILURES_SECONDS = env.int("LOGIN_FAILURES_SECONDS", default=15 * 60)
 # What the group "Administrators" of a new organisation may do there.
 TENANTS_ADMIN_PERMISSIONS = [
     *(f"people.{action}_user" for action in ("view", "add", "change", "delete")),

@@ -7,11 +7,14 @@ from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from tenants.people.forms import PersonCreationForm
+from tenants.people.forms import AdminLoginForm, PersonCreationForm
 from tenants.people.models import User
 
 # Whoever may give these away could give themselves everything.
 _SUPERUSERS_ONLY = ("is_superuser", "user_permissions")
+
+# Its page to log in is a second door, with the same count.
+admin.site.login_form = AdminLoginForm
 
 
 @admin.register(User)

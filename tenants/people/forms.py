@@ -1,20 +1,55 @@
 """What people type in: their e-mail address, a new password, whom they invite."""
 
 import logging
+import math
 from typing import Any
 
 from django import forms
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AdminUserCreationForm, AuthenticationForm, PasswordResetForm, SetPasswordMixin
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from tenants.models import Tenant
+from tenants.people.attempts import Attempt, TooManyAttempts
 from tenants.people.mail import MailNotSent, send_password_link
 from tenants.people.models import Invitation, User
 
 logger = logging.getLogger(__name__)
 
 
-class LoginForm(AuthenticationForm):
+class CountedAttempts:
+    """For a form that logs in: too many failures of one account or one address, and no password is looked at."""
+
+    request: Any
+    retry_after = 0
+
+    def clean(self) -> Any:
+        fields: Any = self.cleaned_data  # type: ignore[attr-defined]
+        try:
+            attempt = Attempt.begin(self.request, fields.get("username", ""))
+        except TooManyAttempts as error:
+            self.retry_after = error.retry_after
+            raise forms.ValidationError(_too_many(math.ceil(error.retry_after / 60)), code="too_many") from error
+        cleaned = super().clean()  # type: ignore[misc]
+        attempt.succeeded()
+        return cleaned
+
+
+def _too_many(minutes: int) -> str:
+    text = ngettext(
+        "Too many attempts to log in. Try again in %(count)s minute.",
+        "Too many attempts to log in. Try again in %(count)s minutes.",
+        minutes,
+    )
+    return text % {"count": minutes}
+
+
+class AdminLoginForm(CountedAttempts, AdminAuthenticationForm):
+    """The admin's own form."""
+
+
+class LoginForm(CountedAttempts, AuthenticationForm):
     error_messages = {
         **AuthenticationForm.error_messages,
         "invalid_login": _(

@@ -131,4 +131,23 @@ class Invitation(models.Model):
         self.sent_at = timezone.now()
 
 
-__all__: Sequence[str] = ["Invitation", "User"]
+class LoginAttempt(models.Model):
+    """Somebody tried to log in and has not succeeded: once by the account, once by the address it came from.
+
+    Both only as a hash. It is worth something for minutes.
+    """
+
+    by = models.CharField(max_length=64)
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        verbose_name = _("attempt to log in")
+        verbose_name_plural = _("attempts to log in")
+        default_permissions = ()
+        indexes = [models.Index(fields=["by", "at"], name="people_loginattempt_by")]
+
+    def __str__(self) -> str:
+        return f"{self.by[:8]} {self.at}"
+
+
+__all__: Sequence[str] = ["Invitation", "LoginAttempt", "User"]

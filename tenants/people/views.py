@@ -34,6 +34,13 @@ class LoginView(views.LoginView):
     authentication_form = LoginForm
     redirect_authenticated_user = True
 
+    def form_invalid(self, form: Any) -> HttpResponse:
+        page = super().form_invalid(form)
+        if form.retry_after:
+            page.status_code = 429
+            page["Retry-After"] = str(form.retry_after)
+        return page
+
 
 class PasswordChangeView(SuccessMessageMixin, views.PasswordChangeView):  # type: ignore[type-arg]
     template_name = "people/password_change.html"

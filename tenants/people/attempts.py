@@ -1,0 +1,88 @@
+"""Makes guessing passwords slow: how often one account, and one address, may fail to log in within some time.
+
+Each organisation counts for itself, in a table of its own that all processes share. An attempt is written down before
+the password is looked at, so that attempts at once count each other; success takes it away again.
+"""
+
+import ipaddress
+import math
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from tenants.people.models import LoginAttempt
+
+
+class TooManyAttempts(Exception):
+    """This account, or this address, has failed too often; `retry_after` is how many seconds to wait."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many attempts to log in: try again in {retry_after} seconds.")
+        self.retry_after = retry_after
+
+
+class Attempt:
+    """One attempt to log in, counted as a failure until it succeeds."""
+
+    def __init__(self, rows: list[LoginAttempt], account: str) -> None:
+        self._keys, self._account = [row.pk for row in rows], account
+
+    @classmethod
+    def begin(cls, request: HttpRequest | None, email: str) -> "Attempt":
+        """Count an attempt; raise TooManyAttempts, which counts as none, if there have been too many."""
+        account, address = _hash("account", email.casefold()), _address_of(request)
+        limits = {account: settings.LOGIN_FAILURES_PER_ACCOUNT}
+        if address:
+            limits[_hash("address", address)] = settings.LOGIN_FAILURES_PER_ADDRESS
+        _forget_old()
+        attempt = cls(LoginAttempt.objects.bulk_create(LoginAttempt(by=by) for by in limits), account)
+        now = timezone.now()
+        free_at = max(filter(None, (attempt._free_at(by, limit) for by, limit in limits.items())), default=now)
+        if free_at > now:
+            attempt._take_back()
+            raise TooManyAttempts(math.ceil((free_at - now).total_seconds()))
+        return attempt
+
+    def succeeded(self) -> None:
+        """Forget this attempt, and the failures of the account; not those of the address, which may be a guesser's."""
+        LoginAttempt.objects.filter(by=self._account).delete()
+        self._take_back()
+
+    def _take_back(self) -> None:
+        LoginAttempt.objects.filter(pk__in=self._keys).delete()
+
+    def _free_at(self, by: str, limit: int) -> datetime | None:
+        """Return when there is room for this attempt beside the others; None if there is already."""
+        others = LoginAttempt.objects.filter(by=by, at__gt=timezone.now() - _window()).exclude(pk__in=self._keys)
+        at = others.order_by("-at").values_list("at", flat=True)[limit - 1 : limit].first()
+        return None if at is None else at + _window()
+
+
+def _window() -> timedelta:
+    return timedelta(seconds=settings.LOGIN_FAILURES_SECONDS)
+
+
+def _forget_old() -> None:
+    # Never waiting for another request that does the same.
+    with transaction.atomic():
+        old = LoginAttempt.objects.filter(at__lte=timezone.now() - _window()).select_for_update(skip_locked=True)
+        LoginAttempt.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:1_000])).delete()
+
+
+def _hash(kind: str, value: str) -> str:
+    """Return what stands for an account or an address: nobody's e-mail address is kept for having been typed in."""
+    return salted_hmac(f"tenants.people.attempts.{kind}", value, algorithm="sha256").hexdigest()
+
+
+def _address_of(request: Any) -> str:
+    """Return the address of the browser; of IPv6 the network, for a household has billions. Empty if unknown."""
+    with suppress(ValueError, AttributeError):
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+        return str(ipaddress.ip_network((address, 64), strict=False) if address.version == 6 else address)
+    return ""
