@@ -11,8 +11,9 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
@@ -25,6 +26,7 @@ from django.test import Client
 from django_tenants.utils import schema_context
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from config.running.folders import PROJECT
 from tests.processes import eventually
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -67,22 +69,41 @@ def browser(chromium: str, port: int) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def port(django_db_setup: None, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Serve the site on the test database, by the server of production in a process of its own."""
+    port = free_port()
+    with serving(port, tmp_path_factory.mktemp("server") / "log"):
+        yield port
+    # Until then the test database cannot be dropped.
+    assert eventually(lambda: not _sessions())
+
+
+def free_port() -> int:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log"
-    command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--lifespan=off", f"--port={port}"]
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def serving(port: int, log: Path, *, wsgi: bool = False) -> Iterator[None]:
+    """Serve the site at this port for as long as the block runs."""
+    # Open streams would hold a stop up for ever.
+    by_asgi = [
+        "uvicorn",
+        "config.asgi:application",
+        "--lifespan=off",
+        "--timeout-graceful-shutdown=1",
+        f"--port={port}",
+    ]
+    by_wsgi = ["django", "runserver", "--noreload", f"127.0.0.1:{port}"]
+    command = [sys.executable, "-m", *(by_wsgi if wsgi else by_asgi)]
     with (
-        log.open("wb") as output,
-        subprocess.Popen(command, env=_environment(), stdout=output, stderr=output) as server,
+        log.open("ab") as output,
+        subprocess.Popen(command, cwd=PROJECT, env=_environment(), stdout=output, stderr=output) as server,
     ):
         try:
             assert eventually(lambda: _answers(port)), log.read_text()
-            yield port
+            yield
         finally:
             server.terminate()
-    # Until then the test database cannot be dropped.
-    assert eventually(lambda: not _sessions())
 
 
 def _environment() -> dict[str, str]:
@@ -141,12 +162,17 @@ def visit(browser: Browser, port: int) -> Iterator[Callable[..., Visitor]]:
     visitors: list[Visitor] = []
 
     def open_page(
-        tenant: Any, user: AbstractBaseUser | None = None, *, beside: Visitor | None = None, **options: Any
+        tenant: Any,
+        user: AbstractBaseUser | None = None,
+        *,
+        beside: Visitor | None = None,
+        server: int = port,
+        **options: Any,
     ) -> Visitor:
         if beside is None:
             contexts.append(browser.new_context(**options))
         context = contexts[-1] if beside is None else beside.page.context
-        origin = f"http://{tenant.schema_name}.localhost:{port}"
+        origin = f"http://{tenant.schema_name}.localhost:{server}"
         if user is not None:
             context.add_cookies(
                 [{"name": settings.SESSION_COOKIE_NAME, "value": _session(tenant, user), "url": origin}]

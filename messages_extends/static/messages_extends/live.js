@@ -376,8 +376,10 @@ export const start = (root, page) => {
       channel = new BroadcastChannel(`mx:${name}`);
       channel.onmessage = ({ data }) => hear(data);
     }
-    contend();
     seen();
+    contend();
+    /* What came before this page could hear; who leads asks once the stream is open. */
+    setTimeout(() => { if (!source) check(); }, GAP);
   };
 
   const seen = () => {
@@ -397,9 +399,7 @@ export const start = (root, page) => {
     channel = undefined;
   });
   addEventListener("pageshow", ({ persisted }) => {
-    if (!persisted || ended) return;
-    join();
-    check();
+    if (persisted && !ended) join();
   });
   join();
 
