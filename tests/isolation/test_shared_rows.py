@@ -1,0 +1,126 @@
+"""What lies in public and is referred to from the tenants' schemas."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser, Group, Permission
+from django.contrib.contenttypes.models import ContentType
+from django.core.cache import cache
+from django.db import IntegrityError, ProgrammingError, connection, transaction
+from django_tenants.utils import schema_context
+from guardian.conf import settings as guardian_settings
+from guardian.shortcuts import assign_perm
+from guardian.utils import get_anonymous_user
+
+from messages_extends.tenancy.schemas import is_per_tenant, is_shared
+
+pytestmark = pytest.mark.django_db
+
+REFERENCES = """
+SELECT DISTINCT source.relname, target.relname
+FROM pg_constraint
+JOIN pg_class source ON source.oid = conrelid
+JOIN pg_class target ON target.oid = confrelid
+WHERE contype = 'f' AND source.relnamespace = %s::regnamespace AND target.relnamespace = %s::regnamespace
+"""
+
+
+def references(source: str, target: str) -> set[tuple[str, str]]:
+    """Return the foreign keys from tables of one schema to tables of another."""
+    with connection.cursor() as cursor:
+        cursor.execute(REFERENCES, [source, target])
+        return set(cursor.fetchall())
+
+
+# A shared model that names a user -----------------------------------------------------------------------------------
+
+
+def test_a_shared_table_that_names_a_user_cannot_be_made() -> None:
+    with schema_context("public"), connection.cursor() as cursor, pytest.raises(ProgrammingError, match="people_user"):
+        cursor.execute("CREATE TABLE shared_note (writer_id bigint REFERENCES people_user (id))")
+
+
+def relations() -> Iterator[tuple[str, str]]:
+    """Yield the relations of models that public holds to models that only tenants hold."""
+    for model in apps.get_models():
+        label = model._meta.app_label
+        if is_shared(label) and not is_per_tenant(label):
+            fields = [field for field in model._meta.get_fields() if field.is_relation and not field.auto_created]
+            targets: list[tuple[str, Any]] = [(str(field), field.related_model) for field in fields]
+            yield from (
+                (field, target._meta.label) for field, target in targets if is_per_tenant(target._meta.app_label)
+            )
+
+
+def test_no_shared_model_names_anything_of_a_tenant() -> None:
+    assert list(relations()) == []
+    assert is_per_tenant(get_user_model()._meta.app_label)
+
+
+# A shared row that tenants name -------------------------------------------------------------------------------------
+
+
+def test_a_content_type_cannot_be_deleted_while_tenants_have_permissions_on_it() -> None:
+    with schema_context("acme"):
+        had = set(Permission.objects.values_list("codename", flat=True))
+    with schema_context("public"), pytest.raises(ProgrammingError, match="auth_permission"):
+        delete_content_type()
+    with schema_context("acme"), pytest.raises(IntegrityError):
+        delete_content_type()
+    with schema_context("acme"):
+        assert set(Permission.objects.values_list("codename", flat=True)) == had
+
+
+def delete_content_type() -> None:
+    with transaction.atomic():
+        ContentType.objects.get(app_label="auth", model="group").delete()
+        connection.check_constraints()
+
+
+def test_no_table_of_ours_hangs_on_a_row_of_public() -> None:
+    found = references("acme", "public")
+    # The premise: Django's own do.
+    assert ("auth_permission", "django_content_type") in found
+    assert not {source for source, _target in found if source.startswith(("messages_extends_", "people_"))}
+
+
+def test_nothing_in_public_or_elsewhere_hangs_on_a_row_of_a_tenant() -> None:
+    assert references("public", "acme") == references("globex", "acme") == set()
+
+
+# guardian's anonymous user ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_anonymous_users(monkeypatch: pytest.MonkeyPatch, make_user: Any) -> Iterator[None]:
+    """Have guardian keep its anonymous user for ever, as its setting -1 does."""
+    monkeypatch.setattr(guardian_settings, "ANONYMOUS_USER_NAME", "nobody@example.com")
+    monkeypatch.setattr(guardian_settings, "ANONYMOUS_USER_CACHE_TTL", -1)
+    for number, schema in enumerate(("acme", "globex")):
+        with schema_context(schema):
+            make_user("nobody", email="nobody@example.com", pk=100 + number)
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.mark.usefixtures("with_anonymous_users")
+def test_guardians_anonymous_user_kept_for_ever_is_that_of_the_first_tenant() -> None:
+    found = set()
+    for schema in ("acme", "globex"):
+        with schema_context(schema):
+            found.add(get_anonymous_user().pk)
+    assert found == {100}
+
+
+def test_without_it_who_is_not_logged_in_holds_nothing_and_costs_no_query(
+    make_user: Any, django_assert_num_queries: Any
+) -> None:
+    with schema_context("acme"):
+        group = Group.objects.create(name="Sales")
+        assign_perm("change_group", make_user(), group)
+        with django_assert_num_queries(0):
+            assert not AnonymousUser().has_perm("change_group", group)
