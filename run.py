@@ -1,4 +1,4 @@
-"""Run the project: `python3 run.py demo`, `test`, `manage`, `serve` or `check`, with nothing but Python and a network.
+"""Run the project: `python3 run.py demo`, `test`, `manage`, `serve`, `check`, `docs`: needs Python and a network.
 
 Old Pythons must be able to read this file far enough to be told that they are too old: the rest is in config/running.
 """

@@ -1,5 +1,7 @@
 """The documented code runs, and the documented values are those of the code."""
 
+import copy
+import inspect
 import json
 import re
 from pathlib import Path
@@ -17,21 +19,50 @@ from messages_extends import constants
 from messages_extends.conf import DEFAULT_POLICY, Settings
 from messages_extends.grants import grant
 from messages_extends.models import Message
+from messages_extends.policy import Policy
+from tests.documentation import DOCS, PAGES, ROOT, all_blocks
+from tests.hosts.operators import settings as operators
+from tests.hosts.shared_users import settings as shared_users
 from tests.test_storages import make_request
 
-ROOT = Path(__file__).parent.parent
-DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TUTORIAL = "docs/tutorial/first-broadcast.md"
+BACKUP = "docs/how-to/backup.md"
+UPGRADING = "docs/how-to/upgrading.md"
+# Pages that a test of their own follows from the first block to the last.
+FOLLOWED = {TUTORIAL: "test_tutorial.py", BACKUP: "test_backup.py"}
+# Where blocks of the other pages are run: by their language, and those of Python by the file that they belong to.
+RUN_BY = {
+    "css": "test_docs.py",
+    "django": "test_docs.py",
+    "html": "test_docs.py",
+    "ini": "test_deploying.py",
+    "nginx": "test_deploying.py",
+    "sql": "test_broadcasts.py",
+    "sh": "test_documented_commands.py",
+    "console": "test_documented_commands.py",
+    "settings.py": "test_docs.py",
+    "urls.py": "test_docs.py",
+    "views.py": "test_docs.py",
+    "storages.py": "test_docs.py",
+    "policies.py": "test_docs.py",
+    "members.py": "test_docs.py",
+    "announcements.py": "test_docs.py",
+    "platform.py": "test_docs.py",
+    "tests.py": "test_docs.py",
+    "people.py": "upgrade/test_import_command.py",
+    "shell": "test_policy.py and test_lifecycle.py",
+}
+Row = dict[str, str]
 
 
 def blocks(language: str, title: str = "") -> list[Any]:
-    """Return each block of a language as a test parameter; of Python, those whose first line names the file `title`."""
+    """Return each block of a language as a test parameter; of Python, those that belong to the file `title`."""
     return [
-        pytest.param(match[2], id=f"{page.relative_to(ROOT)}:{number}")
-        for page in PAGES
-        for number, match in enumerate(BLOCK.finditer(page.read_text()), 1)
-        if match[1] == language and match[2].startswith(f"# {title}" if title else "")
+        pytest.param(block.code, id=block.name)
+        for block in all_blocks()
+        if block.page not in FOLLOWED
+        and block.language == language
+        and (not title or block.code.startswith((f"# {title}\n", f"# {title}  ")))
     ]
 
 
@@ -40,25 +71,22 @@ def run(code: str, **names: Any) -> dict[str, Any]:
     return names
 
 
-def test_every_block_of_python_says_which_file_it_belongs_to() -> None:
-    files = (
-        "settings.py",
-        "urls.py",
-        "views.py",
-        "storages.py",
-        "people.py",
-        "shell",
-        "announcements.py",
-        "platform.py",
-        "tests.py",
-    )
+def test_every_block_is_run_by_a_test() -> None:
     lost = [
-        code
-        for param in blocks("python")
-        for code in param.values
-        if not code.startswith(tuple(f"# {f}" for f in files))
+        block.name
+        for block in all_blocks()
+        if block.page not in FOLLOWED and not any(block.language == kind or block.is_titled(kind) for kind in RUN_BY)
     ]
     assert lost == []
+    files = {file for names in {*RUN_BY.values(), *FOLLOWED.values()} for file in names.split(" and ")}
+    assert [file for file in files if not (ROOT / "tests" / file).exists()] == []
+
+
+def test_every_block_says_its_language() -> None:
+    for page in PAGES:
+        fences = re.findall(r"^```.*$", page.read_text(), re.MULTILINE)
+        assert all(fence == "```" for fence in fences[1::2]), page
+        assert "```" not in fences[::2], page
 
 
 @pytest.mark.parametrize("code", blocks("python", "views.py"))
@@ -70,8 +98,9 @@ def test_views(code: str, in_acme: Any, make_user: Any) -> None:
 
 @pytest.mark.parametrize("code", blocks("python", "settings.py"))
 def test_settings_pass_our_checks(code: str, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    [(storages,)] = [param.values for param in blocks("python", "storages.py")]
-    (tmp_path / "storages.py").write_text(storages)
+    for file in ("storages.py", "policies.py"):
+        [(content,)] = [param.values for param in blocks("python", file)]
+        (tmp_path / file).write_text(content)
     monkeypatch.syspath_prepend(tmp_path)
     shared_apps, tenant_apps = (
         [app for app in apps if f'"{app}"' not in code]
@@ -81,7 +110,7 @@ def test_settings_pass_our_checks(code: str, settings: Any, monkeypatch: pytest.
         code,
         SHARED_APPS=shared_apps,
         TENANT_APPS=tenant_apps,
-        DATABASES={"default": dict(django_settings.DATABASES["default"])},
+        DATABASES={"default": copy.deepcopy(dict(django_settings.DATABASES["default"]))},
     )
     for name in names:
         if name.isupper() and name != "DATABASES":
@@ -162,3 +191,85 @@ def test_every_variable_of_the_environment_is_documented() -> None:
     table = (DOCS / "reference" / "settings.md").read_text()
     assert len(used) > 20
     assert [name for name in used if f"`{name}`" not in table] == []
+
+
+# The blocks of single pages -----------------------------------------------------------------------------------------
+
+
+def block_of(page: str, language: str, title: str = "") -> str:
+    [code] = [
+        block.code
+        for block in all_blocks()
+        if block.page == page and block.language == language and (not title or block.is_titled(title))
+    ]
+    return code
+
+
+@pytest.mark.parametrize(("page", "suite"), [("shared-users", shared_users), ("operators-in-public", operators)])
+def test_the_lists_of_apps_are_those_that_a_suite_of_its_own_runs_with(page: str, suite: Any) -> None:
+    documented = run(block_of(f"docs/how-to/{page}.md", "python", "settings.py"))
+    for name in ("SHARED_APPS", "TENANT_APPS"):
+        apps = [app.replace("customers", "tests.hosts.organisations") for app in documented[name]]
+        assert apps == getattr(suite, name)
+    assert documented["MESSAGES_EXTENDS"].keys() == suite.MESSAGES_EXTENDS.keys()
+    assert documented["MESSAGES_EXTENDS"].get("PLATFORM_SCHEMA") == suite.MESSAGES_EXTENDS.get("PLATFORM_SCHEMA")
+
+
+def test_the_documented_members_are_those_of_this_organisation(in_acme: Any, make_user: Any) -> None:
+    alice, _stranger = make_user("alice"), make_user("stranger")
+    alice.groups.add(Group.objects.create(name="acme"))
+    members = run(block_of("docs/how-to/shared-users.md", "python", "members.py"))["members"]
+    assert list(members()) == [alice]
+
+
+def test_the_documented_policy_lets_colleagues_write_to_each_other(in_acme: Any, make_user: Any) -> None:
+    policy = run(block_of("docs/how-to/own-policy.md", "python", "policies.py"))["Colleagues"]()
+    alice, bob, carol, dora = (make_user(name) for name in ("alice", "bob", "carol", "dora"))
+    retired = make_user("retired", is_active=False)
+    sales = Group.objects.create(name="Sales")
+    sales.user_set.add(alice, bob, retired)
+    assert set(policy.recipients_for(alice)) == {alice, bob}
+    assert set(policy.recipients_for(dora)) == {dora}
+    assert not policy.recipients_for(retired).exists()
+    grant(alice, carol)
+    assert set(policy.recipients_for(alice)) == {alice, bob, carol}
+    assert policy.may_message(bob, alice)
+    assert not policy.may_message(bob, carol)
+
+
+def test_the_page_on_policies_names_methods_that_there_are() -> None:
+    table = (DOCS / "how-to" / "own-policy.md").read_text()
+    documented = re.findall(r"^\| `(\w+)\(([\w, ]+)\)`", table, re.MULTILINE)
+    assert len(documented) > 10
+    for name, parameters in documented:
+        assert list(inspect.signature(getattr(Policy, name)).parameters)[1:] == parameters.split(", "), name
+
+
+def test_our_pages_take_the_layout_of_the_documentation(
+    in_acme: Any, make_user: Any, browser_of: Any, settings: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "messages_extends").mkdir()
+    layout = block_of("docs/how-to/pages.md", "django")
+    (tmp_path / "messages_extends" / "base.html").write_text(layout)
+    (tmp_path / "base.html").write_text("<body>my own layout {% block content %}{% endblock %}</body>")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    html = browser_of(in_acme, make_user()).get("/messages/").content.decode()
+    assert "my own layout" in html
+    assert "<h1>Inbox</h1>" in html
+
+
+def test_the_documented_properties_are_those_of_the_style_sheet() -> None:
+    styles = (ROOT / "messages_extends" / "static" / "messages_extends" / "messages.css").read_text()
+    documented = set(re.findall(r"--mx-[\w-]+", block_of("docs/how-to/pages.md", "css")))
+    assert len(documented) > 10
+    assert [name for name in documented if f"var({name}" not in styles or f"{name}:" not in styles] == []
+
+
+def test_the_documented_pool_has_the_numbers_of_the_reference_product() -> None:
+    database: dict[str, Any] = {}
+    run(block_of("docs/how-to/connections.md", "python", "settings.py"), DATABASES={"default": database})
+    ours = django_settings.DATABASES["default"]
+    assert database["OPTIONS"]["pool"] == ours["OPTIONS"]["pool"]
+    assert {name: ours[name] for name in ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS")} == {
+        name: database[name] for name in ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS")
+    }

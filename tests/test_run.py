@@ -304,11 +304,25 @@ class TestServe:
             return False
 
 
+class TestDocs:
+    @pytest.fixture(autouse=True)
+    def _sphinx(self) -> None:
+        # What only developers need is not there where nothing but the tests has been installed.
+        pytest.importorskip("sphinx")
+
+    def test_the_pages_are_built_without_a_warning_and_it_says_where(self, tmp_path: Path) -> None:
+        result = run(*HERE, "docs", RUN_DIR=str(tmp_path))
+        assert (result.returncode, result.stderr) == (0, "")
+        place = Path(result.stdout.strip().rpartition(" is in ")[2])
+        assert place.is_relative_to(tmp_path)
+        assert "From an empty product to the first broadcast" in place.read_text()
+
+
 class TestUsage:
     def test_without_a_command_it_says_which_there_are(self) -> None:
         result = run(sys.executable, "run.py")
         assert result.returncode == 2
-        assert all(f"run.py {name}" in result.stderr for name in ("demo", "test", "manage", "serve", "check"))
+        assert all(f"run.py {name}" in result.stderr for name in ("demo", "test", "manage", "serve", "check", "docs"))
 
     @pytest.mark.parametrize("port", ["0", "65536", "http"])
     def test_a_port_that_is_none_is_refused(self, port: str) -> None:

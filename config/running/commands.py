@@ -1,4 +1,4 @@
-"""What `run.py demo`, `test`, `manage`, `serve` and `check` do, once the packages are there."""
+"""What `run.py demo`, `test`, `manage`, `serve`, `check` and `docs` do, once the packages are there."""
 
 import argparse
 import os
@@ -13,13 +13,15 @@ from pathlib import Path
 from config.running.children import child, tie_to_us
 from config.running.database import database_for_demo, database_for_tests, ensure_database
 from config.running.failures import Failure, explain_output
-from config.running.folders import PROJECT, kept_secret, state_dir
+from config.running.folders import PROJECT, kept_secret, run_dir, state_dir
 from config.running.ports import check_port
 from config.running.progress import say, step
 
 PYTHON = sys.executable
 MANAGE = (PYTHON, str(PROJECT / "manage.py"))
 UVICORN = (PYTHON, "-m", "uvicorn", "config.asgi:application")
+# Anew each time: what was built before would not be looked at again.
+SPHINX = (PYTHON, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
 HOW_TO_MAKE_A_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
 
 
@@ -58,7 +60,7 @@ def check(arguments: list[str]) -> int:
     """Look for what can be found without running tests."""
     tools = [str(Path(PYTHON).parent / name) for name in ("ruff", "mypy", "lint-imports")]
     ruff, mypy, lint_imports = tools
-    commands = [[ruff, "check"], [ruff, "format", "--check"], [mypy, "."], [lint_imports]]
+    commands = [[ruff, "check"], [ruff, "format", "--check"], [mypy, "."], [lint_imports], _build_docs()]
     with database_for_tests() as url:
         ensure_database(url)
         env = _demo_environment(url)
@@ -67,6 +69,15 @@ def check(arguments: list[str]) -> int:
     for command in failed:
         print(f"run.py: failed: {' '.join([Path(command[0]).name, *command[1:]])}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def docs(arguments: list[str]) -> int:
+    """Build the documentation as pages for a browser; a link that leads nowhere is a failure."""
+    argparse.ArgumentParser(prog="run.py docs", description=docs.__doc__).parse_args(arguments)
+    failed = _call(_build_docs(), os.environ)
+    if not failed:
+        say(f"The documentation is in {_built_docs() / 'index.html'}")
+    return failed
 
 
 def serve(arguments: list[str]) -> int:
@@ -83,6 +94,14 @@ def serve(arguments: list[str]) -> int:
     workers = ["--workers", str(options.workers)] if options.workers else []
     say(f"Serving on {options.host}, port {options.port}.")
     os.execve(PYTHON, [*UVICORN, *listen, *workers], env)
+
+
+def _build_docs() -> list[str]:
+    return [*SPHINX, str(PROJECT / "docs"), str(_built_docs())]
+
+
+def _built_docs() -> Path:
+    return run_dir() / "build" / "docs"
 
 
 def _demo_options(arguments: list[str]) -> argparse.Namespace:

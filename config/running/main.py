@@ -11,12 +11,13 @@ from config.running.failures import Failure, explain
 from config.running.folders import PROJECT
 
 # Which packages a command needs; it is found in the module commands, which imports them.
-LEVELS = {"demo": "test", "test": "test", "manage": "test", "serve": "serve", "check": "dev"}
+LEVELS = {"demo": "test", "test": "test", "manage": "test", "serve": "serve", "check": "dev", "docs": "dev"}
 USAGE = """\
 python3 run.py demo [--port N] [--reset]   the whole thing on this machine, with its own database and demo data
 python3 run.py test [pytest arguments]     all tests, or those you name
 python3 run.py manage ...                  Django's commands, on the demo's database or DATABASE_URL
-python3 run.py check                       lint, types, import contracts, missing migrations
+python3 run.py check                       lint, types, import contracts, missing migrations, the documentation
+python3 run.py docs                        the documentation, as pages for a browser
 python3 run.py serve [--port N] ...        for production: settings and secrets come from the environment
 
 DATABASE_URL names a PostgreSQL server to use instead of the embedded one. RUN_DIR moves .venv and .run (the

@@ -1,0 +1,40 @@
+"""The pages of the documentation, and the blocks of code in them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)]
+BLOCK = re.compile(r"^```([\w{}]+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: where it stands, its language, and its text."""
+
+    page: str
+    number: int
+    language: str
+    code: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.page}:{self.number}"
+
+    def is_titled(self, title: str) -> bool:
+        """Tell whether the first line is a comment that begins with `title`, the name of a file."""
+        return bool(re.match(rf"(#|<!--|/\*) {re.escape(title)}\b", self.code))
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    """Give the blocks of a page in order; a directive of the documentation's own, such as a list of pages, is none."""
+    for number, match in enumerate(BLOCK.finditer(page.read_text("utf-8")), 1):
+        if not match[1].startswith("{"):
+            yield Block(str(page.relative_to(ROOT)), number, match[1], match[2])
+
+
+def all_blocks() -> list[Block]:
+    return [block for page in PAGES for block in blocks_of(page)]
