@@ -4,6 +4,7 @@
 """
 
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -197,7 +198,10 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"no-reply@{BASE_DOMA
 SERVER_EMAIL = env.str("SERVER_EMAIL", default=DEFAULT_FROM_EMAIL)
 
 MESSAGE_STORAGE = "messages_extends.storages.FallbackStorage"
-MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": TENANTS_PLATFORM_SCHEMA}
+MESSAGES_EXTENDS: dict[str, Any] = {"PLATFORM_SCHEMA": TENANTS_PLATFORM_SCHEMA}
+# Live updates go through PostgreSQL; beyond what that is good for (docs/how-to/live.md), through Redis.
+if REDIS_URL := env.str("REDIS_URL", default=""):
+    MESSAGES_EXTENDS |= {"PUSH_BUS": "messages_extends.push.redis.RedisBus", "PUSH_REDIS_URL": REDIS_URL}
 
 LANGUAGE_CODE = "en"
 # Those that there are catalogues for; each reader gets the one that their browser asks for.

@@ -31,7 +31,19 @@ Members = Callable[[], "QuerySet[AbstractBaseUser]"]
 class Settings:
     """Answer for each setting: its name, its type, its default, what it means."""
 
-    KEYS: Final = ("MAX_BANNERS", "MEMBERS", "PLATFORM_SCHEMA", "POLICY", "RETENTION_DAYS", "SEND_LIMITS")
+    KEYS: Final = (
+        "MAX_BANNERS",
+        "MAX_STREAMS",
+        "MAX_STREAMS_PER_USER",
+        "MEMBERS",
+        "PLATFORM_SCHEMA",
+        "POLICY",
+        "PUSH_BUS",
+        "PUSH_NAME",
+        "PUSH_REDIS_URL",
+        "RETENTION_DAYS",
+        "SEND_LIMITS",
+    )
 
     @property
     def storages(self) -> Sequence[str]:

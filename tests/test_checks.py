@@ -140,6 +140,8 @@ RIGHT: dict[str, dict[str, Any]] = {
     },
     "a host's own policy": {"MESSAGES_EXTENDS": {"POLICY": f"{TESTS}.HostPolicy"}},
     "a policy as a class": {"MESSAGES_EXTENDS": {"POLICY": HostPolicy}},
+    "no live updates": {"MESSAGES_EXTENDS": {"PUSH_BUS": None}},
+    "live updates over Redis": {"MESSAGES_EXTENDS": {"PUSH_BUS": "messages_extends.push.redis.RedisBus"}},
     "members as a callable": {**SHARED_USERS, "MESSAGES_EXTENDS": {"MEMBERS": members}},
     "no settings of ours": {"MESSAGES_EXTENDS": {}},
     "a host's own tenant middleware": {"MIDDLEWARE": middleware(TenantMiddleware=f"{TESTS}.HostTenantMiddleware")},
@@ -291,6 +293,20 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
             ("SEND_LIMITS", {"hour": 0}),
             ("POLICY", 5),
             ("POLICY", None),
+            ("PUSH_BUS", 5),
+            ("PUSH_NAME", ""),
+            ("PUSH_NAME", "n" * 64),
+            ("PUSH_REDIS_URL", "localhost:6379"),
+            ("MAX_STREAMS", 0),
+            ("MAX_STREAMS_PER_USER", None),
+        )
+    ),
+    *(
+        ("E049", f"a bus that {what}", {"MESSAGES_EXTENDS": {"PUSH_BUS": value}})
+        for what, value in (
+            ("does not import", "no.such.Bus"),
+            ("is no class", MEMBERS),
+            ("is another class", Included),
         )
     ),
     ("E044", "a list in place of a dictionary", {"MESSAGES_EXTENDS": ["MAX_BANNERS"]}),

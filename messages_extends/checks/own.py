@@ -8,12 +8,14 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 from django.utils.module_loading import import_string
 
-from messages_extends.conf import DEFAULT_POLICY, PERIODS, Settings
+from messages_extends.conf import DEFAULT_BUS, DEFAULT_POLICY, PERIODS, Settings
 from messages_extends.conf import settings as own
 from messages_extends.policy import Policy
+from messages_extends.push.bus import Bus
 from messages_extends.storages import FallbackStorage, PersistentStorage
 from messages_extends.tenancy.schemas import is_public, users_are_shared
 
+REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 METHODS: Final = [name for name in vars(Policy) if not name.startswith("_")]
 
 
@@ -119,11 +121,29 @@ def _is_limits(value: Any) -> bool:
     )
 
 
+def _is_class_path_or_none(value: Any) -> bool:
+    return value is None or _is_class_or_path(value)
+
+
+def _is_name(value: Any) -> bool:
+    """Tell whether PostgreSQL takes it for a channel: longer ones are refused when they are notified."""
+    return isinstance(value, str) and 1 <= len(value.encode()) <= 63
+
+
+def _is_redis_url(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(REDIS_SCHEMES)
+
+
 TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "MAX_BANNERS": (_is_count, "a whole number, at least 1"),
+    "MAX_STREAMS": (_is_count, "a whole number, at least 1"),
+    "MAX_STREAMS_PER_USER": (_is_count, "a whole number, at least 1"),
     "MEMBERS": (_is_reference, "a callable or its dotted path"),
     "PLATFORM_SCHEMA": (_is_schema, "the name of a schema, or None"),
     "POLICY": (_is_class_or_path, "a class or its dotted path"),
+    "PUSH_BUS": (_is_class_path_or_none, "a class, its dotted path, or None"),
+    "PUSH_NAME": (_is_name, "a text of 1 to 63 bytes"),
+    "PUSH_REDIS_URL": (_is_redis_url, f"a text that begins with {', '.join(REDIS_SCHEMES)}"),
     "RETENTION_DAYS": (_is_count, "a whole number, at least 1"),
     "SEND_LIMITS": (_is_limits, f"None, or a dictionary of {', '.join(PERIODS)} with whole numbers, at least 1"),
 }
@@ -200,5 +220,23 @@ def grants_have_a_table(**_kwargs: Any) -> list[CheckMessage]:
             hint='Add "guardian" to TENANT_APPS, and "guardian.backends.ObjectPermissionBackend" to '
             "AUTHENTICATION_BACKENDS.",
             id="messages_extends.E048",
+        )
+    ]
+
+
+@register
+def bus_is_one(**_kwargs: Any) -> list[CheckMessage]:
+    value = own_settings().get("PUSH_BUS", DEFAULT_BUS)
+    candidate = import_or_none(value) if isinstance(value, str) else value
+    if not _is_class_path_or_none(value) or candidate is None is value:
+        return []
+    if isinstance(candidate, type) and issubclass(candidate, Bus):
+        return []
+    return [
+        Error(
+            f'MESSAGES_EXTENDS["PUSH_BUS"] is {value!r}, which does not import or is no bus.',
+            hint=f"Use {DEFAULT_BUS}; or messages_extends.push.redis.RedisBus, which needs the package redis (pip "
+            "install django-messages-extends-tenants[redis]); or a subclass of messages_extends.push.bus.Bus; or None.",
+            id="messages_extends.E049",
         )
     ]

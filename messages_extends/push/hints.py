@@ -70,24 +70,25 @@ class Publication:
     def __init__(self, hints: Sequence[Hint]) -> None:
         self.hints = list(hints)
 
-    def __call__(self) -> None:
+    def publish(self) -> None:
         bus = current_bus()
         if bus is not None:
             bus.publish(list(dict.fromkeys(text for hint in self.hints for text in hint.texts(bus.limit))))
 
 
 def _on_commit(hints: Sequence[Hint]) -> None:
-    if current_bus() is None:
+    if not hints or current_bus() is None:
         return
     connection: Any = connections[get_tenant_database_alias()]
-    waiting = connection.run_on_commit[-1] if connection.run_on_commit else None
+    savepoints, last, _robust = connection.run_on_commit[-1] if connection.run_on_commit else (None, None, None)
+    waiting = getattr(last, "__self__", None)
     # A loop that sends a thousand times in one transaction publishes once. Only what dies with the same savepoints
     # can go together.
-    if waiting and isinstance(waiting[1], Publication) and waiting[0] == set(connection.savepoint_ids):
-        waiting[1].hints.extend(hints)
+    if isinstance(waiting, Publication) and savepoints == set(connection.savepoint_ids):
+        waiting.hints.extend(hints)
     elif connection.in_atomic_block or connection.get_autocommit():
         # Robust: what has been committed stands, whether anybody hears of it or not.
-        transaction.on_commit(Publication(hints), using=connection.alias, robust=True)
+        transaction.on_commit(Publication(hints).publish, using=connection.alias, robust=True)
 
 
 def _text(**said: Any) -> str:

@@ -11,8 +11,9 @@ from django.db import connections
 from django_tenants.utils import get_tenant_database_alias
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
-from redis.asyncio.retry import Retry
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from messages_extends.conf import settings
 from messages_extends.push.bus import Bus
@@ -34,8 +35,9 @@ class RedisBus(Bus):
 
     @cached_property
     def _redis(self) -> Any:
-        # One try and a short wait: somebody's request has been committed, and waits for this.
-        return Redis.from_url(settings.push_redis_url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+        # Once more at most, and a short wait: somebody's request has been committed, and waits for this.
+        options: Any = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, "retry": Retry(NoBackoff(), 1)}
+        return Redis.from_url(settings.push_redis_url, **options)
 
     def publish(self, texts: Sequence[str]) -> None:
         with self._redis.pipeline(transaction=False) as pipeline:
@@ -44,7 +46,7 @@ class RedisBus(Bus):
             pipeline.execute()
 
     async def listen(self) -> AsyncGenerator[str | None]:
-        options: Any = {"socket_connect_timeout": PATIENCE, "retry": Retry(NoBackoff(), 0)}
+        options: Any = {"socket_connect_timeout": PATIENCE, "retry": AsyncRetry(NoBackoff(), 0)}
         async with AsyncRedis.from_url(settings.push_redis_url, **options) as redis, redis.pubsub() as ear:
             await ear.subscribe(self.name)
             asked = False

