@@ -98,12 +98,11 @@ def holds_soon(page: Page, holds: Callable[[], bool]) -> bool:
     return eventually(look)
 
 
-def pass_time(seconds: int, *visitors: Visitor) -> None:
-    """Let these pages' clocks run, and leave them the time to be answered."""
+def pass_time(seconds: int, page: Page) -> None:
+    """Let the clock of all tabs of this browser run, and leave them the time to be answered."""
     for _second in range(seconds):
-        for visitor in visitors:
-            visitor.page.clock.run_for(1_000)
-    visitors[0].page.wait_for_timeout(200)
+        page.clock.run_for(1_000)
+    page.wait_for_timeout(200)
 
 
 def hide(page: Page, hidden: bool = True) -> None:
@@ -436,10 +435,10 @@ class TestTabs:
         go_live(one)
         other.go("/")
         hide(one.page)
-        one.page.clock.fast_forward(240_000)
+        one.page.clock.fast_forward(295_000)
         one.page.wait_for_timeout(300)
         assert list(streams.open.values()) == [one.page]
-        one.page.clock.fast_forward(61_000)
+        pass_time(6, one.page)
         assert holds_soon(other.page, lambda: list(streams.open.values()) == [other.page])
         tell(alice, "Hello")
         expect_unread(one.page, 1)
@@ -452,8 +451,7 @@ class TestTabs:
     def test_logging_out_stops_them_all(self, acme: Any, alice: Any, visit: Callable[..., Visitor]) -> None:
         one = visit(acme, alice)
         other, third = visit(acme, beside=one), visit(acme, beside=one)
-        for each in (one, other):
-            each.page.clock.install()
+        one.page.clock.install()
         go_live(one)
         other.go("/")
         streams = Streams(one, other)
@@ -461,13 +459,9 @@ class TestTabs:
         third.page.get_by_role("group").locator("summary").click()
         third.page.get_by_role("button", name="Log out").click()
         expect(third.page.get_by_role("button", name="Log in")).to_be_visible()
-        for _minute in range(3):
-            for each in (one, other):
-                each.page.clock.run_for(60_000)
-            one.page.wait_for_timeout(200)
+        pass_time(60, one.page)
         asked = len(streams.asked)
-        for each in (one, other):
-            each.page.clock.run_for(1_200_000)
+        one.page.clock.run_for(1_200_000)
         one.page.wait_for_timeout(500)
         assert len(streams.asked) == asked <= 4
         assert streams.open == {}
@@ -545,12 +539,12 @@ class TestFailures:
         other = visit(acme, beside=one)
         streams = Streams(one, other)
         one.page.context.route("**/stream/**", lambda route: route.fulfill(status=status))
+        one.page.clock.install()
         for each in (one, other):
-            each.page.clock.install()
             each.go("/")
-        pass_time(10, one, other)
+        pass_time(10, one.page)
         tell(alice, "Hello")
-        pass_time(40, one, other)
+        pass_time(40, one.page)
         for each in (one, other):
             expect_unread(each.page, 1)
             expect(each.page.locator("[data-mx-banner]", has_text="Hello")).to_be_visible()
@@ -560,7 +554,7 @@ class TestFailures:
         one.page.context.unroute("**/stream/**")
 
         def is_open() -> bool:
-            pass_time(10, one, other)
+            pass_time(10, one.page)
             return bool(streams.open)
 
         assert eventually(is_open)

@@ -22,7 +22,6 @@ const get = async (url) => {
 
 /* In place */
 
-const CONTROLS = ["[data-mx-mark=read] button", "[data-mx-mark=unread] button", "[data-mx-close] button", ".mx-link a", ".mx-text a", "summary", "a", "button"];
 const keyOf = (item) => item.dataset.mxPk ?? item.id;
 
 const focusOn = (element) => {
@@ -45,28 +44,30 @@ const exchange = (old, item) => {
     if (until) old.querySelector("[name=until]").value = until.value;
     return old;
   }
-  const held = old.contains(document.activeElement) && document.activeElement;
-  const way = held && CONTROLS.find((each) => held.matches(each));
+  const controls = (root) => all(root, "a, button, summary");
+  const way = controls(old).indexOf(document.activeElement);
+  const held = old.contains(document.activeElement);
   old.replaceWith(item);
-  const open = (found) => found.find((each) => !each.closest("[hidden]"));
-  if (held) focusOn((way && open(all(item, way))) ?? (way && open(all(item, "form button"))) ?? item);
+  if (!held) return item;
+  const found = controls(item);
+  /* The same, or what is there in its place; the entry itself, if that had the focus. */
+  const near = way < 0 ? [] : [...found.slice(way), ...found.slice(0, way).reverse()];
+  focusOn([...near, item].find((each) => !each.closest("[hidden]")));
   return item;
 };
 
 /* Never moves what is there: that would take its focus away. */
-const sync = (parent, old, items, takeAway) => {
+const sync = (parent, old, items, takeAway, heading) => {
   const olds = new Map(old.map((each) => [keyOf(each), each]));
-  let last;
+  let last = heading;
   items.forEach((item) => {
     const there = olds.get(keyOf(item));
     olds.delete(keyOf(item));
-    if (there) last = there.matches(".mx-leaving") ? there : exchange(there, item);
-    else {
+    if (!there) {
       if (last) last.after(item);
-      else if (old[0]?.isConnected) old[0].before(item);
-      else parent.append(item);
+      else parent.prepend(item);
       last = item;
-    }
+    } else last = there.matches(".mx-leaving") ? there : exchange(there, item);
   });
   olds.forEach(takeAway);
 };
@@ -194,24 +195,17 @@ export const start = (root, page) => {
     return Number(mxAt) > Number(mxNow) - 60 || /-([2-9]|\d\d)/.test(pk);
   };
 
-  const putBanners = (items) => {
-    all(document, "[data-mx-banners]").slice(0, 1).forEach((region) => {
-      const { mxSaved } = region.dataset;
-      const shown = items.filter((item) => (mxSaved === "none" ? false : mxSaved !== "urgent" || "mxUrgent" in item.dataset));
-      const more = shown.find((item) => item.dataset.mxPk === "more");
-      const old = all(region, "[data-mx-pk]");
-      const closed = more && more.textContent === dismissed && !region.querySelector("[data-mx-pk=more]");
-      dismissed = more?.textContent;
-      const first = region.querySelector("h2");
-      region.hidden = false;
-      if (!old.length && first) {
-        const mark = document.createElement("div");
-        first.after(mark);
-        old.push(mark);
-      }
-      sync(region, old, closed ? shown.filter((item) => item !== more) : shown, (gone) => page.takeAway(gone, gone.contains(document.activeElement)));
-      region.hidden = !region.querySelector("[data-mx-banner]");
-    });
+  const putBanners = (region, items) => {
+    const { mxSaved } = region.dataset;
+    const shown = mxSaved === "urgent" ? items.filter((item) => "mxUrgent" in item.dataset) : mxSaved === "none" ? [] : items;
+    const more = shown.findIndex((item) => item.dataset.mxPk === "more");
+    /* "And n more" stays closed until it says another number. */
+    const said = shown[more]?.textContent;
+    if (said === dismissed && !region.querySelector("[data-mx-pk=more]")) shown.splice(more, more < 0 ? 0 : 1);
+    dismissed = said;
+    region.hidden = false;
+    sync(region, all(region, "[data-mx-pk]"), shown, (gone) => page.takeAway(gone, gone.contains(document.activeElement)), region.querySelector("h2"));
+    region.hidden = !region.querySelector("[data-mx-banner]");
   };
 
   const put = (banners, panel, inbox) => {
@@ -219,10 +213,10 @@ export const start = (root, page) => {
     const news = items.filter(isNews).map((item) => [item.dataset.mxPk, item.cloneNode(true)]);
     page.mountBanners(banners);
     holdStill(() => {
-      putBanners(items);
-      const [here, at] = [root.querySelector(".mx-panel"), document.querySelector("[data-mx-inbox]")];
-      if (panel && !here.hidden) syncPanel(here, panel.body);
-      if (inbox && at) syncInbox(at, inbox);
+      const region = document.querySelector("[data-mx-banners]");
+      if (region) putBanners(region, items);
+      if (panel) syncPanel(root.querySelector(".mx-panel"), panel.body);
+      if (inbox) syncInbox(document.querySelector("[data-mx-inbox]"), inbox);
     });
     news.forEach(([pk, item]) => {
       known.add(pk);
@@ -238,7 +232,7 @@ export const start = (root, page) => {
     turns += 1;
     const [mine, before] = [turns, page.posts()];
     try {
-      const isOpen = root.querySelector(".mx-panel .mx-panel-head")?.closest(":not([hidden])").matches(".mx-panel-head");
+      const isOpen = root.querySelector(".mx-panel:not([hidden]) .mx-panel-head");
       const parts = await Promise.all([
         get(own(mxFresh)),
         isOpen && get(mxPanel),
@@ -302,9 +296,9 @@ export const start = (root, page) => {
   const fail = () => {
     source?.close();
     source = undefined;
-    polling = true;
     if (document.hidden) return letGo();
-    later(failures ? about(POLL) : Math.random() * CALM);
+    if (!polling) later(Math.random() * CALM);
+    polling = true;
     retry = setTimeout(connect, about(Math.min(CALM * 2 ** failures, REST)));
     failures += 1;
   };
