@@ -20,6 +20,7 @@ from messages_extends.conf import DEFAULT_POLICY, Settings
 from messages_extends.grants import grant
 from messages_extends.models import Message
 from messages_extends.policy import Policy
+from messages_extends.push.asgi import LiveUpdates
 from tests.documentation import DOCS, PAGES, ROOT, all_blocks
 from tests.hosts.operators import settings as operators
 from tests.hosts.shared_users import settings as shared_users
@@ -47,6 +48,8 @@ RUN_BY = {
     "policies.py": "test_docs.py",
     "members.py": "test_docs.py",
     "announcements.py": "test_docs.py",
+    "asgi.py": "test_docs.py",
+    "hints.py": "test_docs.py",
     "platform.py": "test_docs.py",
     "tests.py": "test_docs.py",
     "people.py": "upgrade/test_import_command.py",
@@ -135,6 +138,16 @@ def test_announcements(code: str, in_acme: Any, make_user: Any) -> None:
 def test_broadcasts(code: str, schema: str, acme: Any, globex: Any) -> None:
     with schema_context(schema):
         run(code, acme=acme, globex=globex)
+
+
+@pytest.mark.parametrize("code", blocks("python", "asgi.py"))
+def test_the_application_has_live_updates(code: str) -> None:
+    assert isinstance(run(code)["application"], LiveUpdates)
+
+
+@pytest.mark.parametrize("code", blocks("python", "hints.py"))
+def test_hints(code: str, in_acme: Any, make_user: Any) -> None:
+    run(code, user=make_user(), group=Group.objects.create(name="Sales"))
 
 
 @pytest.mark.parametrize("code", blocks("python", "tests.py"))
