@@ -607,6 +607,8 @@ class TestToasts:
         with schema_context("acme"):
             revise(shown, message="the newest rules", show_again=True)
         expect(page.locator(".mx-toast")).to_contain_text("the newest rules")
+        # The inbox lists what is saved, and shows none of it twice.
+        expect(page.locator("[data-mx-banner]")).to_have_count(0)
 
     def test_it_goes_by_itself_but_not_while_somebody_is_there(self, at_acme: Visitor, alice: Any) -> None:
         at_acme.page.clock.install()
