@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from time import sleep
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from django_tenants.utils import get_tenant_model, schema_context
 
+from messages_extends import limits as counting
 from messages_extends.api import (
     ALL_TENANTS,
     EVERYONE,
@@ -236,8 +238,18 @@ def test_requests_at_once_do_not_exceed_it_together(
     at_once: AtOnce,  # noqa: F811
     make_user: MakeUser,
     limits: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     limits(hour=5)
+    # So that all of them would have looked before any has written, if they did not wait for each other.
+    free_at = counting._free_at
+
+    def look_slowly(*arguments: Any) -> Any:
+        found = free_at(*arguments)
+        sleep(0.05)
+        return found
+
+    monkeypatch.setattr(counting, "_free_at", look_slowly)
     with schema_context("acme"):
         alice, bob = make_user("alice", is_superuser=True), make_user("bob")
 

@@ -49,6 +49,18 @@ def test(arguments: list[str]) -> int:
     return _call([PYTHON, "-m", "pytest", *(arguments or ["--cov"])], os.environ)
 
 
+def mutate(arguments: list[str]) -> int:
+    """Take out one remedy of isolation after the other, and report which test saw it."""
+    with database_for_tests() as url:
+        return _call([PYTHON, "-m", "tests.isolation.mutate", *arguments], {**os.environ, "DATABASE_URL": url})
+
+
+def storm(arguments: list[str]) -> int:
+    """Have many organisations ask the production server at once, and search every answer for what is another's."""
+    with database_for_tests() as url:
+        return _call([PYTHON, "-m", "tests.isolation.storm", *arguments], {**os.environ, "DATABASE_URL": url})
+
+
 def manage(arguments: list[str]) -> int:
     """Run one of Django's commands on the demo's database, or on DATABASE_URL."""
     with database_for_demo() as url:

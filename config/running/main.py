@@ -11,10 +11,21 @@ from config.running.failures import Failure, explain
 from config.running.folders import PROJECT
 
 # Which packages a command needs; it is found in the module commands, which imports them.
-LEVELS = {"demo": "test", "test": "test", "manage": "test", "serve": "serve", "check": "dev", "docs": "dev"}
+LEVELS = {
+    "demo": "test",
+    "test": "test",
+    "mutate": "test",
+    "storm": "test",
+    "manage": "test",
+    "serve": "serve",
+    "check": "dev",
+    "docs": "dev",
+}
 USAGE = """\
 python3 run.py demo [--port N] [--reset]   the whole thing on this machine, with its own database and demo data
 python3 run.py test [pytest arguments]     all tests, or those you name
+python3 run.py mutate [part of a name]     take out what keeps organisations apart, piece by piece: tests must see it
+python3 run.py storm [--requests N] ...    many organisations at one server, each answer searched for another's
 python3 run.py manage ...                  Django's commands, on the demo's database or DATABASE_URL
 python3 run.py check                       lint, types, import contracts, missing migrations, the documentation
 python3 run.py docs                        the documentation, as pages for a browser

@@ -1,0 +1,44 @@
+"""The reference product's settings for the storm: with the pool or without, and a cache that notes what it is given."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.cache.backends.locmem import LocMemCache
+
+from config import settings as product
+from config.settings import *  # noqa: F403
+from config.settings import DATABASES
+
+if os.environ.get("STORM_POOL") == "no":
+    DATABASES["default"]["OPTIONS"].pop("pool")
+    # Each request has a connection of its own, which is closed at its end.
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
+
+
+class NotingCache(LocMemCache):
+    """Writes every key and value that it is given to a file, which the storm then looks through."""
+
+    def set(self, key: Any, value: Any, *args: Any, **options: Any) -> None:
+        self._note(key, value)
+        super().set(key, value, *args, **options)
+
+    def add(self, key: Any, value: Any, *args: Any, **options: Any) -> bool:
+        self._note(key, value)
+        return super().add(key, value, *args, **options)
+
+    def _note(self, key: Any, value: Any) -> None:
+        with Path(os.environ["STORM_CACHE"]).open("a") as file:
+            file.write(f"{self.make_key(key)} {value!r}\n")
+
+
+CACHES = {
+    "default": {
+        "BACKEND": "tests.isolation.storm_settings.NotingCache",
+        "KEY_FUNCTION": "django_tenants.cache.make_key",
+        "REVERSE_KEY_FUNCTION": "django_tenants.cache.reverse_key",
+    }
+}
+# What is looked for is what crosses a border, not how often.
+MESSAGES_EXTENDS: dict[str, Any] = {**product.MESSAGES_EXTENDS, "SEND_LIMITS": None}
+EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
