@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from messages_extends.push.asgi import TICKET
 from messages_extends.push.looking import Holder
 from messages_extends.tenancy.schemas import schema_of
-from messages_extends.views.readers import reader_of
+from messages_extends.views.readers import reader_in_tab
 
 
 @require_safe
@@ -21,7 +21,7 @@ def stream(request: HttpRequest) -> HttpResponse:
     ticket = getattr(request, "scope", {}).get(TICKET)
     if ticket is not None:
         ticket.is_reached = True
-    reader = reader_of(request)
+    reader = reader_in_tab(request)
     if ticket is not None:
         session: Any = getattr(request, "session", None) or {}
         ticket.holder = Holder(

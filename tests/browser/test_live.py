@@ -448,6 +448,24 @@ class TestTabs:
         hide(one.page, False)
         assert holds_soon(one.page, lambda: list(streams.open.values()) == [one.page])
 
+    def test_a_page_that_is_kept_for_going_back_lets_go_meanwhile(
+        self, acme: Any, alice: Any, visit: Callable[..., Visitor]
+    ) -> None:
+        one = visit(acme, alice)
+        other = visit(acme, beside=one)
+        streams = Streams(one, other)
+        go_live(one)
+        other.go("/")
+        # Browsers under test keep none.
+        one.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+        assert holds_soon(other.page, lambda: list(streams.open.values()) == [other.page])
+        tell(alice, "Hello")
+        expect_unread(other.page, 1)
+        expect_unread(one.page, 0)
+        one.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+        expect_unread(one.page, 1)
+        expect(one.page.locator("[data-mx-banner]", has_text="Hello")).to_be_visible()
+
     def test_logging_out_stops_them_all(self, acme: Any, alice: Any, visit: Callable[..., Visitor]) -> None:
         one = visit(acme, alice)
         other, third = visit(acme, beside=one), visit(acme, beside=one)

@@ -21,7 +21,7 @@ const complain = (near) => {
   near?.before(error);
 };
 
-/* Starts and ends of what is being sent: odd or changed, and what was fetched meanwhile may be older. */
+/* The starts and ends of what was sent: what was fetched while one more came may be older than what is shown. */
 let posts = 0;
 
 const post = async (form, accept) => {
