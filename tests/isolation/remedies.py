@@ -116,7 +116,7 @@ def _look_the_schema_up_at_the_commit() -> None:
         users = frozenset(str(key) for key in whom.get("users", ()))
 
         def publish() -> None:
-            hints.Publication([hints.Hint(hints.current_schema(), users)])()
+            hints.Publication([hints.Hint(hints.current_schema(), users)]).publish()
 
         transaction.on_commit(publish)
 

@@ -40,5 +40,5 @@ CACHES = {
     }
 }
 # What is looked for is what crosses a border, not how often.
-MESSAGES_EXTENDS: dict[str, Any] = {**product.MESSAGES_EXTENDS, "SEND_LIMITS": None}
+vars().update(MESSAGES_EXTENDS={**product.MESSAGES_EXTENDS, "SEND_LIMITS": None})
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
