@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, TypeVar
 
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
 
 from messages_extends.push import looking
@@ -30,6 +31,8 @@ Result = TypeVar("Result")
 ROUND: Final = 25
 # Seconds until a lost bus, or database, is tried again: the first time, and at most.
 PAUSES: Final = (0.2, 2.0)
+# Of how many people one query asks.
+TOGETHER: Final = 1_000
 # How many streams are told before anything else gets its turn.
 AT_ONCE: Final = 100
 # Milliseconds for each stream within which pages refetch what everybody is told, and at most.
@@ -45,19 +48,29 @@ class Due:
     users: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
     everyone: bool = False
+    # Milliseconds within which their pages may refetch.
+    spread: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.opened or self.users or self.groups or self.everyone)
 
     @property
-    def is_for_many(self) -> bool:
-        return bool(self.groups) or self.everyone
+    def people(self) -> set[str]:
+        return self.users | {stream.holder.user for stream in self.opened}
 
     def add(self, other: "Due") -> None:
         self.opened |= other.opened
         self.users |= other.users
         self.groups |= other.groups
         self.everyone |= other.everyone
+        self.spread = max(self.spread, other.spread)
+
+    def take(self, number: int) -> "Due":
+        """Take out so many users, and so many pages that were opened."""
+        part = Due(set(islice(self.opened, number)), set(islice(self.users, number)), spread=self.spread)
+        self.opened -= part.opened
+        self.users -= part.users
+        return part
 
 
 class Room:
@@ -116,8 +129,7 @@ class Hub:
         self.rooms: dict[str, Room] = {}
         self.count = 0
         self._due = asyncio.Event()
-        # One thread, so at most one connection out of the pool, and that only while there is something to count.
-        self._thread = ThreadPoolExecutor(1, "messages_extends.push")
+        self._thread = ThreadPoolExecutor(1, "messages_extends.push", initializer=looking.connect_beside_the_pool)
         # In contexts of their own: a task that is started in a request keeps that request's tenant for ever.
         self._tasks = [
             asyncio.get_running_loop().create_task(work, context=Context())
@@ -132,6 +144,7 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._in_thread(connections.close_all)
         self._thread.shutdown(wait=False)
 
     def streams_of(self, holder: Holder) -> int:
@@ -186,32 +199,34 @@ class Hub:
             await self._due.wait()
             self._due.clear()
             while due := [room for room in self.rooms.values() if room.due]:
-                # Few before many: one person's message does not wait for everybody's.
-                for room in sorted(due, key=lambda room: room.due.is_for_many):
+                # A part of each in turn: one person's message does not wait for everybody's elsewhere.
+                for room in due:
                     await self._count_in(room)
-            await self._in_thread(connections.close_all)
 
     async def _count_in(self, room: Room) -> None:
         due = room.take_due()
         try:
-            concerned = due.users | (await self._many(room, due) if due.is_for_many else set())
-            users = concerned | {stream.holder.user for stream in due.opened}
-            counts = await self._in_thread(looking.counts_of, room.schema, users)
-            if room.alarm_is_stale:
-                await self._set_alarm(room)
+            await self._resolve(room, due)
+            part = due.take(TOGETHER)
+            room.due.add(due)
+            due = part
+            counts = await self._in_thread(looking.counts_of, room.schema, part.people)
         except Exception:
             # The database is away, or something in the host's own code fails: nothing is lost, as it is asked again.
             logger.exception("Live updates could not count in %s, and try again.", room.schema)
             asyncio.get_running_loop().call_later(PAUSES[1], self._again, room, due)
             return
-        spread = min(len(room.streams) * SPREAD, WIDEST_SPREAD) if due.is_for_many else 0
-        await _tell(room.pages_of(concerned), counts, changed=True, spread=spread)
-        await _tell([stream for stream in due.opened if stream.holder.user not in concerned], counts)
+        await _tell(room.pages_of(part.users), counts, changed=True, spread=part.spread)
+        await _tell([stream for stream in part.opened if stream.holder.user not in part.users], counts)
 
-    async def _many(self, room: Room, due: Due) -> set[str]:
-        """Return those who are here of the groups, or of everyone, for whom there is something."""
-        groups = None if due.everyone else due.groups
-        return await self._in_thread(looking.addressed, room.schema, set(room.streams), groups)
+    async def _resolve(self, room: Room, due: Due) -> None:
+        """Find out who of those who are here is in the groups, or of the people, whom something concerns."""
+        if due.groups or due.everyone:
+            groups = None if due.everyone else due.groups
+            due.users |= await self._in_thread(looking.addressed, room.schema, set(room.streams), groups)
+            due.groups, due.everyone, due.spread = set(), False, min(len(room.streams) * SPREAD, WIDEST_SPREAD)
+        if room.alarm_is_stale:
+            await self._set_alarm(room)
 
     def _again(self, room: Room, due: Due) -> None:
         room.due.add(due)
@@ -219,8 +234,8 @@ class Hub:
 
     async def _set_alarm(self, room: Room) -> None:
         """Have everybody counted for when the next publication appears or disappears by itself."""
-        room.alarm_is_stale = False
         moment = await self._in_thread(looking.next_change, room.schema)
+        room.alarm_is_stale = False
         if moment is None or self.rooms.get(room.schema) is not room:
             room.set_alarm(None)
             return
@@ -247,15 +262,24 @@ class Hub:
                     logger.exception("Live updates could not ask who may stay in %s.", room.schema)
 
     async def _send_away(self, room: Room) -> None:
-        gone = await self._in_thread(looking.who_has_to_go, room.schema, {stream.holder for stream in room})
+        holders = [stream.holder for stream in room]
+        for start in range(0, len(holders), TOGETHER):
+            part = set(holders[start : start + TOGETHER])
+            gone = await self._in_thread(looking.who_has_to_go, room.schema, part)
+            _end(room, gone)
         # Twice, because a database that is away for a moment closes no organisation.
         room.refused = 0 if await self.is_served(room.scope) else room.refused + 1
-        for stream in list(room):
-            if room.refused == 2 or stream.holder in gone:
-                stream.end()
+        if room.refused == 2:
+            _end(room, set(holders))
 
     async def _in_thread(self, act: Callable[..., Result], *args: Any) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, _or_disconnect, act, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _reconnecting, act, *args)
+
+
+def _end(room: Room, holders: Collection[Holder]) -> None:
+    for stream in list(room):
+        if stream.holder in holders:
+            stream.end()
 
 
 async def _tell(
@@ -269,8 +293,12 @@ async def _tell(
             await asyncio.sleep(0)
 
 
-def _or_disconnect(act: Callable[..., Result], *args: Any) -> Result:
+def _reconnecting(act: Callable[..., Result], *args: Any) -> Result:
+    """Do what asks the database; once more where the connection was cut since the last time."""
     try:
+        return act(*args)
+    except (InterfaceError, OperationalError):
+        connections.close_all()
         return act(*args)
     except BaseException:
         connections.close_all()
