@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver
 
 from config.running.main import LEVELS as RUN_PY
 from messages_extends import api, constants, exceptions, urls
+from messages_extends.conf import settings
 from messages_extends.content import Content
 from messages_extends.inbox import UNREAD_CAP, Inbox
 from messages_extends.templatetags.messages_extends import register
@@ -184,4 +185,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"| a text | {MAX_TEXT:,} characters |" in page
     assert f"| extra tags | {tags} characters |" in page
     assert f"counted up to {UNREAD_CAP}," in page
+    assert settings.send_limits == {"minute": 60, "hour": 600}
+    assert "60 times a minute and 600 times an hour" in page
+    assert f"`MAX_STREAMS`, {settings.max_streams:,} |" in page
     assert f"| chosen one by one on a page | {NewPublicationForm.MAX_PICKED} organisations" in page
