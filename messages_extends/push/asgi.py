@@ -6,6 +6,7 @@ Wrap the application: `application = LiveUpdates(get_asgi_application())`.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from contextvars import Context, copy_context
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ Receive = Callable[[], Awaitable[Any]]
 Headers = list[tuple[bytes, bytes]]
 Application = Callable[[Any, Receive, Send], Awaitable[None]]
 
+# How the path ends that our URLs give it, wherever a host includes them.
+PATH: Final = "/stream/"
 TICKET: Final = "messages_extends.push.ticket"
 # How many who open a stream are asked at once who they are; each takes a thread and a connection meanwhile.
 AT_THE_DOOR: Final = 8
@@ -45,6 +48,11 @@ class Ticket:
         self.headers: Headers = []
         # That of the answer: what logs it finds out there whose request it was.
         self.context = Context()
+
+    def keep(self, headers: Headers) -> None:
+        """Keep what the answer says beside its text: it may set cookies."""
+        self.context = copy_context()
+        self.headers = [each for each in headers if each[0].lower() not in NOT_FOR_STREAMS]
 
 
 class LiveUpdates:
@@ -76,8 +84,7 @@ class LiveUpdates:
     async def _open(self, hub: Hub, scope: Any, ear: "Ear", send: Send) -> None:
         ticket = Ticket()
         if hub.count < settings.max_streams:
-            async with self._door:
-                await self.application(scope | {TICKET: ticket}, ear.receive, _unless_ours(ticket, send))
+            await self._ask(scope, ticket, ear, send)
             if ticket.holder is None:
                 return
         # Others may have come meanwhile.
@@ -116,10 +123,25 @@ class LiveUpdates:
 
         async def ignore(_message: Any) -> None: ...
 
-        async with self._door:
-            await self.application(scope | {TICKET: ticket}, ear.receive, ignore)
+        await self._ask(scope, ticket, ear, ignore)
         ear.close()
         return ticket.is_reached
+
+    async def _ask(self, scope: Any, ticket: Ticket, ear: "Ear", send: Send) -> None:
+        """Have the application answer; its answer goes to `send` if it is not our view's."""
+        await self._door.acquire()
+        with ExitStack() as place:
+            place.callback(self._door.release)
+
+            async def pass_on(message: Any) -> None:
+                # It may be a stream of the host's own, which never ends.
+                place.close()
+                if ticket.holder is None:
+                    await send(message)
+                elif message["type"] == "http.response.start":
+                    ticket.keep(message["headers"])
+
+            await self.application(scope | {TICKET: ticket}, ear.receive, pass_on)
 
 
 class Ear:
@@ -169,22 +191,9 @@ def _once_and_no_more() -> Receive:
 
 
 def _asks_for_stream(scope: Any) -> bool:
-    if scope["type"] != "http" or scope["method"] != "GET":
+    if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].endswith(PATH):
         return False
     return any(name == b"accept" and b"text/event-stream" in value for name, value in scope["headers"])
-
-
-def _unless_ours(ticket: Ticket, send: Send) -> Send:
-    """Pass on the answer of any other view, and keep the headers of ours, which may set cookies."""
-
-    async def pass_on(message: Any) -> None:
-        if ticket.holder is None:
-            await send(message)
-        elif message["type"] == "http.response.start":
-            ticket.context = copy_context()
-            ticket.headers = [each for each in message["headers"] if each[0].lower() not in NOT_FOR_STREAMS]
-
-    return pass_on
 
 
 async def _awaited(answer: Awaitable[None]) -> None:

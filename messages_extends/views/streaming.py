@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib.auth import HASH_SESSION_KEY
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
@@ -21,6 +22,9 @@ def stream(request: HttpRequest) -> HttpResponse:
     ticket = getattr(request, "scope", {}).get(TICKET)
     if ticket is not None:
         ticket.is_reached = True
+    # A page of another site could not read it, but hold the places of whoever looks at that page.
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise PermissionDenied
     reader = reader_in_tab(request)
     if ticket is not None:
         session: Any = getattr(request, "session", None) or {}

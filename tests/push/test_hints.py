@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messages_extends import api
+from messages_extends.constants import INFO_PERSISTENT
+from messages_extends.models import Message
 from messages_extends.push.bus import Bus, current_bus
 from messages_extends.push.hints import Hint, wake, wake_everywhere
 
@@ -169,6 +171,16 @@ class TestWhom:
         inbox.mark_all_read()
         inbox.undo(marked.at)
         inbox.undo(marked.at)
+        assert said(published) == [[{"schema": "acme", "users": ["5"]}]] * 4
+
+    def test_rows_that_a_host_writes_itself(self, alice: Any, published: list[str]) -> None:
+        message = Message.objects.create(user=alice, message="Hello", level=INFO_PERSISTENT)
+        message.read = True
+        message.save()
+        message.delete()
+        Message.objects.bulk_create(
+            [Message(user=alice, message="Hello", level=INFO_PERSISTENT), Message(message="-", level=INFO_PERSISTENT)]
+        )
         assert said(published) == [[{"schema": "acme", "users": ["5"]}]] * 4
 
     def test_announcements(self, alice: Any, published: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Who is given a stream, how many, and when it ends."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,11 @@ from tests.servers import Site, at_the_database, redis_server, served
 Open = Callable[..., OpenPage]
 MakeUser = Callable[..., Any]
 BrowserOf = Callable[..., Client]
+
+
+@pytest.fixture
+def alice_opens(site: Site, in_acme: Any, make_user: MakeUser, open_page: Open) -> Open:
+    return partial(open_page, site, in_acme, make_user())
 
 
 class TestWho:
@@ -52,6 +58,12 @@ class TestWho:
         self, site: Site, in_acme: Any, make_user: MakeUser, open_page: Open, last: str
     ) -> None:
         assert open_page(site, in_acme, make_user(), **{"Last-Event-ID": last}).unread() == 0
+
+    @pytest.mark.parametrize(
+        ("site_of_page", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200)]
+    )
+    def test_no_page_of_another_origin_opens_one(self, alice_opens: Open, site_of_page: str, status: int) -> None:
+        assert alice_opens(**{"Sec-Fetch-Site": site_of_page}).status == status
 
     def test_without_a_server_of_streams_the_answer_is_empty(
         self, in_acme: Any, make_user: MakeUser, browser_of: BrowserOf
