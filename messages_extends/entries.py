@@ -184,11 +184,10 @@ def page(reader: Reader, size: int, chosen: Chosen, last: Kind | None) -> "Query
 
 def marks(reader: Reader, limit: int | None, chosen: Chosen) -> "QuerySet[Any, Any]":
     """Return a row for each unread entry, `limit` of each kind: for counting them."""
-    rows = [
-        branch.order_by().annotate(one=Value(1)).values_list("one")[:limit]
-        for branch in chosen.of(unread_branches(reader)).values()
-    ]
-    return united(rows)
+    unread = chosen.of(unread_branches(reader))
+    # With a limit and no order, PostgreSQL reads the whole table in the hope of finding some of this reader soon.
+    ordered = {kind: branch.newest_first() if limit else branch.order_by() for kind, branch in unread.items()}
+    return united([branch.annotate(one=Value(1)).values_list("one")[:limit] for branch in ordered.values()])
 
 
 def union(branches: Branches, reader: Reader) -> "QuerySet[Any, Any]":

@@ -15,7 +15,19 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import CharField, Exists, Model, Q, QuerySet, TextField, Value
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    CharField,
+    Exists,
+    IntegerField,
+    Model,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.functions import Cast
 from django.db.models.lookups import In
 from django.db.models.signals import m2m_changed, post_delete, post_save
@@ -24,6 +36,7 @@ from guardian.shortcuts import assign_perm, remove_perm
 from guardian.utils import get_group_obj_perms_model, get_user_obj_perms_model
 
 from messages_extends.audit import Action, record
+from messages_extends.models import keys_of_groups_of
 from messages_extends.permissions import SEND_GROUP_MESSAGE, SEND_MESSAGE, Right, send_group_message, send_message
 from messages_extends.tenancy.own_tables import schemas_with
 from messages_extends.tenancy.schemas import current_schema, inside, is_per_tenant, is_public
@@ -41,6 +54,8 @@ EVERY_GROUP: Final = All.EVERY_GROUP
 """The target of the model-wide grant on groups: the members of each, and of those to come."""
 
 Target = Model | All
+# What guardian writes for a key that is a number; one that is longer would not fit into any.
+NUMBER: Final = r"^(0|[1-9][0-9]{0,17})$"
 
 # Who grants or revokes, for the record; in guardian's own functions nobody says so.
 _actor: ContextVar[Any] = ContextVar("messages_extends.grants.actor", default=None)
@@ -57,9 +72,13 @@ def groups_of(user: Any) -> QuerySet[Group]:
 
 def keys_of_people_in(groups: QuerySet[Group]) -> QuerySet[Any]:
     """Return the primary keys of the people who are in one of `groups`."""
-    people: QuerySet[Any] = get_user_model()._base_manager.all()
-    found = people.filter(groups__in=groups) if hasattr(people.model, "groups") else people.none()
-    return found.values("pk")
+    field: Any = getattr(get_user_model(), "groups", None)
+    if field is None:
+        return get_user_model()._base_manager.none().values("pk")
+    memberships: QuerySet[Any] = field.through._base_manager.filter(
+        **{f"{field.field.m2m_reverse_field_name()}__in": groups}
+    )
+    return memberships.values(f"{field.field.m2m_field_name()}_id")
 
 
 def model_wide(user: Any, *rights: Right) -> Q:
@@ -71,7 +90,7 @@ def model_wide(user: Any, *rights: Right) -> Q:
     for right in rights:
         wanted |= right.rows
     permissions = Permission.objects.filter(wanted)
-    holds = Q(Exists(permissions.filter(group__in=groups_of(user))))
+    holds = Q(Exists(permissions.filter(group__in=keys_of_groups_of(user))))
     if hasattr(user, "user_permissions"):
         holds |= Q(Exists(user.user_permissions.filter(wanted)))
     if hasattr(user, "is_superuser"):
@@ -86,7 +105,7 @@ def by_user(user: Any, right: Right) -> QuerySet[Any]:
 
 def by_groups(user: Any, right: Right) -> QuerySet[Any]:
     """Return guardian's rows by which a group that `user` is in holds `right` on an object."""
-    return _rows(get_group_obj_perms_model(), right).filter(group__in=groups_of(user))
+    return _rows(get_group_obj_perms_model(), right).filter(group__in=keys_of_groups_of(user))
 
 
 def _rows(model: Any, right: Right) -> QuerySet[Any]:
@@ -167,9 +186,37 @@ def is_held(holder: Model, target: Target) -> bool:
 
 def on_object(user: Any, right: Right) -> Q:
     """Return the condition that picks the objects on which `user`, or one of their groups, holds `right`."""
+    if isinstance(_model_of(right)._meta.pk, IntegerField):
+        return Q(pk__in=keys_on_object(user, right))
     # guardian keeps objects' keys as text. Cast the other way, text that is no such key would be an error.
     key = Cast("pk", CharField())
     return Q(In(key, by_user(user, right).values("object_pk"))) | Q(In(key, by_groups(user, right).values("object_pk")))
+
+
+def keys_on_object(user: Any, right: Right) -> QuerySet[Any]:
+    """Return the primary keys of the objects on which `user`, or one of their groups, holds `right`.
+
+    One list for both, as each more is looked into for every object; some of them may be those of objects that are gone.
+    """
+    model = _model_of(right)
+    if isinstance(model._meta.pk, IntegerField):
+        keys: QuerySet[Any] = _numbers(by_user(user, right)).union(_numbers(by_groups(user, right)), all=True)
+        return keys
+    found: QuerySet[Any] = model._base_manager.filter(on_object(user, right)).values("pk")
+    return found
+
+
+def _model_of(right: Right) -> Any:
+    return Group if right == send_group_message() else get_user_model()
+
+
+def _numbers(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the keys of the objects of guardian's `rows` as numbers, so that not every object's key is made text."""
+    # A condition does not keep PostgreSQL from casting first what it leaves out; CASE does.
+    is_number = Q(object_pk__regex=NUMBER)
+    number = Case(When(is_number, then=Cast("object_pk", BigIntegerField())))
+    numbers: QuerySet[Any] = rows.filter(is_number).annotate(number=number).values("number")
+    return numbers
 
 
 # Writing ------------------------------------------------------------------------------------------------------------

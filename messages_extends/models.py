@@ -7,13 +7,14 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.db import models
-from django.db.models import Exists, Expression, OuterRef, Q
+from django.db.models import Exists, Expression, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.audit import Record
 from messages_extends.content import Content
 from messages_extends.fields import ReadField
 from messages_extends.publications import Publication, PublicationQuerySet
+from messages_extends.push.hints import wake
 from messages_extends.querysets import MessageQuerySet, ReceiptQuerySet, stored_names
 from messages_extends.tenancy.stamp import TenantBound
 
@@ -109,6 +110,27 @@ class Message(TenantBound, Content):
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         names = None if update_fields is None else stored_names(update_fields)
         super().save(*args, update_fields=names, **kwargs)
+        self._wake()
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        deleted = super().delete(*args, **kwargs)
+        self._wake()
+        return deleted
+
+    def _wake(self) -> None:
+        wake(users=[] if self.user_id is None else [self.user_id])
+
+
+def keys_of_groups_of(user: AbstractBaseUser) -> QuerySet[Any]:
+    """Return the primary keys of the groups that `user` is in; none where the user model has no groups.
+
+    From the table between the two alone: a join with the groups costs time to plan and finds nothing more.
+    """
+    groups: Any = getattr(user, "groups", None)
+    if groups is None:
+        return Group.objects.none().values("pk")
+    found: QuerySet[Any] = groups.through._base_manager.filter(**{groups.source_field_name: user.pk})
+    return found.values(f"{groups.target_field_name}_id")
 
 
 class AnnouncementQuerySet(PublicationQuerySet):
@@ -116,9 +138,7 @@ class AnnouncementQuerySet(PublicationQuerySet):
 
     def addressed_to(self, user: AbstractBaseUser) -> Self:
         """Keep what is for everyone, or for a group that `user` is in now."""
-        groups = getattr(user, "groups", None)
-        of_user = Group.objects.none() if groups is None else groups.values("pk")
-        chosen = AnnouncementGroup.objects.filter(announcement=OuterRef("pk"), group__in=of_user)
+        chosen = AnnouncementGroup.objects.filter(announcement=OuterRef("pk"), group__in=keys_of_groups_of(user))
         return self.filter(Q(audience=Announcement.Audience.EVERYONE) | Q(Exists(chosen), audience="groups"))
 
 

@@ -76,7 +76,7 @@ class Policy:
             Q(pk=sender.pk)
             | _model_wide(sender, send_message())
             | grants.on_object(sender, send_message())
-            | Q(pk__in=grants.keys_of_people_in(self.groups_for(sender)))
+            | self._in_groups(sender)
         )
         return people.filter(allowed, Exists(_member(sender)))
 
@@ -88,6 +88,17 @@ class Policy:
         return Group.objects.filter(
             allowed | _model_wide(sender, send_group_message(), send_message()), Exists(_member(sender))
         )
+
+    def _in_groups(self, sender: Any) -> Q:
+        """Return the condition that picks the people in `groups_for` an active sender who may not write to everybody.
+
+        By the grants' own keys where no subclass says otherwise: through the groups it takes twice as long.
+        """
+        if overrides(type(self), "groups_for"):
+            return Q(pk__in=grants.keys_of_people_in(self.groups_for(sender)))
+        granted = grants.keys_of_people_in(grants.keys_on_object(sender, send_group_message()))
+        in_any = Q(pk__in=grants.keys_of_people_in(Group.objects.all()))
+        return Q(pk__in=granted) | (_model_wide(sender, send_group_message()) & in_any)
 
     def may_announce(self, sender: Any, groups: QuerySet[Group] | None) -> bool:
         """Tell whether `sender` may announce to these groups, of which there has to be one; None: to everybody."""

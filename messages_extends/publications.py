@@ -13,7 +13,8 @@ from typing import Any, Final, Self
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
-from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Subquery, Value, Window
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -76,10 +77,14 @@ class PublicationQuerySet(QuerySet[Any]):
 
     def with_read_at(self, user: AbstractBaseUser) -> Self:
         """Add `read_at`: when `user` read the revision that is shown now; null while it is unread."""
+        if "read_at" in self.query.annotations:
+            return self
         return self.annotate(read_at=Subquery(_receipts(user).values("read_at")[:1]))
 
     def unread_by(self, user: AbstractBaseUser) -> Self:
-        return self.filter(~Exists(_receipts(user)))
+        """Keep what `user` has not read; so `read_at` need not be looked up."""
+        never = Cast(Value(None), models.DateTimeField())
+        return self.filter(~Exists(_receipts(user))).annotate(read_at=never)
 
     def counted(self) -> Self:
         """Add `total`: how many there are. What is live is never much."""
