@@ -15,6 +15,7 @@ from django_tenants.middleware.main import TenantMainMiddleware
 from tenants.database import connection
 from tenants.logs import request_schema
 from tenants.models import Domain, Tenant
+from tenants.tables import is_migrated
 from tenants.time_zones import is_time_zone
 
 logger = logging.getLogger(__name__)
@@ -44,8 +45,8 @@ class TenantMiddleware(TenantMainMiddleware):  # type: ignore[misc]
     """Put the request and the connection into the organisation of the host name, with one query.
 
     The bare base domain is the public schema, without a query. Everything else that is not an open organisation gets
-    a page of its own: 404 for a host name that leads nowhere, 503 for an organisation that is being made or is
-    suspended, and for a database that does not answer. None of them reads a tenant's schema.
+    a page of its own: 404 for a host name that leads nowhere, 503 for an organisation that is being made, is suspended
+    or lacks migrations of this code, and for a database that does not answer. None of them reads a tenant's schema.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
@@ -64,6 +65,8 @@ class TenantMiddleware(TenantMainMiddleware):  # type: ignore[misc]
             return render(request, "tenants/unknown_host.html", {"base_domain": settings.BASE_DOMAIN}, status=404)
         if not domain.tenant.is_open:
             return _unavailable(request, "tenants/not_open.html", domain.tenant)
+        if not is_migrated(domain.tenant.schema_name):
+            return _unavailable(request, "tenants/not_migrated.html", domain.tenant)
         connection().set_tenant(domain.tenant)
         domain.tenant.domain_url = host
         self._enter(request, domain.tenant)

@@ -1,4 +1,4 @@
-"""What `run.py demo`, `test`, `manage`, `serve`, `check` and `docs` do, once the packages are there."""
+"""What `run.py demo`, `test`, `manage`, `serve`, `check`, `docs` and the like do, once the packages are there."""
 
 import argparse
 import os
@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from config.running.auditing import audit_lock
 from config.running.children import child, tie_to_us
 from config.running.database import database_for_demo, database_for_tests, ensure_database
 from config.running.failures import Failure, explain_output
@@ -82,6 +83,13 @@ def check(arguments: list[str]) -> int:
     for command in failed:
         print(f"run.py: failed: {' '.join([Path(command[0]).name, *command[1:]])}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def audit(arguments: list[str]) -> int:
+    """Ask whether what is locked has weaknesses that are known."""
+    argparse.ArgumentParser(prog="run.py audit", description=audit.__doc__).parse_args(arguments)
+    print(f"run.py: {audit_lock()}")
+    return 0
 
 
 def docs(arguments: list[str]) -> int:

@@ -20,6 +20,7 @@ LEVELS = {
     "serve": "serve",
     "check": "dev",
     "docs": "dev",
+    "audit": "dev",
 }
 USAGE = """\
 python3 run.py demo [--port N] [--reset]   the whole thing on this machine, with its own database and demo data
@@ -29,6 +30,7 @@ python3 run.py storm [--requests N] ...    many organisations at one server, eac
 python3 run.py manage ...                  Django's commands, on the demo's database or DATABASE_URL
 python3 run.py check                       lint, types, import contracts, missing migrations, the documentation
 python3 run.py docs                        the documentation, as pages for a browser
+python3 run.py audit                       known weaknesses of the packages that are locked
 python3 run.py serve [--port N] ...        for production: settings and secrets come from the environment
 
 DATABASE_URL names a PostgreSQL server to use instead of the embedded one. RUN_DIR moves .venv and .run (the

@@ -1,0 +1,58 @@
+"""What is looked at before a change lands, beside the tests."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+from config.running.auditing import LOCK, audit_lock, verdict
+from config.running.failures import Failure
+from config.running.folders import PROJECT
+
+GOOD = {"name": "asgiref", "version": "3.13.0", "vulns": []}
+UNKNOWN = {"name": "redis", "skip_reason": "Dependency not found on PyPI and could not be audited: redis (7.0.0)"}
+WEAK = {
+    "name": "django",
+    "version": "3.2.0",
+    "vulns": [
+        {"id": "PYSEC-2021-98", "fix_versions": ["3.2.1", "3.1.9"], "aliases": ["CVE-2021-31542"]},
+        {"id": "PYSEC-2099-1", "fix_versions": []},
+    ],
+}
+NOBODY_THERE = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+needs_pip_audit = pytest.mark.skipif(
+    importlib.util.find_spec("pip_audit") is None, reason="pip-audit is not among the packages for tests."
+)
+
+
+def test_known_weaknesses_fail_the_run() -> None:
+    words = r"django 3\.2\.0: PYSEC-2021-98 \(fixed in 3\.2\.1\), PYSEC-2099-1 \(not fixed yet\)"
+    with pytest.raises(Failure, match=words):
+        verdict({"dependencies": [GOOD, WEAK, UNKNOWN]})
+
+
+def test_without_any_it_says_in_how_many() -> None:
+    assert verdict({"dependencies": [GOOD, GOOD]}) == "No known weakness in 2 packages."
+
+
+def test_what_nobody_knows_about_is_named() -> None:
+    assert verdict({"dependencies": [GOOD, UNKNOWN]}) == "No known weakness in 1 packages. NOT AUDITED: redis."
+    assert verdict({"dependencies": [UNKNOWN]}).startswith("NOT AUDITED")
+
+
+@needs_pip_audit
+def test_without_a_network_it_says_that_nothing_was_audited() -> None:
+    assert audit_lock(env=NOBODY_THERE).startswith("NOT AUDITED: the list of known weaknesses cannot be reached")
+
+
+@needs_pip_audit
+def test_a_lock_that_is_none_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "lock.txt").write_text("django\n")
+    with pytest.raises(Failure, match="pip-audit has failed"):
+        audit_lock(tmp_path / "lock.txt")
+
+
+def test_it_is_part_of_what_must_hold() -> None:
+    assert "run.py audit || status=1" in (PROJECT / ".ci" / "run").read_text()
+    assert "--hash=sha256:" in LOCK.read_text()
