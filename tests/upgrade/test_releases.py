@@ -15,8 +15,10 @@ SHARED_STEPS = sorted(path.stem[:4] for path in (FOLDER / "broadcasts" / "migrat
 # What is filled in after which step: by SQL, which knows no later columns.
 ANNOUNCEMENT = """
 INSERT INTO {schema}.messages_extends_announcement
-    (id, level, message, extra_tags, url, is_safe, key, created, publish_at, expires, must_acknowledge, revision, audience)
-VALUES (gen_random_uuid(), 19, 'to all', '', '', false, '', now(), now(), now() + interval '30 days', false, 1, 'everyone')
+    (id, level, message, extra_tags, url, is_safe, key, created, publish_at, expires, must_acknowledge, revision,
+     audience)
+VALUES (gen_random_uuid(), 19, 'to all', '', '', false, '', now(), now(), now() + interval '30 days', false, 1,
+        'everyone')
 """
 RECORD = """
 INSERT INTO {schema}.messages_extends_auditrecord
@@ -33,8 +35,8 @@ SUBMISSION = (
 FILL = {"0005": (ANNOUNCEMENT, RECORD, RECEIPT), "0007": (SUBMISSION,)}
 BROADCAST = """
 INSERT INTO broadcasts_broadcast
-    (id, level, message, extra_tags, url, is_safe, key, created, publish_at, expires, must_acknowledge, revision, author,
-     audience)
+    (id, level, message, extra_tags, url, is_safe, key, created, publish_at, expires, must_acknowledge, revision,
+     author, audience)
 VALUES (gen_random_uuid(), 19, 'to all', '', '', false, '', now(), now(), now() + interval '30 days', false, 1, 'us',
         'all')
 """
