@@ -101,6 +101,13 @@ def docs(arguments: list[str]) -> int:
     return failed
 
 
+def bench(arguments: list[str]) -> int:
+    """Measure, and write docs/benchmarks.md; --quick only prints."""
+    with database_for_demo() as url:
+        ensure_database(url)
+        return _call([PYTHON, "-m", "benchmarks", *arguments], {**os.environ, "DATABASE_URL": url})
+
+
 def serve(arguments: list[str]) -> int:
     """Become the production server, after checks."""
     options = _serve_options(arguments)

@@ -18,6 +18,7 @@ LEVELS = {
     "storm": "test",
     "manage": "test",
     "serve": "serve",
+    "bench": "dev",
     "check": "dev",
     "docs": "dev",
     "audit": "dev",
@@ -31,6 +32,7 @@ python3 run.py manage ...                  Django's commands, on the demo's data
 python3 run.py check                       lint, types, import contracts, missing migrations, the documentation
 python3 run.py docs                        the documentation, as pages for a browser
 python3 run.py audit                       known weaknesses of the packages that are locked
+python3 run.py bench [--quick] [--only 3,4]  what it costs, beside other packages and plain SQL
 python3 run.py serve [--port N] ...        for production: settings and secrets come from the environment
 
 DATABASE_URL names a PostgreSQL server to use instead of the embedded one. RUN_DIR moves .venv and .run (the

@@ -1,0 +1,1 @@
+"""What is measured: each contestant is a process with a database, and with packages of its own."""

@@ -1,0 +1,242 @@
+"""The limit: the same work as SQL that somebody has written by hand, by psycopg, without Django.
+
+It works in our tables and on a connection set as Django's is: client-side binding, nothing prepared.
+"""
+
+import json
+import os
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from benchmarks.contestants.base import schema_name
+from benchmarks.contestants.serving import seconds, serve
+
+INSERT = """
+    INSERT INTO messages_extends_message (user_id, sender_id, level, message, params, url, key, is_safe, extra_tags,
+        expires, created, modified)
+    SELECT id, NULL, 19, %(text)s, NULL, '', '', false, '', NULL, %(now)s, %(now)s
+    FROM people_user WHERE id <= %(people)s AND is_active
+"""
+COPY = """
+    COPY messages_extends_message (user_id, level, message, url, key, is_safe, extra_tags, created, modified) FROM STDIN
+"""
+LIVE = "{0}.retracted_at IS NULL AND {0}.publish_at <= %(now)s AND {0}.expires > %(now)s"
+MINE = """
+    (a.audience = 'everyone' OR a.audience = 'groups' AND EXISTS (
+        SELECT FROM messages_extends_announcementgroup ag JOIN people_user_groups ug ON ug.group_id = ag.group_id
+        WHERE ag.announcement_id = a.id AND ug.user_id = %(user)s))
+"""
+OURS = """
+    (b.audience = 'all' OR b.audience = 'selected' AND EXISTS (
+        SELECT FROM broadcasts_broadcasttenant bt JOIN tenants_tenant t ON t.id = bt.tenant_id
+        WHERE bt.broadcast_id = b.id AND t.schema_name = %(schema)s))
+"""
+RECEIPT = """
+    SELECT {{0}} FROM messages_extends_receipt r
+    WHERE r.user_id = %(user)s AND r.publication_id = {0}.id AND r.revision >= {0}.revision
+"""
+ANNOUNCEMENTS = f"FROM messages_extends_announcement a WHERE {LIVE.format('a')} AND {MINE}"
+BROADCASTS = f"FROM broadcasts_broadcast b WHERE {LIVE.format('b')} AND {OURS}"
+UNREAD_ANNOUNCEMENTS = f"{ANNOUNCEMENTS} AND NOT EXISTS ({RECEIPT.format('a').format('')})"
+UNREAD_BROADCASTS = f"{BROADCASTS} AND NOT EXISTS ({RECEIPT.format('b').format('')})"
+MESSAGES = """
+    FROM messages_extends_message m WHERE m.user_id = %(user)s AND (m.expires IS NULL OR m.expires > %(now)s)
+"""
+UNREAD_MESSAGES = f"{MESSAGES} AND m.read_at IS NULL"
+COUNT = f"""
+    SELECT count(*) FROM (
+        (SELECT 1 {UNREAD_MESSAGES} {{messages}}) UNION ALL (SELECT 1 {UNREAD_ANNOUNCEMENTS} {{limit}})
+        UNION ALL (SELECT 1 {UNREAD_BROADCASTS} {{limit}})
+    ) AS unread
+"""
+OF_PUBLICATION = "level, message, params::text, extra_tags, url, is_safe, key, expires"
+URGENT = "must_acknowledge DESC, level DESC, publish_at DESC, id DESC LIMIT 10"
+BANNERS = f"""
+    (WITH newest AS (SELECT m.* {UNREAD_MESSAGES} ORDER BY m.created DESC, m.id DESC LIMIT 100)
+     SELECT 'message', id::text, {OF_PUBLICATION}, read_at, created, sender_id, '' AS author, 0 AS revision,
+        false AS must_acknowledge, (SELECT count(*) FROM newest) FROM newest ORDER BY created DESC, id DESC LIMIT 10)
+    UNION ALL
+    (SELECT 'announcement', id::text, {OF_PUBLICATION}, NULL, publish_at, sender_id, '', revision, must_acknowledge,
+        count(*) OVER () {UNREAD_ANNOUNCEMENTS} ORDER BY {URGENT})
+    UNION ALL
+    (SELECT 'broadcast', id::text, {OF_PUBLICATION}, NULL, publish_at, NULL, author, revision, must_acknowledge,
+        count(*) OVER () {UNREAD_BROADCASTS} ORDER BY {URGENT})
+"""
+PAGE = f"""
+    (SELECT 'message', id::text, {OF_PUBLICATION}, read_at, created, sender_id, '' AS author, 0 AS revision,
+        false AS must_acknowledge {MESSAGES} {{messages}} ORDER BY created DESC, id DESC LIMIT 21)
+    UNION ALL
+    (SELECT 'announcement', id::text, {OF_PUBLICATION}, ({RECEIPT.format("a").format("r.read_at")}), publish_at,
+        sender_id, '', revision, must_acknowledge {ANNOUNCEMENTS} {{announcements}}
+        ORDER BY publish_at DESC, id DESC LIMIT 21)
+    UNION ALL
+    (SELECT 'broadcast', id::text, {OF_PUBLICATION}, ({RECEIPT.format("b").format("r.read_at")}), publish_at, NULL,
+        author, revision, must_acknowledge {BROADCASTS} {{broadcasts}} ORDER BY publish_at DESC, id DESC LIMIT 21)
+"""
+AFTER = {
+    "messages": "AND (m.created, m.id) < (%(at)s, %(id)s)",
+    "announcements": "AND a.publish_at <= %(at)s",
+    "broadcasts": "AND b.publish_at <= %(at)s",
+}
+LAST_BEFORE = """
+    SELECT created, id FROM messages_extends_message WHERE user_id = %(user)s ORDER BY created DESC, id DESC
+    OFFSET %(offset)s LIMIT 1
+"""
+MARK_MESSAGES = """
+    UPDATE messages_extends_message SET read_at = %(now)s
+    WHERE user_id = %(user)s AND read_at IS NULL AND (expires IS NULL OR expires > %(now)s) AND created <= %(now)s
+"""
+MARK_PUBLICATIONS = f"""
+    INSERT INTO messages_extends_receipt (user_id, publication_id, revision, read_at)
+    SELECT %(user)s, id, revision, %(now)s FROM (
+        SELECT id, revision {UNREAD_ANNOUNCEMENTS} AND NOT must_acknowledge
+        UNION ALL SELECT id, revision {UNREAD_BROADCASTS} AND NOT must_acknowledge
+    ) AS unread
+    ON CONFLICT (user_id, publication_id) DO UPDATE SET revision = EXCLUDED.revision, read_at = EXCLUDED.read_at
+"""
+UNMARK_MESSAGES = "UPDATE messages_extends_message SET read_at = NULL WHERE user_id = %(user)s AND read_at = %(at)s"
+UNMARK_PUBLICATIONS = "DELETE FROM messages_extends_receipt WHERE user_id = %(user)s AND read_at = %(at)s"
+HELD = """
+    SELECT p.object_pk FROM guardian_userobjectpermission p JOIN auth_permission ap ON ap.id = p.permission_id
+    WHERE p.user_id = %(user)s AND ap.codename = '{0}'
+    UNION
+    SELECT p.object_pk FROM guardian_groupobjectpermission p JOIN auth_permission ap ON ap.id = p.permission_id
+    JOIN people_user_groups ug ON ug.group_id = p.group_id
+    WHERE ug.user_id = %(user)s AND ap.codename = '{0}'
+"""
+ALLOWED = f"""
+    SELECT %(user)s AS id
+    UNION
+    SELECT object_pk::bigint FROM ({HELD.format("send_message")}) AS person
+    UNION
+    SELECT ug.user_id FROM people_user_groups ug
+    JOIN ({HELD.format("send_group_message")}) AS held ON held.object_pk::bigint = ug.group_id
+"""
+# Who may write to everybody by a permission that is about no one.
+MODEL_WIDE = """
+    SELECT FROM people_user u WHERE u.id = %(user)s AND (u.is_superuser
+        OR EXISTS (SELECT FROM people_user_user_permissions up JOIN auth_permission p ON p.id = up.permission_id
+            WHERE up.user_id = u.id AND p.codename = ANY(%(rights)s))
+        OR EXISTS (SELECT FROM auth_group_permissions gp JOIN auth_permission p ON p.id = gp.permission_id
+            JOIN people_user_groups ug ON ug.group_id = gp.group_id
+            WHERE ug.user_id = u.id AND p.codename = ANY(%(rights)s)))
+"""
+RECIPIENTS = f"""
+    SELECT {{columns}} FROM people_user u WHERE u.is_active {{named}} AND (u.id IN ({ALLOWED}) OR EXISTS ({MODEL_WIDE}))
+    AND EXISTS (SELECT FROM people_user me WHERE me.id = %(user)s AND me.is_active)
+"""
+NAMED = "AND (u.name ILIKE %({0})s OR u.email ILIKE %({0})s)"
+RIGHTS = ["send_message", "send_group_message"]
+USER = "u.id, u.password, u.last_login, u.is_superuser, u.email, u.name, u.is_staff, u.is_active, u.date_joined"
+
+
+class ByHand:
+    """Methods are called by the runner; they answer as those of the contestants do."""
+
+    def __init__(self) -> None:
+        given = json.loads(os.environ["BENCHMARK_DATABASE"])
+        names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+        self.database = psycopg.connect(
+            autocommit=True,
+            cursor_factory=psycopg.ClientCursor,
+            prepare_threshold=None,
+            **{names[key]: value for key, value in given.items() if value},
+        )
+
+    def insert_select(self, organisation: int, people: int, text: str) -> float:
+        values = {"people": people, "text": text}
+        return self._once(organisation, [INSERT], values)["seconds"]  # type: ignore[no-any-return]
+
+    def copy(self, organisation: int, people: int, text: str) -> float:
+        """Read the keys, then COPY: what one does who has the people in Python."""
+
+        def write() -> None:
+            now = datetime.now(UTC)
+            keys = self._fetch("SELECT id FROM people_user WHERE id <= %(people)s AND is_active", {"people": people})
+            with self.database.transaction(), self.database.cursor().copy(COPY.encode()) as copy:
+                for (key,) in keys:
+                    copy.write_row((key, 19, text, "", "", False, "", now, now))
+
+        self._enter(organisation)
+        return seconds(write)
+
+    def count(self, organisation: int, user: int, repeat: int, exact: bool = True) -> dict[str, Any]:
+        limit = "" if exact else "LIMIT 100"
+        newest = "" if exact else f"ORDER BY m.created DESC, m.id DESC {limit}"
+        statement = COUNT.format(limit=limit, messages=newest)
+        found = self._repeated(organisation, statement, {"user": user}, repeat)
+        number = found["value"][0][0]
+        return {**found, "value": number if exact else min(number, 100)}
+
+    def banners(self, organisation: int, user: int, repeat: int) -> dict[str, Any]:
+        found = self._repeated(organisation, BANNERS, {"user": user}, repeat)
+        return {**found, "value": len(found["value"])}
+
+    def page(self, organisation: int, user: int, number: int, repeat: int) -> dict[str, Any]:
+        values: dict[str, Any] = {"user": user}
+        narrowed = dict.fromkeys(AFTER, "")
+        if number > 1:
+            self._enter(organisation)
+            ((at, key),) = self._fetch(LAST_BEFORE, {"user": user, "offset": (number - 1) * 20 - 1})
+            values |= {"at": at, "id": key}
+            narrowed = AFTER
+        found = self._repeated(organisation, PAGE.format(**narrowed), values, repeat)
+        newest = sorted(found["value"], key=lambda row: row[11], reverse=True)[:20]
+        return {**found, "value": [row[3] for row in newest]}
+
+    def mark_all(self, organisation: int, user: int) -> dict[str, Any]:
+        return self._once(organisation, [MARK_MESSAGES, MARK_PUBLICATIONS], {"user": user})
+
+    def undo(self, organisation: int, user: int, at: str) -> dict[str, Any]:
+        values = {"user": user, "at": datetime.fromisoformat(at)}
+        return self._once(organisation, [UNMARK_MESSAGES, UNMARK_PUBLICATIONS], values)
+
+    def recipients(self, organisation: int, user: int, repeat: int) -> dict[str, Any]:
+        statement = RECIPIENTS.format(columns="u.id", named="")
+        found = self._repeated(organisation, statement, {"user": user, "rights": RIGHTS}, repeat)
+        return {**found, "value": sorted(row[0] for row in found["value"])}
+
+    def search(self, organisation: int, user: int, text: str, repeat: int) -> dict[str, Any]:
+        words = {f"word{number}": f"%{word}%" for number, word in enumerate(text.split())}
+        named = " ".join(NAMED.format(name) for name in words)
+        statement = RECIPIENTS.format(columns=USER, named=named) + "ORDER BY u.name, u.email, u.id LIMIT 21"
+        values = {"user": user, "rights": RIGHTS, **words}
+        found = self._repeated(organisation, statement, values, repeat)
+        return {**found, "value": [row[5] for row in found["value"]]}
+
+    def _repeated(self, organisation: int, statement: str, values: dict[str, Any], repeat: int) -> dict[str, Any]:
+        self._enter(organisation)
+        values = {**values, "now": datetime.now(UTC), "schema": schema_name(organisation)}
+        rows = self._fetch(statement, values)
+        return {
+            "seconds": median(seconds(lambda: self._fetch(statement, values)) for _ in range(repeat)),
+            "value": rows,
+        }
+
+    def _once(self, organisation: int, statements: list[str], values: dict[str, Any]) -> dict[str, Any]:
+        """Run the statements in one transaction; return how long it took, and how many rows they changed."""
+        self._enter(organisation)
+        now = datetime.now(UTC)
+        values = {**values, "now": now, "schema": schema_name(organisation)}
+        changed: list[int] = []
+
+        def run() -> None:
+            with self.database.transaction():
+                changed.extend(self.database.execute(statement.encode(), values).rowcount for statement in statements)
+
+        return {"seconds": seconds(run), "changed": sum(changed), "at": now.isoformat()}
+
+    def _fetch(self, statement: str, values: dict[str, Any]) -> list[Any]:
+        return self.database.execute(statement.encode(), values).fetchall()
+
+    def _enter(self, organisation: int) -> None:
+        path = SQL("SET search_path = {}, public").format(Identifier(schema_name(organisation)))
+        self.database.execute(path)
+
+
+if __name__ == "__main__":
+    serve(ByHand())

@@ -1,0 +1,3 @@
+"""No pages: the packages are called as their views call them."""
+
+urlpatterns: list[object] = []

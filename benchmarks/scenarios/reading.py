@@ -1,0 +1,188 @@
+"""Scenarios 3, 4, 5 and 8: reading."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from benchmarks.bench import Bench, require, same, times, turns, typical
+from benchmarks.outcome import Mark, Outcome, Plot, Row
+from benchmarks.processes import OURS, RAW
+
+USER: Final = 1
+ONE_IN_TEN: Final = "mod(n, 10) = 0"
+ALL: Final = "true"
+PAGE_SIZE: Final = 20
+
+
+def _one(bench: Bench, everybody: Mapping[str, Any], count: int, unread: str, publications: int) -> None:
+    """Have one reader with so many messages, beside others'; the peers have a message for each publication."""
+    for name, contestant in everybody.items():
+        contestant.prepare(organisations=1, people=bench.pick(1_000, 100, 10))
+        contestant.clear()
+        if count:
+            contestant.fill(organisation=1, user=USER, count=count, unread=unread)
+        for user in range(2, bench.pick(200, 20, 3)):
+            contestant.fill(organisation=1, user=user, count=10, unread=ONE_IN_TEN)
+        if publications and name == OURS:
+            contestant.publish(organisation=1, count=publications)
+        elif publications:
+            contestant.fill(organisation=1, user=USER, count=publications, unread=ALL)
+        contestant.settle()
+
+
+def _read(bench: Bench, everybody: Mapping[str, Any], what: str, **options: Any) -> dict[str, list[Any]]:
+    values = {"organisation": 1, "user": USER, "repeat": bench.repeat, **options}
+    return bench.alternate(turns(everybody, what, **values))
+
+
+def _add(outcome: Outcome, work: str, name: str, answers: list[Any], note: str = "") -> None:
+    database = times(answers, "database") if "database" in answers[0] else []
+    outcome.rows.append(Row.of(work, name, times(answers), database, note))
+
+
+def _database(answers: list[Any]) -> float:
+    return typical(answers, "database")
+
+
+def unread_count(bench: Bench) -> Outcome:
+    """Count what is unread, up to 100 and exactly."""
+    outcome = Outcome()
+    publications = bench.pick(50, 10, 4)
+    sizes = bench.pick((10, 1_000, 100_000), (10, 1_000, 5_000), (10, 30))
+    peers = bench.peers()
+    capped: list[float] = []
+    for count in sizes:
+        work = f"{count:,} messages, 90 % read"
+        _one(bench, {OURS: bench.ours, **peers}, count, ONE_IN_TEN, publications)
+        exact = _read(bench, {OURS: bench.ours, RAW: bench.raw, **peers}, "count")
+        same(f"exact count of {work}", {name: answers[0]["value"] for name, answers in exact.items()})
+        require(exact[OURS][0]["value"] == count // 10 + publications, f"{work}: not the number that was written.")
+        few = _read(bench, {OURS: bench.ours, RAW: bench.raw}, "count", exact=False)
+        same(f"capped count of {work}", {name: answers[0]["value"] for name, answers in few.items()})
+        for name, answers in few.items():
+            _add(outcome, f"{work}: up to 99+", name, answers)
+        for name, answers in exact.items():
+            _add(outcome, f"{work}: exact", name, answers)
+        capped.append(typical(few[OURS]))
+        if peers:
+            best = min(typical(exact[name]) for name in peers)
+            wanted = f"exact, {count:,} messages: ≤ the best peer"
+            outcome.marks.append(Mark.at_most(wanted, typical(exact[OURS]) / best, 1))
+    outcome.marks.insert(0, Mark.at_most(f"99+: {sizes[-1]:,} ≤ 1.3 × {sizes[0]}", capped[-1] / capped[0], 1.3))
+    lines = {f"{OURS}, 99+": [(float(x), y * 1000) for x, y in zip(sizes, capped, strict=True)]}
+    for name in (OURS, *peers):
+        label = f"{name}, exact" if name == OURS else name
+        lines[label] = [(x, outcome.seconds(f"{x:,} messages, 90 % read: exact", name) * 1000) for x in sizes]
+    outcome.plots.append(Plot("Count what is unread", "messages of the reader", lines))
+    outcome.checks.append(
+        f"All counts were the same number: a tenth of the messages and {publications} live publications, for which the "
+        "peers, who know none, have a message each."
+    )
+    return outcome
+
+
+def banners(bench: Bench) -> Outcome:
+    """Load what is shown on a page: ten at most, and how many more there are."""
+    outcome = Outcome()
+    sizes = bench.pick((0, 5, 10_000), (0, 5, 1_000), (0, 5, 20))
+    peers = bench.peers()
+    medians: list[float] = []
+    for unread in sizes:
+        work = f"{unread:,} unread"
+        _one(bench, {OURS: bench.ours, **peers}, unread, ALL, 0)
+        answers = _read(bench, {OURS: bench.ours, RAW: bench.raw, **peers}, "banners")
+        shown = bench.ours.banner_texts(organisation=1, user=USER)
+        require(len(shown) == min(unread, 10) + (unread > 10), f"{work}: {len(shown)} banners are shown.")
+        texts = {name: each.newest(organisation=1, user=USER) for name, each in peers.items()}
+        same(f"the newest of {work}", {OURS: shown[:10], **texts})
+        for name, found in answers.items():
+            _add(outcome, work, name, found, note=_shown(name, found[0]["value"]))
+        one = answers[OURS][0]
+        require(one["statements"] == 1, f"{work}: {one['statements']} statements instead of one.")
+        ratio = _database(answers[OURS]) / typical(answers[RAW])
+        outcome.marks.append(Mark.at_most(f"{work}: in the database ≤ 1.3 × SQL by hand", ratio, 1.3))
+        medians.append(typical(answers[OURS]))
+        outcome.marks.append(Mark.stated(f"{work}: Django's share", _share(answers[OURS])))
+    flat = medians[-1] / medians[1]
+    outcome.marks.insert(0, Mark.at_most(f"flat: {sizes[-1]:,} unread ≤ 1.3 × 5", flat, 1.3))
+    outcome.marks.insert(1, Mark("one query", "1", reached=True))
+    outcome.checks.append("With 0, 5 and many unread, all show the same newest ten; some packages load all others too.")
+    return outcome
+
+
+def _shown(name: str, value: int) -> str:
+    return "" if name in {OURS, RAW} else f"loads {value:,}"
+
+
+def _share(answers: list[Any]) -> str:
+    whole, database = typical(answers), _database(answers)
+    return f"{(whole - database) * 1000:.2f} of {whole * 1000:.2f} ms"
+
+
+def inbox_pages(bench: Bench) -> Outcome:
+    """Load twenty entries of a list of many, near its start and near its end."""
+    outcome = Outcome()
+    count = bench.pick(100_000, 2_000, 100)
+    pages = bench.pick((1, 100, 5_000), (1, 20, 100), (1, 3, 5))
+    peers = bench.peers("django-notifications-hq", "django-generic-notifications")
+    _one(bench, {OURS: bench.ours, **peers}, count, ONE_IN_TEN, 0)
+    medians, firsts = [], []
+    for page in pages:
+        work = f"page {page:,} of {count // PAGE_SIZE:,}"
+        answers = _read(bench, {OURS: bench.ours, RAW: bench.raw, **peers}, "page", number=page)
+        same(work, {name: found[0]["value"] for name, found in answers.items()})
+        for name, found in answers.items():
+            _add(outcome, work, name, found)
+        statements = answers[OURS][0]["statements"]
+        require(statements <= 2, f"{work}: {statements} statements instead of two at most.")
+        medians.append(typical(answers[OURS]))
+        if page == 1 and peers:
+            firsts = [typical(answers[name]) for name in peers]
+        outcome.marks.append(Mark.stated(f"{work}: Django's share", _share(answers[OURS])))
+    flat = max(medians) / min(medians)
+    outcome.marks.insert(0, Mark.at_most("flat: the slowest page ≤ 1.3 × the fastest", flat, 1.3))
+    outcome.marks.insert(1, Mark("≤ 2 queries", str(statements), reached=True))
+    if firsts:
+        outcome.marks.insert(2, Mark.at_most("faster than every peer's page 1", medians[0] / min(firsts), 1))
+    lines = {
+        name: [
+            (float(page), outcome.seconds(f"page {page:,} of {count // PAGE_SIZE:,}", name) * 1000) for page in pages
+        ]
+        for name in (OURS, *peers)
+    }
+    outcome.plots.append(Plot(f"A page of {count:,} messages", "page", lines))
+    outcome.checks.append("On each page all show the same twenty texts in the same order.")
+    return outcome
+
+
+def many_organisations(bench: Bench) -> Outcome:
+    """Read as in 3, 4 and 5 where the database holds ever more organisations."""
+    outcome = Outcome()
+    numbers = bench.pick((1, 100, 1_000), (1, 10, 30), (1, 3))
+    messages = bench.pick(200, 50, 20)
+    ours = bench.ours
+    ours.clear()
+    names = {"count": "3: unread count, 99+", "banners": "4: banners", "page": "5: page 1"}
+    medians: dict[str, list[float]] = {name: [] for name in names.values()}
+    for number in numbers:
+        ours.prepare(organisations=number, people=2)
+        ours.fill_each(organisations=number, user=USER, count=messages, unread=ONE_IN_TEN)
+        for what, name in names.items():
+            read = {"what": what, "user": USER, "repeat": bench.repeat}
+            one = [ours.in_one(organisation=number, **read) for _ in range(bench.rounds)]
+            medians[name].append(typical(one))
+            _add(outcome, f"{number:,} organisations; {name}", OURS, one, note="always the same organisation")
+            if number > 1:
+                visits = {"what": what, "user": USER, "rounds": bench.pick(3, 2, 1)}
+                each = ours.in_each(organisations=number, **visits)
+                _add(outcome, f"{number:,} organisations; {name}", OURS, [each], note="each time another organisation")
+    for name, found in medians.items():
+        flat = max(found) / found[0]
+        outcome.marks.append(Mark.at_most(f"{name}: {numbers[-1]:,} organisations ≤ 1.2 × 1", flat, 1.2))
+    lines = {
+        name: [(float(number), value * 1000) for number, value in zip(numbers, found, strict=True)]
+        for name, found in medians.items()
+    }
+    outcome.plots.append(Plot("Reading beside other organisations", "organisations", lines))
+    outcome.checks.append("Each organisation's reader has the number that was written for them, in every organisation.")
+    ours.clear()
+    return outcome

@@ -1,0 +1,55 @@
+"""Scenario 10: live streams, on one process of the production server."""
+
+import asyncio
+from typing import Any, Final
+
+from benchmarks.bench import Bench, require
+from benchmarks.outcome import Mark, Outcome, Row
+from benchmarks.processes import OURS
+from benchmarks.streams.measure import product
+from benchmarks.streams.measure import streams as measure_streams
+
+STATED: Final = ("processor ms to open one", "processor share of all, idle", "to all: median ms", "to all: last ms")
+
+
+def streams(bench: Bench) -> Outcome:
+    """Hold so many open streams, write to one reader and to everybody."""
+    outcome = Outcome()
+    sizes = bench.pick((1_000, 5_000), (200,), (20,))
+    # It makes our database anew.
+    bench.contestants.stop(OURS)
+    with product(bench.contestants.url, max(sizes)) as (server, sender, people):
+        for size in sizes:
+            messages = bench.pick(200, 20, 3)
+            found = asyncio.run(measure_streams(server, sender, people[:size], messages))
+            _add(outcome, size, found)
+    outcome.checks.append(
+        "Every message was heard by its reader and by nobody else; what was announced was heard on every stream, and "
+        "all streams were open at the end."
+    )
+    return outcome
+
+
+def _add(outcome: Outcome, size: int, found: dict[str, Any]) -> None:
+    require(found["to one: told"] == 1, f"{size} streams: not every reader was told.")
+    name = f"{size:,} streams"
+    one = found["to one: median ms"]
+    outcome.rows += [
+        _row(f"{name}: commit to receipt, one reader", one, found["to one: 99 % ms"], "99 % within the highest"),
+        _row(
+            f"{name}: commit to receipt, everybody", found["to all: median ms"], found["to all: last ms"], "to the last"
+        ),
+    ]
+    more = found["threads with all"] - found["threads before"]
+    lost, told = size - found["still open"], found["to all: told"]
+    outcome.marks += [
+        Mark.at_most(f"{name}: ≤ 20 kB each in the process", found["kB a stream"], 20, " kB"),
+        Mark.at_most(f"{name}: threads constant", more, 0, " more"),
+        Mark.at_most(f"{name}: one reader hears within 5 ms (median)", one, 5, " ms"),
+        Mark(f"{name}: none lost when all are told", f"{lost:.0f} lost, {told:.0%} told", lost == 0 and told == 1),
+        *(Mark.stated(f"{name}: {stated}", f"{found[stated]:.3g}") for stated in STATED),
+    ]
+
+
+def _row(work: str, middle: float, high: float, note: str) -> Row:
+    return Row(work, OURS, middle / 1000, middle / 1000, high / 1000, 2, note=note)
