@@ -6,7 +6,15 @@ from typing import Final
 
 from benchmarks.bench import Bench
 from benchmarks.outcome import Outcome
-from benchmarks.scenarios import marking, organisations, pages, policy, quiet, reading, round_trips, streams, telling
+from benchmarks.scenarios.marking import mark_all
+from benchmarks.scenarios.organisations import making
+from benchmarks.scenarios.pages import throughput
+from benchmarks.scenarios.policy import recipients
+from benchmarks.scenarios.quiet import silent_request
+from benchmarks.scenarios.reading import banners, inbox_pages, many_organisations, unread_count
+from benchmarks.scenarios.round_trips import search_path
+from benchmarks.scenarios.streams import streams
+from benchmarks.scenarios.telling import chosen, everyone
 
 
 @dataclass(frozen=True)
@@ -16,17 +24,17 @@ class Scenario:
 
 
 SCENARIOS: Final[Mapping[int, Scenario]] = {
-    1: Scenario("Tell everyone", telling.everyone),
-    2: Scenario("Write to chosen people, one message each", telling.chosen),
-    3: Scenario("How many are unread", reading.unread_count),
-    4: Scenario("Banners on a page", reading.banners),
-    5: Scenario("Pages of an inbox", reading.inbox_pages),
-    6: Scenario("Mark all as read, and undo it", marking.mark_all),
-    7: Scenario("A page that shows no message", quiet.silent_request),
-    8: Scenario("Many organisations in one database", reading.many_organisations),
-    9: Scenario("Whom one person may write to", policy.recipients),
-    10: Scenario("Live streams", streams.streams),
-    11: Scenario("A whole page from the production server", pages.throughput),
-    12: Scenario("Making and migrating organisations", organisations.making),
-    13: Scenario("Round trips for the search path", round_trips.search_path),
+    1: Scenario("Tell everyone", everyone),
+    2: Scenario("Write to chosen people, one message each", chosen),
+    3: Scenario("How many are unread", unread_count),
+    4: Scenario("Banners on a page", banners),
+    5: Scenario("Pages of an inbox", inbox_pages),
+    6: Scenario("Mark all as read, and undo it", mark_all),
+    7: Scenario("A page that shows no message", silent_request),
+    8: Scenario("Many organisations in one database", many_organisations),
+    9: Scenario("Whom one person may write to", recipients),
+    10: Scenario("Live streams", streams),
+    11: Scenario("A whole page from the production server", throughput),
+    12: Scenario("Making and migrating organisations", making),
+    13: Scenario("Round trips for the search path", search_path),
 }
