@@ -1,5 +1,6 @@
 """The start pages: of an organisation, and of the bare domain."""
 
+import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,13 +9,17 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
+from django.views.defaults import server_error as not_expected
 
 from messages_extends import constants
+from tenants.database import is_passing
 from tenants.names import host_for, origin_of, validate_schema
 
 
@@ -70,8 +75,35 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400 without looking at what was sent, as Django's own page does once more for its CSRF token."""
+    """Answer 400 without looking at what was sent, as Django's own page does once more for its CSRF token.
+
+    But 503 where a session could not be saved because the database was away, which Django takes for a log-out.
+    """
+    if isinstance(exception, SessionInterrupted) and is_passing(_first(exception)):
+        return _unavailable()
     return render(request, "400.html", status=400)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 503 where the database was away, whatever asked it: a middleware, a view, a page; 500 to all else."""
+    if not is_passing(sys.exc_info()[1]):
+        return not_expected(request)
+    return _unavailable()
+
+
+def _unavailable() -> HttpResponse:
+    # Without the request: what a page asks of it would ask the database again.
+    response = HttpResponse(render_to_string("tenants/no_database.html"), status=503)
+    response["Retry-After"] = "60"
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the database's error that a session's became."""
+    while error.__context__ is not None and not is_passing(error):
+        error = error.__context__
+    return error
 
 
 @login_required
