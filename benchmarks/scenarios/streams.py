@@ -6,7 +6,7 @@ from typing import Any, Final
 from benchmarks.bench import Bench, require
 from benchmarks.outcome import Mark, Outcome, Row
 from benchmarks.processes import OURS
-from benchmarks.streams.measure import product
+from benchmarks.streams.measure import hints, product, restart, writers
 from benchmarks.streams.measure import streams as measure_streams
 
 STATED: Final = ("processor ms to open one", "processor share of all, idle", "to all: median ms", "to all: last ms")
@@ -23,6 +23,18 @@ def streams(bench: Bench) -> Outcome:
             messages = bench.pick(200, 20, 3)
             found = asyncio.run(measure_streams(server, sender, people[:size], messages))
             _add(outcome, size, found)
+        clients = bench.pick(1_500, 200, 20)
+        back = asyncio.run(restart(server, people[:clients]))
+        rates = writers(sender, people, bench.pick(3.0, 0.5, 0.1))
+    taken = hints(bench.contestants.url, bench.pick(3.0, 0.5, 0.1))
+    took = back["seconds until all are back"]
+    outcome.marks += [
+        Mark.stated(
+            f"{clients:,} streams reconnect when the web process is killed and restarted: all back", f"{took:.1f} s"
+        ),
+        *(Mark.stated(f"messages committed a second: {name}", f"{rate:.0f}") for name, rate in rates.items()),
+        *(Mark.stated(f"hints a second, sixteen writers, {name}", f"{rate:.0f}") for name, rate in taken.items()),
+    ]
     outcome.checks.append(
         "Every message was heard by its reader and by nobody else; what was announced was heard on every stream, and "
         "all streams were open at the end."

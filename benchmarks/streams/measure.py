@@ -4,9 +4,11 @@ import asyncio
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -176,3 +178,40 @@ def writers(sender: Any, people: list[tuple[str, str]], duration: float = 3) -> 
                 rates[name].append(sender.commits(users=users, threads=threads, duration=duration, bus=bus))
         figures |= {f"{threads} writers, {name}": median(each) for name, each in rates.items()}
     return figures
+
+
+def hints(url: str, duration: float = 3) -> dict[str, float]:
+    """How many hints a second PostgreSQL takes from sixteen writers, by the number of processes that listen."""
+    return {f"{listeners} listening": _published(url, listeners, duration) for listeners in (1, 8, 32)}
+
+
+def _published(url: str, listeners: int, duration: float) -> float:
+    with ExitStack() as stack:
+        for _ in range(listeners):
+            connection = stack.enter_context(psycopg.connect(url, autocommit=True))
+            connection.execute("LISTEN benchmark")
+            # Read away by a thread of its own until the connection is closed.
+            stack.enter_context(_reading(connection, duration))
+        until = time.perf_counter() + duration
+        with ThreadPoolExecutor(16) as publishers:
+            done = list(publishers.map(lambda _: _publish(url, until), range(16)))
+    return sum(done) / duration
+
+
+@contextmanager
+def _reading(connection: "psycopg.Connection[Any]", duration: float) -> Iterator[None]:
+    reader = threading.Thread(target=lambda: list(connection.notifies(timeout=duration + 1)))
+    reader.start()
+    try:
+        yield
+    finally:
+        reader.join()
+
+
+def _publish(url: str, until: float) -> int:
+    done = 0
+    with psycopg.connect(url, autocommit=True) as connection:
+        while time.perf_counter() < until:
+            connection.execute("SELECT pg_notify('benchmark', %s)", ['{"schema":"acme","users":["12345"]}'])
+            done += 1
+    return done
