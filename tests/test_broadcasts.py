@@ -462,6 +462,7 @@ def _make_fifty() -> None:
         tables = [table for table in tables if not table.startswith(("broadcasts_", "tenants_"))]
     for schema in FIFTY:
         copies = [f'CREATE TABLE {schema}."{table}" (LIKE acme."{table}" INCLUDING ALL)' for table in tables]
+        copies.append(f"INSERT INTO {schema}.django_migrations SELECT * FROM acme.django_migrations")
         with schema_context("public"), connection.cursor() as cursor:
             cursor.execute("; ".join([f"CREATE SCHEMA {schema}", *copies]))
         with schema_context(schema):
