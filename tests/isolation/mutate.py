@@ -44,9 +44,13 @@ def _report(remedy: Remedy) -> bool:
     sys.stdout.write(f"{'MISSED' if blind else 'caught'}  {remedy.name}\n")
     for name in remedy.caught_by:
         test = name.rpartition("::")[2]
-        seen = [message for _, (outcome, message) in _of(outcomes, name) if outcome == "failed"]
-        sys.stdout.write(f"        {test}{' does not see it' if name in blind else ''}\n")
-        sys.stdout.writelines(f"            {line[:WIDTH]}\n" for line in seen[:1] if line)
+        runs = [outcome for _node, outcome in _of(outcomes, name)]
+        if name in blind:
+            became = ", ".join(sorted({f"{outcome} {message}".strip() for outcome, message in runs})) or "not run"
+            sys.stdout.write(f"        {test} does not see it: {became[:WIDTH]}\n")
+        else:
+            seen = next(message for outcome, message in runs if outcome == "failed")
+            sys.stdout.write(f"        {test}\n            {seen[:WIDTH]}\n")
     sys.stdout.flush()
     return not blind
 
