@@ -16,7 +16,7 @@ ROOTS = ("messages_extends", "tenants", "config")
 CONTEXTS = {"schema_context", "tenant_context"}
 ENTERING = {"enter_context", "enter_async_context"}
 # Context managers that are no call. A tenant is never among them.
-KNOWN_NAMES = {"file", "wrap_database_errors"}
+KNOWN_NAMES = {"file", "wrap_database_errors", "connection"}
 # What hands out one row of a table, which may be a tenant.
 ROW = re.compile(r"a?(get|first|last|latest|earliest|create|get_or_create|update_or_create)")
 TENANT = re.compile(r"tenant|organi[sz]ation|domain", re.IGNORECASE)
