@@ -25,8 +25,12 @@ Application = Callable[[Any, Receive, Send], Awaitable[None]]
 # How the path ends that our URLs give it, wherever a host includes them.
 PATH: Final = "/stream/"
 TICKET: Final = "messages_extends.push.ticket"
+# The status of our view's answer.
+EMPTY: Final = 204
 # How many who open a stream are asked at once who they are; each takes a thread and a connection meanwhile.
 AT_THE_DOOR: Final = 8
+# Seconds that the host may take to say whether it still serves an organisation.
+PATIENCE: Final = 10
 # Seconds after which one who has found it full may come back.
 COME_BACK: Final = b"30"
 # What belonged to the empty answer, or is the stream's own.
@@ -49,10 +53,12 @@ class Ticket:
         # That of the answer: what logs it finds out there whose request it was.
         self.context = Context()
 
-    def keep(self, headers: Headers) -> None:
-        """Keep what the answer says beside its text: it may set cookies."""
+    def keep(self, start: Any) -> None:
+        """Keep what the answer says beside its text: it may set cookies. A middleware may have refused after all."""
+        if start["status"] != EMPTY:
+            self.holder = None
         self.context = copy_context()
-        self.headers = [each for each in headers if each[0].lower() not in NOT_FOR_STREAMS]
+        self.headers = [each for each in start["headers"] if each[0].lower() not in NOT_FOR_STREAMS]
 
 
 class LiveUpdates:
@@ -66,7 +72,7 @@ class LiveUpdates:
         self.application = application
         self._hub: Hub | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._door = asyncio.Semaphore(AT_THE_DOOR)
+        self._door = self._back_door = asyncio.Semaphore(AT_THE_DOOR)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         bus = current_bus() if _asks_for_stream(scope) else None
@@ -84,18 +90,20 @@ class LiveUpdates:
     async def _open(self, hub: Hub, scope: Any, ear: "Ear", send: Send) -> None:
         ticket = Ticket()
         if hub.count < settings.max_streams:
-            await self._ask(scope, ticket, ear, send)
+            await self._ask(self._door, scope, ticket, ear, send)
             if ticket.holder is None:
+                ear.close()
                 return
         # Others may have come meanwhile.
         if hub.count >= settings.max_streams:
             await _refuse(send, 503, b"This server holds as many streams as it may.\n")
         elif ticket.holder and hub.streams_of(ticket.holder) >= settings.max_streams_per_user:
             await _refuse(send, 429, b"You hold as many streams as one person may.\n")
+            ear.close()
         elif ticket.holder:
-            stream = Stream(ticket.holder)
+            stream = Stream(ticket.holder, scope)
             ear.when_gone(stream.end)
-            hub.enter(stream, scope)
+            hub.enter(stream)
             await self._serve(hub, stream, ticket, ear, send)
 
     async def _serve(self, hub: Hub, stream: Stream, ticket: Ticket, ear: "Ear", send: Send) -> None:
@@ -115,6 +123,8 @@ class LiveUpdates:
         loop = asyncio.get_running_loop()
         if self._hub is None or self._loop is not loop:
             self._hub, self._loop = Hub(bus, self._is_served), loop
+            # Of this loop, as the hub is; its own questions never wait behind those who want in.
+            self._door, self._back_door = asyncio.Semaphore(AT_THE_DOOR), asyncio.Semaphore(1)
         return self._hub
 
     async def _is_served(self, scope: Any) -> bool:
@@ -123,23 +133,26 @@ class LiveUpdates:
 
         async def ignore(_message: Any) -> None: ...
 
-        await self._ask(scope, ticket, ear, ignore)
-        ear.close()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._ask(self._back_door, scope, ticket, ear, ignore)
+        finally:
+            ear.close()
         return ticket.is_reached
 
-    async def _ask(self, scope: Any, ticket: Ticket, ear: "Ear", send: Send) -> None:
+    async def _ask(self, door: asyncio.Semaphore, scope: Any, ticket: Ticket, ear: "Ear", send: Send) -> None:
         """Have the application answer; its answer goes to `send` if it is not our view's."""
-        await self._door.acquire()
+        await door.acquire()
         with ExitStack() as place:
-            place.callback(self._door.release)
+            place.callback(door.release)
 
             async def pass_on(message: Any) -> None:
                 # It may be a stream of the host's own, which never ends.
                 place.close()
+                if message["type"] == "http.response.start":
+                    ticket.keep(message)
                 if ticket.holder is None:
                     await send(message)
-                elif message["type"] == "http.response.start":
-                    ticket.keep(message["headers"])
 
             await self.application(scope | {TICKET: ticket}, ear.receive, pass_on)
 
@@ -191,9 +204,12 @@ def _once_and_no_more() -> Receive:
 
 
 def _asks_for_stream(scope: Any) -> bool:
+    """Tell whether it is a request for a stream; one with a body, which nobody may take their time to send, is none."""
     if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].endswith(PATH):
         return False
-    return any(name == b"accept" and b"text/event-stream" in value for name, value in scope["headers"])
+    headers = dict(scope["headers"])
+    has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+    return b"text/event-stream" in headers.get(b"accept", b"") and not has_body
 
 
 async def _awaited(answer: Awaitable[None]) -> None:

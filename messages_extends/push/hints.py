@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from django.db import connections, transaction
+from django.db.models import Model
 from django_tenants.utils import get_tenant_database_alias
 
 from messages_extends.push.bus import current_bus
@@ -69,8 +70,10 @@ class Publication:
 
     def __init__(self, hints: Sequence[Hint]) -> None:
         self.hints = list(hints)
+        self.is_published = False
 
     def publish(self) -> None:
+        self.is_published = True
         bus = current_bus()
         if bus is not None:
             bus.publish(list(dict.fromkeys(text for hint in self.hints for text in hint.texts(bus.limit))))
@@ -84,7 +87,7 @@ def _on_commit(hints: Sequence[Hint]) -> None:
     waiting = getattr(last, "__self__", None)
     # A loop that sends a thousand times in one transaction publishes once. Only what dies with the same savepoints
     # can go together.
-    if isinstance(waiting, Publication) and savepoints == set(connection.savepoint_ids):
+    if isinstance(waiting, Publication) and not waiting.is_published and savepoints == set(connection.savepoint_ids):
         waiting.hints.extend(hints)
     elif connection.in_atomic_block or connection.get_autocommit():
         # Robust: what has been committed stands, whether anybody hears of it or not.
@@ -110,7 +113,11 @@ def _parts(keys: Sequence[str], room: int) -> Iterator[list[str]]:
 
 
 def _as_keys(keys: Iterable[Any]) -> frozenset[str]:
-    return frozenset(str(key) for key in keys)
+    given = list(keys)
+    for key in given:
+        if isinstance(key, Model):
+            raise TypeError(f"{key!r} is an object: name primary keys, for example user.pk.")
+    return frozenset(str(key) for key in given)
 
 
 def _keys(said: dict[str, Any], name: str) -> frozenset[str]:

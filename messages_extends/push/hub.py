@@ -83,9 +83,9 @@ class Room:
         # Publications may have changed since the alarm was set, to when the next appears or disappears by itself.
         self.alarm_is_stale = True
         self.alarm: asyncio.TimerHandle | None = None
-        # The request of one who opened a stream, to ask again whether this organisation is still served.
-        self.scope: Any = None
+        # How often in a row the host has not let anybody through to our view.
         self.refused = 0
+        self.complained = False
 
     def __iter__(self) -> Iterator[Stream]:
         return (stream for streams in self.streams.values() for stream in streams)
@@ -151,12 +151,11 @@ class Hub:
         room = self.rooms.get(holder.schema)
         return len(room.streams.get(holder.user, ())) if room else 0
 
-    def enter(self, stream: Stream, scope: Any) -> None:
-        """Take in a stream, which is told at once how things stand; `scope` is the request that opened it."""
+    def enter(self, stream: Stream) -> None:
+        """Take in a stream, which is told at once how things stand."""
         schema = stream.holder.schema
         room = self.rooms.setdefault(schema, Room(schema))
         room.enter(stream)
-        room.scope = scope
         self.count += 1
         self._due.set()
 
@@ -207,17 +206,25 @@ class Hub:
         due = room.take_due()
         try:
             await self._resolve(room, due)
-            part = due.take(TOGETHER)
+            part = due.take(looking.at_once())
             room.due.add(due)
             due = part
             counts = await self._in_thread(looking.counts_of, room.schema, part.people)
         except Exception:
             # The database is away, or something in the host's own code fails: nothing is lost, as it is asked again.
-            logger.exception("Live updates could not count in %s, and try again.", room.schema)
+            self._complain(room)
+            room.alarm_is_stale = True
             asyncio.get_running_loop().call_later(PAUSES[1], self._again, room, due)
             return
+        room.complained = False
         await _tell(room.pages_of(part.users), counts, changed=True, spread=part.spread)
         await _tell([stream for stream in part.opened if stream.holder.user not in part.users], counts)
+
+    def _complain(self, room: Room) -> None:
+        """Log that the database does not answer, or a host's code fails: with all that is known, once until it does."""
+        if not room.complained:
+            logger.exception("Live updates could not count in %s, and try again until they can.", room.schema)
+        room.complained = True
 
     async def _resolve(self, room: Room, due: Due) -> None:
         """Find out who of those who are here is in the groups, or of the people, whom something concerns."""
@@ -234,8 +241,9 @@ class Hub:
 
     async def _set_alarm(self, room: Room) -> None:
         """Have everybody counted for when the next publication appears or disappears by itself."""
-        moment = await self._in_thread(looking.next_change, room.schema)
+        # Before the question: what is published meanwhile has to ask again.
         room.alarm_is_stale = False
+        moment = await self._in_thread(looking.next_change, room.schema)
         if moment is None or self.rooms.get(room.schema) is not room:
             room.set_alarm(None)
             return
@@ -255,22 +263,35 @@ class Hub:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(ROUND * random.uniform(0.9, 1))  # noqa: S311 - no secret
-            for room in list(self.rooms.values()):
-                try:
-                    await self._send_away(room)
-                except Exception:
-                    logger.exception("Live updates could not ask who may stay in %s.", room.schema)
+            # All who have gone first: what a host's middlewares say may take its time.
+            for look in (self._send_away, self._close_if_refused):
+                for room in list(self.rooms.values()):
+                    try:
+                        await look(room)
+                    except Exception:
+                        logger.exception("Live updates could not ask who may stay in %s.", room.schema)
 
     async def _send_away(self, room: Room) -> None:
+        """End the streams of those who were logged out, deactivated or excluded."""
         holders = [stream.holder for stream in room]
         for start in range(0, len(holders), TOGETHER):
             part = set(holders[start : start + TOGETHER])
-            gone = await self._in_thread(looking.who_has_to_go, room.schema, part)
-            _end(room, gone)
-        # Twice, because a database that is away for a moment closes no organisation.
-        room.refused = 0 if await self.is_served(room.scope) else room.refused + 1
-        if room.refused == 2:
-            _end(room, set(holders))
+            _end(room, await self._in_thread(looking.who_has_to_go, room.schema, part))
+
+    async def _close_if_refused(self, room: Room) -> None:
+        """End all streams of an organisation that the host serves no more.
+
+        Asked with two requests, as one of them may be refused for what its sender has done, and in two rounds, as a
+        database that is away for a moment closes nothing.
+        """
+        streams = [stream for stream in room if not stream.has_ended]
+        for stream in random.sample(streams, min(len(streams), 2)):
+            if await self.is_served(stream.scope):
+                room.refused = 0
+                return
+        room.refused += 1
+        if room.refused >= 2:
+            _end(room, {stream.holder for stream in streams})
 
     async def _in_thread(self, act: Callable[..., Result], *args: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, _reconnecting, act, *args)

@@ -4,7 +4,8 @@ Each function enters the schema that it is given. Neither the event loop's conne
 where we are.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.contrib.sessions.backends import signed_cookies
+from django.core.exceptions import ValidationError
 from django.db import connections
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -51,10 +54,15 @@ def connect_beside_the_pool() -> None:
     connections[alias] = type(of_pages)(own_settings, alias)
 
 
+def at_once() -> int:
+    """Return of how many people one look may ask; with MEMBERS each costs a query, while others wait."""
+    return 50 if settings.members else 1_000
+
+
 def counts_of(schema: str, users: Collection[str]) -> Mapping[str, int]:
     """Return how many are unread of each of these people; who is not there any more is left out."""
     with schema_context(schema):
-        return {str(key): count for key, count in unread_counts(_keys(sorted(users))).items()}
+        return {str(key): count for key, count in unread_counts(_keys(users)).items()}
 
 
 def addressed(schema: str, users: Collection[str], groups: Collection[str] | None) -> set[str]:
@@ -62,10 +70,10 @@ def addressed(schema: str, users: Collection[str], groups: Collection[str] | Non
     if groups is None and not settings.members:
         return set(users)
     with schema_context(schema):
-        known = Group.objects.filter(pk__in=[_valid(Group, group) for group in groups or []])
+        known = Group.objects.filter(pk__in=_keys(groups or (), Group))
         everyone: Any = get_user_model()._base_manager
         people = members() if groups is None else everyone.filter(pk__in=keys_of_people_in(known))
-        found = people.filter(pk__in=_keys(sorted(users))).values_list("pk", flat=True)
+        found = people.filter(pk__in=_keys(users)).values_list("pk", flat=True)
         return {str(key) for key in found}
 
 
@@ -91,23 +99,28 @@ def _may_stay(holder: Holder, user: Any, sessions: Collection[str]) -> bool:
 
 
 def _users(holders: Collection[Holder]) -> dict[str, Any]:
-    keys = _keys([holder.user for holder in holders])
+    keys = _keys({holder.user for holder in holders})
     people: Any = members() if settings.members else get_user_model()._default_manager.all()
     return {str(user.pk): user for user in people.filter(pk__in=keys) if user.is_active}
 
 
 def _sessions(holders: Collection[Holder]) -> set[str]:
+    """Return the keys of the sessions that are still there; all of them where the engine keeps none itself."""
     keys = {holder.session_key for holder in holders if holder.session_key is not None}
     store = import_string(f"{django_settings.SESSION_ENGINE}.SessionStore")
+    if issubclass(store, signed_cookies.SessionStore):
+        return keys
     if not hasattr(store, "get_model_class"):
         return {key for key in keys if store().exists(key)}
     known = store.get_model_class()._default_manager.filter(session_key__in=keys, expire_date__gt=timezone.now())
     return set(known.values_list("session_key", flat=True))
 
 
-def _keys(users: Sequence[str]) -> list[Any]:
-    return [_valid(get_user_model(), user) for user in users]
-
-
-def _valid(model: Any, key: str) -> Any:
-    return model._meta.pk.to_python(key)
+def _keys(texts: Iterable[str], model: Any = None) -> list[Any]:
+    """Return primary keys of a model, of users if none is given; what can be no such key is left out."""
+    to_python = (model or get_user_model())._meta.pk.to_python
+    keys = []
+    for text in sorted(texts):
+        with suppress(ValidationError):
+            keys.append(to_python(text))
+    return keys

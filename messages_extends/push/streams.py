@@ -27,10 +27,12 @@ Send = Callable[[Any], Awaitable[None]]
 class Stream:
     """What one page has still to be told: only how things stand now, so a slow reader costs no more than another."""
 
-    __slots__ = ("_changed", "_news", "_spread", "_unread", "has_ended", "holder")
+    __slots__ = ("_changed", "_news", "_spread", "_unread", "has_ended", "holder", "scope")
 
-    def __init__(self, holder: Holder) -> None:
+    def __init__(self, holder: Holder, scope: Any) -> None:
+        """`scope` is the request that has opened it, to ask again whether it would be let through."""
         self.holder = holder
+        self.scope = scope
         self.has_ended = False
         self._unread = 0
         self._changed = False

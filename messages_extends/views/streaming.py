@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 
 from messages_extends.push.asgi import TICKET
 from messages_extends.push.looking import Holder
-from messages_extends.tenancy.schemas import schema_of
+from messages_extends.tenancy.schemas import inside, schema_of
+from messages_extends.tenancy.stamp import require_here
 from messages_extends.views.readers import reader_in_tab
 
 
@@ -26,6 +27,8 @@ def stream(request: HttpRequest) -> HttpResponse:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise PermissionDenied
     reader = reader_in_tab(request)
+    with inside(schema_of(request)):
+        require_here(reader)
     if ticket is not None:
         session: Any = getattr(request, "session", None) or {}
         ticket.holder = Holder(

@@ -32,7 +32,9 @@ class CountedAttempts:
             self.retry_after = error.retry_after
             raise forms.ValidationError(_too_many(math.ceil(error.retry_after / 60)), code="too_many") from error
         cleaned = super().clean()  # type: ignore[misc]
-        attempt.succeeded()
+        # Without a password Django looks at nothing, and finds nothing wrong either.
+        if self.get_user() is not None:  # type: ignore[attr-defined]
+            attempt.succeeded()
         return cleaned
 
 

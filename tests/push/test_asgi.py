@@ -1,11 +1,13 @@
 """What stands beside Django's handler leaves everything else alone."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from messages_extends.push.asgi import LiveUpdates
+from messages_extends.push.asgi import TICKET, LiveUpdates
+from messages_extends.push.looking import Holder
 
 MANY = 20
 
@@ -24,7 +26,7 @@ class HostsOwnStream:
 
 def ask(path: str, **scope: Any) -> Any:
     headers = [(b"accept", b"text/event-stream")]
-    return {"type": "http", "method": "GET", "path": path, "headers": headers, "query_string": b"", **scope}
+    return {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers, **scope}
 
 
 async def _forever() -> Any:
@@ -64,3 +66,62 @@ def test_other_protocols_are_the_applications(kind: str) -> None:
 
     asyncio.run(LiveUpdates(host)({"type": kind}, _forever, _forever))
     assert asked == [kind]
+
+
+async def _status_when_the_view_is_overruled(status: int) -> list[int]:
+    """Ask an application whose view gives a ticket, and one of whose middlewares then answers otherwise."""
+
+    async def host(scope: Any, receive: Any, send: Any) -> None:
+        scope[TICKET].holder = Holder("acme", "1", "en")
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    statuses: list[int] = []
+
+    async def keep(message: Any) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    live = LiveUpdates(host)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            await live(ask("/messages/stream/"), _forever, keep)
+    await live.close()
+    return statuses
+
+
+@pytest.mark.parametrize(("status", "answered"), [(204, 200), (403, 403), (302, 302), (500, 500)])
+def test_what_a_middleware_says_after_the_view_counts(committing: None, status: int, answered: int) -> None:
+    assert asyncio.run(_status_when_the_view_is_overruled(status)) == [answered]
+
+
+def test_it_can_be_used_by_one_loop_after_another(committing: None) -> None:
+    host = HostsOwnStream()
+    live = LiveUpdates(host)
+
+    async def fill_the_door() -> None:
+        streams = [asyncio.ensure_future(live(ask("/x/stream/"), _forever, _swallow)) for _ in range(MANY)]
+        await asyncio.sleep(0.1)
+        for stream in streams:
+            stream.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
+        await live.close()
+
+    for _ in range(2):
+        asyncio.run(fill_the_door())
+    assert host.open == 2 * MANY
+
+
+async def _swallow(_message: Any) -> None: ...
+
+
+@pytest.mark.parametrize("header", [(b"content-length", b"5"), (b"transfer-encoding", b"chunked")])
+def test_who_takes_their_time_to_send_a_body_holds_up_nobody(committing: None, header: tuple[bytes, bytes]) -> None:
+    """A request with a body is no request for a stream: it waits at Django's door and not at ours."""
+    asked = []
+
+    async def host(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(TICKET in scope)
+
+    scope = ask("/messages/stream/", headers=[(b"accept", b"text/event-stream"), header])
+    asyncio.run(LiveUpdates(host)(scope, _forever, _swallow))
+    assert asked == [False]

@@ -154,3 +154,15 @@ def test_attempts_at_once_do_not_exceed_it_together(committing: None) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert 1 <= sum(pool.map(attempt, range(8))) <= 3
+
+
+def test_a_form_without_a_password_makes_nobody_forget(
+    acme: Any, make_user: Any, browser_of: Any, settings: Any
+) -> None:
+    with schema_context("acme"):
+        victim = make_user("victim")
+    browser, limit = browser_of(acme), settings.LOGIN_FAILURES_PER_ACCOUNT
+    for number in range(limit):
+        browser.post("/login/", {"username": victim.email, "password": f"guess {number}"})
+        browser.post("/login/", {"username": victim.email, "password": ""})
+    assert browser.post("/login/", {"username": victim.email, "password": "guess"}).status_code == 429

@@ -1,0 +1,169 @@
+"""The hub: whom it tells, and when it ends a stream. On a real bus; only who asks the host is the test's own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connections
+from django.test import override_settings
+from django.utils import timezone
+from django_tenants.utils import schema_context
+
+from messages_extends import api
+from messages_extends.push import hub as hub_module
+from messages_extends.push import looking
+from messages_extends.push.bus import current_bus
+from messages_extends.push.hints import wake
+from messages_extends.push.hub import Hub
+from messages_extends.push.looking import Holder
+from messages_extends.push.streams import Stream
+
+PATIENCE = 30
+
+
+@pytest.fixture
+def alice(committing: None, make_user: Callable[..., Any]) -> Iterator[Any]:
+    with schema_context("acme"):
+        yield make_user("alice")
+
+
+class Told(Stream):
+    """A stream that keeps what it is told."""
+
+    __slots__ = ("numbers",)
+
+    def __init__(self, holder: Holder, scope: Any = None) -> None:
+        super().__init__(holder, scope)
+        self.numbers: list[int] = []
+
+    def tell(self, unread: int, *, changed: bool, spread: int) -> None:
+        self.numbers.append(unread)
+
+    async def until(self, unread: int) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not self.numbers or self.numbers[-1] != unread:
+                await asyncio.sleep(0.01)
+
+
+def holder(user: Any, schema: str = "acme") -> Holder:
+    return Holder(schema, str(user.pk), "en")
+
+
+async def served(_scope: Any) -> bool:
+    return True
+
+
+def with_hub(act: Callable[[Hub], Awaitable[None]], is_served: Any = served) -> None:
+    async def run() -> None:
+        bus = current_bus()
+        assert bus is not None
+        hub = Hub(bus, is_served)
+        try:
+            await act(hub)
+        finally:
+            await hub.close()
+
+    asyncio.run(run())
+
+
+def in_acme(act: Callable[[], object]) -> Awaitable[object]:
+    def run() -> object:
+        try:
+            with schema_context("acme"):
+                return act()
+        finally:
+            connections.close_all()
+
+    return asyncio.to_thread(run)
+
+
+def test_one_who_asks_for_what_is_no_key_keeps_nobody_else_from_being_told(alice: Any) -> None:
+    async def act(hub: Hub) -> None:
+        page = Told(holder(alice))
+        hub.enter(page)
+        await page.until(0)
+        # As text, a name is no key of a group; and a message in the same turn.
+        await in_acme(partial(wake, groups=["Sales"]))
+        await in_acme(partial(api.send, alice, "Hello"))
+        await page.until(1)
+
+    with_hub(act)
+
+
+def test_objects_are_no_keys(alice: Any) -> None:
+    with pytest.raises(TypeError, match="primary keys"):
+        wake(groups=[Group(name="Sales")])
+
+
+def test_what_is_scheduled_while_the_next_change_is_asked_for_appears(
+    alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = looking.next_change
+    soon = timezone.now() + timedelta(seconds=3)
+
+    def next_change(schema: str) -> Any:
+        answer = asked(schema)
+        if not published:
+            published.append(True)
+            with schema_context(schema):
+                api.announce("Hello", to=api.EVERYONE, publish_at=soon)
+        return answer
+
+    published: list[bool] = []
+    monkeypatch.setattr(looking, "next_change", next_change)
+
+    async def act(hub: Hub) -> None:
+        page = Told(holder(alice))
+        hub.enter(page)
+        await page.until(1)
+
+    with_hub(act)
+
+
+class TestWhoMayStay:
+    @pytest.fixture(autouse=True)
+    def _often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hub_module, "ROUND", 0.2)
+
+    def test_of_an_organisation_whose_schema_is_gone_nobody(self, alice: Any) -> None:
+        async def refused(_scope: Any) -> bool:
+            return False
+
+        async def act(hub: Hub) -> None:
+            page = Told(holder(alice, "gone"))
+            hub.enter(page)
+            async with asyncio.timeout(PATIENCE):
+                while not page.has_ended:
+                    await asyncio.sleep(0.05)
+
+        with_hub(act, refused)
+
+    def test_everybody_whom_the_host_lets_in_whatever_becomes_of_others(self, alice: Any, make_user: Any) -> None:
+        """A host may have a middleware that refuses who is logged out: that is no word about the organisation."""
+        others = [Told(holder(make_user(f"person{number}")), "fine") for number in range(3)]
+
+        async def is_served(scope: Any) -> bool:
+            return bool(scope == "fine")
+
+        async def act(hub: Hub) -> None:
+            out = Told(holder(alice), "logged out")
+            for page in (*others, out):
+                hub.enter(page)
+            await asyncio.sleep(3)
+            assert [page.has_ended for page in others] == [False] * 3
+
+        with_hub(act, is_served)
+
+    def test_those_whose_session_is_a_cookie_that_nobody_keeps(self, alice: Any) -> None:
+        with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies"):
+            in_cookie = Holder("acme", str(alice.pk), "en", session_key="x" * 200)
+            assert looking.who_has_to_go("acme", {in_cookie}) == set()
+
+
+def test_the_limit_of_one_look_is_small_where_each_costs_a_query() -> None:
+    with override_settings(MESSAGES_EXTENDS={"MEMBERS": lambda: None}):
+        assert looking.at_once() < 100
