@@ -1,6 +1,6 @@
 """One run: how large everything is, who takes part, and taking turns."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
@@ -84,15 +84,22 @@ def typical(answers: Iterable[Any], key: str = "seconds") -> float:
     return median(times(answers, key))
 
 
+class Looks:
+    """How often it was looked whether all have done the same work."""
+
+    count = 0
+
+
 def same(what: str, values: Mapping[str, Any]) -> None:
     """Raise BenchmarkError unless all have found the same."""
-    distinct: Sequence[Any] = [value for number, value in enumerate(values.values()) if number == 0]
+    first = next(iter(values.values()))
     for name, value in values.items():
-        if value != distinct[0]:
-            raise BenchmarkError(f"{what}: {name} found {_short(value)}, the others {_short(distinct[0])}.")
+        require(value == first, f"{what}: {name} found {_short(value)}, the first {_short(first)}.")
 
 
 def require(holds: bool, what: str) -> None:
+    """Raise BenchmarkError, which says `what` is wrong, unless it holds."""
+    Looks.count += 1
     if not holds:
         raise BenchmarkError(what)
 

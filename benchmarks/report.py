@@ -68,7 +68,8 @@ def _scenario(number: int, said: dict[str, Any]) -> Iterator[str]:
     for index, plot in enumerate(outcome.plots):
         yield f"![{plot.title}](images/benchmarks/{plot_name(number, index)})"
         yield ""
-    for sentence in (*outcome.notes, *(f"Checked: {check}" for check in outcome.checks)):
+    checks = (f"Checked, {said['looks']:,} times in all: {check}" for check in outcome.checks)
+    for sentence in (*outcome.notes, *checks):
         yield sentence
         yield ""
 

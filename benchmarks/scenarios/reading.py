@@ -162,6 +162,8 @@ def many_organisations(bench: Bench) -> Outcome:
     ours = bench.ours
     ours.clear()
     names = {"count": "3: unread count, 99+", "banners": "4: banners", "page": "5: page 1"}
+    unread = messages // 10
+    expected = {"count": min(unread, 100), "banners": min(unread, 10) + (unread > 10), "page": PAGE_SIZE}
     medians: dict[str, list[float]] = {name: [] for name in names.values()}
     for number in numbers:
         ours.prepare(organisations=number, people=2)
@@ -170,10 +172,12 @@ def many_organisations(bench: Bench) -> Outcome:
             read = {"what": what, "user": USER, "repeat": bench.repeat}
             one = [ours.in_one(organisation=number, **read) for _ in range(bench.rounds)]
             medians[name].append(typical(one))
+            same(f"{number} organisations; {name}", {"expected": expected[what], "found": one[0]["value"]})
             _add(outcome, f"{number:,} organisations; {name}", OURS, one, note="always the same organisation")
             if number > 1:
                 visits = {"what": what, "user": USER, "rounds": bench.pick(3, 2, 1)}
                 each = ours.in_each(organisations=number, **visits)
+                same(f"each of {number}; {name}", {"expected": [expected[what]], "found": each["values"]})
                 _add(outcome, f"{number:,} organisations; {name}", OURS, [each], note="each time another organisation")
     for name, found in medians.items():
         flat = max(found) / found[0]

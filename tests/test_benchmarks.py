@@ -1,0 +1,136 @@
+"""The benchmarks keep running, at a tiny size; no time is asserted here."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import report, results
+from benchmarks.bench import Bench, Size, require, same
+from benchmarks.failures import BenchmarkError
+from benchmarks.outcome import Mark, Outcome, Plot, Row
+from benchmarks.processes import OURS, PEERS, PLAIN, RAW, Contestants
+from benchmarks.scenarios import SCENARIOS
+from config.running.database import ensure_database
+from config.running.folders import PROJECT
+
+# Who has to be there, by scenario; the rest is ours alone.
+EVERYBODY = {OURS, *PEERS}
+TAKE_PART = {
+    1: EVERYBODY,
+    2: {*EVERYBODY, RAW, "COPY by hand", "Django's bulk_create"},
+    3: {*EVERYBODY, RAW},
+    4: {*EVERYBODY, RAW},
+    5: {OURS, RAW, "django-notifications-hq", "django-generic-notifications"},
+    6: {*EVERYBODY, RAW} - {"django-user-messages"},
+    7: {OURS, "Django's FallbackStorage"},
+    9: {OURS, RAW},
+    11: {OURS, PLAIN},
+    12: {OURS, PLAIN},
+    13: {"path set once (default)", "TENANT_LIMIT_SET_CALLS = False"},
+}
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return the results of all scenarios at their tiny size."""
+    file = tmp_path_factory.mktemp("bench") / "results.json"
+    ensure_database(os.environ["DATABASE_URL"])
+    command = [sys.executable, "-m", "benchmarks", "--tiny", "--results", str(file)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    found: dict[str, Any] = json.loads(file.read_text())["scenarios"]
+    return found
+
+
+def _left_out(said: dict[str, Any]) -> str:
+    return next((note for note in said["notes"] if "could not be installed" in note or "is not installed" in note), "")
+
+
+@pytest.mark.parametrize("number", SCENARIOS)
+def test_a_scenario_has_rows_of_all_who_take_part_and_looks_at_what_they_did(
+    number: int, measured: dict[str, Any]
+) -> None:
+    said = measured[str(number)]
+    if reason := _left_out(said):
+        assert os.environ.get("CI") != "true", reason
+        pytest.skip(reason)
+    assert {row["who"] for row in said["rows"]} == TAKE_PART.get(number, {OURS})
+    assert said["checks"]
+    assert said["looks"] or number in {12, 13}
+
+
+def test_the_results_make_a_document_again_and_again(measured: dict[str, Any]) -> None:
+    found = {"scenarios": measured, "versions": {OURS: {"django": "5.2"}}}
+    document = f"By hand before.\n\n{report.BEGIN}\nold\n{report.END}\n\nBy hand after.\n"
+    written = report.into_document(document, found)
+    assert written.startswith("By hand before.\n")
+    assert written.endswith("By hand after.\n")
+    assert "\nold\n" not in written
+    assert all(scenario.title in written for scenario in SCENARIOS.values())
+    assert report.into_document(written, found) == written
+
+
+def test_a_scenario_takes_the_place_of_its_earlier_results_and_leaves_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    about = {"on": "2026-01-01"}
+    for number, note in ((4, "first"), (3, "other"), (4, "second")):
+        results.keep(file, number, Outcome(notes=[note]), about, {OURS: {"django": "5.2"}})
+    kept = results.load_results(file)["scenarios"]
+    assert {number: said["notes"] for number, said in kept.items()} == {"3": ["other"], "4": ["second"]}
+
+
+def test_results_survive_being_kept() -> None:
+    outcome = Outcome([Row.of("work", OURS, [1.0, 3.0], [0.5])], [Mark.at_most("≤ 2", 3, 2)], ["checked"])
+    outcome.plots.append(Plot("title", "people", {OURS: [(1.0, 2.0)]}))
+    again = Outcome.from_json(json.loads(json.dumps(outcome.as_json())))
+    assert again.rows == outcome.rows
+    assert again.marks == outcome.marks
+    assert again.marks[0].reached is False
+
+
+def test_who_has_not_done_the_same_work_stops_the_run() -> None:
+    same("counts", {"one": 1, "other": 1})
+    with pytest.raises(BenchmarkError, match="counts: other found 2, the first 1"):
+        same("counts", {"one": 1, "other": 2})
+    with pytest.raises(BenchmarkError, match="nobody sees it"):
+        require(False, "nobody sees it")
+
+
+def test_who_is_first_in_one_round_is_last_in_the_next() -> None:
+    order: list[str] = []
+    turns = {name: lambda name=name: order.append(name) for name in "abc"}
+    Bench(Contestants(""), Size.TINY).alternate(turns, 3)
+    assert "".join(order) == "abcbcacab"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0000123, "12.3 µs"), (0.00123, "1.23 ms"), (0.5, "500 ms"), (12.34, "12.3 s"), (150.0, "150 s")],
+)
+def test_times_are_shown_in_the_unit_that_people_read(seconds: float, shown: str) -> None:
+    assert report.time(seconds) == shown
+
+
+def test_plots_are_the_same_for_the_same_results(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="plots need the dependency group bench")
+    from benchmarks.plots import write_plots
+
+    outcome = Outcome(plots=[Plot("title", "people", {OURS: [(0.0, 2.0), (10.0, 3.0)]})])
+    for folder in ("one", "other"):
+        write_plots(tmp_path / folder, {3: outcome})
+    one, other = ((tmp_path / folder / report.plot_name(3, 0)).read_bytes() for folder in ("one", "other"))
+    assert one == other
+    assert b"<svg" in one
+
+
+def test_the_document_is_that_of_the_results_that_are_kept() -> None:
+    found = results.load_results(results.FULL)
+    if not found["scenarios"]:
+        pytest.skip("Nothing has been measured in full yet.")
+    document = results.DOCUMENT.read_text()
+    assert report.into_document(document, found) == document
