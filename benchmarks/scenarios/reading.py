@@ -160,6 +160,7 @@ def many_organisations(bench: Bench) -> Outcome:
     numbers = bench.pick((1, 100, 1_000), (1, 10, 30), (1, 3))
     messages = bench.pick(200, 50, 20)
     ours = bench.ours
+    ours.prepare(organisations=1, people=2)
     ours.clear()
     names = {"count": "3: unread count, 99+", "banners": "4: banners", "page": "5: page 1"}
     unread = messages // 10
