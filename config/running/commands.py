@@ -62,6 +62,17 @@ def storm(arguments: list[str]) -> int:
         return _call([PYTHON, "-m", "tests.isolation.storm", *arguments], {**os.environ, "DATABASE_URL": url})
 
 
+def fuzz(arguments: list[str]) -> int:
+    """Send hostile input to every address, and count what was sent, answered and found."""
+    with database_for_tests() as url:
+        return _call([PYTHON, "-m", "tests.hostile.fuzz", *arguments], {**os.environ, "DATABASE_URL": url})
+
+
+def faults(arguments: list[str]) -> int:
+    """Kill, cut, cancel and fill up what the product stands on, while it is used, and count what was lost."""
+    return _call([PYTHON, "-m", "tests.faults.run", *arguments], os.environ)
+
+
 def manage(arguments: list[str]) -> int:
     """Run one of Django's commands on the demo's database, or on DATABASE_URL."""
     with database_for_demo() as url:

@@ -16,6 +16,8 @@ LEVELS = {
     "test": "test",
     "mutate": "test",
     "storm": "test",
+    "fuzz": "test",
+    "faults": "test",
     "manage": "test",
     "serve": "serve",
     "bench": "dev",
@@ -28,6 +30,8 @@ python3 run.py demo [--port N] [--reset]   the whole thing on this machine, with
 python3 run.py test [pytest arguments]     all tests, or those you name
 python3 run.py mutate [part of a name]     take out what keeps organisations apart, piece by piece: tests must see it
 python3 run.py storm [--requests N] ...    many organisations at one server, each answer searched for another's
+python3 run.py fuzz [--inputs N] ...       hostile input at every address, counted by kind
+python3 run.py faults [--seconds N] ...    the database and workers killed, cut and filled up under load
 python3 run.py manage ...                  Django's commands, on the demo's database or DATABASE_URL
 python3 run.py check                       lint, types, import contracts, missing migrations, the documentation
 python3 run.py docs                        the documentation, as pages for a browser
