@@ -202,10 +202,19 @@ class FallbackStorage(LevelStorage):
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
-        self.storages: list[Any] = [
-            tenant_bound(import_string(path))(request, *args, **kwargs) for path in settings.storages
-        ]
+        self._made_with = (args, kwargs)
         self._used_storages: set[Any] = set()
+        if not hasattr(request, "session"):
+            # Some storage may refuse that, and should do so at once.
+            self.storages  # noqa: B018
+
+    @cached_property
+    def storages(self) -> list[Any]:
+        """Return the storages, in order: made when they are asked for, which most responses never do."""
+        args, kwargs = self._made_with
+        # They take the schema from the request, and where that has none, the current one: that of this storage.
+        with inside(self.schema):
+            return [tenant_bound(import_string(path))(self.request, *args, **kwargs) for path in settings.storages]
 
     def update(self, response: HttpResponseBase) -> list[Any] | None:
         """Store what a later response shall show; what is saved already is not loaded for it."""

@@ -614,3 +614,20 @@ class TestShortcuts:
         taking = {name for name in api.__all__ if name.startswith(("add_", "aadd_", "aget_", "persist"))}
         ours = {name for name in vars(messages) if getattr(vars(messages)[name], "__module__", "") == api.__name__}
         assert ours == taking
+
+
+def test_a_response_without_messages_makes_no_storages(in_acme: Any, make_user: Any) -> None:
+    storage = FallbackStorage(make_request(in_acme, make_user()))
+    storage.update(HttpResponse())
+    assert "storages" not in vars(storage)
+    storage.add(INFO, "Saved.")
+    assert "storages" in vars(storage)
+
+
+def test_storages_that_are_made_late_are_those_of_the_schema_the_request_came_in(in_acme: Any, make_user: Any) -> None:
+    request = make_request(in_acme, make_user())
+    del request.tenant
+    storage = FallbackStorage(request)
+    with schema_context("globex"):
+        names = [each.cookie_name for each in storage.storages if hasattr(each, "cookie_name")]
+    assert names == ["messages_acme"]
