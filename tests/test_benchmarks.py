@@ -22,7 +22,7 @@ from config.running.folders import PROJECT
 EVERYBODY = {OURS, *PEERS}
 TAKE_PART = {
     1: EVERYBODY,
-    2: {*EVERYBODY, RAW, "COPY by hand", "Django's bulk_create"},
+    2: {*EVERYBODY, RAW, "COPY by hand", "SQL by hand, guarded as ours", "Django's bulk_create"},
     3: {*EVERYBODY, RAW},
     4: {*EVERYBODY, RAW},
     5: {OURS, RAW, "django-notifications-hq", "django-generic-notifications"},

@@ -11,6 +11,7 @@ from benchmarks.processes import OURS, RAW
 READERS: Final = 200
 BULK: Final = "Django's bulk_create"
 COPY: Final = "COPY by hand"
+GUARDED: Final = "SQL by hand, guarded as ours"
 
 
 def everyone(bench: Bench) -> Outcome:
@@ -69,7 +70,9 @@ def _tell_once(contestant: Any, name: str, organisations: int, users: int) -> fl
 
 
 def _best_peer(outcome: Outcome, work: str) -> float:
-    return min(row.seconds for row in outcome.rows if row.work == work and row.who not in {OURS, RAW, BULK, COPY})
+    return min(
+        row.seconds for row in outcome.rows if row.work == work and row.who not in {OURS, RAW, GUARDED, BULK, COPY}
+    )
 
 
 def _mark_everyone(outcome: Outcome, crowds: list[tuple[int, int]]) -> None:
@@ -110,6 +113,7 @@ def chosen(bench: Bench) -> Outcome:
     by_hand = {
         BULK: lambda: bench.ours.tell_by_bulk_create(**values),
         RAW: lambda: bench.raw.insert_select(**values),
+        GUARDED: lambda: bench.raw.insert_guarded(**values),
         COPY: lambda: bench.raw.copy(**values),
     }
     answers = bench.alternate(turns | by_hand, bench.pick(3, 1, 1))
@@ -121,8 +125,12 @@ def chosen(bench: Bench) -> Outcome:
     if len(everybody) > 1:
         ratio = _best_peer(outcome, work) / outcome.seconds(work, OURS)
         outcome.marks.append(Mark.at_least("≥ 10 × faster than the best peer's documented way", ratio, 10))
+    guarded = outcome.seconds(work, OURS) / outcome.seconds(work, GUARDED)
     limit = outcome.seconds(work, OURS) / outcome.seconds(work, RAW)
     outcome.marks.append(Mark.at_most("≤ 1.5 × INSERT … SELECT by hand", limit, 1.5))
+    outcome.marks.append(Mark.at_most("≤ 1.5 × the same with locks, conflicts and who got one", guarded, 1.5))
+    copied = outcome.seconds(work, OURS) / outcome.seconds(work, COPY)
+    outcome.marks.append(Mark.stated("beside COPY by hand", f"{copied:.2f} ×"))
     outcome.checks.append(
         "Afterwards each of ten people asked has as many unread messages with that text as there were rounds, and "
         "nobody else has any: the number of rows is rounds × people."
@@ -134,7 +142,7 @@ def chosen(bench: Bench) -> Outcome:
 
 def _check_chosen(everybody: dict[str, Any], people: int, rounds: dict[str, int]) -> None:
     for name, contestant in everybody.items():
-        wrote = sum(rounds[each] for each in (OURS, BULK, RAW, COPY)) if name == OURS else rounds[name]
+        wrote = sum(rounds[each] for each in (OURS, BULK, RAW, GUARDED, COPY)) if name == OURS else rounds[name]
         rows = contestant.written(organisations=1)
         per_message = 2 if name == "django-generic-notifications" else 1
         require(rows == wrote * people * per_message, f"{name} has written {rows} rows for {wrote} × {people} people.")
