@@ -98,7 +98,7 @@ class Settings:
 
     @property
     def max_streams_per_user(self) -> int:
-        """How many streams one process holds of one person, who has one in each browser (`MAX_STREAMS_PER_USER`: 10)."""
+        """How many streams one process holds of one person, who has one a browser (`MAX_STREAMS_PER_USER`: 10)."""
         return int(self._own.get("MAX_STREAMS_PER_USER", 10))
 
     @property

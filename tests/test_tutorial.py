@@ -195,7 +195,7 @@ def terminal(wheel: Path, tmp_path: Path) -> Iterator[Terminal]:
     _lend(lent)
     env = {key: value for key, value in PLAIN.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH"}} | {
         **server(),
-        "PATH": f"{lent}:{find_binaries().folder}:{os.environ['PATH']}",
+        "PATH": f"{lent}:{find_binaries().folder}:{os.environ['PATH']}:{Path(sys.executable).parent}",
         "HOME": str(tmp_path),
         "PGDATABASE": name,
         "MESSAGES_EXTENDS": str(wheel),

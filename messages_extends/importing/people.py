@@ -82,7 +82,8 @@ def mapping_by(field: str, table: OldTable) -> PeopleMapping:
     members = settings.members
     if members is None:
         raise ImportRefused(
-            'MESSAGES_EXTENDS["MEMBERS"] is not set: it says whose tenant a shared user belongs to (docs/how-to/upgrading.md).'
+            'MESSAGES_EXTENDS["MEMBERS"] is not set: it says whose tenant a shared user belongs to '
+            "(docs/how-to/upgrading.md)."
         )
     return lambda _schema: [(pk, pk) for pk in members().values_list("pk", flat=True)]
 

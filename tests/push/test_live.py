@@ -1,5 +1,6 @@
 """What reaches open pages: of exactly those who may read it, from any process, only if it is committed."""
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -166,7 +167,7 @@ class TestFromWhere:
             "from django.contrib.auth import get_user_model\n"
             "with schema_context('acme'): api.send(get_user_model().objects.get(pk=1), 'Hello')"
         )
-        done = run("python", "manage.py", "shell", "-v", "0", "-c", code, **world.site.env)
+        done = run(sys.executable, "manage.py", "shell", "-v", "0", "-c", code, **world.site.env)
         assert done.returncode == 0, done.stderr
         assert world.of_alice.unread() == 1
         world.of_gina.require_silence()
