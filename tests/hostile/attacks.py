@@ -21,11 +21,13 @@ from messages_extends import api
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import MessagesExtendsError
 from tests.hostile import inputs, judge
-from tests.hostile.doors import Door, known_names
+from tests.hostile.doors import Door, known_names, names_asked_for
 from tests.hostile.world import World, canaries_for, session_cookie, signed_elsewhere, taken_back
 
 Data = Any
-INSIDERS: Final = ("reader", "administrator", "operator", "stranger", "intruder")
+MEMBERS: Final = ("reader", "administrator", "operator")
+# Most often those who get past the door.
+INSIDERS: Final = (*MEMBERS, *MEMBERS, "stranger", "intruder")
 FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -82,7 +84,7 @@ class Attack:
         """Change some fields of the page's own form, and add others that any form has."""
         person, path = self.person(data), self.path(data)
         fields = dict(self.world.form(person, path))
-        names = st.sampled_from((*fields, *known_names()))
+        names = st.one_of(*map(st.sampled_from, filter(None, (tuple(fields), names_asked_for(), known_names()))))
         changes = data.draw(st.dictionaries(names, st.lists(inputs.hostile, min_size=1, max_size=2), max_size=4))
         values = [*((name, value) for name, value in fields.items() if name not in changes)]
         values += [(name, value) for name, given in changes.items() for value in given]
@@ -90,6 +92,20 @@ class Attack:
             self.ask(person, "POST", path, data=_encoded(values), content_type=FORM)
         else:
             self.ask(person, "GET", path, QUERY_STRING=_encoded(values).decode())
+
+    def ways(self, data: Data) -> None:
+        """Do what ends with a way back, and say in every place that is looked at that this is elsewhere."""
+        person, path = data.draw(st.sampled_from(MEMBERS)), self.path(data)
+        place, way = (
+            st.sampled_from(("field", "query", "Referer", "X-Forwarded-Host")),
+            st.sampled_from(inputs.ELSEWHERE),
+        )
+        ways = data.draw(st.dictionaries(place, way, min_size=1, max_size=2))
+        headers = {name: _as_header(ways[name]) for name in ("Referer", "X-Forwarded-Host") if name in ways}
+        fields = dict(self.world.form(person, path)) | ({"next": ways["field"]} if "field" in ways else {})
+        query = _encoded([("next", ways["query"])]).decode() if "query" in ways else ""
+        body = {"data": _encoded(list(fields.items())), "content_type": FORM}
+        self.ask(person, "POST", path, headers=headers, QUERY_STRING=query, **body)
 
     def keys(self, data: Data) -> None:
         """Put into the path what no page of ours would."""
@@ -237,7 +253,8 @@ def _spellings(keys: list[str]) -> list[str]:
 Kind = Callable[[Attack, Data], None]
 # Of a hundred inputs, how many.
 SHARES: Final[dict[str, int]] = {
-    "forms": 35,
+    "forms": 30,
+    "ways": 5,
     "keys": 10,
     "headers": 15,
     "cookies": 12,

@@ -58,15 +58,22 @@ def _plain(route: str) -> str:
 
 
 @cache
-def known_names() -> tuple[str, ...]:
-    """Return the names of all fields that any form of ours has, and of all that a view of ours asks for."""
-    # Loads the modules that have forms.
-    assert doors()
-    names = {name for form in _subclasses(forms.BaseForm) for name in getattr(form, "base_fields", ())}
+def names_asked_for() -> tuple[str, ...]:
+    """Return the names that views of ours ask a request for by themselves."""
+    names: set[str] = set()
     for root in ("messages_extends", "tenants", "config"):
         for source in (settings.BASE_DIR / root).rglob("*.py"):
             names |= set(ASKED_FOR.findall(source.read_text("utf-8")))
     return tuple(sorted(names))
+
+
+@cache
+def known_names() -> tuple[str, ...]:
+    """Return those, and the names of all fields that any form has."""
+    # Loads the modules that have forms.
+    assert doors()
+    names = {name for form in _subclasses(forms.BaseForm) for name in getattr(form, "base_fields", ())}
+    return tuple(sorted({*names, *names_asked_for()}))
 
 
 def _subclasses(kind: type[Any]) -> Iterator[type[Any]]:

@@ -83,7 +83,18 @@ def make_world() -> World:
     world.keys = {
         "uuid": tuple(str(reference.id) for reference in references),
         "int": ("1", "2", str(FAR)),
-        "str": (*map(str, references), "1", "2", str(FAR), "holder", "user:1"),
+        "str": (
+            *map(str, references),
+            str(own.reference),
+            str(shown.reference),
+            "1",
+            "1",
+            "1",
+            "2",
+            str(FAR),
+            "holder",
+            "user:1",
+        ),
         "path": (*(str(reference.id) for reference in references), "1", "2", str(FAR)),
     }
     nowhere = str(uuid4())
