@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from config.running.progress import say
 
 def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
+    # Unwinds like Ctrl-C, so that processes and databases are cleared away.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     file = options.results or (results.FULL if options.size is Size.FULL else results.quick_file())
     if not options.write:
         try:

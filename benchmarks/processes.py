@@ -20,6 +20,7 @@ from config.running.folders import PROJECT, kept_secret, state_dir
 OURS: Final = "messages_extends"
 RAW: Final = "SQL by hand"
 PLAIN: Final = "Django's own messages"
+LOCK: Final = 5_290_711
 
 
 @dataclass(frozen=True)
@@ -135,11 +136,17 @@ class Contestants:
 
 @contextmanager
 def contestants(url: str) -> Iterator[Contestants]:
+    """Give those who take part; afterwards their processes and databases are gone."""
     started = Contestants(url)
-    try:
-        yield started
-    finally:
-        started.close()
+    with psycopg.connect(url, autocommit=True) as alone:
+        # Another run would drop the databases of this one.
+        (is_free,) = alone.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() or (False,)
+        if not is_free:
+            raise BenchmarkError("Another run is measuring on this server: wait for it, or end it.")
+        try:
+            yield started
+        finally:
+            started.close()
 
 
 def _how_to_start(name: str) -> tuple[list[str], dict[str, str]]:
