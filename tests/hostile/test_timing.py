@@ -83,7 +83,7 @@ class CheapHasher(PBKDF2PasswordHasher):
     iterations = 10_000
 
 
-@pytest.mark.skipif(not INPUTS, reason="no time is asserted in the suite: python3 run.py fuzz")
+@pytest.mark.skipif(INPUTS < 10_000, reason="no time is asserted in the suite: python3 run.py fuzz")
 @pytest.mark.parametrize("case", CASES)
 def test_it_takes_as_long_whether_it_is_there_or_not(case: str, world: World) -> None:
     ask, person, there, nowhere = CASES[case]
