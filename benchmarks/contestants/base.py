@@ -11,7 +11,7 @@ import django
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from benchmarks.contestants.cloning import clone, recorded, shape
+from benchmarks.contestants.cloning import clone, recorded, require_same, shape
 from benchmarks.contestants.serving import seconds
 
 # Something of the length that people write.
@@ -60,6 +60,8 @@ class DjangoContestant:
         for number in range(self.made + 1, organisations + 1):
             clone(self.raw, schema_name(1), self.statements, schema_name(number))
             self._register(schema_name(number))
+        if organisations > self.made:
+            require_same(self.raw, "organisation%")
         self.made = max(self.made, organisations)
         for number in range(1, organisations + 1):
             self._add_people(number, people)
