@@ -20,7 +20,7 @@ from tests.hostile.world import World, canaries_for, make_world
 from tests.isolation.test_doors import dump
 from tests.servers import Site, served
 
-INPUTS: Final = int(os.environ.get("HOSTILE_INPUTS", "0")) * 2 // 100 or 100
+INPUTS: Final = max(100, int(os.environ.get("HOSTILE_INPUTS", "0")) * 2 // 100)
 SEED: Final = int(os.environ.get("HOSTILE_SEED", "0"))
 PATIENCE: Final = 30
 # Whoever asks may change what is acme's and the platform's own.
