@@ -102,7 +102,14 @@ class DjangoContestant:
     def clear(self) -> None:
         """Delete every message, and whatever else the package has written."""
         for number in range(1, self.made + 1):
+            if self._is_empty(number):
+                # Emptying what is empty makes files anew, for a thousand organisations many thousands.
+                continue
             self._execute(number, f"TRUNCATE {', '.join(self.message_tables)} RESTART IDENTITY CASCADE")
+
+    def _is_empty(self, number: int) -> bool:
+        found = " OR ".join(f"EXISTS (SELECT FROM {table})" for table in self.message_tables)
+        return not self.message_tables or not self._execute(number, f"SELECT {found}")[0][0]
 
     def settle(self) -> None:
         """Have the server's statistics and hint bits up to date, as autovacuum would by and by."""

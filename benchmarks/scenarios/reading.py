@@ -189,5 +189,6 @@ def many_organisations(bench: Bench) -> Outcome:
     }
     outcome.plots.append(Plot("Reading beside other organisations", "organisations", lines))
     outcome.checks.append("Each organisation's reader has the number that was written for them, in every organisation.")
-    ours.clear()
+    # The other scenarios shall not have to go through a thousand organisations.
+    bench.contestants.stop(OURS)
     return outcome
