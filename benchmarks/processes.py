@@ -74,7 +74,12 @@ class Contestant:
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(30)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            # In the middle of something: the run was ended from outside.
+            self._process.kill()
+            self._process.wait()
 
 
 @dataclass
