@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.utils.html import conditional_escape
+from django.utils.html import conditional_escape, escape
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext
 
@@ -37,8 +37,15 @@ def _plain(params: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any] | tup
 
 def _escaped(params: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any] | tuple[Any, ...]:
     if isinstance(params, Mapping):
-        return {name: _escape(value) for name, value in params.items()}
+        return _EscapedMapping({name: _escape(value) for name, value in params.items()})
     return tuple(_escape(value) for value in params)
+
+
+class _EscapedMapping(dict[str, Any]):
+    """Escapes its names as well, for a "%s" that names none of them and so shows all."""
+
+    def __repr__(self) -> str:
+        return escape(super().__repr__())
 
 
 def _escape(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """The admin: what can be looked at, and by whom."""
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -205,6 +206,10 @@ class TestBroadcasts:
             assert browser.get(page).status_code in {302, 403, 404}
             assert browser.post(page).status_code in {302, 403, 404}
         assert "/admin/broadcasts/" not in browser.get("/admin/").content.decode()
+
+    def test_nobody_else_learns_whether_there_is_one(self, browser: Client) -> None:
+        for pk in (Broadcast.objects.get().pk, uuid.uuid4()):
+            assert browser.get(f"/admin/broadcasts/broadcast/{pk}/history/").status_code == 403
 
     @pytest.mark.parametrize(
         ("permission", "shown"), [("view_broadcast", MODELS[:2]), ("view_broadcastrecord", MODELS[2:])]

@@ -263,6 +263,14 @@ class TestPersistent:
         [shown] = make_request(in_acme, alice)._messages
         assert str(shown) == "<b>&lt;script&gt;</b> has 3"
 
+    @pytest.mark.parametrize("text", ["%s", "%r", "%a"])
+    def test_names_of_params_of_a_safe_text_are_escaped(self, in_acme: Any, alice: Any, text: str) -> None:
+        options = {"params": {'" onclick="alert(1)': 1, "<script>": "<b>"}}
+        messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, mark_safe(text), **options)
+        [shown] = make_request(in_acme, alice)._messages
+        assert isinstance(str(shown), SafeData)
+        assert not set('"<>') & set(str(shown))
+
     def test_a_key_is_not_sent_again_while_unread(self, in_acme: Any, alice: Any) -> None:
         def send(text: str, **options: Any) -> None:
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, text, key="disk full", **options)
