@@ -56,6 +56,8 @@ EVERY_GROUP: Final = All.EVERY_GROUP
 Target = Model | All
 # What guardian writes for a key that is a number; one that is longer would not fit into any.
 NUMBER: Final = r"^(0|[1-9][0-9]{0,17})$"
+# The least number that PostgreSQL knows: no sequence gives it.
+NOBODYS: Final = -(2**63)
 
 # Who grants or revokes, for the record; in guardian's own functions nobody says so.
 _actor: ContextVar[Any] = ContextVar("messages_extends.grants.actor", default=None)
@@ -70,14 +72,13 @@ def groups_of(user: Any) -> QuerySet[Group]:
     return Group.objects.none() if groups is None else groups.all()
 
 
-def keys_of_people_in(groups: QuerySet[Group]) -> QuerySet[Any]:
-    """Return the primary keys of the people who are in one of `groups`."""
+def keys_of_people_in(groups: QuerySet[Group] | None) -> QuerySet[Any]:
+    """Return the primary keys of the people who are in one of `groups`, or, for None, in any."""
     field: Any = getattr(get_user_model(), "groups", None)
     if field is None:
         return get_user_model()._base_manager.none().values("pk")
-    memberships: QuerySet[Any] = field.through._base_manager.filter(
-        **{f"{field.field.m2m_reverse_field_name()}__in": groups}
-    )
+    in_them = {} if groups is None else {f"{field.field.m2m_reverse_field_name()}__in": groups}
+    memberships: QuerySet[Any] = field.through._base_manager.filter(**in_them)
     return memberships.values(f"{field.field.m2m_field_name()}_id")
 
 
@@ -86,15 +87,20 @@ def model_wide(user: Any, *rights: Right) -> Q:
 
     It says nothing about the rows it is put upon: the database finds it out once, whatever their number.
     """
+    holds = granted_on_all(user, *rights)
+    if hasattr(user, "is_superuser"):
+        holds |= Q(Exists(get_user_model()._base_manager.filter(pk=user.pk, is_superuser=True)))
+    return holds
+
+
+def granted_on_all(user: Any, *rights: Right) -> Q:
+    """Return the same condition of somebody who is no superuser."""
     wanted = Q()
     for right in rights:
         wanted |= right.rows
-    permissions = Permission.objects.filter(wanted)
-    holds = Q(Exists(permissions.filter(group__in=keys_of_groups_of(user))))
+    holds = Q(Exists(Permission.objects.filter(wanted, group__in=keys_of_groups_of(user))))
     if hasattr(user, "user_permissions"):
         holds |= Q(Exists(user.user_permissions.filter(wanted)))
-    if hasattr(user, "is_superuser"):
-        holds |= Q(Exists(get_user_model()._base_manager.filter(pk=user.pk, is_superuser=True)))
     return holds
 
 
@@ -212,10 +218,10 @@ def _model_of(right: Right) -> Any:
 
 def _numbers(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return the keys of the objects of guardian's `rows` as numbers, so that not every object's key is made text."""
-    # A condition does not keep PostgreSQL from casting first what it leaves out; CASE does.
-    is_number = Q(object_pk__regex=NUMBER)
-    number = Case(When(is_number, then=Cast("object_pk", BigIntegerField())))
-    numbers: QuerySet[Any] = rows.filter(is_number).annotate(number=number).values("number")
+    # A condition does not keep PostgreSQL from casting first what it leaves out; CASE does. No NULL: a list that has
+    # one is never certain to leave somebody out.
+    number = Case(When(object_pk__regex=NUMBER, then=Cast("object_pk", BigIntegerField())), default=Value(NOBODYS))
+    numbers: QuerySet[Any] = rows.annotate(number=number).values("number")
     return numbers
 
 

@@ -71,6 +71,8 @@ class Message(TenantBound, Content):
                 models.F("created").desc(),
                 models.F("id").desc(),
                 condition=Q(read_at__isnull=True),
+                # Counting reads the index alone.
+                include=["expires"],
                 name="messages_unread",
             ),
         ]

@@ -97,8 +97,8 @@ class Policy:
         if overrides(type(self), "groups_for"):
             return Q(pk__in=grants.keys_of_people_in(self.groups_for(sender)))
         granted = grants.keys_of_people_in(grants.keys_on_object(sender, send_group_message()))
-        in_any = Q(pk__in=grants.keys_of_people_in(Group.objects.all()))
-        return Q(pk__in=granted) | (_model_wide(sender, send_group_message()) & in_any)
+        in_any = Q(pk__in=grants.keys_of_people_in(None))
+        return Q(pk__in=granted) | (_granted_on_all(sender, send_group_message()) & in_any)
 
     def may_announce(self, sender: Any, groups: QuerySet[Group] | None) -> bool:
         """Tell whether `sender` may announce to these groups, of which there has to be one; None: to everybody."""
@@ -294,6 +294,11 @@ def _model_wide(sender: Any, *rights: Right) -> Q:
     There, superusers and permissions without an object are those of every organisation at once.
     """
     return Q(pk__in=[]) if users_are_shared() else grants.model_wide(sender, *rights)
+
+
+def _granted_on_all(sender: Any, *rights: Right) -> Q:
+    """Return the same of a sender of whom it is known already whether they are a superuser."""
+    return Q(pk__in=[]) if users_are_shared() else grants.granted_on_all(sender, *rights)
 
 
 def _is_granted(sender: Any, right: Right) -> bool:

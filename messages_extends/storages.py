@@ -22,10 +22,10 @@ from django.utils.module_loading import import_string
 from messages_extends.conf import settings
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, STICKY_MESSAGE_LEVELS, base_level
 from messages_extends.exceptions import NoTenant
-from messages_extends.inbox import Inbox
 from messages_extends.links import reverse_own
 from messages_extends.sending import send
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
+from messages_extends.unread import unread_for
 
 OPTIONS = ("expires", "params", "url", "key")
 # `expires` is left out: django-messages-extends let it pass with every level.
@@ -129,7 +129,8 @@ class PersistentStorage(LevelStorage):
             return [], False
         # The user may be loaded only now, and has to be this organisation's.
         with inside(self.schema):
-            return [linked(each) for each in Inbox(self.user).banners()] if self.user.is_authenticated else [], False
+            shown = unread_for(self.request, self.user).banners if self.user.is_authenticated else []
+            return [linked(each) for each in shown], False
 
 
 class CookieBinding:

@@ -105,37 +105,42 @@ MARK_PUBLICATIONS = f"""
 """
 UNMARK_MESSAGES = "UPDATE messages_extends_message SET read_at = NULL WHERE user_id = %(user)s AND read_at = %(at)s"
 UNMARK_PUBLICATIONS = "DELETE FROM messages_extends_receipt WHERE user_id = %(user)s AND read_at = %(at)s"
+# Another app may have a permission of the same name: it is not this one.
 HELD = """
     SELECT p.object_pk FROM guardian_userobjectpermission p JOIN auth_permission ap ON ap.id = p.permission_id
-    WHERE p.user_id = %(user)s AND ap.codename = '{0}'
+    JOIN django_content_type ct ON ct.id = ap.content_type_id
+    WHERE p.user_id = %(user)s AND ap.codename = '{1}' AND ct.app_label = '{0}'
     UNION
     SELECT p.object_pk FROM guardian_groupobjectpermission p JOIN auth_permission ap ON ap.id = p.permission_id
+    JOIN django_content_type ct ON ct.id = ap.content_type_id
     JOIN people_user_groups ug ON ug.group_id = p.group_id
-    WHERE ug.user_id = %(user)s AND ap.codename = '{0}'
+    WHERE ug.user_id = %(user)s AND ap.codename = '{1}' AND ct.app_label = '{0}'
 """
 ALLOWED = f"""
     SELECT %(user)s AS id
     UNION
-    SELECT object_pk::bigint FROM ({HELD.format("send_message")}) AS person
+    SELECT object_pk::bigint FROM ({HELD.format("people", "send_message")}) AS person
     UNION
     SELECT ug.user_id FROM people_user_groups ug
-    JOIN ({HELD.format("send_group_message")}) AS held ON held.object_pk::bigint = ug.group_id
+    JOIN ({HELD.format("auth", "send_group_message")}) AS held ON held.object_pk::bigint = ug.group_id
 """
 # Who may write to everybody by a permission that is about no one.
-MODEL_WIDE = """
+RIGHTS = "('people', 'send_message'), ('auth', 'send_group_message')"
+MODEL_WIDE = f"""
     SELECT FROM people_user u WHERE u.id = %(user)s AND (u.is_superuser
         OR EXISTS (SELECT FROM people_user_user_permissions up JOIN auth_permission p ON p.id = up.permission_id
-            WHERE up.user_id = u.id AND p.codename = ANY(%(rights)s))
+            JOIN django_content_type ct ON ct.id = p.content_type_id
+            WHERE up.user_id = u.id AND (ct.app_label, p.codename) IN ({RIGHTS}))
         OR EXISTS (SELECT FROM auth_group_permissions gp JOIN auth_permission p ON p.id = gp.permission_id
+            JOIN django_content_type ct ON ct.id = p.content_type_id
             JOIN people_user_groups ug ON ug.group_id = gp.group_id
-            WHERE ug.user_id = u.id AND p.codename = ANY(%(rights)s)))
+            WHERE ug.user_id = u.id AND (ct.app_label, p.codename) IN ({RIGHTS})))
 """
 RECIPIENTS = f"""
     SELECT {{columns}} FROM people_user u WHERE u.is_active {{named}} AND (u.id IN ({ALLOWED}) OR EXISTS ({MODEL_WIDE}))
     AND EXISTS (SELECT FROM people_user me WHERE me.id = %(user)s AND me.is_active)
 """
 NAMED = "AND (u.name ILIKE %({0})s OR u.email ILIKE %({0})s)"
-RIGHTS = ["send_message", "send_group_message"]
 USER = "u.id, u.password, u.last_login, u.is_superuser, u.email, u.name, u.is_staff, u.is_active, u.date_joined"
 
 
@@ -207,14 +212,14 @@ class ByHand:
 
     def recipients(self, organisation: int, user: int, repeat: int) -> dict[str, Any]:
         statement = RECIPIENTS.format(columns="u.id", named="")
-        found = self._repeated(organisation, statement, {"user": user, "rights": RIGHTS}, repeat)
+        found = self._repeated(organisation, statement, {"user": user}, repeat)
         return {**found, "value": sorted(row[0] for row in found["value"])}
 
     def search(self, organisation: int, user: int, text: str, repeat: int) -> dict[str, Any]:
         words = {f"word{number}": f"%{word}%" for number, word in enumerate(text.split())}
         named = " ".join(NAMED.format(name) for name in words)
         statement = RECIPIENTS.format(columns=USER, named=named) + "ORDER BY u.name, u.email, u.id LIMIT 21"
-        values = {"user": user, "rights": RIGHTS, **words}
+        values = {"user": user, **words}
         found = self._repeated(organisation, statement, values, repeat)
         return {**found, "value": [row[5] for row in found["value"]]}
 

@@ -1,15 +1,11 @@
 """`read`, a flag, becomes `read_at`, a time: that of the last change. `read` stays, computed by the database."""
 
 from django.db import migrations, models
-from django.db.models import F
 
+from messages_extends.tenancy.together import Together
 
-def date_reading(apps, schema_editor):
-    apps.get_model("messages_extends", "Message").objects.filter(read=True).update(read_at=F("modified"))
-
-
-def flag_reading(apps, schema_editor):
-    apps.get_model("messages_extends", "Message").objects.exclude(read_at=None).update(read=True)
+DATE_READING = "UPDATE messages_extends_message SET read_at = modified WHERE read"
+FLAG_READING = "UPDATE messages_extends_message SET read = true WHERE read_at IS NOT NULL"
 
 
 class RemoveFieldAlone(migrations.RemoveField):
@@ -25,17 +21,23 @@ class Migration(migrations.Migration):
     dependencies = [("messages_extends", "0002_levels")]
 
     operations = [
-        migrations.AddField("message", "read_at", models.DateTimeField(blank=True, null=True, verbose_name="read at")),
-        migrations.RunPython(date_reading, flag_reading),
-        RemoveFieldAlone("message", "read"),
-        migrations.AddField(
-            "message",
-            "read",
-            models.GeneratedField(
-                db_persist=True,
-                expression=models.Q(("read_at__isnull", False)),  # type: ignore[arg-type]
-                output_field=models.BooleanField(),
-                verbose_name="read",
-            ),
-        ),
+        Together(
+            [
+                migrations.AddField(
+                    "message", "read_at", models.DateTimeField(blank=True, null=True, verbose_name="read at")
+                ),
+                migrations.RunSQL(DATE_READING, FLAG_READING),
+                RemoveFieldAlone("message", "read"),
+                migrations.AddField(
+                    "message",
+                    "read",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=models.Q(("read_at__isnull", False)),  # type: ignore[arg-type]
+                        output_field=models.BooleanField(),
+                        verbose_name="read",
+                    ),
+                ),
+            ]
+        )
     ]

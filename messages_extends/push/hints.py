@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -14,6 +15,8 @@ from messages_extends.tenancy.schemas import current_schema
 
 # What is left of a text's limit once all but the keys is written: braces, names, a schema of 63 characters as JSON.
 FRAME: Final = 600
+
+_changes: ContextVar[int] = ContextVar("messages_extends.push.changes", default=0)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ def wake_everywhere(schemas: Iterable[str] | None = None) -> None:
     _on_commit([Hint(schema, everyone=True) for schema in ([None] if schemas is None else schemas)])
 
 
+def changes() -> int:
+    """Return a number that is another one once this thread, task or command has changed what anybody may read."""
+    return _changes.get()
+
+
 class Publication:
     """What a transaction has to publish when it commits: several hints in one statement."""
 
@@ -80,7 +88,10 @@ class Publication:
 
 
 def _on_commit(hints: Sequence[Hint]) -> None:
-    if not hints or current_bus() is None:
+    if not hints:
+        return
+    _changes.set(_changes.get() + 1)
+    if current_bus() is None:
         return
     connection: Any = connections[get_tenant_database_alias()]
     savepoints, last, _robust = connection.run_on_commit[-1] if connection.run_on_commit else (None, None, None)

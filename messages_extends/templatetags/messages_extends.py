@@ -19,10 +19,10 @@ from messages_extends.badge import Badge
 from messages_extends.conf import settings
 from messages_extends.constants import DEBUG, ERROR, INFO, SUCCESS, WARNING, base_level
 from messages_extends.doors import doors_of
-from messages_extends.inbox import Inbox
 from messages_extends.links import reverse_if_any, reverse_own
 from messages_extends.tabs import name_of_tabs
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
+from messages_extends.unread import unread_for
 
 register = template.Library()
 
@@ -77,7 +77,10 @@ def message_banners(context: RequestContext) -> dict[str, Any]:
 
 @register.inclusion_tag("messages_extends/includes/bell.html", takes_context=True)
 def message_bell(context: RequestContext) -> dict[str, Any]:
-    """Show the bell with the number of unread messages: one query; nothing where nobody is logged in."""
+    """Show the bell with the number of unread messages; nothing where nobody is logged in.
+
+    One query, and none where the page has shown banners before.
+    """
     return _shared(context) | _bell(context["request"])
 
 
@@ -125,7 +128,7 @@ def _bell(request: HttpRequest) -> dict[str, Any]:
     if is_public(schema) or user is None or not user.is_authenticated:
         return {"badge": None}
     with inside(schema):
-        unread = Inbox(user).unread()
+        unread = unread_for(request, user)
     live = name_of_tabs(schema, user) if settings.push_bus else ""
     urgent = " ".join(str(entry.pk) for entry in unread.shown if base_level(entry.level) >= WARNING)
     about = {"live": live, "stream": reverse_if_any("message_stream"), "urgent": urgent, "now": timezone.now()}
