@@ -66,6 +66,11 @@ class Bench:
         return self.pick(7, 3, 1)
 
     @property
+    def short_rounds(self) -> int:
+        """Return how many rounds there are of what takes a tenth of a second: machines have slower seconds."""
+        return self.pick(31, 3, 1)
+
+    @property
     def repeat(self) -> int:
         return self.pick(40, 10, 2)
 

@@ -27,9 +27,8 @@ def making(bench: Bench) -> Outcome:
     by_database = typical(answers[OURS], "database") / typical(answers[OURS])
     outcome.marks.append(Mark.stated("of which in the database, for our tables", f"{by_database * 100:.1f} %"))
     outcome.notes.append(
-        "Our share beyond the database's is Django's: for each of our migrations it makes its models of that time "
-        "anew. One migration in their place would take less; but no organisation made by it could go back to an earlier "
-        "release."
+        "Our share beyond the database's is Django's: for each migration it makes its models of that time anew. One "
+        "migration in place of ours would take less; but no organisation made by it could go back to an older release."
     )
     _migrate_many(bench, outcome, both[PLAIN])
     outcome.checks.append("What was migrated later has the same tables, constraints and triggers as one that is new.")

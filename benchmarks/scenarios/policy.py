@@ -22,7 +22,7 @@ def recipients(bench: Bench) -> Outcome:
         ("search", "search among them", {"text": "person 1"}),
     ):
         values = {"organisation": 2, "user": USER, "repeat": bench.repeat, **options}
-        answers = bench.alternate(turns({OURS: ours, RAW: bench.raw}, what, **values))
+        answers = bench.alternate(turns({OURS: ours, RAW: bench.raw}, what, **values), bench.short_rounds)
         same(f"{work}: {scale}", {name: found[0]["value"] for name, found in answers.items()})
         require(len(answers[OURS][0]["value"]) > 1, f"{work}: nobody besides themselves.")
         for name, found in answers.items():
