@@ -24,10 +24,10 @@ class Together(Operation):
         self.operations = operations
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        changed: list[tuple[str, str]] = []
+        changed: dict[tuple[str, str], bool] = {}
 
         def note(app: str, model: str, delay: bool = False) -> None:
-            changed.append((app, model))
+            changed[app, model] = delay and changed.get((app, model), True)
 
         # In the instance's own dictionary, where it hides the class's.
         vars(state)["reload_model"] = note
@@ -36,8 +36,8 @@ class Together(Operation):
                 each.state_forwards(app_label, state)
         finally:
             del vars(state)["reload_model"]
-        # Without delay: relations may be among the changes.
-        state.reload_models(list(dict.fromkeys(changed)), delay=False)
+        # Those that refer to them may be made anew later where no relation is among the changes.
+        state.reload_models(list(changed), delay=all(changed.values()))
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         for each in self.operations:
