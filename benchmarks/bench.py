@@ -67,8 +67,8 @@ class Bench:
 
     @property
     def short_rounds(self) -> int:
-        """Return how many rounds there are of what takes a tenth of a second: machines have slower seconds."""
-        return self.pick(31, 3, 1)
+        """Return how many more rounds there are of what takes milliseconds: machines have slower seconds."""
+        return self.pick(24, 2, 1)
 
     @property
     def repeat(self) -> int:
