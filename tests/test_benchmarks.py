@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -130,7 +131,16 @@ def test_plots_are_the_same_for_the_same_results(tmp_path: Path) -> None:
 
 def test_the_document_is_that_of_the_results_that_are_kept() -> None:
     found = results.load_results(results.FULL)
-    if not found["scenarios"]:
-        pytest.skip("Nothing has been measured in full yet.")
     document = results.DOCUMENT.read_text()
     assert report.into_document(document, found) == document
+
+
+def test_the_readme_claims_no_more_than_was_measured() -> None:
+    readme = " ".join((PROJECT / "README.md").read_text().split())
+    everyone, chosen = re.search(r"10,000 people took a ([\d,]+)th .* chosen ones a (\d+)th", readme).groups()  # type: ignore[union-attr]
+    measured = results.load_results(results.FULL)["scenarios"]
+    for claim, number, work in ((everyone, "1", "1 × 10,000 people"), (chosen, "2", "10,000 people")):
+        rows = [row for row in measured[number]["rows"] if row["work"] == work]
+        ours = next(row["seconds"] for row in rows if row["who"] == OURS)
+        best = min(row["seconds"] for row in rows if row["who"] in PEERS)
+        assert int(claim.replace(",", "")) <= best / ours
