@@ -83,10 +83,13 @@ class Database:
         (self.folder / BALLAST).unlink(missing_ok=True)
 
     def revive(self) -> None:
-        """Start it where it has given up, and wait until it answers."""
+        """Start it whenever it has given up, and wait until it answers: on a busy machine it recovers for minutes."""
+        assert any(eventually(self._answers_again) for _ in range(3)), self._server.log()[-2_000:]
+
+    def _answers_again(self) -> bool:
         if not self.runs:
             self.start()
-        assert eventually(self.answers), self._server.log()[-2_000:]
+        return self.answers()
 
     def answers(self) -> bool:
         try:
