@@ -18,7 +18,7 @@ def read_token(request: HttpRequest, token: str) -> Marked | None:
     """Return what `token_of` was given in this organisation for this user; None for anything else."""
     try:
         at, count = _signer(request).unsign_object(token)
-    except BadSignature:
+    except (BadSignature, ValueError):
         return None
     return Marked(datetime.fromisoformat(at), count)
 

@@ -101,7 +101,8 @@ def require_link(url: str) -> None:
         parts = urlsplit(url)
     except ValueError as error:
         raise ValueError(f"url {url!r} is not a valid address: {error}.") from error
-    is_path = not parts.scheme and not parts.netloc
+    # Browsers take two slashes, and more, for the beginning of a host.
+    is_path = not parts.scheme and not parts.netloc and not url.startswith("//")
     is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
     if not (is_path or is_web) or any(character in url for character in "\\\t\r\n"):
         raise ValueError(f"url {url!r} is not allowed: use a path on this site (/orders/5/) or an http(s) address.")

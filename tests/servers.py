@@ -121,7 +121,7 @@ class RedisServer:
         self._stop = partial(_kill, server)
         assert eventually(self.answers)
 
-    def stop(self) -> None:
+    def kill(self) -> None:
         stop, self._stop = self._stop, bool
         stop()
 
@@ -145,4 +145,4 @@ def redis_server(kind: str) -> Iterator[RedisServer]:
     try:
         yield server
     finally:
-        server.stop()
+        server.kill()

@@ -160,6 +160,7 @@ class TestRefusals:
             ({"url": "/" + "x" * 2000}, r"url has 2001 characters; at most 2000 are allowed"),
             ({"url": "javascript:alert(1)"}, r"url 'javascript:alert\(1\)' is not allowed: use a path on this site"),
             ({"url": "//evil.example/"}, r"is not allowed"),
+            ({"url": "///evil.example/"}, r"is not allowed"),
             ({"url": "http://["}, r"is not a valid address"),
             ({"level": constants.INFO}, r"level 20 is not stored; use a persistent one: 9, 19, 24, 29, 39"),
             ({"level": "info"}, r"level 'info' is not stored"),

@@ -8,6 +8,7 @@ from benchmarks.outcome import Mark, Outcome, Row
 from benchmarks.processes import OURS
 from benchmarks.streams.measure import hints, product, restart, writers
 from benchmarks.streams.measure import streams as measure_streams
+from benchmarks.streams.outages import outages, pages_beside_streams
 
 STATED: Final = ("processor ms to open one", "processor share of all, idle", "to all: median ms", "to all: last ms")
 
@@ -26,12 +27,16 @@ def streams(bench: Bench) -> Outcome:
         clients = bench.pick(1_500, 200, 20)
         back = asyncio.run(restart(server, people[:clients]))
         rates = writers(sender, people, bench.pick(3.0, 0.5, 0.1))
+    gone = outages(bench.pick(5_000, 200, 20))
+    beside = pages_beside_streams(bench.contestants.url, rounds=bench.pick(5, 2, 1), pages=bench.pick(25, 25, 2))
     taken = hints(bench.contestants.url, bench.pick(3.0, 0.5, 0.1))
     took = back["seconds until all are back"]
     outcome.marks += [
         Mark.stated(
             f"{clients:,} streams reconnect when the web process is killed and restarted: all back", f"{took:.1f} s"
         ),
+        *(_back(name, found) for name, found in gone.items()),
+        Mark.at_most("20 streams on a pool of 4 connections: a page takes as long as without", beside, 1.15),
         *(Mark.stated(f"messages committed a second: {name}", f"{rate:.0f}") for name, rate in rates.items()),
         *(Mark.stated(f"hints a second, sixteen writers, {name}", f"{rate:.0f}") for name, rate in taken.items()),
     ]
@@ -61,6 +66,14 @@ def _add(outcome: Outcome, size: int, found: dict[str, Any]) -> None:
         Mark(f"{name}: none lost when all are told", f"{lost:.0f} lost, {told:.0%} told", lost == 0 and told == 1),
         *(Mark.stated(f"{name}: {stated}", f"{found[stated]:.3g}") for stated in STATED),
     ]
+
+
+def _back(name: str, found: dict[str, float]) -> Mark:
+    """State how soon all have been counted for again, after what they stand on was away."""
+    streams = f"{found['streams']:,.0f}"
+    wanted = f"{name} killed and started again under {streams} streams: all are told within 10 s of its return"
+    told = f"{found['seconds']:.1f} s; {found['told']:,.0f} told, {found['still open']:,.0f} still open"
+    return Mark(wanted, told, found["seconds"] <= 10 and found["told"] == found["still open"] == found["streams"])
 
 
 def _row(work: str, middle: float, high: float, note: str) -> Row:

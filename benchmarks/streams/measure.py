@@ -66,10 +66,10 @@ class Server:
 
 
 @contextmanager
-def product(url: str, people: int) -> Iterator[tuple[Server, Any, list[tuple[str, str]]]]:
-    """Give the server, the sender and the people, in a database that is made anew."""
+def product(url: str, people: int, **more: str) -> Iterator[tuple[Server, Any, list[tuple[str, str]]]]:
+    """Give the server, the sender and the people, in a database that is made anew; `more`: environment variables."""
     database = Contestants(url).make_database(OURS)
-    environment = {**our_environment(OURS), **database_settings(database), "SITE_SCHEME": "http"}
+    environment = {**our_environment(OURS), **database_settings(database), "SITE_SCHEME": "http", **more}
     sender = Contestant("the sender", [sys.executable, "-m", "benchmarks.streams.sender"], environment)
     server = Server(free_port(), environment)
     try:

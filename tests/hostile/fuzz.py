@@ -1,7 +1,8 @@
 """Sends hostile input to every address, and counts it: `python3 run.py fuzz --inputs 100000`.
 
 First in process, to the real database, at every address (tests/hostile/test_doors.py); then, as bytes that no client
-library would send, to a real server; and at last it looks whether "not yours" and "not there" differ in time.
+library would send, to a real server; then it looks whether "not yours" and "not there" differ in time. At last whatever
+reads a text from outside is tried by itself, with texts that lead along its branches (tests/hostile/readers.py).
 """
 
 import argparse
@@ -17,7 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 
 OPTIONS: Final = ("-p", "no:randomly", "-p", "no:cacheprovider", "-q", "--tb=short", "--reuse-db", "--show-capture=no")
-FILES: Final = ("tests/hostile/test_doors.py", "tests/hostile/test_raw.py", "tests/hostile/test_timing.py")
+FILES: Final = (
+    "tests/hostile/test_doors.py",
+    "tests/hostile/test_raw.py",
+    "tests/hostile/test_timing.py",
+    "tests/hostile/test_readers.py",
+)
 WIDTH: Final = 140
 
 

@@ -86,14 +86,16 @@ def _ways_out(response: Any, host: str, path: str) -> list[str]:
     if any("hostile" in name.lower() for name in response.headers):
         found.append("a header of the attacker's")
     location = response.headers.get("Location", "")
-    if response.status_code in REDIRECTS and _leads_away(location, host, path):
+    if response.status_code in REDIRECTS and leads_away(location, host, path):
         found.append(f"redirect to {location[:120]!r}")
     return found
 
 
-def _leads_away(location: str, host: str, path: str) -> bool:
+def leads_away(location: str, host: str, path: str) -> bool:
     """Tell whether a browser at this address would be led to another host, reading it as browsers do."""
     browsers = re.sub(r"[\t\r\n]", "", location).strip("".join(map(chr, range(33)))).replace("\\", "/")
+    # More slashes than two are two.
+    browsers = re.sub(r"(?i)^(https?:)?/{2,}", r"\1//", browsers)
     parts = urlsplit(urljoin(f"http://{host}{path}", browsers))
     if host == "localhost" and path.startswith("/find/"):
         # That is what the page is for.

@@ -99,7 +99,15 @@ class TestJudge:
 
     @pytest.mark.parametrize(
         "location",
-        ["//evil.example", "/\\evil.example", "/\t/evil.example", "http://acme.localhost@evil.example", "https:/\\e.x"],
+        [
+            "//evil.example",
+            "///evil.example",
+            "http:///evil.example",
+            "/\\evil.example",
+            "/\t/evil.example",
+            "http://acme.localhost@evil.example",
+            "https:/\\e.x",
+        ],
     )
     def test_it_sees_a_way_out(self, location: str) -> None:
         response = HttpResponse(status=302)

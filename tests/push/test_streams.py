@@ -192,7 +192,7 @@ class TestGaps:
         ):
             page = open_page(site, in_acme, alice)
             assert page.unread() == 0
-            redis.stop()
+            redis.kill()
             api.send(alice, "Hello")
             redis.start()
             assert eventually(lambda: page.unread() == 1)
