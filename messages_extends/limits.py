@@ -53,7 +53,8 @@ def _free_at(deeds: QuerySet[Any], limits: Mapping[str, int], now: datetime) -> 
         .values_list(ExpressionWrapper(F("recorded_at") + Value(_length(period)), DateTimeField()))[limit - 1 : limit]
         for period, limit in limits.items()
     ]
-    return max((at for (at,) in first.union(*others, all=True)), default=None)
+    # Not in the model's own order, which a union without its columns cannot have: Django 6 refuses to try.
+    return max((at for (at,) in first.union(*others, all=True).order_by()), default=None)
 
 
 def _length(period: str) -> timedelta:

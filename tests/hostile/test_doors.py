@@ -34,8 +34,10 @@ FEW = 2
 def world(acme: Any, globex: Any, settings: Any) -> Iterator[World]:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     logging.disable(logging.CRITICAL)
-    yield make_world()
-    logging.disable(logging.NOTSET)
+    try:
+        yield make_world()
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("kind", SHARES)
