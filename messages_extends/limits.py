@@ -53,8 +53,9 @@ def _free_at(deeds: QuerySet[Any], limits: Mapping[str, int], now: datetime) -> 
         .values_list(ExpressionWrapper(F("recorded_at") + Value(_length(period)), DateTimeField()))[limit - 1 : limit]
         for period, limit in limits.items()
     ]
-    # Not in the model's own order, which a union without its columns cannot have: Django 6 refuses to try.
-    return max((at for (at,) in first.union(*others, all=True).order_by()), default=None)
+    # Without the model's own order, which a union without its columns cannot have: Django 6 refuses to try.
+    rows: QuerySet[Any, Any] = first.union(*others, all=True).order_by() if others else first
+    return max((at for (at,) in rows), default=None)
 
 
 def _length(period: str) -> timedelta:
