@@ -36,7 +36,8 @@ PAGE = DOCS / "tutorial" / "first-broadcast.md"
 PART = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$|^- (?P<steps>[^\n]+)$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"\A(?:# |<!-- )(?P<end>at the end of )?(?P<path>[\w/.]+)(?: -->)?\n")
 PASSWORD = "open sesame"
-STARTED = "Starting development server"
+# Each release of Django has its own words before these.
+STARTED = "development server at http"
 
 
 @dataclass

@@ -447,6 +447,7 @@ def _environment(url: str, folder: Path, storm: Storm) -> dict[str, str]:
         "SECURE_COOKIES": "false",
         "SITE_SCHEME": "http",
         "LOG_LEVEL": "INFO",
+        "EMAIL_URL": "dummymail://",
         "STATIC_ROOT": str(folder / "static"),
         "STORM_POOL": "yes" if storm.pool else "no",
         "STORM_CACHE": str(folder / "cache"),

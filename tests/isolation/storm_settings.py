@@ -41,4 +41,3 @@ CACHES = {
 }
 # What is looked for is what crosses a border, not how often.
 vars().update(MESSAGES_EXTENDS={**product.MESSAGES_EXTENDS, "SEND_LIMITS": None})
-EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"

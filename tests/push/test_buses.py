@@ -34,7 +34,7 @@ def stop(request: pytest.FixtureRequest, committing: None) -> Iterator[Callable[
             MESSAGES_EXTENDS={"PUSH_BUS": RedisBus, "PUSH_NAME": NAME, "PUSH_REDIS_URL": server.url},
         ),
     ):
-        yield server.stop
+        yield server.kill
 
 
 def cut_listeners() -> None:
