@@ -16,7 +16,7 @@ LEVELS = {
     "test": "test",
     "mutate": "test",
     "storm": "test",
-    "fuzz": "test",
+    "fuzz": "dev",
     "faults": "test",
     "manage": "test",
     "serve": "serve",
