@@ -42,7 +42,8 @@ class Mark:
 
     @classmethod
     def at_least(cls, wanted: str, value: float, limit: float, unit: str = " ×") -> Self:
-        return cls(wanted, f"{value:,.4g}{unit}", value >= limit)
+        said = f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
+        return cls(wanted, said + unit, value >= limit)
 
     @classmethod
     def stated(cls, wanted: str, found: str) -> Self:

@@ -117,6 +117,14 @@ def test_times_are_shown_in_the_unit_that_people_read(seconds: float, shown: str
     assert report.time(seconds) == shown
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.92333, "0.923 times"), (30.114, "30.1 times"), (871.4, "871 times"), (11_663.4, "11,663 times")],
+)
+def test_how_many_times_is_shown_without_powers_of_ten(value: float, shown: str) -> None:
+    assert Mark.at_least("", value, 1, " times").found == shown
+
+
 def test_plots_are_the_same_for_the_same_results(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="plots need the dependency group bench")
     from benchmarks.plots import write_plots
@@ -137,7 +145,7 @@ def test_the_document_is_that_of_the_results_that_are_kept() -> None:
 
 def test_the_readme_claims_no_more_than_was_measured() -> None:
     readme = " ".join((PROJECT / "README.md").read_text().split())
-    everyone, chosen = re.search(r"10,000 people took a ([\d,]+)th .* chosen ones a (\d+)th", readme).groups()  # type: ignore[union-attr]
+    everyone, chosen = re.search(r"10,000 people took an? ([\d,]+)th .* chosen ones a (\d+)th", readme).groups()  # type: ignore[union-attr]
     measured = results.load_results(results.FULL)["scenarios"]
     for claim, number, work in ((everyone, "1", "10,000 people"), (chosen, "2", "10,000 people")):
         rows = [row for row in measured[number]["rows"] if row["work"].endswith(work)]
