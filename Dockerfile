@@ -1,16 +1,23 @@
+FROM python:3.13-slim AS packages
+
+# In layers of their own: they change less often than the code.
+COPY requirements/uv.txt requirements/serve.txt /requirements/
+RUN pip install --no-cache-dir --require-hashes --requirement /requirements/uv.txt \
+    && python -m venv --without-pip /venv \
+    && uv pip sync --no-cache --python /venv/bin/python --require-hashes /requirements/serve.txt
+
+
 FROM python:3.13-slim
 
-ENV PYTHONUNBUFFERED=1 \
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 
 WORKDIR /app
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin app \
     && install --directory --owner=app --group=app /app/staticfiles
 
-# In a layer of its own: it changes less often than the code.
-COPY requirements/serve.txt requirements/
-RUN pip install --no-cache-dir --require-hashes -r requirements/serve.txt
-
+COPY --from=packages /venv /venv
 COPY . .
 
 USER 10001

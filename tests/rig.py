@@ -22,3 +22,16 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     except (Failure, OSError) as error:
         raise pytest.UsageError(str(error if isinstance(error, Failure) else explain(error))) from None
     return (yield)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("messages_extends")
+    group.addoption("--longrun", action="store_true", help="run what takes long by its nature, and nothing else")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long, unless --longrun asks for it, and then for nothing else."""
+    wanted = [item for item in items if bool(item.get_closest_marker("longrun")) == config.getoption("--longrun")]
+    if len(wanted) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        items[:] = wanted

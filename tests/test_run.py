@@ -1,6 +1,7 @@
 """run.py as a person meets it: its commands, and one clear line for everything that the person can mend."""
 
 import ast
+import json
 import os
 import shutil
 import signal
@@ -18,14 +19,14 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from config.running import environment
+from config.running import packages
 from config.running.folders import PROJECT
 from config.running.postgres import free_port
 from tests.processes import HERE, PLAIN, eventually, open_folder, processes_of, run, said_in_one_line
 
 AS_ROOT = os.geteuid() == 0
 NO_CONFIGURATION = {"PIP_CONFIG_FILE": os.devnull}
-NO_INDEX = {**NO_CONFIGURATION, "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"}
+NO_INDEX = {**NO_CONFIGURATION, "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "UV_HTTP_RETRIES": "0"}
 PRODUCTION = {"SECRET_KEY": "0123456789" * 6, "BASE_DOMAIN": "example.com"}
 
 
@@ -125,56 +126,72 @@ class TestDemo:
 class TestSetUp:
     @pytest.fixture
     def made(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """Make a .venv as set-up does, but for its packages: those are ours."""
+        """Make an environment as set-up does, but for its packages: those are ours."""
         monkeypatch.setenv("RUN_DIR", str(folder))
-        venv.create(folder / ".venv", symlinks=True)
-        (site,) = (folder / ".venv").glob("lib/python*/site-packages")
+        environment = packages.environment_dir("demo")
+        venv.create(environment, symlinks=True)
+        (site,) = environment.glob("lib/python*/site-packages")
         (site / "ours.pth").write_text(str(Path(psycopg.__file__).parent.parent))
-        environment._stamp_file().write_text(f"test {environment._fingerprint()}")
-        return folder
+        self._record(environment, "demo", packages._fingerprint("demo"))
+        return environment
 
-    def test_it_is_skipped_while_the_locks_are_the_same(self, made: Path) -> None:
-        assert run(sys.executable, "run.py", "manage", "check", RUN_DIR=str(made), **NO_INDEX).returncode == 0
+    def _record(self, environment: Path, name: str, fingerprint: str, python: str = packages.THIS_PYTHON) -> None:
+        made = {"python": python, "files": {name: fingerprint}}
+        (environment / "installed.json").write_text(json.dumps(made))
 
-    def test_it_is_not_skipped_when_a_lock_has_changed(self, made: Path) -> None:
-        environment._stamp_file().write_text("test of other locks")
-        result = run(sys.executable, "run.py", "manage", "check", RUN_DIR=str(made), **NO_INDEX)
-        assert "Setting up" in result.stdout
+    def _check(self, made: Path) -> subprocess.CompletedProcess[str]:
+        return run(sys.executable, "run.py", "manage", "check", RUN_DIR=str(made.parent.parent), **NO_INDEX)
+
+    def test_it_is_skipped_while_the_files_are_the_same(self, made: Path) -> None:
+        assert self._check(made).returncode == 0
+
+    def test_it_is_not_skipped_when_a_file_has_changed(self, made: Path) -> None:
+        self._record(made, "demo", "of another file")
+        assert "Installing the packages" in self._check(made).stdout
+
+    def test_it_is_not_skipped_for_another_python(self, made: Path) -> None:
+        self._record(made, "demo", packages._fingerprint("demo"), python="3.10")
+        assert "Installing the packages" in self._check(made).stdout
 
     def test_a_python_that_has_gone_is_replaced(self, made: Path) -> None:
-        environment.venv_python().unlink()
-        result = run(sys.executable, "run.py", "manage", "check", RUN_DIR=str(made), **NO_INDEX)
-        assert "Setting up" in result.stdout
-        assert environment.venv_python().exists()
+        packages.python_of(made).unlink()
+        assert "Installing the packages" in self._check(made).stdout
+        assert packages.python_of(made).exists()
 
-    def test_checks_need_more_packages_than_tests(self, made: Path) -> None:
-        assert environment._is_ready("serve")
-        assert environment._is_ready("test")
-        assert not environment._is_ready("dev")
+    def test_each_command_installs_what_it_needs(self, made: Path) -> None:
+        assert packages._is_ready(made, "demo")
+        assert not packages._is_ready(made, "test")
+
+    def test_what_earlier_commands_needed_stays(
+        self, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = tmp_path / "asked"
+        self._put_uv_on_path(tmp_path, monkeypatch, f'echo "$@" > {asked}')
+        packages.ensure_installed("docs")
+        assert [Path(word).name for word in asked.read_text().split() if word.endswith(".txt")] == [
+            "demo.txt",
+            "docs.txt",
+        ]
+        assert packages._is_ready(made, "demo")
+        assert packages._is_ready(made, "docs")
 
     def test_a_failed_download_is_one_line(self, folder: Path) -> None:
         said = said_in_one_line(run(sys.executable, "run.py", "demo", RUN_DIR=str(folder), **NO_INDEX))
         assert "Check the network and pip's configuration (PIP_INDEX_URL" in said
 
-    def test_uv_installs_when_it_is_there_and_pip_names_no_index(self, folder: Path) -> None:
-        uv = self._uv_that_succeeds(folder)
-        path = f"{uv.parent}:{os.environ['PATH']}"
-        run(sys.executable, "run.py", "manage", "check", PATH=path, RUN_DIR=str(folder), **NO_CONFIGURATION)
-        assert (folder / "asked").read_text().startswith("pip install --python ")
-        assert "--require-hashes" in (folder / "asked").read_text()
+    def test_a_failed_installation_is_one_line(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._put_uv_on_path(folder, monkeypatch, "echo 'error: No release of colour==1.0' >&2; exit 1")
+        env = {"PATH": os.environ["PATH"], "RUN_DIR": str(folder), **NO_INDEX}
+        said = said_in_one_line(run(sys.executable, "run.py", "demo", **env))
+        assert "colour==1.0" in said
+        assert "Check the network and pip's configuration (PIP_INDEX_URL" in said
 
-    def test_uv_is_left_alone_when_pip_names_an_index(self, folder: Path) -> None:
-        uv = self._uv_that_succeeds(folder)
-        path = f"{uv.parent}:{os.environ['PATH']}"
-        run(sys.executable, "run.py", "manage", "check", PATH=path, RUN_DIR=str(folder), **NO_INDEX)
-        assert not (folder / "asked").exists()
-
-    def _uv_that_succeeds(self, folder: Path) -> Path:
+    def _put_uv_on_path(self, folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
         uv = folder / "bin" / "uv"
         uv.parent.mkdir()
-        uv.write_text(f'#!/bin/sh\necho "$@" > {folder}/asked\n')
+        uv.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo uv 0.99.0 && exit\n{script}\n')
         uv.chmod(0o755)
-        return uv
+        monkeypatch.setenv("PATH", str(uv.parent), prepend=":")
 
 
 class TestOldPythons:

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,7 +22,6 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from config.running.binaries import find_binaries
-from config.running.pip import runnable_pip
 from config.running.postgres import free_port
 from tests.browser.conftest import chromium
 from tests.documentation import DOCS
@@ -219,9 +219,9 @@ def _identifier(name: str) -> psycopg.sql.Identifier:
 
 
 def _lend(folder: Path) -> None:
-    """Make a `python3` whose virtual environments find the packages of this one, and pip, which it may not have."""
+    """Make a `python3` whose virtual environments find the packages of this one, and a pip that knows them."""
     folder.mkdir()
-    paths = f"{Path(django.__file__).parent.parent}\n{runnable_pip()}\n"
+    paths = f"{Path(django.__file__).parent.parent}\n{_bundled_pip()}\n"
     (folder / "lent.pth").write_text(paths)
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     script = folder / "python3"
@@ -230,6 +230,15 @@ def _lend(folder: Path) -> None:
         f'cp "{folder}/lent.pth" .venv/lib/{version}/site-packages/\n'
     )
     script.chmod(0o755)
+
+
+def _bundled_pip() -> Path:
+    """Return the wheel that `python3 -m venv` would install; it can be run as it is."""
+    folders = [sysconfig.get_config_var("WHEEL_PKG_DIR") or "", Path(os.__file__).parent / "ensurepip" / "_bundled"]
+    wheels = [wheel for folder in folders if folder for wheel in Path(folder).glob("pip-*.whl")]
+    if not wheels:
+        pytest.skip("This Python brings no pip along (Debian: apt install python3-venv).")
+    return wheels[0]
 
 
 def test_followed_to_the_letter_it_leads_to_a_working_product(terminal: Terminal, chromium: str) -> None:

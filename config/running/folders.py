@@ -8,12 +8,8 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 
 
 def run_dir() -> Path:
-    """Give the folder that holds .venv and .run: RUN_DIR, or the project's own."""
+    """Give the folder that holds .run: RUN_DIR, or the project's own."""
     return Path(os.environ.get("RUN_DIR") or PROJECT).absolute()
-
-
-def venv_dir() -> Path:
-    return run_dir() / ".venv"
 
 
 def state_dir() -> Path:

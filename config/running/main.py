@@ -6,24 +6,26 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from config.running import environment
 from config.running.failures import Failure, explain
 from config.running.folders import PROJECT
+from config.running.packages import ensure_installed
+from config.running.requirements_lock import lock
 
-# Which packages a command needs; it is found in the module commands, which imports them.
-LEVELS = {
-    "demo": "test",
+# Which of the files in requirements/ a command needs; the commands are functions of the module commands, which imports
+# what is installed.
+REQUIREMENTS = {
+    "demo": "demo",
     "test": "test",
     "mutate": "test",
     "storm": "test",
-    "fuzz": "dev",
+    "fuzz": "fuzz",
     "faults": "test",
-    "manage": "test",
+    "manage": "demo",
     "serve": "serve",
-    "bench": "dev",
-    "check": "dev",
-    "docs": "dev",
-    "audit": "dev",
+    "bench": "bench",
+    "check": "check",
+    "docs": "docs",
+    "audit": "check",
 }
 USAGE = """\
 python3 run.py demo [--port N] [--reset]   the whole thing on this machine, with its own database and demo data
@@ -46,7 +48,7 @@ database) out of the project's folder. Any of them with --help says more."""
 def main(arguments: Sequence[str], *, set_up: bool) -> int:
     """Run one command, with packages installed first if `set_up`; whatever a person can mend is said in one line."""
     name, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
-    if name not in LEVELS:
+    if name not in {*REQUIREMENTS, "lock"}:
         print(USAGE, file=sys.stdout if name in {"-h", "--help", "help"} else sys.stderr)
         return 0 if name in {"-h", "--help", "help"} else 2
     signal.signal(signal.SIGTERM, _stop)
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str], *, set_up: bool) -> int:
         signal.signal(signal.SIGHUP, _stop)
     os.chdir(PROJECT)
     try:
-        return _set_up_and_run(name, rest) if set_up else _run(name, rest)
+        return _set_up_and_run(name, rest) if set_up and name in REQUIREMENTS else _run(name, rest)
     except Failure as failure:
         return _say(failure)
     except OSError as error:
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str], *, set_up: bool) -> int:
 
 
 def _set_up_and_run(name: str, rest: list[str]) -> int:
-    python = str(environment.ensure(LEVELS[name]))
+    python = str(ensure_installed(REQUIREMENTS[name]))
     again = [python, "-m", "config.running", name, *rest]
     if os.name != "nt":  # there, exec would give the terminal back before the command ends
         os.execv(python, again)
@@ -72,6 +74,8 @@ def _set_up_and_run(name: str, rest: list[str]) -> int:
 
 
 def _run(name: str, rest: list[str]) -> int:
+    if name == "lock":
+        return lock(rest)
     from config.running import commands
 
     code: int = getattr(commands, name)(rest)

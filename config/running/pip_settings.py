@@ -1,0 +1,116 @@
+"""Read where pip is configured to find packages, so that uv looks there as well.
+
+Only the options that say where packages come from. Which files and variables count, and in which order:
+https://pip.pypa.io/en/stable/topics/configuration/
+"""
+
+import os
+import sys
+from configparser import ConfigParser, Error
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.running.failures import Failure
+
+
+@dataclass(frozen=True)
+class PipSettings:
+    """Where packages come from, and through what; empty where pip has been told nothing."""
+
+    index_url: str = ""
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    no_index: bool = False
+    trusted_hosts: tuple[str, ...] = ()
+    proxy: str = ""
+    cert: str = ""
+    client_cert: str = ""
+    timeout: str = ""
+
+    @property
+    def uv_options(self) -> list[str]:
+        """Return the options that tell uv the same."""
+        return [
+            *(["--index-url", self.index_url] if self.index_url else []),
+            *(word for url in self.extra_index_urls for word in ("--extra-index-url", url)),
+            *(word for place in self.find_links for word in ("--find-links", place)),
+            *(["--no-index"] if self.no_index else []),
+            *(word for host in self.trusted_hosts for word in ("--allow-insecure-host", host)),
+            # pip looks at every index as well. Nothing foreign can come of it: hashes are required.
+            *("--index-strategy", "unsafe-best-match"),
+        ]
+
+    @property
+    def uv_environment(self) -> dict[str, str]:
+        """Return the environment variables that tell uv the rest, without those that are set already."""
+        told = {
+            "SSL_CERT_FILE": self.cert,
+            "SSL_CLIENT_CERT": self.client_cert,
+            "HTTP_PROXY": self.proxy,
+            "HTTPS_PROXY": self.proxy,
+            "UV_HTTP_TIMEOUT": self.timeout,
+        }
+        return {
+            name: value
+            for name, value in told.items()
+            if value and not (name in os.environ or name.lower() in os.environ)
+        }
+
+
+def read_pip_settings() -> PipSettings:
+    """Read pip's environment variables and configuration files; raise Failure for a file that cannot be read."""
+    options = _options()
+    return PipSettings(
+        index_url=options.get("index-url", ""),
+        extra_index_urls=tuple(options.get("extra-index-url", "").split()),
+        find_links=tuple(place for place in options.get("find-links", "").split() if _exists(place)),
+        no_index=options.get("no-index", "").lower() in {"1", "true", "yes", "on"},
+        trusted_hosts=tuple(options.get("trusted-host", "").split()),
+        proxy=options.get("proxy", ""),
+        # requests, which pip uses, reads these two.
+        cert=options.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or "",
+        client_cert=options.get("client-cert", ""),
+        timeout=options.get("default-timeout") or options.get("timeout", ""),
+    )
+
+
+def _options() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for file in _files():
+        parser = ConfigParser(interpolation=None)
+        try:
+            parser.read(file)
+        except (Error, UnicodeDecodeError) as error:
+            raise Failure(f"pip's configuration file {file} cannot be read: {' '.join(str(error).split())}") from None
+        for section in ("global", "download", "install"):
+            if parser.has_section(section):
+                found |= {name.replace("_", "-"): value for name, value in parser.items(section)}
+    for name, value in os.environ.items():
+        if name.startswith("PIP_") and value:
+            found[name.removeprefix("PIP_").lower().replace("_", "-")] = value
+    return found
+
+
+def _files() -> list[Path]:
+    """List pip's configuration files from the least to the most important."""
+    if (chosen := os.environ.get("PIP_CONFIG_FILE")) == os.devnull:
+        return []
+    name = "pip.ini" if os.name == "nt" else "pip.conf"
+    home = Path.home()
+    if os.name == "nt":
+        site = [Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "pip"]
+        user = [home / "pip", Path(os.environ.get("APPDATA", home / "AppData/Roaming")) / "pip"]
+    elif sys.platform == "darwin":
+        site = [Path("/Library/Application Support/pip")]
+        user = [home / ".pip", home / ".config/pip", home / "Library/Application Support/pip"]
+    else:
+        places = os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+        site = [*(Path(place) / "pip" for place in reversed(places.split(os.pathsep))), Path("/etc")]
+        user = [home / ".pip", Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip"]
+    files = [folder / name for folder in (*site, *user, Path(sys.prefix))]
+    return [*files, *([Path(chosen)] if chosen else [])]
+
+
+def _exists(place: str) -> bool:
+    """Say whether a place for --find-links is there: pip passes over a folder that is not, and uv would stop."""
+    return "://" in place or Path(place).exists()

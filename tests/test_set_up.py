@@ -1,0 +1,374 @@
+"""Setting up: uv is found or fetched, looks where pip would, and installs what the files in requirements/ name."""
+
+import hashlib
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import threading
+import venv
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+
+from config.running import uv
+from config.running.failures import Failure
+from config.running.packages import REQUIREMENTS, python_of, sync
+from config.running.pip_settings import read_pip_settings
+from config.running.requirements_lock import GROUPS, OTHER_DJANGOS
+
+KNOWN_WHEEL = "uv-1.2.3-py3-none-manylinux_2_17_x86_64.whl"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _no_pip_settings(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Have nothing configured for pip, but where a test fetches real packages."""
+    if request.node.get_closest_marker("longrun"):
+        return
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Serve a folder as the package index that pip is configured for."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    with _served(folder) as url:
+        monkeypatch.setenv("PIP_INDEX_URL", url)
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+        yield folder
+
+
+class _served:  # noqa: N801 - a context manager
+    def __init__(self, folder: Path, certificate: tuple[Path, Path] | None = None) -> None:
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+        self.scheme = "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+            self.scheme = "https"
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return f"{self.scheme}://127.0.0.1:{self.server.server_port}/"
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def _publish(index: Path, name: str, version: str, *, needs: str = "") -> str:
+    """Put a small wheel, whose extra "more" needs another, into the index; return its hash."""
+    page = index / name
+    page.mkdir(exist_ok=True)
+    wheel = page / f"{name}-{version}-py3-none-any.whl"
+    about = f"{name}-{version}.dist-info"
+    extra = f'Provides-Extra: more\nRequires-Dist: {needs}; extra == "more"\n' if needs else ""
+    files = {
+        f"{name}.py": f"version = {version!r}\n",
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{extra}",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{path},,\n" for path in [*files, f"{about}/RECORD"])
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, content in {**files, f"{about}/RECORD": record}.items():
+            archive.writestr(path, content)
+    links = [f'<a href="{found.name}">{found.name}</a>' for found in sorted(page.glob("*.whl"))]
+    (page / "index.html").write_text("<br>".join(links))
+    return hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """Make an empty virtual environment; return its Python."""
+    venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
+    return python_of(tmp_path / "venv")
+
+
+def _installed(python: Path) -> set[str]:
+    program = "import importlib.metadata as m; [print(f'{d.name}=={d.version}') for d in m.distributions()]"
+    said = subprocess.run([python, "-I", "-c", program], capture_output=True, text=True, check=True).stdout
+    return {line.lower().replace("_", "-").replace(".", "-") for line in said.split()}
+
+
+@pytest.fixture(scope="module", params=["uv", "uv-oldest"])
+def each_uv(request: pytest.FixtureRequest) -> Path:
+    """Return the pinned uv, and the oldest one that may be on PATH."""
+    return _fetched_uv(request.param)
+
+
+def _fetched_uv(name: str) -> Path:
+    return uv.fetched_uv(REQUIREMENTS / f"{name}.txt", uv.state_dir() / "uv")
+
+
+class TestInstalling:
+    @pytest.fixture
+    def lock(self, index: Path, tmp_path: Path) -> Path:
+        """Lock two packages, of which the index offers newer releases by now."""
+        beta, alpha = _publish(index, "beta", "1.0"), _publish(index, "alpha", "1.0", needs="beta>=1")
+        _publish(index, "beta", "2.0")
+        _publish(index, "alpha", "2.0", needs="beta>=2")
+        lock = tmp_path / "lock.txt"
+        lock.write_text(f"alpha[more]==1.0 --hash=sha256:{alpha}\nbeta==1.0 --hash=sha256:{beta}\n")
+        return lock
+
+    def test_what_is_named_is_installed_although_there_is_newer(
+        self, lock: Path, environment: Path, each_uv: Path
+    ) -> None:
+        sync(environment, lock, uv=each_uv)
+        assert _installed(environment) == {"alpha==1-0", "beta==1-0"}
+
+    def test_what_is_not_named_is_removed(self, lock: Path, environment: Path, each_uv: Path, tmp_path: Path) -> None:
+        sync(environment, lock, uv=each_uv)
+        (tmp_path / "smaller.txt").write_text(lock.read_text().splitlines()[1])
+        sync(environment, tmp_path / "smaller.txt", uv=each_uv)
+        assert _installed(environment) == {"beta==1-0"}
+
+    def test_files_that_name_the_same_release_are_installed_together(
+        self, lock: Path, environment: Path, each_uv: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "smaller.txt").write_text(lock.read_text().splitlines()[1])
+        sync(environment, lock, tmp_path / "smaller.txt", uv=each_uv)
+        assert _installed(environment) == {"alpha==1-0", "beta==1-0"}
+
+    def test_a_release_that_is_gone_is_named_with_the_remedy(
+        self, lock: Path, environment: Path, each_uv: Path
+    ) -> None:
+        lock.write_text(lock.read_text().replace("beta==1.0", "beta==1.5"))
+        said = self._failure(environment, lock, each_uv)
+        assert "beta==1.5" in said
+
+    def test_a_file_that_has_changed_is_named_with_the_remedy(
+        self, lock: Path, environment: Path, each_uv: Path
+    ) -> None:
+        lock.write_text(lock.read_text()[:-3] + "00\n")
+        said = self._failure(environment, lock, each_uv)
+        assert "beta==1.0" in said
+        assert "ash" in said
+
+    def test_a_broken_network_is_named_with_the_remedy(
+        self, lock: Path, environment: Path, each_uv: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
+        said = self._failure(environment, lock, each_uv)
+        assert "http://127.0.0.1:9/" in said
+        assert "efused" in said
+
+    def _failure(self, environment: Path, lock: Path, program: Path) -> str:
+        with pytest.raises(Failure) as failure:
+            sync(environment, lock, uv=program)
+        said = str(failure.value)
+        assert "\n" not in said
+        assert said.endswith(uv.REMEDY)
+        return said
+
+    def test_pips_certificates_are_used(
+        self, lock: Path, environment: Path, each_uv: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        certificate = _self_signed(tmp_path)
+        with _served(tmp_path / "index", certificate) as url:
+            monkeypatch.setenv("PIP_INDEX_URL", url)
+            monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+            with pytest.raises(Failure, match="ertificate"):
+                sync(environment, lock, uv=each_uv)
+            monkeypatch.setenv("PIP_CERT", str(certificate[0]))
+            sync(environment, lock, uv=each_uv)
+        assert _installed(environment) == {"alpha==1-0", "beta==1-0"}
+
+
+def _self_signed(folder: Path) -> tuple[Path, Path]:
+    if not shutil.which("openssl"):
+        pytest.skip("nothing here makes certificates")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-nodes", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    # uv takes no certificate that is an authority for that of a server.
+    command += ["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+@pytest.mark.longrun
+@pytest.mark.parametrize("name", [*GROUPS, *(f"test-django-{django}" for django in OTHER_DJANGOS)])
+def test_the_oldest_uv_installs_exactly_what_each_file_names(name: str, tmp_path: Path) -> None:
+    """The index offers newer releases of nearly all of it, a day after the files were compiled."""
+    python = "3.12" if "django" in name else f"{sys.version_info[0]}.{sys.version_info[1]}"
+    command = ("sync", "--python", sys.executable, "--python-version", python, "--target", tmp_path / "packages")
+    uv.run_uv("Installing", *command, "--require-hashes", REQUIREMENTS / f"{name}.txt", uv=_fetched_uv("uv-oldest"))
+    found = (tmp_path / "packages").glob("*.dist-info")
+    installed = {tuple(each.name.removesuffix(".dist-info").lower().rsplit("-", 1)) for each in found}
+    here = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0"}
+    text = (REQUIREMENTS / f"{name}.txt").read_text().replace("\\\n", "")
+    pins = [Requirement(line.partition("--hash")[0]) for line in text.splitlines() if "==" in line]
+    named = [pin for pin in pins if pin.marker is None or pin.marker.evaluate(here)]
+    assert installed == {
+        (pin.name.lower().replace("-", "_").replace(".", "_"), str(pin.specifier).removeprefix("==")) for pin in named
+    }
+
+
+class TestPinnedUv:
+    @pytest.fixture
+    def lock(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Name a uv that is a small wheel, for a machine as this one."""
+        monkeypatch.setattr(uv.sys, "platform", "linux")
+        monkeypatch.setattr(uv.platform, "machine", lambda: "x86_64")
+        monkeypatch.setattr(uv.platform, "libc_ver", lambda: ("glibc", "2.36"))
+        wheel = tmp_path / KNOWN_WHEEL
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr(f"uv-1.2.3.data/scripts/{uv.PROGRAM}", "#!/bin/sh\necho it runs\n")
+        lock = tmp_path / "uv.txt"
+        lock.write_text(f"uv==1.2.3 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n")
+        return lock
+
+    @pytest.fixture
+    def without_pip(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(uv, "find_spec", lambda _name: None)
+
+    def _offer(self, index: Path, wheel: Path) -> None:
+        (index / "uv").mkdir()
+        shutil.copy(wheel, index / "uv" / KNOWN_WHEEL)
+        foreign = "uv-1.2.3-py3-none-macosx_11_0_arm64.whl"
+        links = [f'<a href="{name}#sha256=0">{name}</a>' for name in (foreign, KNOWN_WHEEL)]
+        (index / "uv" / "index.html").write_text("<br>".join(links))
+
+    def test_without_pip_it_is_read_from_the_index_and_kept(
+        self, index: Path, lock: Path, tmp_path: Path, without_pip: None
+    ) -> None:
+        self._offer(index, tmp_path / KNOWN_WHEEL)
+        program = uv.fetched_uv(lock, tmp_path / "home")
+        assert subprocess.run([program], capture_output=True, text=True, check=True).stdout == "it runs\n"
+        shutil.rmtree(index / "uv")
+        assert uv.fetched_uv(lock, tmp_path / "home") == program
+
+    def test_one_with_another_hash_is_refused_and_not_kept(
+        self, index: Path, lock: Path, tmp_path: Path, without_pip: None
+    ) -> None:
+        self._offer(index, tmp_path / KNOWN_WHEEL)
+        (index / "uv" / KNOWN_WHEEL).write_bytes(b"something else")
+        with pytest.raises(Failure, match=r"has a hash that requirements/uv.txt does not name"):
+            uv.fetched_uv(lock, tmp_path / "home")
+        assert not list((tmp_path / "home").rglob("uv"))
+
+    def test_an_index_without_it_is_one_line_with_the_remedy(
+        self, index: Path, lock: Path, tmp_path: Path, without_pip: None
+    ) -> None:
+        (index / "uv").mkdir()
+        (index / "uv" / "index.html").write_text("")
+        with pytest.raises(Failure, match=r"has no uv 1\.2\.3 for this machine.*PIP_INDEX_URL"):
+            uv.fetched_uv(lock, tmp_path / "home")
+
+    def test_no_index_is_one_line_with_the_remedy_and_without_the_password(
+        self, lock: Path, tmp_path: Path, without_pip: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PIP_INDEX_URL", "http://me:secret@127.0.0.1:9/")
+        with pytest.raises(Failure, match=r"http://127\.0\.0\.1:9/uv/: .*PIP_INDEX_URL") as failure:
+            uv.fetched_uv(lock, tmp_path / "home")
+        assert "secret" not in str(failure.value)
+
+    def test_a_machine_without_certificates_can_fetch_because_the_hash_decides(
+        self, index: Path, lock: Path, tmp_path: Path, without_pip: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self._offer(index, tmp_path / KNOWN_WHEEL)
+        with _served(index, _self_signed(tmp_path)) as url:
+            monkeypatch.setenv("PIP_INDEX_URL", url)
+            assert uv.fetched_uv(lock, tmp_path / "home").exists()
+
+    @pytest.mark.parametrize(
+        ("system", "machine", "libc", "tag"),
+        [
+            ("linux", "x86_64", "glibc", "manylinux_2_17_x86_64.manylinux2014_x86_64"),
+            ("linux", "aarch64", "glibc", "manylinux_2_28_aarch64"),
+            ("linux", "x86_64", "", "musllinux_1_1_x86_64"),
+            ("darwin", "arm64", "", "macosx_11_0_arm64"),
+            ("darwin", "x86_64", "", "macosx_10_12_x86_64"),
+            ("win32", "AMD64", "", "win_amd64"),
+        ],
+    )
+    def test_the_wheel_for_this_machine_is_chosen(
+        self, system: str, machine: str, libc: str, tag: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(uv.sys, "platform", system)
+        monkeypatch.setattr(uv.platform, "machine", lambda: machine)
+        monkeypatch.setattr(uv.platform, "libc_ver", lambda: (libc, ""))
+        assert uv._fits_this_machine(f"uv-0.13.9-py3-none-{tag}.whl")
+        assert not uv._fits_this_machine("uv-0.13.9-py3-none-manylinux_2_31_riscv64.whl")
+        assert not uv._fits_this_machine("uv-0.13.9.tar.gz")
+
+
+class TestUvOnPath:
+    @pytest.fixture
+    def put_on_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+        def put(said: str) -> Path:
+            program = tmp_path / "bin" / "uv"
+            program.parent.mkdir()
+            program.write_text(f"#!/bin/sh\n{said}\n")
+            program.chmod(0o755)
+            monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+            return program
+
+        return put
+
+    def test_it_is_used_unless_it_is_too_old(self, put_on_path: Callable[[str], Path]) -> None:
+        oldest = uv._pin(uv.OLDEST_LOCK)[0]
+        program = put_on_path(f"echo 'uv {oldest} (0123 2024-11-07)'")
+        assert uv.find_uv() == program
+
+    @pytest.mark.parametrize("said", ["echo 'uv 0.4.30'", "exit 127"])
+    def test_one_that_is_too_old_or_does_not_run_is_not(self, said: str, put_on_path: Callable[[str], Path]) -> None:
+        program = put_on_path(said)
+        assert uv.find_uv() != program
+
+
+class TestPipSettings:
+    def test_its_files_say_where_packages_are(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        file = tmp_path / "pip.conf"
+        file.write_text(
+            "[global]\nindex-url = http://127.0.0.1:9/100%/\ncert = /etc/own.pem\ntimeout = 7\n"
+            "[install]\nextra-index-url =\n    http://one/\n    http://two/\n"
+        )
+        monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
+        settings = read_pip_settings()
+        assert settings.index_url == "http://127.0.0.1:9/100%/"
+        assert settings.extra_index_urls == ("http://one/", "http://two/")
+        monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:10/")
+        assert read_pip_settings().index_url == "http://127.0.0.1:10/"
+        for name in ("SSL_CERT_FILE", "UV_HTTP_TIMEOUT"):
+            monkeypatch.delenv(name, raising=False)
+        assert settings.uv_environment["SSL_CERT_FILE"] == "/etc/own.pem"
+        assert settings.uv_environment["UV_HTTP_TIMEOUT"] == "7"
+
+    def test_what_uv_was_told_itself_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PIP_CERT", "/etc/pips.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", "/etc/everybodys.pem")
+        assert "SSL_CERT_FILE" not in read_pip_settings().uv_environment
+
+    def test_each_option_has_its_counterpart(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        monkeypatch.setenv("PIP_FIND_LINKS", f"{tmp_path} {tmp_path}/missing")
+        monkeypatch.setenv("PIP_TRUSTED_HOST", "inside:8443")
+        options = read_pip_settings().uv_options
+        assert "--no-index" in options
+        assert options[options.index("--find-links") + 1] == str(tmp_path)
+        assert f"{tmp_path}/missing" not in options
+        assert options[options.index("--allow-insecure-host") + 1] == "inside:8443"
+
+    def test_a_file_that_is_none_is_one_line(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "pip.conf").write_text("index-url = somewhere\n")
+        monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+        with pytest.raises(Failure, match=r"pip\.conf cannot be read"):
+            read_pip_settings()
