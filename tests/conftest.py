@@ -1,21 +1,22 @@
 """Fixtures for every test: two organisations and the platform's own, made once; people and messages on demand."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connection
+from django.db import OperationalError, connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext, setup_databases, teardown_databases
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from django_tenants.utils import get_tenant_domain_model, get_tenant_model, schema_context
 from pytest_django import DjangoDbBlocker
 
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.models import Message
+from tests.databases import copied_database
 
 SCHEMAS = ("acme", "globex", "platform")
 # What a migration put into a schema, not a test.
@@ -23,31 +24,26 @@ KEPT_TABLES = {"django_migrations", "auth_permission"}
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(
-    django_test_environment: None,
-    django_db_blocker: DjangoDbBlocker,
-    django_db_keepdb: bool,
-    django_db_createdb: bool,
-) -> Iterator[None]:
-    """Make the test database, and the test organisations in it, once for the whole run.
+def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Give this process a test database of its own, with the test organisations in it.
 
     Not by pytest-django's fixture of this name: that makes one only where a test asks for `db` by name, and
     otherwise leaves the connection on the real database.
     """
-    with django_db_blocker.unblock():
-        keep = django_db_keepdb and not django_db_createdb
-        made = setup_databases(verbosity=0, interactive=False, aliases={DEFAULT_DB_ALIAS}, keepdb=keep)
-        for schema in SCHEMAS:
-            _make_tenant(schema)
-    yield
-    if not django_db_keepdb:
+    with ExitStack() as database:
         with django_db_blocker.unblock():
-            teardown_databases(made, verbosity=0)
+            database.enter_context(copied_database(_make_tenants))
+        yield
+        with django_db_blocker.unblock():
+            database.close()
+
+
+def _make_tenants() -> None:
+    for schema in SCHEMAS:
+        _make_tenant(schema)
 
 
 def _make_tenant(schema: str) -> None:
-    if get_tenant_model().objects.filter(schema_name=schema).exists():
-        return
     tenant = get_tenant_model()(schema_name=schema, name=schema.title(), ready_at=timezone.now())
     tenant.save()
     tenant.create_schema(check_if_exists=True, verbosity=0)

@@ -17,11 +17,21 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     os.environ.setdefault("SECURE_COOKIES", "false")
     server = ExitStack()
     early_config.add_cleanup(server.close)
+    if "DATABASE_URL" in os.environ and "OUTER_TEST_RUN" not in os.environ:
+        server.callback(_drop_templates)
+    # Its processes, and the runs that tests start, use its server.
+    os.environ["OUTER_TEST_RUN"] = "1"
     try:
         os.environ["DATABASE_URL"] = server.enter_context(database_for_tests())
     except (Failure, OSError) as error:
         raise pytest.UsageError(str(error if isinstance(error, Failure) else explain(error))) from None
     return (yield)
+
+
+def _drop_templates() -> None:
+    from tests.databases import drop_templates
+
+    drop_templates()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -25,6 +25,7 @@ from messages_extends.broadcasts.models import Broadcast, BroadcastCount, Broadc
 from messages_extends.exceptions import NotPublished
 from messages_extends.models import Message, Receipt
 from messages_extends.publications import LASTS, State
+from tests.databases import name_here
 
 TABLES = (
     "broadcasts_broadcast",
@@ -484,7 +485,8 @@ def _drop_fifty() -> None:
 class TestSecondRole:
     """The boundary that docs/how-to/publications.md describes: a role of the database that cannot write broadcasts."""
 
-    ROLE = "organisations_of_a_test"
+    # Roles are the server's, which other processes of this run use as well.
+    ROLE = name_here("organisations_of_a_test")
 
     @pytest.fixture
     def written(self, acme: Any) -> Any:

@@ -15,7 +15,6 @@ from django.template import engines
 from django.urls import URLResolver
 from django_tenants.utils import schema_context
 
-from messages_extends import constants
 from messages_extends.conf import DEFAULT_POLICY, Settings
 from messages_extends.grants import grant
 from messages_extends.models import Message
@@ -173,15 +172,8 @@ def test_the_storage_of_the_documentation_takes_its_own(in_acme: Any, settings: 
     assert storage.written == ["m"]
 
 
-def test_the_readmes_levels_are_the_codes() -> None:
-    rows = re.findall(r"^\| (?:ordinary|`\*(_\w+)`) \|(.*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    documented = {
-        f"{name}{suffix}": int(number)
-        for suffix, numbers in rows
-        for name, number in zip(("DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR"), numbers.split("|"), strict=True)
-    }
-    assert len(documented) == 15
-    assert documented == {name: getattr(constants, name) for name in documented}
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 700
 
 
 def test_every_link_between_the_pages_leads_somewhere() -> None:

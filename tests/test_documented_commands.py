@@ -12,7 +12,7 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django_tenants.utils import schema_context
 
 from config.running import commands
-from config.running.main import LEVELS
+from config.running.main import REQUIREMENTS
 from tests.documentation import Block, all_blocks
 from tests.test_docs import FOLLOWED, UPGRADING
 
@@ -20,8 +20,8 @@ PYTHON = re.compile(r"^(?:docker compose exec web )?python manage\.py (?P<words>
 # These are run elsewhere, or change what no test may: the tests of the upgrade, of organisations, of the catalogues.
 ONLY_READ = {"create_organisation", "makemigrations", "import_messages_extends"}
 # What is no command of ours: installing is done by the test of the tutorial, catalogues are looked at by test_i18n.
-OTHERS = {"pip", "nox", "django-admin", "export", "docker"}
-RUN = re.compile(r"^python3 run\.py (?P<name>\w+)(?P<words>.*)$")
+OTHERS = {"pip", "django-admin", "export", "docker", "pytest", "."}
+RUN = re.compile(r"^python3(?:\.\d+)? run\.py (?P<name>\w+)(?P<words>.*)$")
 
 
 def shell_blocks() -> list[Block]:
@@ -49,7 +49,7 @@ def test_every_line_is_a_command_that_is_looked_at() -> None:
         line
         for block in shell_blocks()
         for line in lines_of(block)
-        if not (PYTHON.match(line) or RUN.match(line) or line.split()[0] in OTHERS)
+        if not (PYTHON.match(line) or RUN.match(line) or line.split()[0] in OTHERS or line == "python3 -m venv .venv")
     ]
     assert lost == []
 
@@ -61,7 +61,7 @@ def test_every_line_is_a_command_that_is_looked_at() -> None:
     ),
 )
 def test_run_py_knows_its_commands_and_their_options(name: str, words: str) -> None:
-    assert name in LEVELS
+    assert name in {*REQUIREMENTS, "lock"}
     parse = getattr(commands, f"_{name}_options", None)
     if parse is not None:
         parse(shlex.split(words))

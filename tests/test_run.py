@@ -18,15 +18,18 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from config.running import packages
 from config.running.folders import PROJECT
 from config.running.postgres import free_port
+from tests.databases import name_here
 from tests.processes import HERE, PLAIN, eventually, open_folder, processes_of, run, said_in_one_line
 
 AS_ROOT = os.geteuid() == 0
 NO_CONFIGURATION = {"PIP_CONFIG_FILE": os.devnull}
 NO_INDEX = {**NO_CONFIGURATION, "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "UV_HTTP_RETRIES": "0"}
+SPARE = name_here("run_py_spare")
 PRODUCTION = {"SECRET_KEY": "0123456789" * 6, "BASE_DOMAIN": "example.com"}
 
 
@@ -275,7 +278,7 @@ class TestDatabaseUrl:
     def test_a_missing_database_is_made(self, spare_database: str) -> None:
         assert run(*HERE, "manage", "check", DATABASE_URL=spare_database).returncode == 0
         with psycopg.connect(spare_database) as connection:
-            assert connection.info.dbname == "run_py_spare"
+            assert connection.info.dbname == SPARE
 
     def test_it_is_not_reset(self) -> None:
         result = run(*HERE, "demo", "--port", str(free_port()), "--reset", DATABASE_URL="postgres://u@h/n")
@@ -351,9 +354,9 @@ class TestUsage:
 @pytest.fixture
 def spare_database() -> Iterator[str]:
     """Give the URL of a database that is not there yet; it is dropped afterwards."""
-    yield _other_database("run_py_spare")
+    yield _other_database(SPARE)
     with psycopg.connect(_other_database("postgres"), autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS run_py_spare WITH (FORCE)")
+        connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(SPARE)))
 
 
 def _other_database(name: str) -> str:

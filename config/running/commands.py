@@ -46,8 +46,15 @@ def demo(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run pytest with these arguments; without any, all tests, and say which branches none of them took."""
-    return _call([PYTHON, "-m", "pytest", *(arguments or ["--cov"])], os.environ)
+    """Run pytest with these arguments; unless they choose tests, in several processes at once."""
+    chosen = any(not each.startswith("-") or each in {"-h", "--help", "--pdb"} for each in arguments)
+    return _call([PYTHON, "-m", "pytest", *([] if chosen else _at_once()), *arguments], os.environ)
+
+
+def _at_once() -> list[str]:
+    # One more than there are cores: each waits for servers and browsers now and then.
+    processes = (os.cpu_count() or 1) + 1
+    return [f"--numprocesses={processes}", "--dist=worksteal", "--durations=20"]
 
 
 def mutate(arguments: list[str]) -> int:

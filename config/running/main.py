@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from config.running.failures import Failure, explain
 from config.running.folders import PROJECT
 from config.running.packages import ensure_installed
-from config.running.requirements_lock import lock
+from config.running.requirements_lock import OTHER_DJANGOS, lock
 
 # Which of the files in requirements/ a command needs; the commands are functions of the module commands, which imports
 # what is installed.
@@ -29,7 +29,8 @@ REQUIREMENTS = {
 }
 USAGE = """\
 python3 run.py demo [--port N] [--reset]   the whole thing on this machine, with its own database and demo data
-python3 run.py test [pytest arguments]     all tests, or those you name
+python3 run.py test [pytest arguments]     all tests, or those you name; --quick: unit tests; --longrun: what takes
+                                           long; --django 6.1, given first: with that release
 python3 run.py mutate [part of a name]     take out what keeps organisations apart, piece by piece: tests must see it
 python3 run.py storm [--requests N] ...    many organisations at one server, each answer searched for another's
 python3 run.py fuzz [--inputs N] ...       hostile input at every address, counted by kind
@@ -38,11 +39,12 @@ python3 run.py manage ...                  Django's commands, on the demo's data
 python3 run.py check                       lint, types, import contracts, missing migrations, the documentation
 python3 run.py docs                        the documentation, as pages for a browser
 python3 run.py audit                       known weaknesses of the packages that are locked
+python3 run.py lock [--upgrade] [--check]  compile the files in requirements/ from pyproject.toml
 python3 run.py bench [--quick] [--only 3,4]  what it costs, beside other packages and plain SQL
 python3 run.py serve [--port N] ...        for production: settings and secrets come from the environment
 
-DATABASE_URL names a PostgreSQL server to use instead of the embedded one. RUN_DIR moves .venv and .run (the
-database) out of the project's folder. Any of them with --help says more."""
+DATABASE_URL names a PostgreSQL server to use instead of the embedded one. RUN_DIR moves .run (the
+packages and the databases) out of the project's folder. Any of them with --help says more."""
 
 
 def main(arguments: Sequence[str], *, set_up: bool) -> int:
@@ -66,7 +68,10 @@ def main(arguments: Sequence[str], *, set_up: bool) -> int:
 
 
 def _set_up_and_run(name: str, rest: list[str]) -> int:
-    python = str(ensure_installed(REQUIREMENTS[name]))
+    requirements = REQUIREMENTS[name]
+    if name == "test" and rest[:1] == ["--django"]:
+        requirements, rest = _with_other_django(rest[1:2]), rest[2:]
+    python = str(ensure_installed(requirements))
     again = [python, "-m", "config.running", name, *rest]
     if os.name != "nt":  # there, exec would give the terminal back before the command ends
         os.execv(python, again)
@@ -80,6 +85,14 @@ def _run(name: str, rest: list[str]) -> int:
 
     code: int = getattr(commands, name)(rest)
     return code
+
+
+def _with_other_django(wanted: list[str]) -> str:
+    if not set(wanted) & set(OTHER_DJANGOS):
+        raise Failure(f"--django takes one of {', '.join(OTHER_DJANGOS)}; without it the tests run with Django 5.2.")
+    if sys.version_info < (3, 12):
+        raise Failure(f"Django {wanted[0]} needs Python 3.12 or newer: python3.13 run.py test --django {wanted[0]}")
+    return f"test-django-{wanted[0]}"
 
 
 def _stop(number: int, _frame: object) -> None:

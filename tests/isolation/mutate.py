@@ -27,7 +27,7 @@ def main(wanted: Sequence[str]) -> int:
         sys.stderr.write(f"No remedy is called {', '.join(wanted)}.\n")
         return 2
     named = {name for remedy in remedies for name in remedy.caught_by}
-    broken = _not(outcomes_of(sorted(named), "--create-db"), named, "passed")
+    broken = _not(outcomes_of(sorted(named)), named, "passed")
     if broken:
         sys.stderr.write("These fail with every remedy in place, so they would show nothing:\n")
         sys.stderr.writelines(f"  {name}\n" for name in broken)
@@ -55,12 +55,12 @@ def _report(remedy: Remedy) -> bool:
     return not blind
 
 
-def outcomes_of(names: Iterable[str], *options: str, removed: str = "") -> Outcomes:
+def outcomes_of(names: Iterable[str], *, removed: str = "") -> Outcomes:
     """Run tests, with a remedy taken out if one is named, and return what became of each."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         env = {**os.environ, "REMOVED_REMEDY": removed, "REMOVED_REMEDY_REPORT": str(report)}
-        command = [sys.executable, "-m", "pytest", *OPTIONS, "--reuse-db", *options, *names]
+        command = [sys.executable, "-m", "pytest", *OPTIONS, *names]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if not report.exists():
             raise SystemExit(done.stdout + done.stderr)

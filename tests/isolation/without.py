@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_django import DjangoDbBlocker
 
 outcomes: dict[str, tuple[str, str]] = {}
 
@@ -26,16 +25,6 @@ def pytest_sessionstart() -> None:
     remedy = removed()
     if remedy is not None:
         remedy.remove()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _start_empty(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Leave nothing of a run before: without a remedy, a test may have written where nobody cleans up."""
-    from tests.conftest import SCHEMAS, _empty
-
-    with django_db_blocker.unblock():
-        for schema in SCHEMAS:
-            _empty(schema)
 
 
 @pytest.fixture(autouse=True)
