@@ -3,11 +3,16 @@
 import os
 from collections.abc import Generator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from config.running.database import database_for_tests
 from config.running.failures import Failure, explain
+
+TESTS = Path(__file__).parent
+# Folders whose tests need browsers, servers, databases of their own or threads.
+NO_UNIT_TESTS = {"browser", "faults", "hostile", "hosts", "isolation", "push", "upgrade"}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -36,12 +41,25 @@ def _drop_templates() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("messages_extends")
+    group.addoption("--quick", action="store_true", help="run unit tests only: no other programs, no commits")
     group.addoption("--longrun", action="store_true", help="run what takes long by its nature, and nothing else")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long, unless --longrun asks for it, and then for nothing else."""
-    wanted = [item for item in items if bool(item.get_closest_marker("longrun")) == config.getoption("--longrun")]
-    if len(wanted) < len(items):
-        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
-        items[:] = wanted
+    """Leave out what takes long, unless --longrun asks for it, and then for nothing else; with --quick, more."""
+    left_out = [item for item in items if not _is_wanted(item, config)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if _is_wanted(item, config)]
+
+
+def _is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
+    if bool(item.get_closest_marker("longrun")) != config.getoption("--longrun"):
+        return False
+    return not config.getoption("--quick") or _is_unit_test(item)
+
+
+def _is_unit_test(item: pytest.Item) -> bool:
+    folder = item.path.relative_to(TESTS).parts[0]
+    commits = "committing" in getattr(item, "fixturenames", ())
+    return folder not in NO_UNIT_TESTS and not commits and not item.get_closest_marker("integration")

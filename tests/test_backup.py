@@ -17,6 +17,8 @@ from tests.documentation import DOCS, blocks_of
 from tests.processes import PLAIN
 from tests.upgrade.hosts import connect, database, server
 
+pytestmark = pytest.mark.integration
+
 PAGE = DOCS / "how-to" / "backup.md"
 SAVE, RESTORE, FORGET, LOOK = (block.code for block in blocks_of(PAGE))
 FILL = """

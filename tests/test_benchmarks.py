@@ -51,6 +51,7 @@ def _left_out(said: dict[str, Any]) -> str:
     return next((note for note in said["notes"] if "could not be installed" in note or "is not installed" in note), "")
 
 
+@pytest.mark.longrun
 @pytest.mark.parametrize("number", SCENARIOS)
 def test_a_scenario_has_rows_of_all_who_take_part_and_looks_at_what_they_did(
     number: int, measured: dict[str, Any]
@@ -64,6 +65,7 @@ def test_a_scenario_has_rows_of_all_who_take_part_and_looks_at_what_they_did(
     assert said["looks"] or number in {12, 13}
 
 
+@pytest.mark.longrun
 def test_the_results_make_a_document_again_and_again(measured: dict[str, Any]) -> None:
     found = {"scenarios": measured, "versions": {OURS: {"django": "5.2"}}}
     document = f"By hand before.\n\n{report.BEGIN}\nold\n{report.END}\n\nBy hand after.\n"

@@ -10,6 +10,8 @@ from config.running.auditing import LOCK, audit_lock, verdict
 from config.running.failures import Failure
 from config.running.folders import PROJECT
 
+pytestmark = pytest.mark.integration
+
 GOOD = {"name": "asgiref", "version": "3.13.0", "vulns": []}
 UNKNOWN = {"name": "redis", "skip_reason": "Dependency not found on PyPI and could not be audited: redis (7.0.0)"}
 WEAK = {

@@ -12,9 +12,11 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django_tenants.utils import schema_context
 
 from config.running import commands
-from config.running.main import REQUIREMENTS
+from config.running.main import COMMANDS
 from tests.documentation import Block, all_blocks
 from tests.test_docs import FOLLOWED, UPGRADING
+
+pytestmark = pytest.mark.integration
 
 PYTHON = re.compile(r"^(?:docker compose exec web )?python manage\.py (?P<words>.+)$")
 # These are run elsewhere, or change what no test may: the tests of the upgrade, of organisations, of the catalogues.
@@ -61,7 +63,7 @@ def test_every_line_is_a_command_that_is_looked_at() -> None:
     ),
 )
 def test_run_py_knows_its_commands_and_their_options(name: str, words: str) -> None:
-    assert name in {*REQUIREMENTS, "lock"}
+    assert name in COMMANDS
     parse = getattr(commands, f"_{name}_options", None)
     if parse is not None:
         parse(shlex.split(words))

@@ -13,6 +13,8 @@ from config.running.folders import PROJECT
 from config.running.requirements_lock import GROUPS
 from config.running.uv import run_uv
 
+pytestmark = pytest.mark.integration
+
 REQUIREMENTS = PROJECT / "requirements"
 
 

@@ -19,6 +19,8 @@ from config.running.folders import PROJECT
 from config.running.postgres import Server, server_for_demo, server_for_tests
 from tests.processes import eventually, open_folder, processes_of
 
+pytestmark = pytest.mark.integration
+
 AS_ROOT = os.geteuid() == 0
 # Another process that holds a server until its stdin is closed.
 HOLD = """

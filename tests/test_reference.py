@@ -12,7 +12,7 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.urls import URLPattern, URLResolver
 
-from config.running.main import LEVELS as RUN_PY
+from config.running.main import COMMANDS as RUN_PY
 from messages_extends import api, constants, exceptions, urls
 from messages_extends.conf import settings
 from messages_extends.content import Content

@@ -26,6 +26,8 @@ from config.running.postgres import free_port
 from tests.databases import name_here
 from tests.processes import HERE, PLAIN, eventually, open_folder, processes_of, run, said_in_one_line
 
+pytestmark = pytest.mark.integration
+
 AS_ROOT = os.geteuid() == 0
 NO_CONFIGURATION = {"PIP_CONFIG_FILE": os.devnull}
 NO_INDEX = {**NO_CONFIGURATION, "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "UV_HTTP_RETRIES": "0"}

@@ -24,6 +24,8 @@ from config.running.packages import REQUIREMENTS, python_of, sync
 from config.running.pip_settings import read_pip_settings
 from config.running.requirements_lock import GROUPS, OTHER_DJANGOS
 
+pytestmark = pytest.mark.integration
+
 KNOWN_WHEEL = "uv-1.2.3-py3-none-manylinux_2_17_x86_64.whl"
 
 

@@ -56,6 +56,8 @@ from tests import expected
 from tests.conftest import SCHEMAS
 from tests.expected import EVERYBODY, Letter, Organisation, Paper, Person, Seen, Who, World
 
+pytestmark = pytest.mark.integration
+
 STORIES = int(os.environ.get("STATEFUL_STORIES", "0"))
 STEPS = 60
 # To shrink takes minutes, and to explain takes more.

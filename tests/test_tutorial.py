@@ -29,6 +29,8 @@ from tests.processes import PLAIN, eventually
 from tests.test_packaging import wheel
 from tests.upgrade.hosts import connect, server
 
+pytestmark = pytest.mark.longrun
+
 __all__ = ["chromium", "wheel"]
 
 PAGE = DOCS / "tutorial" / "first-broadcast.md"

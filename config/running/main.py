@@ -27,6 +27,7 @@ REQUIREMENTS = {
     "docs": "docs",
     "audit": "check",
 }
+COMMANDS = (*REQUIREMENTS, "lock")
 USAGE = """\
 python3 run.py demo [--port N] [--reset]   the whole thing on this machine, with its own database and demo data
 python3 run.py test [pytest arguments]     all tests, or those you name; --quick: unit tests; --longrun: what takes
@@ -50,7 +51,7 @@ packages and the databases) out of the project's folder. Any of them with --help
 def main(arguments: Sequence[str], *, set_up: bool) -> int:
     """Run one command, with packages installed first if `set_up`; whatever a person can mend is said in one line."""
     name, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
-    if name not in {*REQUIREMENTS, "lock"}:
+    if name not in COMMANDS:
         print(USAGE, file=sys.stdout if name in {"-h", "--help", "help"} else sys.stderr)
         return 0 if name in {"-h", "--help", "help"} else 2
     signal.signal(signal.SIGTERM, _stop)

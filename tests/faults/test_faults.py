@@ -11,6 +11,8 @@ from tests.faults.run import Site, shake, site
 from tests.faults.shaking import Fault, cancelled, cut, killed
 from tests.isolation.storm import Question
 
+pytestmark = pytest.mark.longrun
+
 FAULTS = {"killed": killed, "cut": cut, "cancelled": cancelled}
 
 

@@ -17,6 +17,8 @@ from tenants.people.models import User
 from tests.tenants.conftest import PASSWORD
 from tests.tenants.test_people_pages import break_mail
 
+pytestmark = pytest.mark.integration
+
 Make = Callable[..., Tenant]
 Names = Callable[[], str]
 

@@ -17,6 +17,8 @@ from tenants.models import Tenant
 from tenants.people.models import User
 from tests.tenants.conftest import PASSWORD
 
+pytestmark = pytest.mark.integration
+
 Make = Callable[..., Tenant]
 BrowserOf = Callable[..., Client]
 # What stands before the last migration of each app that the product brings.

@@ -23,6 +23,8 @@ from tenants.time_zones import time_zones
 from tests.tenants.conftest import drop
 from tests.tenants.test_people_pages import break_mail
 
+pytestmark = pytest.mark.integration
+
 BrowserOf = Callable[..., Client]
 LIST, NEW = "/organisations/", "/organisations/new/"
 

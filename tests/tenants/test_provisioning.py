@@ -32,6 +32,8 @@ from tenants.provisioning import (
 )
 from tests.tenants.conftest import PASSWORD
 
+pytestmark = pytest.mark.integration
+
 Make = Callable[..., Tenant]
 Names = Callable[[], str]
 

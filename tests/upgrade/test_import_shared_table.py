@@ -13,6 +13,8 @@ from tests.upgrade.conftest import SCHEMAS
 from tests.upgrade.hosts import Host, connect, database
 from tests.upgrade.shapes import TABLE, shape
 
+pytestmark = pytest.mark.longrun
+
 ACME, OTHER = SCHEMAS
 ASIDE = "messages_extends_message_0_6_3"
 OURS = {11: 9, 21: 19, 26: 24, 31: 29, 41: 39}

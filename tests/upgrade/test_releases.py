@@ -9,6 +9,8 @@ import messages_extends
 from tests.upgrade.conftest import SCHEMAS
 from tests.upgrade.hosts import Host, connect
 
+pytestmark = pytest.mark.longrun
+
 FOLDER = Path(messages_extends.__path__[0])
 STEPS = sorted(path.stem[:4] for path in (FOLDER / "migrations").glob("0*.py"))
 SHARED_STEPS = sorted(path.stem[:4] for path in (FOLDER / "broadcasts" / "migrations").glob("0*.py"))
