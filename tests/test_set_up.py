@@ -18,7 +18,7 @@ import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
-from config.running import uv
+from config.running import requirements_lock, uv
 from config.running.failures import Failure
 from config.running.packages import REQUIREMENTS, python_of, sync
 from config.running.pip_settings import read_pip_settings
@@ -374,3 +374,39 @@ class TestPipSettings:
         monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
         with pytest.raises(Failure, match=r"pip\.conf cannot be read"):
             read_pip_settings()
+
+
+class TestLock:
+    """With one small file, which is compiled by the real uv from the index that is configured."""
+
+    @pytest.fixture
+    def requirements(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        folder = tmp_path / "requirements"
+        folder.mkdir()
+        shutil.copy(REQUIREMENTS / "uv.txt", folder)
+        monkeypatch.setattr(requirements_lock, "REQUIREMENTS", folder)
+        monkeypatch.setattr(requirements_lock, "TARGETS", requirements_lock.TARGETS[:1])
+        return folder
+
+    @pytest.mark.longrun
+    def test_a_file_that_is_what_the_command_makes_passes(
+        self, requirements: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert requirements_lock.lock(["--check"]) == 0
+        assert "are what pyproject.toml says" in capsys.readouterr().out
+
+    @pytest.mark.longrun
+    def test_a_file_that_is_not_is_named_with_the_remedy(self, requirements: Path) -> None:
+        changed = (requirements / "uv.txt").read_text() + f"six==1.17.0 --hash=sha256:{'0' * 64}\n"
+        (requirements / "uv.txt").write_text(changed)
+        with pytest.raises(Failure, match=r"\(uv\.txt\): run python3 run\.py lock"):
+            requirements_lock.lock(["--check"])
+        assert (requirements / "uv.txt").read_text() == changed
+        requirements_lock.lock([])
+        assert (requirements / "uv.txt").read_text() == (REQUIREMENTS / "uv.txt").read_text()
+
+    @pytest.mark.longrun
+    def test_a_file_that_the_command_does_not_make_is_named(self, requirements: Path) -> None:
+        (requirements / "left-over.txt").write_text("")
+        with pytest.raises(Failure, match=r"\(left-over\.txt\)"):
+            requirements_lock.lock(["--check"])
