@@ -56,5 +56,5 @@ def test_a_lock_that_is_none_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_it_is_part_of_what_must_hold() -> None:
-    assert "run.py audit || status=1" in (PROJECT / ".ci" / "run").read_text()
+    assert "step python3 run.py audit\n" in (PROJECT / ".ci" / "run").read_text()
     assert "--hash=sha256:" in LOCK.read_text()

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
@@ -28,6 +27,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from config.running.folders import PROJECT
 from tests.processes import eventually
+from tests.servers import at_the_database
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 APPLICATION = f"browser-tests-{os.getpid()}"
@@ -118,7 +118,7 @@ def _environment() -> dict[str, str]:
 
 
 def _sessions() -> int:
-    with psycopg.connect(os.environ["DATABASE_URL"]) as session:
+    with at_the_database() as session:
         found = session.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [APPLICATION])
         return int((found.fetchone() or [0])[0])
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
-from tests.upgrade.peers import PROJECT
+from config.running.folders import PROJECT
 
 HOST = Path(__file__).with_name("host")
 
