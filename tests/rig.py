@@ -43,10 +43,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("messages_extends")
     group.addoption("--quick", action="store_true", help="run unit tests only: no other programs, no commits")
     group.addoption("--longrun", action="store_true", help="run what takes long by its nature, and nothing else")
+    group.addoption("--with-longrun", action="store_true", help="run everything")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long, unless --longrun asks for it, and then for nothing else; with --quick, more."""
+    """Leave out what takes long, or whatever else the options leave out."""
     left_out = [item for item in items if not _is_wanted(item, config)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -54,7 +55,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
-    if bool(item.get_closest_marker("longrun")) != config.getoption("--longrun"):
+    takes_long = item.get_closest_marker("longrun") is not None
+    if takes_long != config.getoption("--longrun") and not config.getoption("--with-longrun"):
         return False
     return not config.getoption("--quick") or _is_unit_test(item)
 

@@ -17,7 +17,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-OPTIONS: Final = ("-p", "no:randomly", "-p", "no:cacheprovider", "-q", "--tb=short", "--reuse-db", "--show-capture=no")
+OPTIONS: Final = (
+    "-p",
+    "no:randomly",
+    "-p",
+    "no:cacheprovider",
+    "-q",
+    "--tb=short",
+    "--show-capture=no",
+    "--with-longrun",
+)
 FILES: Final = (
     "tests/hostile/test_doors.py",
     "tests/hostile/test_raw.py",

@@ -40,6 +40,7 @@ def world(acme: Any, globex: Any, settings: Any) -> Iterator[World]:
         logging.disable(logging.NOTSET)
 
 
+@pytest.mark.longrun
 @pytest.mark.parametrize("kind", SHARES)
 def test_no_input_does_what_it_must_not(kind: str, world: World) -> None:
     here = [door for door in doors() if applies(kind, door)]

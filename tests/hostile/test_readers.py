@@ -22,6 +22,7 @@ def test_the_rule_holds_for_any_text(name: str) -> None:
 
 
 @pytest.mark.skipif(find_spec("atheris") is None, reason="Atheris is made for Linux on x86-64 only.")
+@pytest.mark.longrun
 @pytest.mark.parametrize("name", LED)
 def test_the_rule_holds_along_the_branches_of_the_code(name: str) -> None:
     command = [sys.executable, "-m", "tests.hostile.guided", name, f"--inputs={TEXTS}", f"--seed={SEED + 1}"]

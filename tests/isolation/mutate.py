@@ -16,7 +16,17 @@ from typing import Final
 from tests.isolation.remedies import REMEDIES, Remedy
 
 Outcomes = dict[str, tuple[str, str]]
-OPTIONS: Final = ("-p", "tests.isolation.without", "-p", "no:randomly", "-p", "no:cacheprovider", "-q", "--tb=no")
+OPTIONS: Final = (
+    "-p",
+    "tests.isolation.without",
+    "-p",
+    "no:randomly",
+    "-p",
+    "no:cacheprovider",
+    "-q",
+    "--tb=no",
+    "--with-longrun",
+)
 WIDTH: Final = 100
 
 
