@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
+
+# The namespace of our pages, inside whatever namespace the host included them under.
+APP_NAME: Final = "messages_extends"
 
 
 def reverse_own(name: str, *args: Any) -> str:
@@ -29,18 +32,18 @@ def reverse_if_any(name: str) -> str:
 
 @cache
 def own_namespace(urlconf: Any) -> str | None:
-    """Return the prefix of our names in `urlconf` ("", "messages:", ...); None if they are not included."""
+    """Return the prefix of our names in `urlconf` ("messages_extends:", "ns:messages_extends:", ...).
+
+    None if our URLs are not included; the first of them if they are included more than once.
+    """
     return next(_prefixes(get_resolver(urlconf)), None)
 
 
 def _prefixes(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
-    # Here, because the views that it lists need these links.
-    from messages_extends import urls
-
     for pattern in resolver.url_patterns:
         if isinstance(pattern, URLResolver):
             inner = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
-            if pattern.url_patterns is urls.urlpatterns:
+            # What it includes first: the host may have given our name to its own namespace around ours.
+            yield from _prefixes(pattern, inner)
+            if pattern.app_name == APP_NAME:
                 yield inner
-            else:
-                yield from _prefixes(pattern, inner)

@@ -1,10 +1,15 @@
-"""Include these at any path, with or without a namespace."""
+"""Include these at any path, with or without a namespace.
+
+All pages have the namespace `messages_extends`, so that `reverse("inbox")` stays the host's. The two names of
+django-messages-extends are also there without it, as code written for that package expects.
+"""
 
 from django.urls import include, path
 
+from messages_extends.links import APP_NAME
 from messages_extends.views import announcing, composing, granting, live, marking, reading, streaming
 
-urlpatterns = [
+pages = [
     path("", reading.inbox, name="inbox"),
     path("panel/", reading.panel, name="message_panel"),
     path("badge/", live.badge, name="message_badge"),
@@ -28,4 +33,10 @@ urlpatterns = [
     path("announcements/<uuid:pk>/edit/", announcing.EditAnnouncement.as_view(), name="announcement_edit"),
     path("announcements/<uuid:pk>/retract/", announcing.RetractAnnouncement.as_view(), name="announcement_retract"),
     path("broadcasts/", include("messages_extends.broadcasts.urls")),
+]
+
+urlpatterns = [
+    path("mark_read/all/", marking.message_mark_all_read, name="message_mark_all_read"),
+    path("mark_read/<str:message_id>/", marking.message_mark_read, name="message_mark_read"),
+    path("", include((pages, APP_NAME))),
 ]

@@ -6,10 +6,8 @@ import pytest
 from django.template import Context, Template
 from django.template.loader import get_template
 from django.test import Client, RequestFactory, override_settings
-from django.urls import NoReverseMatch, include, path
 from django_tenants.utils import schema_context
 
-from messages_extends.links import reverse_own
 from messages_extends.models import Message
 
 
@@ -112,30 +110,6 @@ class TestMarkRead:
     def test_next_names_the_page_to_go_to(self, browser: Client, message: Message) -> None:
         answer = browser.post(url_of(message), {"next": "/inbox/"}, headers={"referer": "http://acme.localhost/"})
         assert answer["Location"] == "/inbox/"
-
-
-class NamespacedUrls:
-    urlpatterns = [
-        path("site/", include(([path("m/", include(("messages_extends.urls", "own"), namespace="msgs"))], "site")))
-    ]
-
-
-class NoUrls:
-    urlpatterns: list[Any] = []
-
-
-class TestLinks:
-    def test_they_are_found_without_a_namespace(self) -> None:
-        assert reverse_own("message_mark_read", 5) == "/messages/mark_read/5/"
-
-    def test_they_are_found_under_a_namespace_however_deep(self) -> None:
-        with override_settings(ROOT_URLCONF=NamespacedUrls):
-            assert reverse_own("message_mark_read", 5) == "/site/m/mark_read/5/"
-            assert reverse_own("message_mark_all_read") == "/site/m/mark_read/all/"
-
-    def test_where_they_are_missing_the_error_says_what_to_add(self) -> None:
-        with override_settings(ROOT_URLCONF=NoUrls), pytest.raises(NoReverseMatch, match="include"):
-            reverse_own("message_mark_all_read")
 
 
 class TestBootstrapAlerts:

@@ -37,11 +37,13 @@ class Door:
 
 @cache
 def doors() -> tuple[Door, ...]:
-    return tuple(
+    found = (
         Door(route, urlconf, tuple(kind or "str" for kind, _name in PARAMETER.findall(route)))
         for urlconf in (settings.ROOT_URLCONF, settings.PUBLIC_SCHEMA_URLCONF)
         for route in _routes(get_resolver(urlconf).url_patterns)
     )
+    # Two of our addresses have two names.
+    return tuple(dict.fromkeys(found))
 
 
 def _routes(patterns: Any, prefix: str = "") -> Iterator[str]:

@@ -1,0 +1,197 @@
+"""The names of our URLs in any host: which of them there are, and where the links of our own pages lead."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.http import HttpRequest, HttpResponse
+from django.template import engines
+from django.test import override_settings
+from django.urls import NoReverseMatch, include, path, reverse
+
+from messages_extends import urls
+from messages_extends.api import send
+from messages_extends.broadcasts import urls as console
+from messages_extends.links import reverse_if_any, reverse_own
+from messages_extends.models import Message
+
+# What django-messages-extends named.
+PUBLISHED = {"message_mark_read", "message_mark_all_read"}
+
+
+def host_page(request: HttpRequest) -> HttpResponse:
+    template = "{% load messages_extends %}{% message_bell %}{% message_banners %}"
+    return HttpResponse(engines["django"].from_string(template).render({}, request))
+
+
+class Bare:
+    urlpatterns = [path("messages/", include("messages_extends.urls"))]
+
+
+class Root:
+    urlpatterns = urls.urlpatterns
+
+
+class UnderANamespace:
+    urlpatterns = [path("m/", include(("messages_extends.urls", "ns")))]
+
+
+class Deep:
+    urlpatterns = [
+        path("site/", include(([path("m/", include(("messages_extends.urls", "own"), namespace="msgs"))], "site")))
+    ]
+
+
+class UnderOurName:
+    urlpatterns = [path("m/", include(("messages_extends.urls", "messages_extends"), namespace="ns"))]
+
+
+class Twice:
+    urlpatterns = [
+        path("first/", include("messages_extends.urls")),
+        path("second/", include(("messages_extends.urls", "ns"))),
+    ]
+
+
+class TwiceBare:
+    urlpatterns = [
+        path("first/", include("messages_extends.urls")),
+        path("second/", include("messages_extends.urls")),
+    ]
+
+
+class WithPagesOfItsOwn:
+    urlpatterns = [
+        path("inbox/", host_page, name="inbox"),
+        path("messages/", include("messages_extends.urls")),
+        path("announcements/", host_page, name="announcements"),
+    ]
+
+
+class NotIncluded:
+    urlpatterns: list[Any] = []
+
+
+def names_in(patterns: Any) -> Iterator[str]:
+    for pattern in patterns:
+        yield from names_in(pattern.url_patterns) if hasattr(pattern, "url_patterns") else [pattern.name]
+
+
+def arguments_of(name: str) -> list[Any]:
+    """Return what stands in the path of one of our pages."""
+    for pattern in (*urls.pages, *console.urlpatterns):
+        if getattr(pattern, "name", None) == name:
+            values = {"message_id": "5", "field": "holder", "pk": "00000000-0000-4000-8000-000000000000"}
+            return [values[parameter] for parameter in pattern.pattern.converters]
+    raise LookupError(name)
+
+
+OURS = set(names_in(urls.pages))
+
+
+class TestNames:
+    def test_a_host_gets_two_names_without_a_namespace_and_all_of_them_within_ours(self) -> None:
+        assert {"inbox", "announcements"} | PUBLISHED <= OURS
+        with override_settings(ROOT_URLCONF=Bare):
+            for name in OURS:
+                args = arguments_of(name)
+                assert reverse(f"messages_extends:{name}", args=args) == reverse_own(name, *args)
+                if name in PUBLISHED:
+                    assert reverse(name, args=args) == reverse_own(name, *args)
+                else:
+                    with pytest.raises(NoReverseMatch):
+                        reverse(name, args=args)
+
+    def test_under_a_namespace_of_the_host_all_of_them_are_within_that(self) -> None:
+        with override_settings(ROOT_URLCONF=UnderANamespace):
+            assert reverse("ns:message_mark_read", args=[5]) == "/m/mark_read/5/"
+            assert reverse("ns:message_mark_all_read") == "/m/mark_read/all/"
+            assert reverse("ns:messages_extends:message_mark_read", args=[5]) == "/m/mark_read/5/"
+            assert reverse("ns:messages_extends:inbox") == "/m/"
+            for name in ("ns:inbox", "messages_extends:inbox", "message_mark_all_read"):
+                with pytest.raises(NoReverseMatch):
+                    reverse(name)
+
+    @pytest.mark.parametrize("urlconf", [Bare, UnderANamespace, Twice, WithPagesOfItsOwn])
+    def test_djangos_own_checks_are_silent(self, urlconf: type) -> None:
+        with override_settings(ROOT_URLCONF=urlconf):
+            assert [report.id for report in run_checks(tags=["urls"])] == []
+
+    def test_a_host_keeps_its_own_names_whatever_the_order(self) -> None:
+        with override_settings(ROOT_URLCONF=WithPagesOfItsOwn):
+            assert reverse("inbox") == "/inbox/"
+            assert reverse("announcements") == "/announcements/"
+            assert reverse_own("inbox") == "/messages/"
+            assert reverse_own("announcements") == "/messages/announcements/"
+
+
+class TestOwnLinks:
+    @pytest.mark.parametrize(
+        ("urlconf", "prefix"),
+        [
+            (Bare, "/messages/"),
+            (Root, "/"),
+            (UnderANamespace, "/m/"),
+            (UnderOurName, "/m/"),
+            (Deep, "/site/m/"),
+            (Twice, "/first/"),
+            (TwiceBare, "/first/"),
+            (WithPagesOfItsOwn, "/messages/"),
+        ],
+    )
+    def test_they_are_found_wherever_the_host_included_them(self, urlconf: type, prefix: str) -> None:
+        with override_settings(ROOT_URLCONF=urlconf):
+            assert reverse_own("inbox") == prefix
+            assert reverse_own("message_mark_read", 5) == f"{prefix}mark_read/5/"
+            assert reverse_own("message_mark_all_read") == f"{prefix}mark_read/all/"
+            assert reverse_own("broadcasts") == f"{prefix}broadcasts/"
+
+    def test_where_they_are_missing_the_error_says_what_to_add(self) -> None:
+        with override_settings(ROOT_URLCONF=NotIncluded):
+            with pytest.raises(NoReverseMatch, match="include"):
+                reverse_own("message_mark_all_read")
+            assert reverse_if_any("inbox") == ""
+
+
+class TestPages:
+    """Each host shows our pages and lets a message be closed, wherever it included them."""
+
+    @pytest.fixture(autouse=True)
+    def _without_the_layout_of_the_reference_product(self, settings: Any) -> None:
+        # It links to pages that these hosts do not have.
+        settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]
+
+    @pytest.mark.parametrize(
+        ("urlconf", "prefixes"),
+        [
+            (Bare, ["/messages/"]),
+            (UnderANamespace, ["/m/"]),
+            (Twice, ["/first/", "/second/"]),
+            (TwiceBare, ["/first/", "/second/"]),
+            (WithPagesOfItsOwn, ["/messages/"]),
+        ],
+    )
+    def test_a_message_is_shown_and_closed(
+        self, in_acme: Any, make_user: Any, browser_of: Any, urlconf: type, prefixes: list[str]
+    ) -> None:
+        alice = make_user("alice")
+        browser = browser_of(in_acme, alice)
+        for prefix in prefixes:
+            send(alice, "Hello")
+            message = Message.objects.get(read=False)
+            with override_settings(ROOT_URLCONF=urlconf):
+                page = browser.get(prefix).text
+                assert f'action="{prefixes[0]}mark_read/{message.pk}/"' in page
+                assert browser.post(f"{prefix}mark_read/{message.pk}/").status_code == 302
+            assert not Message.objects.filter(read=False).exists()
+
+    def test_a_page_that_the_host_calls_inbox_shows_saved_messages_as_any_other(
+        self, in_acme: Any, make_user: Any, browser_of: Any
+    ) -> None:
+        alice = make_user("alice")
+        send(alice, "Hello")
+        with override_settings(ROOT_URLCONF=WithPagesOfItsOwn):
+            page = browser_of(in_acme, alice).get("/inbox/").text
+            assert "Hello" in page
+            assert 'href="/messages/"' in page
