@@ -23,6 +23,7 @@ from messages_extends import constants, entries, prepared
 from messages_extends.conf import settings
 from messages_extends.entries import Branches, Chosen, Entry, Kind, Position
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
+from messages_extends.languages import in_interface_language
 from messages_extends.models import Message, Receipt
 from messages_extends.prepared import Reader
 from messages_extends.publications import Reference
@@ -273,7 +274,8 @@ def _with_senders(shown: Sequence[Message | Entry]) -> Sequence[Message | Entry]
 
 
 def _and_more(count: int, *, capped: bool) -> OrdinaryMessage:
-    text = ngettext("and %(count)s more", "and %(count)s more", count) % {"count": f"{count}+" if capped else count}
+    with in_interface_language():
+        text = ngettext("and %(count)s more", "and %(count)s more", count) % {"count": f"{count}+" if capped else count}
     more = OrdinaryMessage(constants.INFO, text)
     more.is_more = True  # type: ignore[attr-defined]
     return more

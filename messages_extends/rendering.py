@@ -8,6 +8,8 @@ from django.utils.html import conditional_escape, escape
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext
 
+from messages_extends.languages import in_readers_language
+
 logger = logging.getLogger(__name__)
 
 Params = Mapping[str, Any] | Sequence[Any] | None
@@ -25,7 +27,8 @@ def render(message: str, params: Params, *, is_safe: bool) -> str:
 
 def _translate(message: str, params: Mapping[str, Any] | Sequence[Any], *, is_safe: bool) -> str:
     try:
-        return gettext(message) % _escaped(params) if is_safe else gettext(message) % _plain(params)
+        with in_readers_language():
+            return gettext(message) % (_escaped(params) if is_safe else _plain(params))
     except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError):
         logger.warning("A message could not be filled in with its params; it is shown as it is: %.100r", message)
         return message

@@ -4,12 +4,12 @@ All pages have the namespace `messages_extends`, so that `reverse("inbox")` stay
 django-messages-extends are also there without it, as code written for that package expects.
 """
 
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from messages_extends.links import APP_NAME
 from messages_extends.views import announcing, composing, granting, live, marking, reading, streaming
 
-pages = [
+pages: list[URLPattern | URLResolver] = [
     path("", reading.inbox, name="inbox"),
     path("panel/", reading.panel, name="message_panel"),
     path("badge/", live.badge, name="message_badge"),

@@ -13,9 +13,13 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from django.template import engines
 from django.test import Client
 from django.utils import dates, timezone, translation
+from django.utils.translation import gettext_lazy
 from django_tenants.utils import get_tenant_model, schema_context
 
 from config.management.commands.seed_demo import PAYMENT_FAILED
@@ -27,6 +31,7 @@ from messages_extends.models import Announcement, Message
 from messages_extends.policy import require_may_change
 from messages_extends.templatetags.messages_extends import ago
 from tests.catalogues import compiled, entries_of, header_of
+from tests.test_storages import make_request
 
 APPS = ("messages_extends", "tenants", "config")
 LANGUAGES = ("en", "es", "de")
@@ -74,6 +79,10 @@ class TestCatalogue:
     def test_it_has_the_same_texts_as_the_others(self, path: Path) -> None:
         english = path.parents[2] / "en" / "LC_MESSAGES" / "django.po"
         assert [entry.key for entry in entries_of(path)] == [entry.key for entry in entries_of(english)]
+
+    def test_ours_says_which_language_it_is(self, path: Path) -> None:
+        if path.is_relative_to(PROJECT / "messages_extends"):
+            assert compiled(path)["language code\x04en"] == [path.parents[1].name]
 
     def test_its_header_names_nobody_and_no_day(self, path: Path) -> None:
         assert not re.search(r"@|\d{4}-\d\d|YEAR|#", header_of(path))
@@ -252,3 +261,104 @@ class TestOneMessage:
     def test_what_somebody_wrote_is_never_translated(self, of_alice: Client, alice: Any) -> None:
         send(alice, "The payment has failed.")
         assert "The payment has failed." in shown(of_alice, "/messages/", "de")
+
+
+# A language that our words have not been translated into -----------------------------------------------------------
+
+ARABIC = re.compile("[\u0600-\u06ff]")
+CATALOGUE = """
+msgid ""
+msgstr "Content-Type: text/plain; charset=UTF-8\\nPlural-Forms: nplurals=6; plural=0;\\n"
+msgctxt "language code"
+msgid "en"
+msgstr "ar"
+msgid "Inbox"
+msgstr "صندوق الوارد"
+"""
+
+
+@pytest.fixture
+def in_arabic(settings: Any, in_acme: Any, make_user: Any) -> None:
+    """Make a host that speaks Arabic too; our words, unlike Django's, have no Arabic catalogue."""
+    make_user("bob")
+    # The layout of the reference product is a host's, and has its own catalogues.
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]
+    settings.LANGUAGES = [*settings.LANGUAGES, ("ar", "العربية")]
+
+
+def host_page(code: str, request: HttpRequest) -> str:
+    with translation.override("ar"):
+        return str(engines["django"].from_string("{% load messages_extends %}" + code).render({}, request))
+
+
+@pytest.mark.usefixtures("in_arabic")
+class TestUntranslatedInterface:
+    @pytest.mark.parametrize("address", [address for address in PAGES if address.startswith("/messages/")])
+    def test_a_page_is_in_one_language_as_a_whole(self, of_alice: Client, address: str) -> None:
+        announce("Hello", to=EVERYONE)
+        response = of_alice.get(address, headers={"accept-language": "ar"})
+        assert re.findall(f".*{ARABIC.pattern}.*", response.text) == []
+        assert '<html lang="en">' in response.text
+        assert '<div lang="en" dir="ltr">' in response.text
+
+    def test_what_is_wrong_with_a_form_is_too(self, of_alice: Client) -> None:
+        for address in ("/messages/compose/", "/messages/announcements/new/", "/messages/grants/"):
+            response = of_alice.post(address, {"level": "7"}, headers={"accept-language": "ar"})
+            assert response.status_code == 400
+            assert re.findall(f".*{ARABIC.pattern}.*", response.text) == []
+
+    def test_so_are_the_parts_of_a_hosts_page(self, in_acme: Any, alice: Any) -> None:
+        send(alice, "Hello")
+        request = make_request(in_acme, alice)
+        tags = "{% message_bell %}{% messages_nav %}{% message_banners %}"
+        page = host_page(tags + "{% for message in messages %}{{ message.level|level_name }}{% endfor %}", request)
+        assert not ARABIC.search(page)
+        assert page.count('lang="en" dir="ltr"') == 2
+        assert host_page("{% load i18n %}{% translate 'Yes' %}", request) == "نعم"
+
+    def test_so_are_the_parts_that_a_script_asks_for(self, of_alice: Client, alice: Any) -> None:
+        send(alice, "Hello")
+        for address in ("/messages/panel/", "/messages/banners/"):
+            page = of_alice.get(address, headers={"accept-language": "ar"}).text
+            assert "Hello" in page
+            assert not ARABIC.search(page)
+            assert 'lang="en" dir="ltr"' in page
+
+    def test_messages_stay_in_the_readers_language(self, in_acme: Any, of_alice: Client, alice: Any) -> None:
+        """ "Yes" stands for a text of the host's, which has an Arabic catalogue."""
+        send(alice, "Yes", params={})
+        announce("Sunday", params={}, to=EVERYONE)
+        page = of_alice.get("/messages/", headers={"accept-language": "ar"}).text
+        assert "نعم" in page
+        assert "الأحد" in page
+        request = make_request(in_acme, alice)
+        messages.info(request, gettext_lazy("Yes"))
+        assert host_page("{% message_banners %}", request).count("نعم") == 2
+
+    def test_the_language_of_the_product_comes_before_english(self, settings: Any, of_alice: Client) -> None:
+        settings.LANGUAGE_CODE = "de"
+        settings.LANGUAGES = [*settings.LANGUAGES]
+        page = of_alice.get("/messages/", headers={"accept-language": "ar"}).text
+        assert "Posteingang" in page
+        assert '<html lang="de">' in page
+        assert english_left(page, "de") == []
+
+    def test_a_catalogue_of_the_hosts_own_adds_a_language(
+        self, settings: Any, of_alice: Client, tmp_path: Path
+    ) -> None:
+        if shutil.which("msgfmt") is None:
+            pytest.skip("GNU gettext is not installed (Debian: apt install gettext).")
+        folder = tmp_path / "ar" / "LC_MESSAGES"
+        folder.mkdir(parents=True)
+        (folder / "django.po").write_text(CATALOGUE)
+        subprocess.run(["msgfmt", "django.po", "-o", "django.mo"], cwd=folder, check=True)
+        settings.LOCALE_PATHS = [tmp_path]
+        page = of_alice.get("/messages/", headers={"accept-language": "ar"}).text
+        assert "صندوق الوارد" in page
+        assert '<html lang="ar" dir="rtl">' in page
+
+    def test_a_regional_variant_of_one_of_ours_is_translated(self, settings: Any, of_alice: Client) -> None:
+        settings.LANGUAGES = [*settings.LANGUAGES, ("es-mx", "Español de México")]
+        page = of_alice.get("/messages/", headers={"accept-language": "es-mx"}).text
+        assert '<html lang="es-mx">' in page
+        assert "Bandeja de entrada" in page

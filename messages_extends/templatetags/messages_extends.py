@@ -1,16 +1,20 @@
 """Template tags and filters: `{% load messages_extends %}`."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import wraps
 from html import unescape
 from typing import Any
 
 from django import template
 from django.contrib.messages import get_messages
+from django.contrib.messages.storage.base import Message as OrdinaryMessage
 from django.http import HttpRequest
-from django.template import RequestContext
+from django.template import Context
+from django.template.base import NodeList, Parser, Token
 from django.utils import timezone
 from django.utils.html import strip_tags
-from django.utils.safestring import SafeData
+from django.utils.safestring import SafeData, SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext, npgettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -19,12 +23,16 @@ from messages_extends.badge import Badge
 from messages_extends.conf import settings
 from messages_extends.constants import DEBUG, ERROR, INFO, SUCCESS, WARNING, base_level
 from messages_extends.doors import doors_of
+from messages_extends.languages import in_interface_language, in_readers_language, language_attributes
 from messages_extends.links import reverse_if_any, reverse_own
 from messages_extends.tabs import name_of_tabs
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
 from messages_extends.unread import unread_for
 
 register = template.Library()
+
+# What a template is given, for a page's context.
+PartOfPage = Callable[..., dict[str, Any]]
 
 LEVEL_NAMES = {
     DEBUG: _("Debug"),
@@ -54,8 +62,36 @@ AGO: dict[str, Any] = {
 KIND_NAMES = {"message": _("Message"), "announcement": _("Announcement"), "broadcast": _("From the platform")}
 
 
-@register.inclusion_tag("messages_extends/includes/assets.html", takes_context=True)
-def message_assets(context: RequestContext) -> dict[str, Any]:
+def part_of_page(template_name: str) -> Callable[[PartOfPage], PartOfPage]:
+    """Register a tag that includes a template, with the values that the function returns for a request.
+
+    Without a request it renders nothing: Django renders 500.html without one, and so are most e-mails.
+    """
+
+    def register_tag(function: PartOfPage) -> PartOfPage:
+        @register.simple_tag(takes_context=True, name=function.__name__)
+        @wraps(function)
+        def render(context: Context, *args: Any, **kwargs: Any) -> str:
+            request = context.get("request")
+            if request is None:
+                return ""
+            included = context.template.engine.get_template(template_name)
+            with in_interface_language():
+                values = {
+                    "request": request,
+                    "csrf_token": context.get("csrf_token"),
+                    "language_attributes": language_attributes(),
+                    **function(context, *args, **kwargs),
+                }
+                return included.render(context.new(values))
+
+        return function
+
+    return register_tag
+
+
+@part_of_page("messages_extends/includes/assets.html")
+def message_assets(context: Context) -> dict[str, Any]:
     """Link our style sheet and script, once in a page however often it is asked for.
 
     The bell and the banners do it themselves where this has not been done in the head.
@@ -63,31 +99,43 @@ def message_assets(context: RequestContext) -> dict[str, Any]:
     return {"assets": _first_time(context["request"])}
 
 
-@register.inclusion_tag("messages_extends/includes/banners.html", takes_context=True)
-def message_banners(context: RequestContext) -> dict[str, Any]:
+@part_of_page("messages_extends/includes/banners.html")
+def message_banners(context: Context) -> dict[str, Any]:
     """Show the messages of this page, each with a button that closes or acknowledges it."""
     request = context["request"]
     messages, saved = list(get_messages(request)), "all"
+    with in_readers_language():
+        for each in messages:
+            if isinstance(each, OrdinaryMessage):
+                # A lazy text is the host's, and takes the language in which it becomes one.
+                each.message = str(each.message)
     if _is_ours(request):
         # The inbox lists what is saved, and where somebody writes it would stand in the way.
         saved = "none" if request.resolver_match.url_name == "inbox" else "urgent"
         messages = [each for each in messages if _is_shown(each, saved)]
-    return _shared(context) | {"banners": messages, "saved": saved}
+    return {"assets": _first_time(request), "banners": messages, "saved": saved}
 
 
-@register.inclusion_tag("messages_extends/includes/bell.html", takes_context=True)
-def message_bell(context: RequestContext) -> dict[str, Any]:
+@part_of_page("messages_extends/includes/bell.html")
+def message_bell(context: Context) -> dict[str, Any]:
     """Show the bell with the number of unread messages; nothing where nobody is logged in.
 
     One query, and none where the page has shown banners before.
     """
-    return _shared(context) | _bell(context["request"])
+    request = context["request"]
+    return {"assets": _first_time(request), **_bell(request)}
 
 
-@register.inclusion_tag("messages_extends/includes/nav.html", takes_context=True)
-def messages_nav(context: RequestContext, here: str = "") -> dict[str, Any]:
-    """Link those of our pages that this reader can use, `here` as the current one: one query, or two."""
-    doors = doors_of(context["request"].user)
+@part_of_page("messages_extends/includes/nav.html")
+def messages_nav(context: Context, here: str = "") -> dict[str, Any]:
+    """Link those of our pages that this reader can use, `here` as the current one: one query, or two.
+
+    Nothing where nobody is logged in.
+    """
+    user = _reader(context["request"])
+    if user is None:
+        return {"pages": []}
+    doors = doors_of(user)
     open_to_them = {
         "inbox": True,
         "message_compose": doors.compose,
@@ -99,9 +147,13 @@ def messages_nav(context: RequestContext, here: str = "") -> dict[str, Any]:
     return {"pages": [page for page in pages if page[1]], "here": here}
 
 
-def _shared(context: RequestContext) -> dict[str, Any]:
-    request: HttpRequest = context["request"]
-    return {"request": request, "csrf_token": context.get("csrf_token"), "assets": _first_time(request)}
+def _reader(request: HttpRequest) -> Any:
+    """Return who is logged in; None outside any organisation, where there are no messages.
+
+    Also None for a request that no middleware has seen, as an error page may be rendered for it.
+    """
+    user = getattr(request, "user", None)
+    return None if user is None or is_public(schema_of(request)) or not user.is_authenticated else user
 
 
 def _is_ours(request: HttpRequest) -> bool:
@@ -123,9 +175,8 @@ def _is_shown(message: Any, saved: str) -> bool:
 
 
 def _bell(request: HttpRequest) -> dict[str, Any]:
-    user: Any = getattr(request, "user", None)
-    schema = schema_of(request)
-    if is_public(schema) or user is None or not user.is_authenticated:
+    user, schema = _reader(request), schema_of(request)
+    if user is None:
         return {"badge": None}
     with inside(schema):
         unread = unread_for(request, user)
@@ -157,7 +208,8 @@ def messages_url(name: str, *args: Any) -> str:
 @register.filter
 def level_name(level: int) -> str:
     """Return the word for a level, for those who do not see its colour; "" for a level of the host's own."""
-    return str(LEVEL_NAMES.get(base_level(level), ""))
+    with in_interface_language():
+        return str(LEVEL_NAMES.get(base_level(level), ""))
 
 
 @register.filter
@@ -185,7 +237,8 @@ def plain(text: Any) -> str:
 @register.filter
 def kind_name(entry: Any) -> str:
     """Return what kind of entry this is, in words."""
-    return str(KIND_NAMES.get(getattr(entry, "kind", ""), ""))
+    with in_interface_language():
+        return str(KIND_NAMES.get(getattr(entry, "kind", ""), ""))
 
 
 @register.filter
@@ -193,13 +246,37 @@ def sender_name(entry: Any) -> str:
     """Return who speaks: a person, the platform, or "" for the application itself."""
     if entry.sender is not None:
         return str(entry.sender)
-    return entry.author or (gettext("The platform") if entry.kind == "broadcast" else "")
+    with in_interface_language():
+        return entry.author or (gettext("The platform") if entry.kind == "broadcast" else "")
 
 
 @register.filter
 def ago(at: datetime) -> str:
     """Return how long ago that was, in words; "just now" within a minute."""
-    if timezone.now() - at < timedelta(minutes=1):
-        return gettext("just now")
-    # The largest unit alone: a list is read faster without the smaller ones.
-    return gettext("%(time)s ago") % {"time": timesince(at, time_strings=AGO, depth=1)}
+    with in_interface_language():
+        if timezone.now() - at < timedelta(minutes=1):
+            return gettext("just now")
+        # The largest unit alone: a list is read faster without the smaller ones.
+        return gettext("%(time)s ago") % {"time": timesince(at, time_strings=AGO, depth=1)}
+
+
+@register.tag
+def messages_interface(parser: Parser, token: Token) -> template.Node:
+    """Render what stands between this and `endmessages_interface` in the language of our words.
+
+    That is the reader's, unless they have not been translated into it: then another, for all of it.
+    """
+    nodelist = parser.parse(("endmessages_interface",))
+    parser.delete_first_token()
+    return InterfaceNode(nodelist)
+
+
+class InterfaceNode(template.Node):
+    child_nodelists = ("nodelist",)
+
+    def __init__(self, nodelist: NodeList) -> None:
+        self.nodelist = nodelist
+
+    def render(self, context: Context) -> SafeString:
+        with in_interface_language():
+            return self.nodelist.render(context)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from messages_extends.badge import Badge
 from messages_extends.inbox import Inbox
+from messages_extends.languages import in_interface_language, language_attributes
 from messages_extends.storages import linked
 from messages_extends.views.readers import reader_in_tab
 
@@ -30,8 +31,13 @@ def badge(request: HttpRequest) -> Any:
 
 @require_safe
 @never_cache
+@in_interface_language()
 def message_banners(request: HttpRequest) -> HttpResponse:
     """Answer with the saved banners, as a part of a page: one query."""
     unread = Inbox(reader_in_tab(request)).unread()
-    context = {"banners": [linked(each) for each in unread.banners], "version": unread.version}
+    context = {
+        "banners": [linked(each) for each in unread.banners],
+        "version": unread.version,
+        "language_attributes": language_attributes(),
+    }
     return render(request, "messages_extends/includes/banners.html", context)

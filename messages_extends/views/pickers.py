@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group
 from django.http import JsonResponse
 from django.utils.translation import gettext
 
+from messages_extends.languages import in_interface_language
 from messages_extends.people import SHOWN, other_name
 
 
@@ -47,7 +48,9 @@ def person_choice(person: Any, name: str, prefix: str = "") -> Choice:
 
 
 def group_choice(group: Group, name: str, prefix: str = "") -> Choice:
-    return Choice(name, f"{prefix}{group.pk}", group.name, gettext("Group"))
+    with in_interface_language():
+        kind = gettext("Group")
+    return Choice(name, f"{prefix}{group.pk}", group.name, kind)
 
 
 def shown(choices: Sequence[Choice]) -> tuple[Sequence[Choice], bool]:

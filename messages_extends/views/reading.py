@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from messages_extends.badge import Badge
 from messages_extends.inbox import Inbox
+from messages_extends.languages import in_interface_language, language_attributes
 from messages_extends.links import reverse_own
 from messages_extends.undo import read_token
 from messages_extends.views.filters import TABS, Choice, InboxFilter
@@ -47,10 +48,11 @@ def inbox(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @never_cache
+@in_interface_language()
 def panel(request: HttpRequest) -> HttpResponse:
     """The latest entries, as a part of a page: for the script of the bell."""
     page = Inbox(reader_of(request)).page(size=PANEL_SIZE)
-    context = {"page": page, "until": timezone.now().isoformat()}
+    context = {"page": page, "until": timezone.now().isoformat(), "language_attributes": language_attributes()}
     return render(request, "messages_extends/panel.html", context)
 
 
