@@ -19,7 +19,7 @@ from django.db.models import QuerySet, Value
 from django.utils import timezone
 from django.utils.translation import ngettext
 
-from messages_extends import constants, entries, prepared
+from messages_extends import constants, entries, prepared, rendering
 from messages_extends.conf import settings
 from messages_extends.entries import Branches, Chosen, Entry, Kind, Position
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
@@ -68,7 +68,8 @@ class Unread:
     @property
     def banners(self) -> list[Message | Entry | OrdinaryMessage]:
         hidden = self.total - len(self.shown)
-        return [*self.shown, _and_more(hidden, capped=self.total >= UNREAD_CAP)] if hidden else list(self.shown)
+        more = [_and_more(hidden, capped=self.total >= UNREAD_CAP)] if hidden else []
+        return [*map(rendering.shown, self.shown), *more]
 
     @property
     def version(self) -> str:
@@ -88,9 +89,10 @@ class Inbox:
         self.user = user
 
     def banners(self) -> list[Message | Entry | OrdinaryMessage]:
-        """Return what is unread: publications by urgency, then the newest messages; and "and n more". One query.
+        """Return what is unread, and "and n more": one query.
 
-        At most MAX_BANNERS of them; those that must be acknowledged come first.
+        What must be acknowledged comes first, then the level decides, then the time. At most MAX_BANNERS of them; of
+        messages only the newest MAX_BANNERS are considered.
         """
         return self.unread().banners
 
@@ -100,7 +102,7 @@ class Inbox:
         rows = prepared.rows(entries.banners, self._reader(), max(settings.max_banners, 1))
         found = [entries.as_entry(row, self.user) for row in rows]
         total = sum({entry.kind: row[-1] for entry, row in zip(found, rows, strict=True)}.values())
-        return Unread(sorted(found, key=_urgency)[: settings.max_banners], total)
+        return Unread(_by_urgency(found)[: settings.max_banners], total)
 
     def page(
         self,
@@ -122,8 +124,9 @@ class Inbox:
         rows = prepared.rows(entries.page, reader, size + 1, chosen, last.kind if last else None)
         found = [entries.as_entry(row, self.user) for row in rows]
         found.sort(key=lambda entry: Position.of(entry).rank, reverse=True)
-        shown = _with_senders(found[:size])
-        return Page(shown, str(Position.of(shown[-1])) if len(found) > size else "")
+        entries_here = _with_senders(found[:size])
+        following = str(Position.of(entries_here[-1])) if len(found) > size else ""
+        return Page([rendering.shown(entry) for entry in entries_here], following)
 
     def unread_count(self, *, exact: bool = False, level: int | None = None, kind: Kind | None = None) -> int:
         """Return how many are unread, counted up to 100 unless `exact`: one query."""
@@ -257,11 +260,10 @@ def _shown(publications: Any, reference: Reference) -> Any:
     return known.annotate(shown=Value(reference.revision))
 
 
-def _urgency(entry: Message | Entry) -> tuple[Any, ...]:
-    """Order publications by urgency before messages by time."""
-    if isinstance(entry, Message):
-        return (1, False, 0, -entry.created.timestamp(), -entry.pk)
-    return (0, not entry.must_acknowledge, -entry.level, -entry.created.timestamp(), entry.pk)
+def _by_urgency(found: Sequence[Message | Entry]) -> Sequence[Message | Entry]:
+    """Order what must be acknowledged first, then by level, then the newest."""
+    newest_first = sorted(found, key=lambda entry: Position.of(entry).rank, reverse=True)
+    return sorted(newest_first, key=lambda entry: (not entry.must_acknowledge, -constants.base_level(entry.level)))
 
 
 def _with_senders(shown: Sequence[Message | Entry]) -> Sequence[Message | Entry]:

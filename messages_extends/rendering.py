@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
+from django.utils.functional import SimpleLazyObject
 from django.utils.html import conditional_escape, escape
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext
@@ -13,6 +14,37 @@ from messages_extends.languages import in_readers_language
 logger = logging.getLogger(__name__)
 
 Params = Mapping[str, Any] | Sequence[Any] | None
+Saved = TypeVar("Saved")
+
+
+class ShownMessage(SimpleLazyObject):  # type: ignore[type-arg]
+    """A message as its reader sees it: `message` is the text to show, a SafeString where that is safe HTML.
+
+    Everything else is that of the saved message itself, whose own `message` stays the stored text. So `save()` never
+    writes a text that has been rendered.
+    """
+
+    def __init__(self, saved: Any) -> None:
+        super().__init__(lambda: saved)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A lazy object's own way leads to what it wraps.
+        _rebuild, wrapped = super().__reduce__()
+        return type(self), wrapped
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "message":
+            raise AttributeError("This is the text as its reader sees it: to change it, load the Message by its pk.")
+        super().__setattr__(name, value)
+
+
+def shown(saved: Saved) -> Saved:
+    """Return `saved`, a message or a publication, as its reader sees it; it passes for an instance of its class."""
+    return cast(Saved, ShownMessage(saved))
 
 
 def render(message: str, params: Params, *, is_safe: bool) -> str:

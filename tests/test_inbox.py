@@ -10,7 +10,14 @@ from django.db import connection
 from django.utils import timezone
 
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, retract, revise, send
-from messages_extends.constants import ERROR_PERSISTENT, INFO_PERSISTENT, WARNING_PERSISTENT
+from messages_extends.constants import (
+    DEBUG_PERSISTENT,
+    ERROR,
+    ERROR_PERSISTENT,
+    INFO_PERSISTENT,
+    SUCCESS_PERSISTENT,
+    WARNING_PERSISTENT,
+)
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, WrongTenant
 from messages_extends.models import Message, Receipt
 from messages_extends.tenancy.schemas import inside
@@ -183,13 +190,44 @@ class TestQueries:
 
 
 class TestBanners:
-    def test_publications_come_first_by_urgency_then_the_newest_messages(self, alice: Any) -> None:
-        announce("info", to=EVERYONE)
-        announce("error", to=EVERYONE, level=ERROR_PERSISTENT)
+    def test_what_must_be_acknowledged_comes_first_then_the_level_decides_and_then_the_time(self, alice: Any) -> None:
         to_all("acknowledge", must_acknowledge=True)
-        send(alice, "old")
-        send(alice, "new", level=ERROR_PERSISTENT)
-        assert texts(inbox(alice).banners()) == ["acknowledge", "error", "info", "new", "old"]
+        announce("older info", to=EVERYONE)
+        announce("older error", to=EVERYONE, level=ERROR_PERSISTENT)
+        send(alice, "debug", level=DEBUG_PERSISTENT)
+        send(alice, "warning", level=WARNING_PERSISTENT)
+        to_all("success", level=SUCCESS_PERSISTENT)
+        send(alice, "newer error", level=ERROR_PERSISTENT)
+        send(alice, "newer info")
+        assert texts(inbox(alice).banners()) == [
+            "acknowledge",
+            "newer error",
+            "older error",
+            "warning",
+            "success",
+            "newer info",
+            "older info",
+            "debug",
+        ]
+
+    def test_a_level_of_the_same_family_is_the_same_urgency(self, alice: Any, make_message: Any) -> None:
+        """Rows that were imported may hold an ordinary level."""
+        make_message(alice, "older", level=ERROR)
+        make_message(alice, "newer", level=ERROR_PERSISTENT)
+        assert texts(inbox(alice).banners()) == ["newer", "older"]
+
+    def test_the_newest_of_each_kind_are_taken_and_the_most_urgent_of_these_shown(
+        self, alice: Any, settings: Any
+    ) -> None:
+        settings.MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": "platform", "MAX_BANNERS": 2}
+        announce("acknowledge", to=EVERYONE, must_acknowledge=True)
+        send(alice, "too old", level=ERROR_PERSISTENT)
+        send(alice, "warning", level=WARNING_PERSISTENT)
+        send(alice, "info")
+        announce("newest info", to=EVERYONE)
+        with count_our_queries() as queries:
+            assert texts(inbox(alice).banners()) == ["acknowledge", "warning", "and 3 more"]
+        assert len(queries) == 1
 
     def test_beyond_the_limit_the_last_says_how_many_more(self, alice: Any, settings: Any) -> None:
         settings.MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": "platform", "MAX_BANNERS": 3}

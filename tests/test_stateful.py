@@ -645,9 +645,7 @@ class Story(RuleBasedStateMachine):
         assert set(_seen(shown)) <= set(unread)
         assert len(shown) == min(BANNERS, len(unread))
         assert [str(each) for each in rest] == ([f"and {len(unread) - BANNERS} more"] if len(unread) > BANNERS else [])
-        publications = [each for each in shown if each.kind != "message"]
-        assert shown[: len(publications)] == publications
-        urgency = [(each.must_acknowledge, each.level, each.created) for each in publications]
+        urgency = [(each.must_acknowledge, each.level, each.created) for each in shown]
         assert urgency == sorted(urgency, reverse=True)
 
     # Small things ---------------------------------------------------------------------------------------------------

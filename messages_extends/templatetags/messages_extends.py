@@ -73,7 +73,7 @@ def part_of_page(template_name: str) -> Callable[[PartOfPage], PartOfPage]:
         @wraps(function)
         def render(context: Context, *args: Any, **kwargs: Any) -> str:
             request = context.get("request")
-            if request is None:
+            if request is None or context.template is None:
                 return ""
             included = context.template.engine.get_template(template_name)
             with in_interface_language():
