@@ -1,10 +1,14 @@
 """Start-up: what we add to Django's messages framework, in one place."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.messages import constants as django_constants
 from django.contrib.messages import utils
 from django.contrib.messages.storage import base
+from django.core.signals import setting_changed
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
@@ -43,11 +47,27 @@ def extend_django_messages() -> None:
     The only place where we change another module: django-messages-extends' interface is there.
     """
     from messages_extends import api
-    from messages_extends.constants import DEFAULT_TAGS
 
     for name in api.__all__:
         if name.startswith(TAKE_A_REQUEST):
             setattr(messages, name, getattr(api, name))
-    django_constants.DEFAULT_TAGS.update(DEFAULT_TAGS)
+    extend_tags()
+    setting_changed.connect(_extend_tags_again)
+
+
+def extend_tags() -> None:
+    """Add the words of our levels to Django's, each with the host's word for the level that it belongs to."""
+    from messages_extends.constants import DEFAULT_TAGS, base_level
+
+    hosts = getattr(settings, "MESSAGE_TAGS", {})
+    for level, tags in DEFAULT_TAGS.items():
+        word, kind = tags.split()
+        django_constants.DEFAULT_TAGS[level] = f"{hosts.get(base_level(level), word)} {kind}".strip()
     # The words may have been looked up already.
     base.LEVEL_TAGS = SimpleLazyObject(utils.get_level_tags)
+
+
+def _extend_tags_again(*, setting: str, **_kwargs: Any) -> None:
+    # In tests of a host. Django, which does it too, may be told of it before or after us.
+    if setting == "MESSAGE_TAGS":
+        extend_tags()

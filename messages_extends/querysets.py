@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from messages_extends.push.hints import wake
+from messages_extends.rendering import without_rendering
 from messages_extends.tenancy.stamp import require_all_here, require_here, stamp
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class MessageQuerySet(QuerySet["Message"]):
         return super().update(**values)
 
     def bulk_create(self, objs: Iterable["Message"], *args: Any, **kwargs: Any) -> list["Message"]:
-        messages = list(objs)
+        messages = [without_rendering(each) for each in objs]
         for message in messages:
             require_all_here(message)
         created = super().bulk_create(messages, *args, **kwargs)
@@ -137,7 +138,7 @@ class MessageQuerySet(QuerySet["Message"]):
         return created
 
     def bulk_update(self, objs: Iterable["Message"], fields: Iterable[str], *args: Any, **kwargs: Any) -> int:
-        messages = list(objs)
+        messages = [without_rendering(each) for each in objs]
         for message in messages:
             require_all_here(message)
         return super().bulk_update(messages, stored_names(fields), *args, **kwargs)

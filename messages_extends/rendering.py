@@ -47,6 +47,11 @@ def shown(saved: Saved) -> Saved:
     return cast(Saved, ShownMessage(saved))
 
 
+def without_rendering(message: Any) -> Any:
+    """Return the row behind what `shown` has returned; anything else as it is."""
+    return message._wrapped if type(message) is ShownMessage else message
+
+
 def render(message: str, params: Params, *, is_safe: bool) -> str:
     """Return `message` in the reader's language, filled in with `params`; a SafeString if `is_safe`.
 

@@ -107,6 +107,7 @@ class TestRow:
                 assert engines["django"].from_string("{{ m }}{{ m.message }}").render({"m": message})
                 message.save()
                 message.save(update_fields=["message"])
+            Message.objects.bulk_update(all_shown_to(alice, in_acme), ["message"])
         after = stored()
         for row in (*before, *after):
             row.pop("modified")

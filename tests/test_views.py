@@ -1,5 +1,6 @@
 """Marking messages as read through their URLs."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from django.template.loader import get_template
 from django.test import Client, RequestFactory, override_settings
 from django_tenants.utils import schema_context
 
+from messages_extends.api import EVERYONE, announce, inbox
+from messages_extends.constants import ERROR, ERROR_PERSISTENT
 from messages_extends.models import Message
 
 
@@ -137,6 +140,25 @@ class TestBootstrapAlerts:
 
     def test_a_link_is_shown(self, alice: Any, make_message: Any) -> None:
         assert 'href="/orders/5/"' in self.render(make_message(alice, url="/orders/5/"))
+
+    def test_what_must_be_acknowledged_has_a_button_for_that_and_none_that_closes_it(
+        self, in_acme: Any, alice: Any, browser: Client
+    ) -> None:
+        announcement = announce("The rules", to=EVERYONE, level=ERROR_PERSISTENT, must_acknowledge=True)
+        html = self.render(*inbox(alice).banners())
+        address = f"/messages/acknowledge/{announcement.reference}/"
+        assert f'action="{address}"' in html
+        assert re.search(rf'<button type="submit" class="btn[^"]*" close-href="{address}">Acknowledge<', html)
+        assert "btn-close" not in html
+        assert "alert-dismissible" not in html
+        assert browser.post(address, headers=AJAX).status_code == 200
+        assert inbox(alice).banners() == []
+
+    def test_the_host_may_have_words_of_its_own_for_levels(self, settings: Any, alice: Any, make_message: Any) -> None:
+        settings.MESSAGE_TAGS = {ERROR: "danger"}
+        template = Template('{% for m in messages %}<p class="alert alert-{{ m.level_tag }} {{ m.tags }}">{% endfor %}')
+        html = template.render(Context({"messages": [make_message(alice, level=ERROR_PERSISTENT)]}))
+        assert html == '<p class="alert alert-danger persistent danger persistent unread">'
 
     def test_the_template_of_django_messages_extends_still_works(self, message: Message) -> None:
         template = Template(

@@ -1,4 +1,4 @@
-/* Close buttons of alerts: mark the message as read without leaving the page, and take the alert away.
+/* Buttons of alerts: mark the message as read, or acknowledge it, without leaving the page, and take the alert away.
    Without this script a saved message's button sends its form instead. */
 (() => {
   "use strict";
@@ -17,11 +17,14 @@
     headers: { "X-CSRFToken": csrfToken(button), "X-Requested-With": "XMLHttpRequest" },
   });
 
+  /* A button that acknowledges a message has no class of a close button. */
+  const buttons = ".btn-close, .close, [close-href]";
+
   /* The next close button, else the one before, else the main content: never nowhere. */
   const focusAfter = (alert) => {
-    const alerts = [...document.querySelectorAll(".alert")].filter((other) => other.querySelector(".btn-close, .close"));
+    const alerts = [...document.querySelectorAll(".alert")].filter((other) => other.querySelector(buttons));
     const index = alerts.indexOf(alert);
-    const next = (alerts[index + 1] ?? alerts[index - 1])?.querySelector(".btn-close, .close");
+    const next = (alerts[index + 1] ?? alerts[index - 1])?.querySelector(buttons);
     if (next) return next;
     const main = document.querySelector("main, [role=main]") ?? document.body;
     if (!main.hasAttribute("tabindex")) main.tabIndex = -1;
