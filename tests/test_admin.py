@@ -12,8 +12,9 @@ from django.test import Client
 from django.utils import timezone
 from django_tenants.utils import get_tenant_model, schema_context
 
-from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, retract
+from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, retract, send
 from messages_extends.broadcasts.models import Broadcast
+from messages_extends.constants import ERROR_PERSISTENT
 from messages_extends.models import Announcement, AuditRecord, Message
 from messages_extends.policy import Policy
 from messages_extends.publications import State
@@ -184,6 +185,60 @@ def test_announcements_are_filtered_by_their_state(browser: Client, state: str) 
     page = browser.get(f"/admin/messages_extends/announcement/?state={state}")
     shown = {announcement.message for announcement in page.context["cl"].result_list}
     assert shown == ({state} if state in State.values else set(State.values))
+
+
+class TestMessagesOfWhoIsLoggedIn:
+    """The messages to the person who uses the admin, on its pages."""
+
+    PAGES = ("/admin/", "/admin/messages_extends/message/", "/admin/auth/group/add/")
+
+    def test_they_have_their_level_and_a_button_on_every_page(self, browser: Client) -> None:
+        root = get_user_model().objects.get()
+        send(root, "<i>Disk full</i>", level=ERROR_PERSISTENT)
+        rules = announce("The rules", to=EVERYONE, must_acknowledge=True)
+        message = Message.objects.get()
+        for page in self.PAGES:
+            html = browser.get(page).text
+            banners = html[html.index("mx-banners") : html.index('id="content"')]
+            assert f'action="/messages/mark_read/{message.pk}/"' in banners
+            assert f'action="/messages/acknowledge/{rules.reference}/"' in banners
+            assert "mx-banner mx-error" in banners
+            assert "&lt;i&gt;Disk full" in banners
+            assert html.count("Disk full</i>") == 0
+            assert "messagelist" not in html
+
+    def test_one_is_closed_and_leads_back_to_the_page(self, browser: Client) -> None:
+        send(get_user_model().objects.get(), "Hello")
+        address = f"/messages/mark_read/{Message.objects.get().pk}/"
+        response = browser.post(address, headers={"referer": "http://acme.localhost/admin/auth/group/add/"})
+        assert response["Location"] == "http://acme.localhost/admin/auth/group/add/"
+        assert "Hello" not in browser.get("/admin/").text
+
+    def test_messages_of_the_admin_itself_are_shown_in_its_own_way(self, browser: Client) -> None:
+        send(get_user_model().objects.get(), "Saved")
+        html = browser.post("/admin/auth/group/add/", {"name": "Sales"}, follow=True).text
+        own = html[html.index('<ul class="messagelist">') : html.index('id="content"')]
+        assert '<li class="success">' in own
+        assert "was added successfully" in own
+        assert "Saved" not in own
+        assert html.index("Saved") < html.index("messagelist")
+
+    def test_beyond_the_limit_it_says_how_many_more(self, browser: Client, settings: Any) -> None:
+        settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MAX_BANNERS": 1}
+        for number in range(3):
+            send(get_user_model().objects.get(), f"message {number}")
+        html = browser.get("/admin/").text
+        assert "and 2 more" in html
+        assert "messagelist" not in html
+
+    def test_they_cost_one_query(self, browser: Client) -> None:
+        send(get_user_model().objects.get(), "Hello")
+        with count_our_queries() as queries:
+            browser.get("/admin/")
+        assert len([query for query in queries if "messages_extends_message" in query]) == 1
+
+    def test_the_page_to_log_in_has_none(self, in_acme: Any, browser_of: Any) -> None:
+        assert "data-mx-banner " not in browser_of(in_acme).get("/admin/login/").text
 
 
 class TestBroadcasts:

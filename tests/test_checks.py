@@ -152,6 +152,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     },
     "a host's own sessions": {"SESSION_ENGINE": TESTS},
     "URLs at any depth in a namespace": {"ROOT_URLCONF": Included},
+    "no admin": {"INSTALLED_APPS": [app for app in settings.INSTALLED_APPS if app != "django.contrib.admin"]},
     "a second template engine without messages": {
         "TEMPLATES": [{**templates()[0], "NAME": "mail"}, *templates(MESSAGES, REQUEST)]
     },
@@ -229,6 +230,11 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
         {"SHARED_APPS": without(SHARED_APPS, BROADCASTS), "TENANT_APPS": [*TENANT_APPS, BROADCASTS]},
     ),
     ("E020", "no messages app", {"INSTALLED_APPS": without(settings.INSTALLED_APPS, "django.contrib.messages")}),
+    (
+        "W075",
+        "the admin before messages",
+        {"INSTALLED_APPS": ["django.contrib.admin", *without(settings.INSTALLED_APPS, "django.contrib.admin")]},
+    ),
     ("E021", "templates without messages", {"TEMPLATES": templates(REQUEST)}),
     ("E021", "templates without the request", {"TEMPLATES": templates(MESSAGES)}),
     *(

@@ -113,3 +113,18 @@ def urls_are_included(**_kwargs: Any) -> list[CheckMessage]:
             id="messages_extends.W024",
         )
     ]
+
+
+@register
+def admin_has_our_buttons(**_kwargs: Any) -> list[CheckMessage]:
+    names = [config.name for config in apps.get_app_configs()]
+    if "django.contrib.admin" not in names or names.index("messages_extends") < names.index("django.contrib.admin"):
+        return []
+    return [
+        Warning(
+            "messages_extends comes after django.contrib.admin in INSTALLED_APPS: the admin shows saved messages in "
+            "green, whatever their level, and without a button to close them.",
+            hint="Put messages_extends before django.contrib.admin, so that its template admin/base.html is used.",
+            id="messages_extends.W075",
+        )
+    ]

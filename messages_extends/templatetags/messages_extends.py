@@ -1,6 +1,6 @@
 """Template tags and filters: `{% load messages_extends %}`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import wraps
 from html import unescape
@@ -24,7 +24,7 @@ from messages_extends.conf import settings
 from messages_extends.constants import DEBUG, ERROR, INFO, SUCCESS, WARNING, base_level
 from messages_extends.doors import doors_of
 from messages_extends.languages import in_interface_language, in_readers_language, language_attributes
-from messages_extends.links import reverse_if_any, reverse_own
+from messages_extends.links import APP_NAME, reverse_if_any, reverse_own
 from messages_extends.tabs import name_of_tabs
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
 from messages_extends.unread import unread_for
@@ -100,10 +100,13 @@ def message_assets(context: Context) -> dict[str, Any]:
 
 
 @part_of_page("messages_extends/includes/banners.html")
-def message_banners(context: Context) -> dict[str, Any]:
-    """Show the messages of this page, each with a button that closes or acknowledges it."""
+def message_banners(context: Context, only_saved: bool = False) -> dict[str, Any]:
+    """Show the messages of this page, each with a button that closes or acknowledges it.
+
+    With `only_saved`, leave out those that are not saved: for a page that shows them in its own way.
+    """
     request = context["request"]
-    messages, saved = list(get_messages(request)), "all"
+    messages, saved = [each for each in get_messages(request) if _is_saved(each) or not only_saved], "all"
     with in_readers_language():
         for each in messages:
             if isinstance(each, OrdinaryMessage):
@@ -157,14 +160,18 @@ def _reader(request: HttpRequest) -> Any:
 
 
 def _is_ours(request: HttpRequest) -> bool:
-    match = request.resolver_match
-    return match is not None and match.func.__module__.startswith("messages_extends.")
+    return request.resolver_match is not None and APP_NAME in request.resolver_match.app_names
 
 
 def _first_time(request: HttpRequest) -> bool:
     seen = getattr(request, "_messages_extends_assets", False)
     request._messages_extends_assets = True  # type: ignore[attr-defined]
     return not seen
+
+
+def _is_saved(message: Any) -> bool:
+    """Tell whether a message is saved, or stands for those that are: "and n more"."""
+    return bool(getattr(message, "pk", None) or getattr(message, "is_more", False))
 
 
 def _is_shown(message: Any, saved: str) -> bool:
@@ -232,6 +239,12 @@ def plain(text: Any) -> str:
     """
     shown = str(text)
     return unescape(strip_tags(shown)) if isinstance(shown, SafeData) else shown
+
+
+@register.filter
+def without_saved(messages: Iterable[Any]) -> list[Any]:
+    """Return those of `messages` that are not saved: for a page that shows the saved ones by `message_banners`."""
+    return [message for message in messages or () if not _is_saved(message)]
 
 
 @register.filter

@@ -11,8 +11,8 @@ SHARED_APPS = [
     "messages_extends.broadcasts",
     *PEOPLE,
 ]
-TENANT_APPS = [*PEOPLE, "django.contrib.messages", GUARDIAN, "messages_extends"]
-INSTALLED_APPS = SHARED_APPS + [app for app in TENANT_APPS if app not in SHARED_APPS]
+TENANT_APPS = ["messages_extends", *PEOPLE, "django.contrib.messages", GUARDIAN]
+INSTALLED_APPS = TENANT_APPS + [app for app in SHARED_APPS if app not in TENANT_APPS]
 
 DATABASES = databases("operators")
 MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": "public"}

@@ -12,7 +12,7 @@ SHARED_APPS = [
     "django.contrib.admin",
 ]
 TENANT_APPS = ["django.contrib.sessions", "django.contrib.messages", GUARDIAN, "messages_extends"]
-INSTALLED_APPS = SHARED_APPS + TENANT_APPS
+INSTALLED_APPS = TENANT_APPS + SHARED_APPS
 
 DATABASES = databases("shared_users")
 MESSAGES_EXTENDS = {"MEMBERS": "tests.hosts.shared_users.members.members"}
