@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Final
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib.auth import get_user_model
@@ -17,7 +16,6 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.constants import (
-    DEBUG_PERSISTENT,
     ERROR_PERSISTENT,
     INFO_PERSISTENT,
     SUCCESS_PERSISTENT,
@@ -31,10 +29,10 @@ from messages_extends.recipients import Recipients
 from messages_extends.templatetags.messages_extends import LEVEL_NAMES
 from messages_extends.validation import LIMITS, MAX_TEXT, in_utc, moment_to_come, require_characters, require_link
 
-# The usual one first; what only developers send last.
+# The usual one first. The debug level is for developers: code sends it, people are not offered it.
 LEVELS: Final = tuple(
     (level, LEVEL_NAMES[base_level(level)])
-    for level in (INFO_PERSISTENT, SUCCESS_PERSISTENT, WARNING_PERSISTENT, ERROR_PERSISTENT, DEBUG_PERSISTENT)
+    for level in (INFO_PERSISTENT, SUCCESS_PERSISTENT, WARNING_PERSISTENT, ERROR_PERSISTENT)
 )
 
 
@@ -70,9 +68,8 @@ class DraftForm(forms.Form):
 class TextForm(DraftForm):
     """What every text for others has; `text` is what `send`, `announce` and `broadcast` take.
 
-    Shown by `includes/text_fields.html`, its errors by `includes/problems.html`, made lively by `writing.js`.
-
-    `zone` is the browser's time zone, which a script fills in; without it times are in the current one.
+    Shown by `includes/text_fields.html`, its errors by `includes/problems.html`, made lively by `writing.js`. Its
+    times are in the current time zone, as on all other pages.
     """
 
     message = forms.CharField(
@@ -94,16 +91,11 @@ class TextForm(DraftForm):
         widget=forms.TextInput({"inputmode": "url", "autocomplete": "off"}),
     )
     expires = MomentField(label=_("Not shown after"), required=False, help_text=_("Optional."))
-    zone = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
-
-    def full_clean(self) -> None:
-        with timezone.override(self._given_zone()):
-            super().full_clean()
 
     @property
     def zone_name(self) -> str:
         """The time zone in which this form's times are."""
-        return str(self._given_zone())
+        return timezone.get_current_timezone_name()
 
     @property
     def text(self) -> dict[str, Any]:
@@ -131,26 +123,10 @@ class TextForm(DraftForm):
 
     def clean_expires(self) -> Any:
         expires = self.cleaned_data["expires"]
-        if expires is not None and self._named_zone not in ("", self.zone_name):
-            raise ValidationError(
-                _("Your browser's time zone is not known here: enter the time as it is in %(zone)s."),
-                params={"zone": self.zone_name},
-            )
         try:
             return None if expires is None else moment_to_come("expires", expires)
         except ValueError as error:
             raise ValidationError(_("This time is over: choose one in the future.")) from error
-
-    @property
-    def _named_zone(self) -> str:
-        return str(self.data.get(self.add_prefix("zone"), ""))
-
-    def _given_zone(self) -> Any:
-        """Return the zone that the browser named; the current one if it named none, or one that is not known here."""
-        try:
-            return ZoneInfo(self._named_zone)
-        except (LookupError, ValueError, OSError):
-            return timezone.get_current_timezone()
 
 
 class PickedField(forms.Field):

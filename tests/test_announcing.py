@@ -19,7 +19,7 @@ from django_tenants.utils import get_tenant_model, schema_context
 from guardian.shortcuts import assign_perm
 
 from messages_extends.api import EVERYONE, announce, inbox, retract, revise
-from messages_extends.constants import ERROR_PERSISTENT, INFO_PERSISTENT, WARNING_PERSISTENT
+from messages_extends.constants import DEBUG_PERSISTENT, ERROR_PERSISTENT, INFO_PERSISTENT, WARNING_PERSISTENT
 from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.models import Announcement, AuditRecord, Message
 from messages_extends.policy import Policy
@@ -387,6 +387,11 @@ class TestWriting:
         assign_perm("send_message", people["carol"], people["bob"])
         assert at("carol").get(NEW).status_code == 404
 
+    def test_the_preview_shows_who_speaks_as_readers_see_it(self, admin: Client) -> None:
+        html = admin.post(NEW, entered(step="look")).content.decode()
+        assert re.search(r'<span class="mx-sender"><bdi>\w+</bdi>:</span>', html)
+        assert re.search(r"<bdi data-mx-sender>\w+</bdi>", admin.get(NEW).content.decode())
+
     def test_before_it_is_published_it_says_how_many_it_reaches(self, admin: Client, sales: Group) -> None:
         text = text_of(admin.post(NEW, entered(step="look")))
         assert "This reaches 5 people: everyone at Acme" in text
@@ -620,6 +625,13 @@ class TestChanging:
         self.save(admin, written, must_acknowledge="on")
         assert Announcement.objects.values().get() == before | {"must_acknowledge": True}
         assert AuditRecord.objects.filter(action="revise").count() == 1
+
+    def test_one_that_code_has_published_at_the_debug_level_keeps_it(self, admin: Client, people: Any) -> None:
+        written = announce("Hello", to=EVERYONE, level=DEBUG_PERSISTENT)
+        assert "Debug" not in text_of(admin.get(NEW))
+        assert self.save(admin, written, message="Corrected")["Location"] == page_of(written)
+        written.refresh_from_db()
+        assert (written.message, written.level) == ("Corrected", DEBUG_PERSISTENT)
 
     def test_a_new_text_is_a_literal_one(self, admin: Client, people: Any) -> None:
         written = announce("%(n)s left", to=EVERYONE, params={"n": 3})

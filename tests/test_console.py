@@ -197,6 +197,10 @@ class TestWriting:
         assert (written.author, written.audience) == ("The team", "all")
         assert BroadcastRecord.objects.get().actor_name == "olivia"
 
+    def test_the_preview_shows_who_speaks_as_readers_see_it(self, operator: Client) -> None:
+        html = operator.post(NEW, entered(step="look")).content.decode()
+        assert '<span class="mx-sender"><bdi>The team</bdi>:</span>' in html
+
     def test_to_chosen_ones_it_reaches_those(self, operator: Client, readers: Any, acme: Any, globex: Any) -> None:
         chosen = {"to": "picked", "picked": [acme.pk, globex.pk]}
         assert "This reaches 2 organisations: Acme, Globex" in text_of(

@@ -42,6 +42,7 @@ NAMED: Final = 3
 class AboutBroadcasts(PublicationView):
     kind = "broadcast"
     plural = "broadcasts"
+    model = Broadcast
     wording = Wording(
         all=_("Broadcasts"),
         new=_("New broadcast"),
@@ -120,6 +121,9 @@ class NewBroadcast(AboutBroadcasts, NewPublication):
         names = [name_of(tenant) for tenant in form.picked_rows]
         whom = gettext("everybody in all of them") if form.everybody else ", ".join(names)
         return {"reached": f"{reached % {'count': count}}: {whom}", "count": count}
+
+    def signature(self, form: BroadcastForm) -> dict[str, Any]:
+        return {"author": form["author"].value() or ""}
 
     def publish(self, form: BroadcastForm, key: str) -> None:
         to = ALL_TENANTS if form.everybody else form.picked_rows

@@ -39,6 +39,7 @@ WHO: Final = (("", _("Everybody")), ("read", _("Have read it")), ("unread", _("H
 class AboutAnnouncements(PublicationView):
     kind = "announcement"
     plural = "announcements"
+    model = Announcement
     wording = Wording(
         all=_("Announcements"),
         new=_("New announcement"),
@@ -107,6 +108,9 @@ class NewAnnouncement(AboutAnnouncements, NewPublication):
         reached = ngettext("This reaches %(count)s person", "This reaches %(count)s people", count)
         whom = _everyone(self.request) if groups is None else _members_of(form.picked_rows)
         return {"reached": f"{reached % {'count': count}}: {whom}", "count": count}
+
+    def signature(self, form: NewPublicationForm) -> dict[str, Any]:
+        return {"sender": self.person}
 
     def publish(self, form: NewPublicationForm, key: str) -> None:
         to = EVERYONE if form.everybody else form.picked_rows

@@ -68,7 +68,7 @@ def _found(sender: Any, search: str, *, with_groups: bool) -> list[Choice]:
 
 
 def _form_page(request: HttpRequest, form: ComposeForm, status: int = 200) -> HttpResponse:
-    context = {"form": form, "picker": _picker(form)}
+    context = {"form": form, "picker": _picker(form), "draft": Message(sender=form.sender)}
     return render(request, "messages_extends/compose.html", context, status=status)
 
 
@@ -103,7 +103,7 @@ def _look(request: HttpRequest, form: ComposeForm, *, number: uuid.UUID | None =
         "form": form,
         "number": number or uuid.uuid4(),
         "note": note,
-        "message": Message(level=text["level"], message=text["message"], url=text["url"]),
+        "message": Message(level=text["level"], message=text["message"], url=text["url"], sender=form.sender),
         "left_out": inactive_in(form.picked_groups).distinct().count(),
         "with_oneself": form.recipients.people.filter(pk=form.sender.pk).exists(),
     }

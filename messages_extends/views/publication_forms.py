@@ -12,10 +12,12 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from messages_extends.constants import base_level
 from messages_extends.entries import Position
-from messages_extends.forms import MomentField, PickedField, TextForm, as_keys
+from messages_extends.forms import LEVELS, MomentField, PickedField, TextForm, as_keys
 from messages_extends.people import searched_for
 from messages_extends.publications import Publication, State
+from messages_extends.templatetags.messages_extends import LEVEL_NAMES
 from messages_extends.validation import moment_to_come
 
 STATES: Final = (
@@ -44,9 +46,8 @@ class PublicationFilter(forms.Form):
 
 
 class PublicationForm(TextForm):
-    """A text for many. Its times are those of the organisation, not those of the writer's own clock."""
+    """A text for many, with the time from which it is shown."""
 
-    zone = None  # type: ignore[assignment]
     expires = MomentField(
         label=_("Not shown after"),
         required=False,
@@ -71,10 +72,6 @@ class PublicationForm(TextForm):
         if start is not None and end is not None and end <= start:
             self.add_error("expires", _("It must come after the time from which it is shown."))
         return self.cleaned_data
-
-    @property
-    def _named_zone(self) -> str:
-        return ""
 
 
 class NewPublicationForm(PublicationForm):
@@ -170,6 +167,10 @@ class EditForm(PublicationForm):
         self.before = as_entered(publication)
         options["initial"] = self.before | {"again": self.QUIETLY, "version": version_of(publication)}
         super().__init__(*args, **options)
+        level: Any = self.fields["level"]
+        if publication.level not in dict(LEVELS):
+            # Code has published it at a level that people are not offered; it keeps that.
+            level.choices = [*LEVELS, (publication.level, LEVEL_NAMES[base_level(publication.level)])]
         if publication.state() is State.SCHEDULED:
             # Nobody has read it yet.
             del self.fields["again"]

@@ -26,8 +26,7 @@ from messages_extends.api import retract, revise, send
 from messages_extends.entries import Position
 from messages_extends.exceptions import NotPublished
 from messages_extends.links import reverse_own
-from messages_extends.models import Message
-from messages_extends.publications import PublicationQuerySet, State
+from messages_extends.publications import Publication, PublicationQuerySet, State
 from messages_extends.publishing import lock
 from messages_extends.sending import once
 from messages_extends.views.pickers import Choice, Picker, shown
@@ -75,6 +74,7 @@ class PublicationView(View):
 
     kind: ClassVar[str]
     plural: ClassVar[str]
+    model: ClassVar[type[Publication]]
     wording: ClassVar[Wording]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -209,6 +209,10 @@ class NewPublication(PublicationView):
         """Return what the page that confirms it says: `count` and `reached`, in words."""
 
     @abstractmethod
+    def signature(self, form: Any) -> dict[str, Any]:
+        """Return the fields of a publication that say who speaks."""
+
+    @abstractmethod
     def publish(self, form: Any, key: str) -> None: ...
 
     search_address: ClassVar[str]
@@ -237,7 +241,8 @@ class NewPublication(PublicationView):
     def _form_page(self, form: NewPublicationForm, status: int = 200) -> HttpResponse:
         few = None if form.few is None else [(self.choice(row), row in form.picked_rows) for row in form.few]
         picker = self._picker(form) if few is None else None
-        return self.page("publication_new", status, form=form, few=few, picker=picker)
+        draft = self.model(**self.signature(form))
+        return self.page("publication_new", status, form=form, few=few, picker=picker, draft=draft)
 
     def _picker(self, form: NewPublicationForm) -> Picker:
         chosen = [self.choice(row) for row in form.picked_rows]
@@ -260,7 +265,9 @@ class NewPublication(PublicationView):
 
     def _look(self, form: NewPublicationForm, number: uuid.UUID, note: str = "") -> HttpResponse:
         """Show what will be published, and whom it reaches; a number of its own makes that page count once."""
-        about = self.reach(form) | {"form": form, "number": number, "note": note, "message": _preview(form)}
+        text = {name: form.cleaned_data[name] for name in ("message", "level", "url")}
+        preview = self.model(**text, **self.signature(form))
+        about = self.reach(form) | {"form": form, "number": number, "note": note, "message": preview}
         return self.page("publication_confirm", **about)
 
     def _test(self, form: NewPublicationForm, number: uuid.UUID) -> HttpResponse:
@@ -350,7 +357,8 @@ class EditPublication(PublicationView):
         return self.done(again if form.show_again else gettext("It was changed."), self.address("", now.pk))
 
     def _form_page(self, publication: Any, form: EditForm, status: int = 200, **context: Any) -> HttpResponse:
-        return self.page("publication_edit", status, publication=publication, form=form, **context)
+        about = {"publication": publication, "draft": publication, "form": form}
+        return self.page("publication_edit", status, **about, **context)
 
     def _changed_meanwhile(self, publication: Any, now: Any) -> HttpResponse:
         """Show both texts; saving once more is a decision then."""
@@ -379,11 +387,6 @@ class RetractPublication(PublicationView):
             return self.done(gettext("It had ended already."), self.address("", pk), messages.INFO)
         retract(publication, sender=self.person)
         return self.done(str(self.wording.retracted), self.address("", pk))
-
-
-def _preview(form: NewPublicationForm) -> Message:
-    text = form.cleaned_data
-    return Message(level=text["level"], message=text["message"], url=text["url"])
 
 
 def _refusal(error: Exception, otherwise: Words) -> str:

@@ -1,7 +1,4 @@
-/* What a person who writes sees at once: the preview, the characters left, the time zone of their own clock. */
-
-const form = document.querySelector(".mx-form");
-const text = form?.querySelector("[data-mx-limit]");
+/* What a person who writes sees at once: the preview, and the characters left. */
 
 /* Only what the server would take too: a script behind a link would run here. */
 const target = (value) => {
@@ -13,7 +10,8 @@ const target = (value) => {
   }
 };
 
-const showPreview = (preview) => {
+const showPreview = (form) => {
+  const preview = form.querySelector("[data-mx-preview]");
   const choice = form.querySelector("[data-mx-level] :checked")?.closest("[data-mx-level]");
   if (!choice) return;
   const banner = preview.querySelector(".mx-banner");
@@ -21,15 +19,21 @@ const showPreview = (preview) => {
   banner.querySelector(".mx-icon")?.remove();
   banner.prepend(choice.querySelector(".mx-icon").cloneNode(true));
   banner.querySelector(".mx-level").textContent = choice.querySelector("span").textContent;
-  banner.querySelector(".mx-lines").textContent = text.value;
+  const { author, message } = form.elements;
+  const sender = banner.querySelector("[data-mx-sender]");
+  if (author) sender.textContent = author.value.trim();
+  sender.parentElement.hidden = !sender.textContent;
+  banner.querySelector("[data-mx-words]").textContent = message.value;
   const link = banner.querySelector("a");
   const address = target(form.elements.url.value.trim());
   link.hidden = !address;
   if (address) link.href = address;
-  preview.hidden = !text.value.trim();
+  preview.hidden = !message.value.trim();
 };
 
-const showLeft = (hint) => {
+const showLeft = (form) => {
+  const text = form.querySelector("[data-mx-limit]");
+  const hint = form.querySelector("[data-mx-left]");
   const left = Number(text.dataset.mxLimit) - [...text.value].length;
   const said = (left < 0 ? hint.dataset.mxOver : hint.dataset.mxLeft).replace("%s", Math.abs(left).toLocaleString(document.documentElement.lang || undefined));
   hint.textContent = said;
@@ -37,29 +41,25 @@ const showLeft = (hint) => {
   return left < 200 ? said : "";
 };
 
-/* An empty field alone: a time that was entered stays one of the zone it was entered in. */
-const useOwnZone = (zone) => {
-  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (!own || [...form.querySelectorAll("[type=datetime-local]")].some((field) => field.value)) return;
-  zone.value = own;
-  form.querySelectorAll("[data-mx-zone-name]").forEach((name) => { name.textContent = own; });
-};
+let waiting;
+document.addEventListener("input", ({ target }) => {
+  const form = target.closest(".mx-form");
+  if (!form?.querySelector("[data-mx-limit]")) return;
+  showPreview(form);
+  const said = showLeft(form);
+  clearTimeout(waiting);
+  /* When the typing rests, and only near the end. */
+  waiting = setTimeout(() => { form.querySelector("[data-mx-left-status]").textContent = said; }, 800);
+});
 
-if (text) {
-  const preview = form.querySelector("[data-mx-preview]");
-  const hint = form.querySelector("[data-mx-left]");
-  const status = form.querySelector("[data-mx-left-status]");
-  let waiting;
-  form.addEventListener("input", () => {
-    showPreview(preview);
-    const said = showLeft(hint);
-    clearTimeout(waiting);
-    /* When the typing rests, and only near the end. */
-    waiting = setTimeout(() => { status.textContent = said; }, 800);
-  });
-  showPreview(preview);
-  if (text.value) showLeft(hint);
-  const zone = form.querySelector("[data-mx-zone]");
-  /* What many read has the organisation's. */
-  if (zone) useOwnZone(zone);
-}
+/* Once for each form, in whatever body it comes. */
+const seen = new WeakSet();
+const mount = () => document.querySelectorAll(".mx-form").forEach((form) => {
+  const text = form.querySelector("[data-mx-limit]");
+  if (!text || seen.has(form)) return;
+  seen.add(form);
+  showPreview(form);
+  if (text.value) showLeft(form);
+});
+document.addEventListener("mx:mount", mount);
+mount();
