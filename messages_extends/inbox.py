@@ -124,7 +124,7 @@ class Inbox:
         rows = prepared.rows(entries.page, reader, size + 1, chosen, last.kind if last else None)
         found = [entries.as_entry(row, self.user) for row in rows]
         found.sort(key=lambda entry: Position.of(entry).rank, reverse=True)
-        entries_here = _with_senders(found[:size])
+        entries_here = with_senders(found[:size])
         following = str(Position.of(entries_here[-1])) if len(found) > size else ""
         return Page([rendering.shown(entry) for entry in entries_here], following)
 
@@ -266,7 +266,7 @@ def _by_urgency(found: Sequence[Message | Entry]) -> Sequence[Message | Entry]:
     return sorted(newest_first, key=lambda entry: (not entry.must_acknowledge, -constants.base_level(entry.level)))
 
 
-def _with_senders(shown: Sequence[Message | Entry]) -> Sequence[Message | Entry]:
+def with_senders(shown: Sequence[Message | Entry]) -> Sequence[Message | Entry]:
     """Load the senders of all of them: one query, none where no person has written."""
     ids = {entry.sender_id for entry in shown if entry.sender_id is not None}
     senders = get_user_model()._default_manager.in_bulk(ids) if ids else {}
@@ -280,4 +280,5 @@ def _and_more(count: int, *, capped: bool) -> OrdinaryMessage:
         text = ngettext("and %(count)s more", "and %(count)s more", count) % {"count": f"{count}+" if capped else count}
     more = OrdinaryMessage(constants.INFO, text)
     more.is_more = True  # type: ignore[attr-defined]
+    more.beyond = f"{count}+" if capped else str(count)  # type: ignore[attr-defined]
     return more

@@ -9,14 +9,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.http import HttpRequest
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import format_html
 from django_tenants.utils import schema_context
 
 import messages_extends
-from messages_extends.api import EVERYONE, announce, inbox, send
+from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, send
 from messages_extends.badge import Badge
 from messages_extends.constants import ERROR_PERSISTENT
 from messages_extends.models import Message
@@ -51,6 +53,18 @@ class TestInbox:
         page = words_of(browser.get("/messages/"))
         for words in ("from Bob", "bob", "Error", "for everyone", "Announcement", "Unread"):
             assert words in page
+
+    def test_a_broadcast_says_once_where_it_comes_from(self, browser: Client) -> None:
+        for author in ("", "The operations team"):
+            with schema_context("public"):
+                broadcast(f"by {author}", to=ALL_TENANTS, author=author)
+        for language, anonymous, signed in (
+            ("en", "The platform", "The operations team From the platform"),
+            ("de", "Die Plattform", "The operations team Von der Plattform"),
+        ):
+            page = text_of(browser.get("/messages/", headers={"accept-language": language}))
+            metas = [re.sub(r"<[^>]*>", "", meta) for meta in re.findall(r'<div class="mx-meta">(.*?)<details', page)]
+            assert [meta.split(" ", 1)[1].strip() for meta in metas] == [signed, anonymous]
 
     @pytest.mark.parametrize(
         ("query", "words"),
@@ -231,6 +245,23 @@ class TestBell:
             assert unread_for(request, namesake).count == 0
 
 
+class TestPanel:
+    def test_what_is_unread_comes_first_then_the_latest(self, browser: Client, alice: Any) -> None:
+        for number in range(12):
+            send(alice, f"message {number:02}")
+        Message.objects.filter(message__gte="message 02").update(read=True)
+        page = text_of(browser.get("/messages/panel/"))
+        shown = re.findall(r"message \d\d(?=</p>)", page)
+        assert shown == [f"message {number:02}" for number in (1, 0, 11, 10, 9, 8, 7, 6)]
+
+    def test_it_is_full_of_what_is_unread_where_that_is_much(self, browser: Client, alice: Any) -> None:
+        for number in range(12):
+            send(alice, f"message {number:02}")
+        Message.objects.filter(message="message 11").update(read=True)
+        shown = re.findall(r"message \d\d(?=</p>)", text_of(browser.get("/messages/panel/")))
+        assert shown == [f"message {number:02}" for number in range(10, 2, -1)]
+
+
 class TestBanners:
     def test_what_must_be_acknowledged_has_no_button_that_closes(self, browser: Client) -> None:
         announce("rules", to=EVERYONE, must_acknowledge=True)
@@ -242,7 +273,60 @@ class TestBanners:
         for number in range(12):
             send(alice, f"message {number}")
         page = text_of(browser.get("/"))
-        assert re.search(r'and 2 more</span> <a href="/messages/">', page)
+        assert re.search(r'and 2 more</span></div> <a href="/messages/" aria-label="View: and 2 more">', page)
+
+    @pytest.mark.parametrize(
+        ("count", "urgent", "expected"),
+        [
+            (2, 0, ("and 0 more", "and 0 more", 2)),
+            (3, 0, ("and 0 more", "and 1 more", 3)),
+            (5, 0, ("and 2 more", "and 3 more", 3)),
+            (9, 5, ("and 9 more", "and 9 more", 5)),
+            (15, 0, ("and 12 more", "and 13 more", 3)),
+            (120, 1, ("and 98+ more", "and 99+ more", 3)),
+        ],
+    )
+    def test_what_is_folded_is_counted_with_what_is_not_loaded(
+        self, browser: Client, alice: Any, count: int, urgent: int, expected: Any
+    ) -> None:
+        for number in range(urgent):
+            announce(f"rule {number}", to=EVERYONE, must_acknowledge=True)
+        send([alice], "one")
+        Message.objects.bulk_create(
+            Message(user=alice, level=ERROR_PERSISTENT, message=f"message {number}") for number in range(count - 1)
+        )
+        page = text_of(browser.get("/"))
+        wide, narrow = re.findall(r'data-mx-from="\d">([^<]*)<', page)
+        at = re.findall(r"(data-mx-fold)|data-mx-pk=", page).index("data-mx-fold")
+        assert (wide, narrow, at) == expected
+
+    def test_a_message_of_the_page_itself_is_never_folded(self, browser: Client, alice: Any) -> None:
+        for number in range(5):
+            send(alice, f"message {number}")
+        page = text_of(browser.post("/", {"level": "20"}, follow=True))
+        assert '<span class="mx-wide" data-mx-from="4">and 2 more<' in page
+
+    def test_every_button_and_link_says_what_it_is_for(self, browser: Client, alice: Any) -> None:
+        send(alice, "Your invoice", url="/x/")
+        send(alice, format_html('<b title="{}">Report</b>', "x onfocus=alert(1) y"))
+        announce("The rules", to=EVERYONE, must_acknowledge=True)
+        page = text_of(browser.get("/"))
+        for name in ("Close: Your invoice", "View: Your invoice", "Close: Report", "Acknowledge: The rules"):
+            assert f'aria-label="{name}"' in page
+        assert 'aria-label="Close"' not in page.split("<template")[0]
+        assert 'aria-label="Acknowledge: The rules"' in text_of(browser.get("/messages/panel/"))
+
+    def test_who_speaks_is_named_for_one_query_more(self, browser: Client, alice: Any, make_user: Any) -> None:
+        bob, carol = make_user("bob"), make_user("carol")
+        for sender in (bob, carol):
+            Message.objects.create(user=alice, sender=sender, message="Hello", level=ERROR_PERSISTENT)
+        announce("for everyone", to=EVERYONE)
+        for address in ("/", "/messages/banners/"):
+            with CaptureQueriesContext(connection) as captured:
+                page = text_of(browser.get(address))
+            assert re.findall(r'class="mx-sender"><bdi>(\w+)</bdi>:', page) == ["carol", "bob"]
+            people = [query["sql"] for query in captured if 'FROM "people_user"' in query["sql"]]
+            assert len(people) == 2  # the reader, and those who have written
 
     def test_assets_are_linked_once(self, browser: Client, alice: Any) -> None:
         send(alice, "Hello")

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.messages.storage.base import Message as OrdinaryMessage
 from django.template import Context, Template
 from django.template.loader import get_template
 from django.test import Client, RequestFactory, override_settings
@@ -11,6 +12,7 @@ from django_tenants.utils import schema_context
 
 from messages_extends.api import EVERYONE, announce, inbox
 from messages_extends.constants import ERROR, ERROR_PERSISTENT
+from messages_extends.links import reverse_own
 from messages_extends.models import Message
 
 
@@ -127,6 +129,22 @@ class TestBootstrapAlerts:
         assert "csrfmiddlewaretoken" in html
         assert "alert-info" in html
         assert "unread" in html
+
+    def test_what_must_be_acknowledged_can_be_and_has_no_button_that_closes(self, alice: Any) -> None:
+        announce("The rules", to=EVERYONE, must_acknowledge=True)
+        [rules] = inbox(alice).page().entries
+        html = self.render(rules)
+        address = f"/messages/acknowledge/{rules.pk}/"
+        assert f'<form class="d-inline" method="post" action="{address}">' in html
+        assert f'close-href="{address}" aria-label="Acknowledge: The rules">Acknowledge</button>' in html
+        assert "btn-close" not in html
+        assert "alert-dismissible" not in html
+
+    def test_its_buttons_say_what_they_close(self, alice: Any, make_message: Any) -> None:
+        saved = make_message(alice, "Your invoice", url="/x/")
+        html = self.render(saved, OrdinaryMessage(20, "Saved."))
+        for name in ("Close: Your invoice", "View: Your invoice", "Close: Saved."):
+            assert f'aria-label="{name}"' in html
 
     def test_text_is_escaped_unless_it_was_marked_safe(self, alice: Any, make_message: Any) -> None:
         plain, safe = make_message(alice, "<script>"), make_message(alice, "<b>bold</b>", is_safe=True)

@@ -3,6 +3,8 @@
 (() => {
   "use strict";
 
+  const BUTTONS = "[close-href], [data-bs-dismiss=alert], [data-dismiss=alert]";
+
   const csrfToken = (button) => {
     const field = button.form?.elements.namedItem("csrfmiddlewaretoken")
       ?? document.querySelector("[name=csrfmiddlewaretoken]");
@@ -17,14 +19,11 @@
     headers: { "X-CSRFToken": csrfToken(button), "X-Requested-With": "XMLHttpRequest" },
   });
 
-  /* A button that acknowledges a message has no class of a close button. */
-  const buttons = ".btn-close, .close, [close-href]";
-
   /* The next close button, else the one before, else the main content: never nowhere. */
   const focusAfter = (alert) => {
-    const alerts = [...document.querySelectorAll(".alert")].filter((other) => other.querySelector(buttons));
+    const alerts = [...document.querySelectorAll(".alert")].filter((other) => other.querySelector(BUTTONS));
     const index = alerts.indexOf(alert);
-    const next = (alerts[index + 1] ?? alerts[index - 1])?.querySelector(buttons);
+    const next = (alerts[index + 1] ?? alerts[index - 1])?.querySelector(BUTTONS);
     if (next) return next;
     const main = document.querySelector("main, [role=main]") ?? document.body;
     if (!main.hasAttribute("tabindex")) main.tabIndex = -1;
@@ -51,8 +50,8 @@
 
   document.documentElement.classList.add("closes-alerts");
   document.addEventListener("click", (event) => {
-    const button = event.target.closest?.(".alert [close-href], .alert [data-bs-dismiss=alert], .alert [data-dismiss=alert]");
-    if (!button) return;
+    const button = event.target.closest?.(BUTTONS);
+    if (!button?.closest(".alert")) return;
     event.preventDefault();
     /* Bootstrap's own script would remove the alert before the server has answered. */
     event.stopImmediatePropagation();

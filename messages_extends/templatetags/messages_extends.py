@@ -1,10 +1,10 @@
 """Template tags and filters: `{% load messages_extends %}`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import wraps
 from html import unescape
-from typing import Any
+from typing import Any, Final
 
 from django import template
 from django.contrib.messages import get_messages
@@ -16,13 +16,14 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 from django.utils.safestring import SafeData, SafeString
 from django.utils.timesince import timesince
-from django.utils.translation import gettext, npgettext_lazy
+from django.utils.translation import gettext, ngettext, npgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.badge import Badge
 from messages_extends.conf import settings
 from messages_extends.constants import DEBUG, ERROR, INFO, SUCCESS, WARNING, base_level
 from messages_extends.doors import doors_of
+from messages_extends.inbox import with_senders
 from messages_extends.languages import in_interface_language, in_readers_language, language_attributes
 from messages_extends.links import APP_NAME, reverse_if_any, reverse_own
 from messages_extends.tabs import name_of_tabs
@@ -59,6 +60,8 @@ AGO: dict[str, Any] = {
     "hour": npgettext_lazy("ago", "%(num)d hour", "%(num)d hours", "num"),
     "minute": npgettext_lazy("ago", "%(num)d minute", "%(num)d minutes", "num"),
 }
+# Characters; what is longer may not fit into two lines of a phone.
+SHORT: Final = 40
 KIND_NAMES = {"message": _("Message"), "announcement": _("Announcement"), "broadcast": _("From the platform")}
 
 
@@ -116,6 +119,9 @@ def message_banners(context: Context, only_saved: bool = False) -> dict[str, Any
         # The inbox lists what is saved, and where somebody writes it would stand in the way.
         saved = "none" if request.resolver_match.url_name == "inbox" else "urgent"
         messages = [each for each in messages if _is_shown(each, saved)]
+    if any(getattr(each, "sender_id", None) for each in messages):
+        with inside(schema_of(request)):
+            with_senders(unread_for(request, request.user).shown)
     return {"assets": _first_time(request), "banners": messages, "saved": saved}
 
 
@@ -212,6 +218,29 @@ def messages_url(name: str, *args: Any) -> str:
     return reverse_own(name, *args)
 
 
+@register.simple_tag
+def fold_of(messages: Sequence[Any]) -> dict[str, Any]:
+    """Return what is folded away of the banners of a page: how many, in words, and before which of them that is said.
+
+    Of what is saved three are shown, or two where the page is narrow, and all that must be acknowledged. Which are
+    hidden then is the style sheet's.
+    """
+    saved = [at for at, each in enumerate(messages) if getattr(each, "pk", None) or getattr(each, "is_more", False)]
+    wide, narrow = (
+        [at for at in saved[shown:] if not getattr(messages[at], "must_acknowledge", False)] for shown in (3, 2)
+    )
+    texts = {name: _and_more(messages[at] for at in folded) for name, folded in (("wide", wide), ("narrow", narrow))}
+    return {"at": wide[0] if wide else len(messages), **texts}
+
+
+def _and_more(folded: Iterable[Any]) -> str:
+    """Say how many these are, with those that "and n more" among them stands for."""
+    counts = [str(getattr(each, "beyond", 1)) for each in folded]
+    count = sum(int(each.rstrip("+")) for each in counts)
+    shown = f"{count}+" if any(each.endswith("+") for each in counts) else count
+    return ngettext("and %(count)s more", "and %(count)s more", count) % {"count": shown}
+
+
 @register.filter
 def level_name(level: int) -> str:
     """Return the word for a level, for those who do not see its colour; "" for a level of the host's own."""
@@ -248,6 +277,13 @@ def without_saved(messages: Iterable[Any]) -> list[Any]:
 
 
 @register.filter
+def is_long(message: Any) -> bool:
+    """Tell whether a text may take more than two lines of a banner on a phone."""
+    text = plain(message)
+    return len(text) > SHORT or "\n" in text
+
+
+@register.filter
 def kind_name(entry: Any) -> str:
     """Return what kind of entry this is, in words."""
     with in_interface_language():
@@ -256,11 +292,13 @@ def kind_name(entry: Any) -> str:
 
 @register.filter
 def sender_name(entry: Any) -> str:
-    """Return who speaks: a person, the platform, or "" for the application itself."""
-    if entry.sender is not None:
-        return str(entry.sender)
+    """Return who speaks: a person, the platform, or "" for the application itself, as for what is not saved."""
+    sender = getattr(entry, "sender", None)
+    if sender is not None:
+        return str(sender)
+    is_broadcast = getattr(entry, "kind", "") == "broadcast"
     with in_interface_language():
-        return entry.author or (gettext("The platform") if entry.kind == "broadcast" else "")
+        return getattr(entry, "author", "") or (gettext("The platform") if is_broadcast else "")
 
 
 @register.filter

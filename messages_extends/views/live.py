@@ -11,7 +11,7 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 
 from messages_extends.badge import Badge
-from messages_extends.inbox import Inbox
+from messages_extends.inbox import Inbox, with_senders
 from messages_extends.languages import in_interface_language, language_attributes
 from messages_extends.storages import linked
 from messages_extends.views.readers import reader_in_tab
@@ -33,8 +33,9 @@ def badge(request: HttpRequest) -> Any:
 @never_cache
 @in_interface_language()
 def message_banners(request: HttpRequest) -> HttpResponse:
-    """Answer with the saved banners, as a part of a page: one query."""
+    """Answer with the saved banners, as a part of a page: one query, and one more where people have written."""
     unread = Inbox(reader_in_tab(request)).unread()
+    with_senders(unread.shown)
     context = {
         "banners": [linked(each) for each in unread.banners],
         "version": unread.version,

@@ -50,9 +50,18 @@ def inbox(request: HttpRequest) -> HttpResponse:
 @never_cache
 @in_interface_language()
 def panel(request: HttpRequest) -> HttpResponse:
-    """The latest entries, as a part of a page: for the script of the bell."""
-    page = Inbox(reader_of(request)).page(size=PANEL_SIZE)
-    context = {"page": page, "until": timezone.now().isoformat(), "language_attributes": language_attributes()}
+    """The latest entries, the unread ones first, as a part of a page: for the script of the bell."""
+    mailbox = Inbox(reader_of(request))
+    # Before the queries: what comes while the panel is made has not been seen.
+    until = timezone.now()
+    entries = [*mailbox.page(size=PANEL_SIZE, unread=True).entries]
+    if len(entries) < PANEL_SIZE:
+        entries += [entry for entry in mailbox.page(size=PANEL_SIZE).entries if entry.read]
+    context = {
+        "entries": entries[:PANEL_SIZE],
+        "until": until.isoformat(),
+        "language_attributes": language_attributes(),
+    }
     return render(request, "messages_extends/panel.html", context)
 
 

@@ -83,8 +83,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(port: int, log: Path, *, wsgi: bool = False) -> Iterator[None]:
-    """Serve the site at this port for as long as the block runs."""
+def serving(port: int, log: Path, *, wsgi: bool = False, **env: str) -> Iterator[None]:
+    """Serve the site at this port for as long as the block runs; `env` are environment variables of its own."""
     # Open streams would hold a stop up for ever.
     by_asgi = [
         "uvicorn",
@@ -97,7 +97,7 @@ def serving(port: int, log: Path, *, wsgi: bool = False) -> Iterator[None]:
     command = [sys.executable, "-m", *(by_wsgi if wsgi else by_asgi)]
     with (
         log.open("ab") as output,
-        subprocess.Popen(command, cwd=PROJECT, env=_environment(), stdout=output, stderr=output) as server,
+        subprocess.Popen(command, cwd=PROJECT, env=_environment() | env, stdout=output, stderr=output) as server,
     ):
         try:
             assert eventually(lambda: _answers(port)), log.read_text()

@@ -168,6 +168,7 @@ class TestOnePage:
         tell(alice, "one more")
         more = page.locator("[data-mx-pk=more]")
         expect(more).to_contain_text("and 1 more")
+        page.get_by_text("and 8 more").click()
         tell(alice, "another")
         expect(more).to_contain_text("and 2 more")
         expect(page.locator("[data-mx-banner]").first).to_contain_text("another")

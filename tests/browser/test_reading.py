@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django_tenants.utils import schema_context
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from messages_extends.api import EVERYONE, announce, inbox, send
 from messages_extends.constants import ERROR_PERSISTENT
@@ -86,6 +86,91 @@ class TestBanners:
         page.get_by_role("button", name="Close").first.click()
         expect(page.locator("[data-mx-banner]")).to_have_count(1)
         assert unread_of(alice) == 1
+
+
+def height_of(page: Page, selector: str) -> float:
+    box = page.locator(selector).first.bounding_box()
+    assert box is not None
+    return box["height"]
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with-script", "without"])
+class TestMuchToShow:
+    """A long text has two lines, and of many banners three are shown, or two on a phone, until more is asked for."""
+
+    @pytest.fixture
+    def open_at(self, acme: Any, alice: Any, visit: Callable[..., Visitor], scripts: bool) -> Callable[[int], Page]:
+        def open_at(width: int) -> Page:
+            size = {"width": width, "height": 720}
+            return visit(acme, alice, viewport=size, java_script_enabled=scripts).go("/")
+
+        return open_at
+
+    def test_a_long_text_is_shown_whole_when_that_is_asked_for(self, open_at: Any, alice: Any) -> None:
+        tell(alice, "short", "x" * 9_000)
+        page = open_at(360)
+        assert height_of(page, "[data-mx-banner]") < 140
+        expect(page.get_by_text("Show all")).to_have_count(1)
+        page.get_by_text("Show all").click()
+        assert height_of(page, "[data-mx-banner]") > 1_000
+        page.get_by_text("Show less").click()
+        assert height_of(page, "[data-mx-banner]") < 140
+
+    @pytest.mark.parametrize(("width", "shown", "more"), [(1280, 3, "and 14 more"), (479, 2, "and 15 more")])
+    def test_many_are_folded(self, open_at: Any, alice: Any, width: int, shown: int, more: str) -> None:
+        tell(alice, *(f"message {number}" for number in range(17)))
+        page = open_at(width)
+        banners = page.locator("[data-mx-banner]").filter(visible=True)
+        expect(banners).to_have_count(shown)
+        assert height_of(page, ".mx-banners") < 300
+        page.get_by_text(more).click()
+        expect(banners).to_have_count(11)
+        expect(banners.last).to_contain_text("and 7 more")
+        page.get_by_text("Show fewer").click()
+        expect(banners).to_have_count(shown)
+
+    def test_what_must_be_acknowledged_is_never_folded(self, open_at: Any, alice: Any) -> None:
+        with schema_context("acme"):
+            for number in range(5):
+                announce(f"rule {number}", to=EVERYONE, must_acknowledge=True)
+        tell(alice, "a message", "another")
+        page = open_at(360)
+        expect(page.locator("[data-mx-banner][data-mx-urgent]").filter(visible=True)).to_have_count(5)
+        expect(page.locator("[data-mx-banner]").filter(visible=True)).to_have_count(5)
+        expect(page.get_by_text("and 2 more").filter(visible=True)).to_have_count(1)
+
+
+class TestFolding:
+    def test_closing_one_shows_the_next_and_counts_again(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, *(f"message {number}" for number in range(6)))
+        page = at_acme.go("/")
+        page.get_by_role("button", name="Close: message 3").click()
+        expect(page.locator("[data-mx-banner]").filter(visible=True)).to_have_count(3)
+        expect(page.get_by_role("button", name="Close: message 2")).to_be_focused()
+        expect(page.get_by_text("and 2 more")).to_be_visible()
+        for number in (5, 4):
+            page.get_by_role("button", name=f"Close: message {number}").click()
+        expect(page.locator("[data-mx-banner]").filter(visible=True)).to_have_count(3)
+        expect(page.locator("[data-mx-fold]")).to_be_hidden()
+
+    def test_what_arrives_is_counted_and_what_was_opened_stays_open(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, *(f"message {number}" for number in range(4)), "long " * 200)
+        page = at_acme.go("/")
+        page.get_by_text("Show all").click()
+        tell(alice, "one more")
+        expect(page.get_by_text("and 3 more")).to_be_visible()
+        expect(page.get_by_text("Show less")).to_be_visible()
+        page.get_by_text("and 3 more").click()
+        tell(alice, "another")
+        expect(page.locator("[data-mx-banner]").filter(visible=True)).to_have_count(7)
+        expect(page.get_by_text("Show fewer")).to_be_visible()
+
+    def test_there_is_no_button_for_a_text_that_fits(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, "This text is longer than two lines of a phone, but not of a screen.")
+        page = at_acme.go("/")
+        expect(page.get_by_text("Show all")).to_be_hidden()
+        page.set_viewport_size({"width": 320, "height": 720})
+        expect(page.get_by_text("Show all")).to_be_visible()
 
 
 class TestBell:

@@ -1,7 +1,7 @@
 /* Goes on counting by itself: each step is the form that the page has anyway, and shows how far it is. */
 
 const part = () => document.querySelector("[data-mx-counts]");
-const status = document.querySelector("[data-mx-counting]");
+const status = () => document.querySelector("[data-mx-counting]");
 let running = false;
 
 const step = async () => {
@@ -10,9 +10,11 @@ const step = async () => {
   if (!answer.ok) throw new Error(String(answer.status));
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-mx-counts]");
   if (!fresh) throw new Error("no counts");
+  /* Somebody has gone to another page, whose body has taken the place of this one. */
+  if (!part()) return {};
   const held = part().contains(document.activeElement);
   part().replaceWith(fresh);
-  history.replaceState(null, "", answer.url);
+  history.replaceState(history.state, "", answer.url);
   return { held, more: fresh.hasAttribute("data-mx-more") };
 };
 
@@ -22,27 +24,29 @@ const count = async () => {
   try {
     for (let more = true; more && running;) {
       const done = await step();
+      if (!part()) break;
       more = done.more && running;
       const stop = part().querySelector("[data-mx-stop]");
       stop.hidden = !more;
       part().querySelector("form button").hidden = more;
       if (done.held) (more ? stop : part().querySelector("form button")).focus();
     }
-    status.textContent = part().querySelector("[data-mx-said]").textContent;
+    if (part()) status().textContent = part().querySelector("[data-mx-said]").textContent;
   } catch {
-    status.textContent = status.dataset.mxFailed;
-    part().querySelector("[data-mx-said]").textContent = status.dataset.mxFailed;
-    part().querySelector("[data-mx-stop]").hidden = true;
-    part().querySelector("form button").hidden = false;
+    if (part()) {
+      status().textContent = status().dataset.mxFailed;
+      part().querySelector("[data-mx-said]").textContent = status().dataset.mxFailed;
+      part().querySelector("[data-mx-stop]").hidden = true;
+      part().querySelector("form button").hidden = false;
+    }
   }
   running = false;
 };
 
-if (status) {
-  document.addEventListener("submit", (event) => {
-    if (!event.target.closest("[data-mx-counts]")) return;
-    event.preventDefault();
-    count();
-  });
-  document.addEventListener("click", (event) => { if (event.target.closest("[data-mx-stop]")) running = false; });
-}
+document.addEventListener("submit", (event) => {
+  if (!event.target.closest("[data-mx-counts]")) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  count();
+}, true);
+document.addEventListener("click", (event) => { if (event.target.closest("[data-mx-stop]")) running = false; });

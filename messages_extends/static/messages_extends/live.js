@@ -33,7 +33,7 @@ const focusOn = (element) => {
 const gist = (element) => {
   const copy = element.cloneNode(true);
   all(copy, "[name=csrfmiddlewaretoken], [name=until], time").forEach((each) => each.remove());
-  all(copy, "[open]").forEach((each) => each.removeAttribute("open"));
+  all(copy, "[open], [data-mx-fits]").forEach((each) => ["open", "data-mx-fits"].forEach((name) => each.removeAttribute(name)));
   return copy.outerHTML;
 };
 
@@ -116,7 +116,7 @@ const holdStill = (change) => {
 
 /* Toasts: for what is urgent, beside its banner or its entry, and gone by themselves */
 
-const bread = (root) => {
+const bread = (root, signal) => {
   const timers = new Map();
   const region = root.querySelector("[data-mx-toasts]").content.firstElementChild.cloneNode(true);
   const blank = region.firstElementChild;
@@ -153,32 +153,40 @@ const bread = (root) => {
   region.addEventListener("focusin", ({ relatedTarget }) => { if (relatedTarget && !region.contains(relatedTarget)) before = relatedTarget; });
   region.addEventListener("click", ({ target }) => { if (target.closest(".mx-x")) close(target.closest(".mx-toast")); });
   region.addEventListener("keydown", (event) => { if (event.key === "Escape") close(event.target.closest(".mx-toast")); });
-  document.addEventListener("visibilitychange", wait);
-  document.addEventListener("focusin", dodge);
+  document.addEventListener("visibilitychange", wait, { signal });
+  document.addEventListener("focusin", dodge, { signal });
 
-  return (banner) => {
+  /* Where the body has been exchanged, what is not read yet goes on. */
+  const keep = () => { if (timers.size && !region.isConnected) document.body.append(region); };
+  const show = (banner) => {
     const toast = blank.cloneNode(true);
-    const text = banner.querySelector(".mx-text").cloneNode(true);
+    const button = toast.querySelector(".mx-x");
+    const text = banner.querySelector(".mx-lines").cloneNode(true);
     toast.classList.add(banner.matches(".mx-error") ? "mx-error" : "mx-warning");
-    toast.prepend(banner.querySelector(".mx-icon").cloneNode(true), text, ...all(text, ":scope > a"));
+    toast.prepend(banner.querySelector(".mx-icon").cloneNode(true), text, ...all(banner, ".mx-text > a"));
+    button.setAttribute("aria-label", `${button.getAttribute("aria-label")}: ${text.lastElementChild.textContent.slice(0, 60)}`);
     /* It holds no control now. */
     text.setAttribute("role", "alert");
     if (timers.size === TOASTS) close(timers.keys().next().value);
     timers.set(toast, 0);
-    if (!region.isConnected) document.body.append(region);
     region.append(toast);
+    keep();
     wait();
     dodge();
   };
+  return { show, keep };
 };
 
 /* Start */
 
-export const start = (root, page) => {
-  const { mxLive: name, mxStream, mxBadge, mxFresh, mxPanel, mxNow } = root.dataset;
+const session = (root, page) => {
+  const { mxLive: name, mxStream, mxBadge, mxFresh, mxPanel } = root.dataset;
+  const over = new AbortController();
+  const { signal: untilOver } = over;
   const own = (path) => `${path}?tabs=${name}`;
   const known = new Set(root.dataset.mxUrgent.split(" "));
-  const toast = bread(root);
+  const toasts = bread(root, untilOver);
+  let { mxNow } = root.dataset;
   let unread = Number(root.dataset.mxUnread);
   let version = root.dataset.mxVersion;
   let dismissed = document.querySelector("[data-mx-pk=more]")?.textContent;
@@ -206,6 +214,7 @@ export const start = (root, page) => {
     region.hidden = false;
     sync(region, all(region, "[data-mx-pk]"), shown, (gone) => page.takeAway(gone, gone.contains(document.activeElement)), region.querySelector("h2"));
     region.hidden = !region.querySelector("[data-mx-banner]");
+    page.countFolded(region);
   };
 
   const put = (banners, panel, inbox) => {
@@ -220,7 +229,7 @@ export const start = (root, page) => {
     });
     news.forEach(([pk, item]) => {
       known.add(pk);
-      toast(item);
+      toasts.show(item);
     });
     if (news.length) channel?.postMessage({ toasted: [...known] });
     version = banners.querySelector("[data-mx-version]").dataset.mxVersion;
@@ -358,6 +367,7 @@ export const start = (root, page) => {
 
   const leave = () => {
     ended = true;
+    over.abort();
     letGo();
     channel?.close();
     channel = undefined;
@@ -386,20 +396,49 @@ export const start = (root, page) => {
   document.addEventListener("visibilitychange", () => {
     seen();
     if (!document.hidden && !ended) check();
-  });
+  }, { signal: untilOver });
   addEventListener("pagehide", () => {
     letGo();
     channel?.close();
     channel = undefined;
-  });
+  }, { signal: untilOver });
   addEventListener("pageshow", ({ persisted }) => {
     if (persisted && !ended) join();
-  });
+  }, { signal: untilOver });
   join();
 
-  /* What this page has changed itself */
-  return (news) => {
-    unread = news.unread;
-    channel?.postMessage({ ...news, changed: true });
+  return {
+    leave,
+    /* What this page has changed itself. */
+    tell: (news) => {
+      unread = news.unread;
+      channel?.postMessage({ ...news, changed: true });
+    },
+    /* Go on with the bell of another body; false where that is somebody else's. */
+    adopt: (other) => {
+      if (ended || other?.dataset.mxLive !== name) return false;
+      root = other;
+      ({ mxNow } = root.dataset);
+      unread = Number(root.dataset.mxUnread);
+      root.dataset.mxUrgent.split(" ").forEach((pk) => known.add(pk));
+      dismissed = document.querySelector("[data-mx-pk=more]")?.textContent;
+      toasts.keep();
+      /* It may be newer than what was shown, or a copy of an older page. */
+      if (root.dataset.mxVersion !== version) check();
+      version = root.dataset.mxVersion;
+      return true;
+    },
+  };
+};
+
+export const start = (page) => {
+  let current;
+  return {
+    tell: (news) => current?.tell(news),
+    follow: (root) => {
+      if (current?.adopt(root)) return;
+      current?.leave();
+      current = root ? session(root, page) : undefined;
+    },
   };
 };

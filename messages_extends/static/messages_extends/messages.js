@@ -1,5 +1,8 @@
 /* Makes forms of banners, bell and inbox work without leaving the page. Without it they work too.
-   Whatever is shown before the server has agreed is taken back, visibly, when it refuses. */
+   Whatever is shown before the server has agreed is taken back, visibly, when it refuses.
+
+   All listeners are the document's, and what a page shows is in its elements alone: a library may exchange the body, or
+   bring back a copy of an earlier one, as often as it likes. */
 
 const bell = () => document.querySelector("[data-mx-bell]");
 const status = () => document.querySelector("[data-mx-status]");
@@ -39,7 +42,7 @@ const post = async (form, accept) => {
 
 /* The bell */
 
-let tellOthers;
+let live;
 
 const drawBadge = ({ text, name }) => {
   document.querySelectorAll(".mx-bell-button").forEach((button) => button.setAttribute("aria-label", name));
@@ -51,7 +54,7 @@ const drawBadge = ({ text, name }) => {
 
 const showBadge = (badge) => {
   drawBadge(badge);
-  tellOthers?.({ unread: Number.parseInt(badge.text, 10) || 0, ...badge });
+  live?.tell({ unread: Number.parseInt(badge.text, 10) || 0, ...badge });
 };
 
 const panelOf = (root) => root.querySelector(".mx-panel");
@@ -78,19 +81,43 @@ const loadPanel = async (root) => {
   }
 };
 
+/* Away from the edges of the window, in pixels. */
+const EDGE_PX = 8;
+
+/* On the side of the bell that has room, and never outside the window. */
+const place = (root) => {
+  const panel = panelOf(root);
+  if (panel.hidden) return;
+  const { clientWidth: width, clientHeight: height } = document.documentElement;
+  const bell = root.getBoundingClientRect();
+  const rooms = { below: height - bell.bottom - 2 * EDGE_PX, above: bell.top - 2 * EDGE_PX };
+  const above = rooms.below < Math.min(panel.scrollHeight, height / 2) && rooms.above > rooms.below;
+  const outside = (fromStart) => {
+    panel.classList.toggle("mx-from-start", fromStart);
+    const { left, right } = panel.getBoundingClientRect();
+    return Math.max(EDGE_PX - left, right + EDGE_PX - width, 0);
+  };
+  panel.style.translate = "";
+  panel.style.maxHeight = `min(36rem, ${Math.max(above ? rooms.above : rooms.below, 160)}px)`;
+  panel.classList.toggle("mx-above", above);
+  if (outside(false) && outside(true) > outside(false)) outside(false);
+  const { left, right } = panel.getBoundingClientRect();
+  panel.style.translate = `${Math.max(EDGE_PX - left, Math.min(width - EDGE_PX - right, 0))}px`;
+};
+
 const openPanel = async (root) => {
   const panel = panelOf(root);
   panel.textContent = root.dataset.mxLoading;
   panel.hidden = false;
   root.querySelector(".mx-bell-button").setAttribute("aria-expanded", "true");
+  place(root);
   panel.focus();
   await loadPanel(root);
+  place(root);
 };
 
 /* A link becomes a button only where there is something that it can open here. */
-const mountBell = (root) => {
-  const link = root.querySelector("a.mx-bell-button");
-  if (!link) return;
+const asButton = (link) => {
   const button = document.createElement("button");
   button.type = "button";
   button.className = link.className;
@@ -100,13 +127,20 @@ const mountBell = (root) => {
   button.setAttribute("aria-controls", "mx-panel");
   button.append(...link.childNodes);
   link.replaceWith(button);
-  button.addEventListener("click", () => (panelOf(root).hidden ? openPanel(root) : closePanel(root, false)));
-  root.addEventListener("keydown", (event) => { if (event.key === "Escape") closePanel(root, true); });
-  document.addEventListener("pointerdown", (event) => { if (!root.contains(event.target)) closePanel(root, false); });
-  root.addEventListener("focusout", (event) => {
-    if (event.relatedTarget && !root.contains(event.relatedTarget)) closePanel(root, false);
-  });
 };
+
+const bells = () => document.querySelectorAll("[data-mx-bell]");
+const closePanels = (but) => bells().forEach((root) => { if (!root.contains(but)) closePanel(root, false); });
+
+document.addEventListener("pointerdown", ({ target }) => closePanels(target));
+document.addEventListener("focusin", ({ target }) => closePanels(target));
+document.addEventListener("keydown", ({ key, target }) => {
+  const root = key === "Escape" && target.closest?.("[data-mx-bell]");
+  if (root) closePanel(root, true);
+});
+addEventListener("resize", () => bells().forEach(place));
+/* What a library keeps of this page, to show it again when one goes back. */
+["turbo:before-cache", "htmx:beforeHistorySave"].forEach((type) => document.addEventListener(type, () => closePanels(null)));
 
 /* Banners */
 
@@ -119,10 +153,34 @@ const focusAfter = (banner) => {
   return next ?? main;
 };
 
+/* Which banners are folded the style sheet says; how many, and before which of them, is said here. */
+const countFolded = (region) => {
+  const fold = region.querySelector("[data-mx-fold]");
+  if (!fold) return;
+  const folded = (from) => [...region.querySelectorAll(`:scope > :nth-child(n + ${from} of [data-mx-pk]):not([data-mx-urgent])`)];
+  fold.querySelectorAll("[data-mx-from]").forEach((text) => {
+    const counts = folded(text.dataset.mxFrom).map((each) => each.dataset.mxBeyond ?? "1");
+    const sum = counts.reduce((total, each) => total + Number.parseInt(each, 10), 0);
+    text.textContent = text.textContent.replace(/\d+\+?/, counts.some((each) => each.endsWith("+")) ? `${sum}+` : sum);
+  });
+  const [first] = folded(4);
+  if (!first || fold.nextElementSibling === first) return;
+  const held = fold.contains(document.activeElement);
+  first.before(fold);
+  if (held) fold.firstElementChild.focus();
+};
+
+/* Without a script each text that may be too long has the button; with one, each that is. */
+const lines = new ResizeObserver((changes) => changes.forEach(({ target }) => {
+  const all = target.parentElement?.querySelector(":scope > .mx-all");
+  if (all && !all.open) all.toggleAttribute("data-mx-fits", target.scrollHeight <= target.clientHeight + 1);
+}));
+
 const takeAway = (banner, refocus = true) => {
   const next = focusAfter(banner);
   const region = banner.closest("[data-mx-banners]");
   banner.remove();
+  if (region) countFolded(region);
   if (region && !region.querySelector("[data-mx-banner]")) region.hidden = true;
   if (refocus) next.focus();
 };
@@ -177,8 +235,8 @@ const swap = (html, url) => {
   if (!inbox) throw new Error("no inbox");
   document.querySelector("[data-mx-inbox]").replaceWith(inbox);
   if (count && name) showBadge({ text: count.textContent, name });
-  if (url) history.replaceState(null, "", url);
-  mountKeys();
+  /* A library that goes back by itself has its own notes there. */
+  if (url) history.replaceState(history.state, "", url);
 };
 
 const refresh = async () => {
@@ -218,17 +276,15 @@ const shortcutsOn = () => {
   try { return localStorage.getItem(SWITCH) !== "off"; } catch { return true; }
 };
 
-const mountKeys = () => {
-  const keys = document.querySelector("[data-mx-keys]");
-  if (!keys) return;
+const mountKeys = (keys) => {
   keys.hidden = false;
-  const choice = keys.querySelector("[data-mx-keys-on]");
-  choice.checked = shortcutsOn();
-  choice.addEventListener("change", () => {
-    try { localStorage.setItem(SWITCH, choice.checked ? "on" : "off"); } catch { /* not remembered */ }
-  });
-  keys.querySelector("[data-mx-help]").addEventListener("click", () => keys.querySelector("dialog").showModal());
+  keys.querySelector("[data-mx-keys-on]").checked = shortcutsOn();
 };
+
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches("[data-mx-keys-on]")) return;
+  try { localStorage.setItem(SWITCH, target.checked ? "on" : "off"); } catch { /* not remembered */ }
+});
 
 const entries = () => [...document.querySelectorAll("[data-mx-list] [data-mx-entry]")];
 const currentEntry = () => document.activeElement?.closest?.("[data-mx-list] [data-mx-entry]");
@@ -275,25 +331,60 @@ const HANDLERS = [
   ["[data-mx-all]", markAllInPanel],
   ["[data-mx-swap]", submitAndSwap],
 ];
+/* First of all, and then nobody else: a library that sends forms by itself would send these once more. */
 document.addEventListener("submit", (event) => {
   const found = HANDLERS.find(([selector]) => event.target.matches(selector));
   if (!found) return;
   event.preventDefault();
+  event.stopImmediatePropagation();
   found[1](event.target);
+}, true);
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest?.("[data-mx-dismiss], [data-mx-help], button.mx-bell-button");
+  if (!button) return;
+  if (button.matches("[data-mx-dismiss]")) takeAway(button.closest("[data-mx-banner]"));
+  else if (button.matches("[data-mx-help]")) button.parentElement.querySelector("dialog").showModal();
+  else {
+    const root = button.closest("[data-mx-bell]");
+    if (panelOf(root).hidden) openPanel(root);
+    else closePanel(root, false);
+  }
 });
-document.addEventListener("click", (event) => {
-  const button = event.target.closest?.("[data-mx-dismiss]");
-  if (button) takeAway(button.closest("[data-mx-banner]"));
-});
-const mountBanners = (root) => root.querySelectorAll("[data-mx-dismiss]").forEach((button) => { button.hidden = false; });
-mountBanners(document);
-document.querySelectorAll("[data-mx-bell]").forEach(mountBell);
-mountKeys();
+
+const mountBanners = (root) => {
+  root.querySelectorAll("[data-mx-dismiss][hidden]").forEach((button) => { button.hidden = false; });
+  root.querySelectorAll(".mx-lines").forEach((text) => lines.observe(text));
+};
+
+let followed = null;
+let loading;
 
 /* By an address of its own, because a name in an import would miss the hash in that of the file. */
-const live = document.querySelector("[data-mx-live]");
-if (live) {
-  import(live.dataset.mxScript)
-    .then(({ start }) => { tellOthers = start(live, { drawBadge, say, takeAway, mountBanners, posts: () => posts }); })
-    .catch(() => { /* the page works as it is */ });
-}
+const follow = () => {
+  const root = document.querySelector("[data-mx-live]");
+  if (root === followed) return;
+  followed = root;
+  if (live) live.follow(root);
+  else {
+    loading ??= import(root.dataset.mxScript)
+      .then(({ start }) => {
+        live = start({ drawBadge, say, takeAway, mountBanners, countFolded, posts: () => posts });
+        live.follow(followed);
+      })
+      .catch(() => { /* the page works as it is */ });
+  }
+};
+
+/* Whatever has not been seen yet; doing it again changes nothing. */
+const mount = () => {
+  mountBanners(document);
+  document.querySelectorAll("[data-mx-bell] a.mx-bell-button").forEach(asButton);
+  document.querySelectorAll("[data-mx-keys][hidden]").forEach(mountKeys);
+  follow();
+  document.dispatchEvent(new Event("mx:mount"));
+};
+
+new MutationObserver((records) => {
+  if (records.some(({ addedNodes }) => [...addedNodes].some((node) => node.nodeType === Node.ELEMENT_NODE))) mount();
+}).observe(document.documentElement, { childList: true, subtree: true });
+mount();

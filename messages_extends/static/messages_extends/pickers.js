@@ -17,7 +17,7 @@ const mount = (root) => {
   const input = root.querySelector("[type=search]");
   const chosen = root.querySelector("[data-mx-chosen]");
   const list = element("ul", { id: `${input.id}-list`, className: "mx-options", hidden: true });
-  const status = element("div", { className: "mx-hidden" });
+  const status = element("div", { className: "mx-hidden mx-status" });
   let choices = [];
   let active = -1;
   let asking;
@@ -124,13 +124,18 @@ const mount = (root) => {
     Escape: () => { if (list.hidden) input.value = ""; else close(); },
   };
 
-  const read = (label) => ({
-    name: label.querySelector("input").name,
-    value: label.querySelector("input").value,
-    text: label.querySelector("bdi").textContent,
-    detail: label.querySelector("small")?.textContent ?? "",
-  });
+  const read = (input) => {
+    const label = input.closest(".mx-choice");
+    return {
+      name: input.name,
+      value: input.value,
+      text: label.querySelector("bdi").textContent,
+      detail: label.querySelector("small")?.textContent ?? "",
+    };
+  };
 
+  /* Of a copy that a library has kept of this page. */
+  root.querySelectorAll(".mx-options, .mx-status").forEach((each) => each.remove());
   list.setAttribute("role", "listbox");
   list.setAttribute("aria-label", root.querySelector("label").textContent);
   status.setAttribute("role", "status");
@@ -147,12 +152,20 @@ const mount = (root) => {
     act();
   });
   /* What was found and ticked before the script was there. */
-  const ticked = [...root.querySelectorAll("[data-mx-found] :checked")].map((each) => read(each.closest("label")));
-  const before = [...chosen.querySelectorAll(":checked")].map((each) => read(each.closest("label")));
+  const ticked = [...root.querySelectorAll("[data-mx-found] :checked")].map(read);
+  const before = [...chosen.querySelectorAll(":checked, [type=hidden]")].map(read);
   chosen.replaceChildren(...[...before, ...ticked].map(chip));
   chosen.hidden = !chosen.children.length;
   root.querySelector("[data-mx-found]")?.remove();
   root.querySelector("[data-mx-search]")?.remove();
 };
 
-document.querySelectorAll("[data-mx-picker]").forEach(mount);
+/* Once for each, in whatever body it comes. */
+const seen = new WeakSet();
+const mountAll = () => document.querySelectorAll("[data-mx-picker]").forEach((root) => {
+  if (seen.has(root)) return;
+  seen.add(root);
+  mount(root);
+});
+document.addEventListener("mx:mount", mountAll);
+mountAll();

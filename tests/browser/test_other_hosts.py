@@ -1,0 +1,331 @@
+"""Our pages in hosts that were not made for them: with Bootstrap or without, light or dark, with htmx or Turbo."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+import pytest
+from django_tenants.utils import schema_context
+from playwright.sync_api import Page, Request, expect
+
+from messages_extends.api import EVERYONE, announce, inbox, send
+from messages_extends.constants import ERROR_PERSISTENT, WARNING_PERSISTENT
+from messages_extends.models import Message
+from tests.browser.conftest import Visitor, free_port, serving
+from tests.browser.host.turbo import fetch_turbo
+
+LIBRARIES = ("htmx-2", "htmx-4", "turbo")
+COMPUTERS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+COLOURS = """(selector) => {
+  const painted = (element) => {
+    const colour = getComputedStyle(element).backgroundColor;
+    return colour.endsWith(", 0)") && element.parentElement ? painted(element.parentElement) : colour;
+  };
+  const element = document.querySelector(selector);
+  return [getComputedStyle(element).color, painted(element)];
+}"""
+
+
+@dataclass
+class Host:
+    """Opens pages of the host, each browser with a look of its own."""
+
+    port: int
+    visit: Callable[..., Visitor]
+    tenant: Any
+    user: Any
+    folder: Path
+    posts: list[str] = field(default_factory=list)
+
+    def open(self, path: str = "/", *, options: dict[str, Any] | None = None, **look: str) -> Visitor:
+        visitor = self.visit(self.tenant, self.user, server=self.port, **(options or {}))
+        visitor.page.on("request", self._note)
+        wear(visitor, **look)
+        visitor.go(path)
+        return visitor
+
+    def _note(self, request: Request) -> None:
+        if request.method == "POST":
+            self.posts.append(request.url.partition("/messages/")[2])
+
+
+def wear(visitor: Visitor, **look: str) -> None:
+    visitor.page.context.add_cookies([{"name": "look", "value": urlencode(look), "url": visitor.origin}])
+
+
+@pytest.fixture(scope="module")
+def served(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    own_port, folder = free_port(), tmp_path_factory.mktemp("turbo")
+    env = {"DJANGO_SETTINGS_MODULE": "tests.browser.host.settings", "TURBO": str(folder)}
+    with serving(own_port, tmp_path_factory.mktemp("host") / "log", **env):
+        yield own_port, folder
+
+
+@pytest.fixture
+def alice(acme: Any, make_user: Any) -> Any:
+    with schema_context("acme"):
+        make_user("bob")
+        return make_user("alice", is_superuser=True)
+
+
+@pytest.fixture
+def host(served: tuple[int, Path], acme: Any, alice: Any, visit: Callable[..., Visitor]) -> Host:
+    return Host(served[0], visit, acme, alice, served[1])
+
+
+@pytest.fixture(params=LIBRARIES)
+def library(request: pytest.FixtureRequest, served: tuple[int, Path], tmp_path: Path) -> str:
+    if request.param == "turbo" and not [*served[1].iterdir()]:
+        shutil.copy(fetch_turbo(tmp_path) / "turbo.es2017-umd.js", served[1])
+    return str(request.param)
+
+
+def tell(user: Any, *texts: str, **options: Any) -> None:
+    with schema_context("acme"):
+        for text in texts:
+            send(user, text, **options)
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours, as the Web Content Accessibility Guidelines define it."""
+
+    def luminance(colour: str) -> float:
+        found = [float(number) for number in re.findall(r"[\d.]+", colour)][:3]
+        channels = [number if colour.startswith("color(") else number / 255 for number in found]
+        linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
+        return sum(weight * each for weight, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+class TestColours:
+    @pytest.mark.parametrize(
+        "look",
+        [
+            {},
+            {"scheme": "light dark"},
+            {"css": "bootstrap"},
+            {"css": "bootstrap", "theme": "light"},
+            {"css": "bootstrap", "theme": "dark"},
+        ],
+        ids=lambda look: "-".join(look.values()) or "plain",
+    )
+    def test_everything_can_be_read_whatever_the_computer_prefers(
+        self, host: Host, alice: Any, look: dict[str, str]
+    ) -> None:
+        tell(alice, "A long text. " * 50, url="/x/", sender=alice, level=WARNING_PERSISTENT)
+        tell(alice, "Payment failed", level=ERROR_PERSISTENT)
+        visitor = host.open(**look)
+        visitor.page.locator(".mx-bell-button").click()
+        visitor.page.wait_for_selector(".mx-panel [data-mx-entry]")
+        visitor.require_accessible()
+        visitor.go("/messages/compose/")
+        visitor.page.get_by_label("Text").fill("Hello")
+        visitor.require_accessible()
+
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_they_are_those_that_the_host_has_declared(self, host: Host, alice: Any, theme: str) -> None:
+        tell(alice, "Hello")
+        page = host.open(css="bootstrap", theme=theme).page
+        seen = []
+        for computer in COMPUTERS:
+            page.emulate_media(color_scheme=computer)
+            seen.append(page.evaluate(COLOURS, ".mx-banner"))
+        assert seen[0] == seen[1]
+        text, _ground = page.evaluate(COLOURS, "body")
+        assert contrast(seen[0][0], text) < 1.5
+
+
+class TestBell:
+    @pytest.mark.parametrize("bar", ["", "dark", "navbar-dark", "navy"])
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_it_has_the_colour_of_its_bar_under_the_pointer_too(self, host: Host, bar: str, theme: str) -> None:
+        page = host.open(css="bootstrap", theme=theme, bar=bar).page
+        for _pointer in ("away", "over"):
+            colour, _own = page.evaluate(COLOURS, ".mx-bell-button")
+            _text, ground = page.evaluate(COLOURS, ".navbar")
+            assert contrast(colour, ground) >= 4.5
+            page.locator(".mx-bell-button").hover()
+
+    @pytest.mark.parametrize("direction", ["ltr", "rtl"])
+    @pytest.mark.parametrize("end", ["start", "end"])
+    def test_its_panel_stays_in_the_window(self, host: Host, alice: Any, end: str, direction: str) -> None:
+        tell(alice, *(f"message {number}" for number in range(10)))
+        for width in (320, 600, 900):
+            options = {"viewport": {"width": width, "height": 500}}
+            page = host.open(css="bootstrap", bell=end, dir=direction, options=options).page
+            page.locator(".mx-bell-button").click()
+            page.wait_for_selector(".mx-panel [data-mx-entry]")
+            box = page.locator(".mx-panel").bounding_box()
+            assert box is not None
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+            assert box["y"] + box["height"] <= 500
+            assert box["width"] == min(400, width - 16)
+            # Beside the bell, where there is room for that.
+            bell = page.locator(".mx-bell-button").bounding_box()
+            assert bell is not None
+            assert box["x"] <= bell["x"] + bell["width"] / 2 <= box["x"] + box["width"]
+
+    def test_at_the_foot_of_a_page_its_panel_opens_upwards(self, host: Host, alice: Any) -> None:
+        tell(alice, "Hello")
+        page = host.open().page
+        page.evaluate("document.body.append(document.querySelector('[data-mx-bell]'))")
+        page.evaluate("document.querySelector('main').style.minHeight = '120vh'")
+        page.locator(".mx-bell-button").click()
+        page.wait_for_selector(".mx-panel [data-mx-entry]")
+        panel, bell = (page.locator(name).bounding_box() for name in (".mx-panel", ".mx-bell-button"))
+        assert panel is not None
+        assert bell is not None
+        assert 0 <= panel["y"] < panel["y"] + panel["height"] <= bell["y"]
+
+
+class TestAfterTheBodyWasExchanged:
+    """What a library has fetched takes the place of the body, again and again; no page is loaded."""
+
+    def follow(self, page: Page, link: str, heading: str) -> None:
+        page.get_by_role("link", name=link, exact=True).first.click()
+        expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
+
+    def open(self, host: Host, library: str, **look: str) -> Page:
+        page = host.open(library=library, **look).page
+        page.evaluate("window.loaded = 'once'")
+        self.follow(page, "Other", "Other")
+        self.follow(page, "Start", "Start")
+        return page
+
+    def test_the_bell_opens_and_one_click_is_sent_once(self, host: Host, alice: Any, library: str) -> None:
+        tell(alice, "first", "second", "third")
+        page = self.open(host, library)
+        page.get_by_role("button", name="Close: first").click()
+        expect(page.locator("[data-mx-banner]")).to_have_count(2)
+        page.get_by_role("button", name="Messages, 2 unread").click()
+        panel = page.get_by_role("dialog", name="Latest messages")
+        panel.get_by_role("button", name="Mark read: second").click()
+        expect(page.get_by_role("button", name="Messages, 1 unread")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(panel).to_be_hidden()
+        page.wait_for_timeout(200)
+        assert [post.split("/")[0] for post in host.posts] == ["mark_read", "mark_read"]
+        assert page.evaluate("window.loaded") == "once"
+
+    def test_mark_all_can_be_undone_and_one_can_go_back(self, host: Host, alice: Any, library: str) -> None:
+        tell(alice, "first", "second")
+        page = self.open(host, library)
+        self.follow(page, "Messages", "Inbox")
+        page.get_by_role("button", name="Mark all as read").click()
+        undo = page.get_by_role("button", name="Undo")
+        expect(undo).to_be_focused()
+        undo.click()
+        expect(page.get_by_role("button", name="Messages, 2 unread")).to_be_visible()
+        assert host.posts == ["mark_read/all/", "undo/"]
+        page.go_back()
+        expect(page.get_by_role("heading", name="Start")).to_be_visible()
+        page.get_by_role("button", name="Messages, 2 unread").click()
+        expect(page.locator(".mx-panel [data-mx-entry]")).to_have_count(2)
+        assert page.evaluate("window.loaded") == "once"
+
+    def test_live_updates_go_on(self, host: Host, alice: Any, library: str) -> None:
+        page = self.open(host, library)
+        tell(alice, "Hello", level=ERROR_PERSISTENT)
+        expect(page.get_by_role("button", name="Messages, 1 unread")).to_be_visible()
+        expect(page.locator("[data-mx-banner]", has_text="Hello")).to_be_visible()
+        toast = page.locator(".mx-toast", has_text="Hello")
+        expect(toast.get_by_role("button", name="Close: Hello")).to_be_visible()
+        self.follow(page, "Other", "Other")
+        expect(toast).to_be_visible()
+
+    def test_the_pages_for_writing_work_each_time(self, host: Host, alice: Any, library: str) -> None:
+        page = self.open(host, library)
+        for _time in range(2):
+            self.follow(page, "Host", "Start")
+            self.follow(page, "Write", "New message")
+        search = page.get_by_role("combobox", name="People")
+        search.fill("ali")
+        page.get_by_role("option", name="alice").click()
+        page.get_by_label("Text").fill("To myself")
+        expect(page.locator("[data-mx-preview]")).to_contain_text("alice: To myself")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("heading", name="1 person will get it")).to_be_visible()
+        page.get_by_role("button", name="Send to 1 person").click()
+        expect(page.get_by_text("Sent to 1 person.")).to_be_visible()
+        with schema_context("acme"):
+            assert Message.objects.count() == 1
+
+    def test_messages_of_the_request_are_shown(self, host: Host, library: str) -> None:
+        page = self.open(host, library)
+        page.get_by_role("button", name="Order", exact=True).click()
+        expect(page.get_by_text("Your order has been placed.")).to_be_visible()
+        page.get_by_role("button", name="Close: Your order has been placed.").click()
+        expect(page.locator("[data-mx-banner]")).to_have_count(0)
+
+    @pytest.mark.parametrize("library", ["htmx-2", "htmx-4"])
+    def test_a_part_of_a_page_brings_the_banners_with_it(self, host: Host, alice: Any, library: str) -> None:
+        tell(alice, "saved")
+        page = self.open(host, library)
+        page.get_by_role("button", name="Order in place").click()
+        expect(page.get_by_text("Done.")).to_be_visible()
+        expect(page.get_by_text("Your order has been placed.")).to_be_visible()
+        page.get_by_role("button", name="Close: saved").click()
+        expect(page.locator("[data-mx-banner]")).to_have_count(1)
+        with schema_context("acme"):
+            assert inbox(alice).unread_count() == 0
+
+
+class TestPhones:
+    def test_there_is_no_button_for_shortcuts_without_a_keyboard(self, host: Host, alice: Any) -> None:
+        tell(alice, "Hello")
+        phone = {"viewport": {"width": 900, "height": 500}, "has_touch": True, "is_mobile": True}
+        page = host.open("/messages/", options=phone).page
+        expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
+        expect(page.get_by_text("Keyboard shortcuts").first).to_be_hidden()
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+
+
+class TestBootstrap:
+    def test_its_rules_for_elements_leave_our_sizes(self, host: Host) -> None:
+        page = host.open("/messages/compose/", css="bootstrap").page
+        sizes = page.evaluate(
+            "['.mx-field > legend', '.mx-field > label'].map((name) => {"
+            "  const style = getComputedStyle(document.querySelector(name));"
+            "  return [style.fontSize, style.float, style.lineHeight];"
+            "})"
+        )
+        assert sizes[0] == sizes[1]
+
+    def test_titles_of_our_pages_stand_in_the_head(self, host: Host) -> None:
+        page = host.open("/messages/", css="bootstrap").page
+        expect(page).to_have_title("Inbox · Host")
+        assert page.locator("body title").count() == 0
+
+    @pytest.mark.parametrize("library", ["", "htmx-2"])
+    def test_its_alerts_are_closed_and_acknowledged_once(self, host: Host, alice: Any, library: str) -> None:
+        tell(alice, "first", "second")
+        with schema_context("acme"):
+            announce("The rules", to=EVERYONE, must_acknowledge=True)
+        visitor = host.open("/alerts/", css="bootstrap", library=library)
+        page = visitor.page
+        page.get_by_role("link", name="Alerts").click()
+        expect(page.locator(".alert")).to_have_count(3)
+        visitor.require_accessible()
+        page.get_by_role("button", name="Acknowledge: The rules").click()
+        expect(page.locator(".alert")).to_have_count(2)
+        expect(page.get_by_role("button", name="Close: second")).to_be_focused()
+        page.get_by_role("button", name="Close: first").click()
+        expect(page.locator(".alert")).to_have_count(1)
+        assert [post.split("/")[0] for post in host.posts] == ["acknowledge", "mark_read"]
+        with schema_context("acme"):
+            assert inbox(alice).unread_count() == 1
+
+    def test_what_must_be_acknowledged_stands_above_what_is_written(self, host: Host, alice: Any) -> None:
+        with schema_context("acme"):
+            announce("The rules", to=EVERYONE, must_acknowledge=True, sender=alice)
+        page = host.open(css="bootstrap").page
+        expect(page.locator("[data-mx-banner]")).to_contain_text("alice: The rules")
+        page.get_by_role("button", name="Acknowledge: The rules").click()
+        expect(page.locator("[data-mx-banner]")).to_have_count(0)
