@@ -229,6 +229,18 @@ class TestAfterTheBodyWasExchanged:
         expect(page.locator(".mx-panel [data-mx-entry]")).to_have_count(2)
         assert page.evaluate("window.loaded") == "once"
 
+    def test_one_can_go_back_where_the_browser_keeps_no_copies(self, host: Host, alice: Any) -> None:
+        tell(alice, "first")
+        page = self.open(host, "htmx-2", history="off")
+        self.follow(page, "Messages", "Inbox")
+        page.get_by_role("button", name="Mark read: first").click()
+        expect(page.get_by_role("button", name="Messages, none unread")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("heading", name="Start")).to_be_visible()
+        expect(page.locator("[data-mx-banner]")).to_have_count(0)
+        page.get_by_role("button", name="Messages, none unread").click()
+        expect(page.locator(".mx-panel [data-mx-entry]")).to_have_count(1)
+
     def test_live_updates_go_on(self, host: Host, alice: Any, library: str) -> None:
         page = self.open(host, library)
         tell(alice, "Hello", level=ERROR_PERSISTENT)

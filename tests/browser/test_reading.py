@@ -116,6 +116,14 @@ class TestMuchToShow:
         page.get_by_text("Show less").click()
         assert height_of(page, "[data-mx-banner]") < 140
 
+    def test_so_is_that_of_an_entry(self, open_at: Any, alice: Any) -> None:
+        tell(alice, "short", "x" * 9_000)
+        page = open_at(360)
+        page.goto(page.url + "messages/")
+        assert height_of(page, "[data-mx-list] [data-mx-entry]") < 300
+        page.get_by_text("Show all").filter(visible=True).click()
+        assert height_of(page, "[data-mx-list] [data-mx-entry]") > 1_000
+
     @pytest.mark.parametrize(("width", "shown", "more"), [(1280, 3, "and 14 more"), (479, 2, "and 15 more")])
     def test_many_are_folded(self, open_at: Any, alice: Any, width: int, shown: int, more: str) -> None:
         tell(alice, *(f"message {number}" for number in range(17)))
