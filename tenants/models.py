@@ -1,6 +1,6 @@
 """The organisations and their host names; both live in the public schema."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import models
@@ -105,6 +105,12 @@ class Tenant(TenantMixin):  # type: ignore[misc]
     def host(self) -> str:
         """Return the primary host name; it costs a query, unless `with_host` has brought it along."""
         return getattr(self, "primary_host", None) or str(self.domains.get(is_primary=True).domain)
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError(
+            "`with tenant:` keeps the way back where all threads share it, so that requests end up in each other's "
+            "organisations. Use `with tenant_context(tenant):` of django_tenants.utils."
+        )
 
     def url(self, path: str = "/") -> str:
         """Return the full address of `path` at this organisation, from the database and the settings alone.

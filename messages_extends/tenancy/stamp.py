@@ -19,8 +19,14 @@ ATTRIBUTE = "_messages_extends_schema"
 
 
 def stamp(instance: models.Model, **_signal: Any) -> None:
-    """Note on `instance` the schema that is current: where it was loaded, or has just been saved."""
+    """Note on `instance` the schema that is current: where it was loaded, or has just been inserted."""
     setattr(instance, ATTRIBUTE, current_schema())
+
+
+def _stamp_inserted(instance: models.Model, created: bool, **_signal: Any) -> None:
+    # Never after an update: an object of elsewhere that was saved here by mistake would pass for one of here.
+    if created:
+        stamp(instance)
 
 
 def stamp_people() -> None:
@@ -38,7 +44,7 @@ def _stamp_objects_of(sender: type[models.Model], **_signal: Any) -> None:
     if _is_stamped(sender):
         post_init.connect(stamp, sender=sender, dispatch_uid="messages_extends.stamp")
         # An object made on the event loop is stamped "public" first; saving it runs in the request's thread.
-        post_save.connect(stamp, sender=sender, dispatch_uid="messages_extends.stamp")
+        post_save.connect(_stamp_inserted, sender=sender, dispatch_uid="messages_extends.stamp")
 
 
 def schema_of_origin(instance: Any) -> str | None:

@@ -6,3 +6,13 @@ class PeopleConfig(AppConfig):
     name = "tenants.people"
     label = "people"
     verbose_name = _("Organisation")
+
+    def ready(self) -> None:
+        from django.contrib.auth.models import Group
+
+        from tenants.people.models import User
+        from tenants.people.origin import bind, bind_relation
+
+        bind(Group)
+        for relation in (User.groups, User.user_permissions, Group.permissions):
+            bind_relation(relation.through)

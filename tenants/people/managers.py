@@ -1,10 +1,13 @@
 """Finding and making the people of one organisation."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.base_user import BaseUserManager
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Lower
+
+from tenants.people.origin import require_here
 
 if TYPE_CHECKING:
     from tenants.people.models import User
@@ -17,6 +20,19 @@ class UserQuerySet(QuerySet["User"]):
     def with_email(self, email: str) -> "UserQuerySet":
         """Keep the person with this address, in whatever case; the database lowers both, as its index does."""
         return self.alias(lower_email=Lower("email")).filter(lower_email=Lower(Value(email)))
+
+    def bulk_update(self, objs: "Iterable[User]", *args: Any, **kwargs: Any) -> int:
+        people = list(objs)
+        for person in people:
+            require_here(person, self.db)
+        return super().bulk_update(people, *args, **kwargs)
+
+    def bulk_create(self, objs: "Iterable[User]", *args: Any, **kwargs: Any) -> "list[User]":
+        people = list(objs)
+        for person in people:
+            if person.pk is not None:
+                require_here(person, self.db)
+        return super().bulk_create(people, *args, **kwargs)
 
 
 class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]

@@ -1,27 +1,26 @@
 """The people of one organisation, who log in by e-mail; their table lives in the organisation's schema."""
 
 import secrets
-from collections.abc import Collection, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Sequence
+from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import PermissionsMixin
-from django.db import connections, models
+from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from tenants.people.managers import UserManager
+from tenants.people.origin import OfOneOrganisation
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(OfOneOrganisation, AbstractBaseUser, PermissionsMixin):
     """A person of one organisation.
 
-    `schema` is the schema that the object was loaded from or saved into, and empty before. Sessions and password
-    links are bound to it. It is kept by value, because the connection of an event loop says "public" whatever the
-    organisation.
+    Sessions and password links are bound to the schema that the object came from.
     """
 
     email = models.EmailField(
@@ -44,8 +43,6 @@ class User(AbstractBaseUser, PermissionsMixin):
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
-    schema = ""
-
     objects = UserManager()
 
     class Meta:
@@ -63,24 +60,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.name or self.email
 
-    @classmethod
-    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **kwargs: Any) -> Self:
-        user = super().from_db(db, field_names, values, **kwargs)
-        user._remember_schema(db)
-        return user
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        super().save(*args, **kwargs)
-        self._remember_schema(self._state.db)
-
     def get_full_name(self) -> str:
         return self.name
 
     def get_short_name(self) -> str:
         return self.name or self.email
-
-    def _remember_schema(self, database: str | None) -> None:
-        self.schema = connections[database or "default"].schema_name  # type: ignore[attr-defined]
 
     def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
         """Return what a session must hold to be this person's: it changes with the password and the schema."""
@@ -97,7 +81,7 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         return self.alias(lower_email=Lower("email")).filter(lower_email=Lower(models.Value(email)))
 
 
-class Invitation(models.Model):
+class Invitation(OfOneOrganisation):
     """Somebody who has been asked to join, and has not done so yet; joining deletes it.
 
     The link in the e-mail names this row and its nonce. Inviting the same address again changes the nonce, and

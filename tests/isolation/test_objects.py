@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.backends.base import SessionBase
+from django.db import transaction
+from django.db.models.signals import post_save
 from django.http import HttpRequest
 from django.test import RequestFactory
 from django_tenants.utils import schema_context
@@ -17,6 +19,9 @@ from messages_extends.exceptions import WrongTenant
 from messages_extends.models import Message
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
+from messages_extends.tenancy.stamp import schema_of_origin
+from tenants.people.models import LoginAttempt
+from tenants.people.origin import WrongOrganisation
 
 pytestmark = pytest.mark.django_db
 
@@ -55,12 +60,78 @@ def texts() -> dict[str, list[str]]:
 def test_an_object_that_is_not_bound_overwrites_the_row_of_another_tenant() -> None:
     for schema in ("acme", "globex"):
         with schema_context(schema):
-            Group.objects.create(pk=1, name=f"of {schema}")
+            LoginAttempt.objects.create(pk=1, by=f"of {schema}")
     with schema_context("acme"):
-        group = Group.objects.get(pk=1)
+        attempt = LoginAttempt.objects.get(pk=1)
     with schema_context("globex"):
-        group.save()
-        assert Group.objects.get(pk=1).name == "of acme"
+        attempt.save()
+        assert LoginAttempt.objects.get(pk=1).by == "of acme"
+
+
+# People and groups, which the reference product holds to it as well.
+
+
+def _in_group(user: Any) -> None:
+    user.groups.add(Group.objects.get(pk=1))
+
+
+WRITES: dict[str, Callable[[Any, Group], Any]] = {
+    "save": lambda user, _group: user.save(),
+    "save of one field": lambda user, _group: user.save(update_fields=["name"]),
+    "save as a new row": lambda user, _group: user.save(force_insert=True),
+    "refresh": lambda user, _group: user.refresh_from_db(),
+    "delete": lambda user, _group: user.delete(),
+    "bulk update": lambda user, _group: get_user_model().objects.bulk_update([user], ["name"]),
+    "bulk create": lambda user, _group: get_user_model().objects.bulk_create(
+        [user], update_conflicts=True, update_fields=["name"], unique_fields=["id"]
+    ),
+    "join a group": lambda user, _group: _in_group(user),
+    "take a permission": lambda user, _group: user.user_permissions.set(Permission.objects.all()[:1]),
+    "save a group": lambda _user, group: group.save(),
+    "delete a group": lambda _user, group: group.delete(),
+    "let somebody into a group": lambda _user, group: group.user_set.add(get_user_model().objects.get(pk=1)),
+    "give a group a permission": lambda _user, group: group.permissions.set(Permission.objects.all()[:1]),
+}
+
+
+def _people_groups_and_permissions() -> list[Any]:
+    found: list[Any] = []
+    for schema in ("acme", "globex"):
+        with schema_context(schema):
+            found += get_user_model().objects.values_list("pk", "name", "groups", "user_permissions")
+            found += Group.objects.values_list("pk", "name", "permissions")
+    return found
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=list(WRITES))
+def test_a_person_or_group_of_one_organisation_is_refused_in_another_and_changes_nothing(
+    write: Callable[[Any, Group], Any], people: dict[str, Any]
+) -> None:
+    groups = {}
+    for schema in ("acme", "globex"):
+        with schema_context(schema):
+            groups[schema] = Group.objects.create(pk=1, name=f"of {schema}")
+    before = _people_groups_and_permissions()
+    with schema_context("acme"):
+        user = get_user_model().objects.get(pk=1)
+    user.name = groups["acme"].name = "overwritten"
+    for _twice in range(2):
+        with schema_context("globex"), pytest.raises(WrongOrganisation), transaction.atomic():
+            write(user, groups["acme"])
+    assert _people_groups_and_permissions() == before
+
+
+def test_a_stamp_is_that_of_the_insert_and_no_update_renews_it(people: dict[str, Any]) -> None:
+    """Of whatever model: a host's own may let itself be saved elsewhere."""
+    user = people["acme"]
+    with schema_context("globex"):
+        post_save.send(type(user), instance=user, created=False, using="default")
+        assert schema_of_origin(user) == "acme"
+        get_user_model().objects.all().delete()
+        user.pk = None
+        user.email = "copy@globex.example"
+        user.save()
+        assert (schema_of_origin(user), user.schema) == ("globex", "globex")
 
 
 USES: dict[str, Callable[[Message], Any]] = {

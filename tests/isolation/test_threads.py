@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django_tenants.models import TenantMixin
 from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends.models import Message
@@ -69,9 +70,18 @@ def by_inside(then: Callable[[], None]) -> None:
         then()
 
 
-def test_a_with_on_the_tenant_itself_swaps_the_tenants_of_two_threads(in_threads: InThreads) -> None:
+def test_a_with_on_the_tenant_itself_swaps_the_tenants_of_two_threads(
+    in_threads: InThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
     public = get_tenant_model()(schema_name="public")
+    monkeypatch.setattr(get_tenant_model(), "__enter__", TenantMixin.__enter__)
     assert interleaved(in_threads, partial(by_tenant, tenant=public)) == ["globex", "acme"]
+
+
+def test_the_tenant_of_the_reference_product_refuses_a_with(acme: Any) -> None:
+    with pytest.raises(TypeError, match="tenant_context"), acme:
+        pass
+    assert schema_in_force() == "public"
 
 
 def test_a_decorated_function_leaves_a_thread_in_public(in_threads: InThreads) -> None:

@@ -33,6 +33,7 @@ TRAPS: Final = (
         "`with tenant:` in two threads at once",
         (f"{THREADS}test_a_with_on_the_tenant_itself_swaps_the_tenants_of_two_threads",),
         (
+            f"{THREADS}test_the_tenant_of_the_reference_product_refuses_a_with",
             f"{THREADS}test_a_context_made_for_the_block_brings_each_thread_back",
             f"{THREADS}test_eight_threads_read_their_own_tenant_and_no_other",
             f"{RULES}test_our_code_enters_a_tenant_by_a_context_of_its_own_only",

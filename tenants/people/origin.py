@@ -1,0 +1,92 @@
+"""From which organisation an object came: primary keys repeat, so in another one it names somebody else's row.
+
+It is kept by value, because the connection of an event loop says "public" whatever the organisation.
+"""
+
+from collections.abc import Collection
+from typing import Any, Self
+
+from django.db import connections, models
+from django.db.models.signals import m2m_changed, post_init, post_save, pre_delete, pre_save
+
+
+class WrongOrganisation(ValueError):
+    """This object was loaded in another organisation, where the same primary key is another row's."""
+
+
+def schema_at(using: str | None) -> str:
+    """Return the schema that the next query of this connection runs in."""
+    return str(connections[using or "default"].schema_name)  # type: ignore[attr-defined]
+
+
+def require_here(instance: Any, using: str | None = None) -> None:
+    """Raise WrongOrganisation if `instance` was loaded in another schema than the current one."""
+    here = schema_at(using)
+    if (schema := getattr(instance, "schema", "")) and schema != here:
+        raise WrongOrganisation(
+            f"This {instance._meta.verbose_name} was loaded in the schema {schema!r}, but the current one is "
+            f"{here!r}, where the same primary key is another row's. Load it again here."
+        )
+
+
+class OfOneOrganisation(models.Model):
+    """A row that is saved, refreshed and deleted only in the schema that it came from.
+
+    `schema` is the schema that the object was loaded from or inserted into, and empty before; an update never changes
+    it.
+    """
+
+    schema = ""
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **kwargs: Any) -> Self:
+        instance = super().from_db(db, field_names, values, **kwargs)
+        instance.schema = schema_at(db)
+        return instance
+
+    def save_base(self, *args: Any, **kwargs: Any) -> None:
+        # A copy without a primary key is inserted, and belongs to where that happens.
+        is_copy, using = self.pk is None, kwargs.get("using")
+        if not is_copy:
+            require_here(self, using)
+        super().save_base(*args, **kwargs)
+        if is_copy or not self.schema:
+            self.schema = schema_at(using)
+
+    def refresh_from_db(self, using: str | None = None, *args: Any, **kwargs: Any) -> None:
+        require_here(self, using)
+        super().refresh_from_db(using, *args, **kwargs)
+
+    def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        require_here(self, using)
+        return super().delete(using, keep_parents)
+
+
+def bind(model: type[models.Model]) -> None:
+    """Hold a model that is not ours, such as Django's groups, to the same rule."""
+    post_init.connect(_note, sender=model, dispatch_uid="tenants.people.origin")
+    pre_save.connect(_require_instance, sender=model, dispatch_uid="tenants.people.origin")
+    post_save.connect(_note_insert, sender=model, dispatch_uid="tenants.people.origin")
+    pre_delete.connect(_require_instance, sender=model, dispatch_uid="tenants.people.origin")
+
+
+def bind_relation(through: type[models.Model]) -> None:
+    """Refuse to change what objects of elsewhere are related to: who is in a group, which permissions it has."""
+    m2m_changed.connect(_require_instance, sender=through, dispatch_uid="tenants.people.origin")
+
+
+def _note(instance: Any, **_signal: Any) -> None:
+    instance.schema = "" if instance._state.adding and instance.pk is None else schema_at(instance._state.db)
+
+
+def _note_insert(instance: Any, created: bool, using: str, **_signal: Any) -> None:
+    if created:
+        instance.schema = schema_at(using)
+
+
+def _require_instance(instance: Any, using: str, **_signal: Any) -> None:
+    if instance.pk is not None:
+        require_here(instance, using)
