@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, Count, Exists, Func, Max, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, Exists, Func, Max, Model, Q, QuerySet, Subquery, Value, When
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -191,6 +191,16 @@ class Policy:
     def may_grant(self, person: Any) -> bool:
         """Tell whether `person` may say who writes to whom: those who may change people."""
         return _holds(person, _on_users("change"))
+
+    def may_give(self, person: Any, target: "Model | grants.All") -> bool:
+        """Tell whether `person`, who may grant, may let others write to `target`: whom they may write to themselves."""
+        of_groups = isinstance(target, Group) or target is grants.EVERY_GROUP
+        if _holds(person, send_group_message() if of_groups else send_message()):
+            return True
+        if isinstance(target, grants.All):
+            return False
+        reached: QuerySet[Any] = self.groups_for(person) if of_groups else self.recipients_for(person)
+        return reached.filter(pk=target.pk).exists()
 
     def doors_for(self, person: Any) -> QuerySet[Any]:
         """Return one row of what `person` may do: write to somebody, see announcements of theirs or others', grant.

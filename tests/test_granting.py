@@ -39,6 +39,9 @@ def sales(people: dict[str, Any]) -> Group:
 def admin(people: dict[str, Any]) -> Any:
     permission = Permission.objects.get(content_type__app_label="people", codename="change_user")
     people["admin"].user_permissions.add(permission)
+    # Who may change people gives what they hold, and no more.
+    people["admin"].is_superuser = True
+    people["admin"].save()
     return people["admin"]
 
 
@@ -162,6 +165,26 @@ class TestGrant:
         record = AuditRecord.objects.get()
         assert (record.action, record.actor_id) == ("grant", str(admin.pk))
         assert "may write to" in str(next(iter(get_messages(answer.wsgi_request))))
+
+    @pytest.mark.parametrize("holder", ["clerk", "bob", "Sales"])
+    @pytest.mark.parametrize("target", ["dan", "Hidden", "everybody"])
+    def test_nobody_gives_what_they_do_not_hold(
+        self, acme: Any, people: Any, sales: Group, browser_of: Any, *, holder: str, target: str
+    ) -> None:
+        clerk, hidden = people["carol"], Group.objects.create(name="Hidden")
+        clerk.user_permissions.add(Permission.objects.get(codename="change_user"))
+        grant(clerk, people["bob"])
+        grant(clerk, sales)
+        before = list(held())
+        named = {**people, "Sales": sales, "Hidden": hidden, "clerk": clerk}
+        values = {"everybody": "on"} if target == "everybody" else {"target": name_of(named[target])}
+        browser = browser_of(acme, clerk)
+        refused = browser.post(URL, {"holder": name_of(named[holder]), **values})
+        assert (refused.status_code, "only to those whom you may write to yourself" in text_of(refused)) == (400, True)
+        assert list(held()) == before
+        for allowed in (people["bob"], sales):
+            assert browser.post(URL, {"holder": name_of(people["dan"]), "target": name_of(allowed)}).status_code == 302
+            assert is_held(people["dan"], allowed)
 
     def test_everybody_has_to_be_ticked(self, browser: Client, people: Any) -> None:
         browser.post(URL, {"holder": name_of(people["bob"]), "everybody": "on"})

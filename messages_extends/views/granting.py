@@ -52,6 +52,8 @@ def message_grants(request: HttpRequest) -> HttpResponse:
     form = GrantForm(request.POST, checks=request.POST.get("step") != "search")
     if not form.checks:
         return _list_page(request, form)
+    if form.is_valid() and not policy().may_give(request.user, form.chosen_target):
+        form.add_error("target", _("You can let others write only to those whom you may write to yourself."))
     if not form.is_valid():
         return _list_page(request, form, status=400)
     grants.grant(form.picked["holder"], form.chosen_target, by=request.user)

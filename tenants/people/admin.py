@@ -3,11 +3,14 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from tenants.people.forms import AdminLoginForm, PersonCreationForm
+from tenants.people.holdings import Holdings
 from tenants.people.models import User
 
 # Whoever may give these away could give themselves everything.
@@ -17,8 +20,54 @@ _SUPERUSERS_ONLY = ("is_superuser", "user_permissions")
 admin.site.login_form = AdminLoginForm
 
 
+class GivesOnlyWhatIsHeld(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Refuse to change whoever, or whatever group, holds more than the person at the form.
+
+    Whoever may set somebody's password can log in as them, and whoever may change a group can join it.
+    """
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _includes(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _includes(request, obj)
+
+
+def _includes(request: HttpRequest, obj: Model | None) -> bool:
+    """Tell whether the person at the form holds everything that this person, or a member of this group, holds."""
+    if isinstance(obj, User):
+        return _holdings(request).include(Holdings.of_person(obj))
+    return not isinstance(obj, Group) or _holdings(request).include(Holdings.of_group(obj))
+
+
+def _holdings(request: HttpRequest) -> Holdings:
+    """Return what the person at the form holds: read once a request."""
+    known = vars(request)
+    if "_holdings" not in known:
+        person: Any = request.user
+        known["_holdings"] = Holdings.of_person(person)
+    found: Holdings = known["_holdings"]
+    return found
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class HeldGroupAdmin(GivesOnlyWhatIsHeld, GroupAdmin):
+    """Groups, whose form offers and accepts only permissions that the person at it holds."""
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
+        held = _holdings(request)
+        if db_field.name == "permissions" and not held.is_superuser:
+            field.queryset = Permission.objects.filter(pk__in=held.permissions).select_related("content_type")
+            field.help_text = _("You can give the permissions that you hold yourself.")
+        return field
+
+
 @admin.register(User)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
+class PersonAdmin(GivesOnlyWhatIsHeld, UserAdmin):  # type: ignore[type-arg]
     add_form = PersonCreationForm
     ordering = ("email",)
     list_display = ("email", "name", "is_active", "is_staff", "last_login")
@@ -38,13 +87,10 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
         fields = tuple(super().get_readonly_fields(request, obj))
         return fields if request.user.is_superuser else fields + _SUPERUSERS_ONLY
 
-    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return super().has_change_permission(request, obj) and _may_touch(request.user, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and _may_touch(request.user, obj)
-
-
-def _may_touch(actor: Any, person: User | None) -> bool:
-    """Keep those who are no superuser from setting a superuser's password."""
-    return person is None or not person.is_superuser or bool(actor.is_superuser)
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
+        held = _holdings(request)
+        if db_field.name == "groups" and not held.is_superuser:
+            field.queryset = held.included_groups()
+            field.help_text = _("You can choose the groups whose permissions you hold yourself.")
+        return field
