@@ -26,6 +26,7 @@ class Action(models.TextChoices):
     PURGE = "purge", _("purged")
     EXPORT = "export", _("exported")
     ERASE = "erase", _("erased")
+    REVEAL = "reveal", _("revealed")
 
 
 class Record(models.Model):

@@ -8,6 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Exists, Expression, OuterRef, Q, QuerySet
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.audit import Record
@@ -83,6 +84,11 @@ class Message(TenantBound, Content):
                 name="one_unread_message_per_key",
             )
         ]
+
+    def __str__(self) -> str:
+        if getattr(self, "content_is_hidden", False):
+            return gettext("Message %(number)s") % {"number": self.pk}
+        return super().__str__()
 
     @classmethod
     def from_db(cls, db: str | None, field_names: Any, values: Any, **options: Any) -> Self:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import EmptyResultSet
 from django.db import IntegrityError, connections, transaction
-from django.db.models import Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Counting stops here: "99+".
 UNREAD_CAP = 100
+# What is between sender and recipient; a key may say what a message is about.
+CONTENT: Final = ("message", "params", "extra_tags", "url", "is_safe", "key")
 
 DELETE: Final = "DELETE FROM {table} WHERE id IN ({chosen}) RETURNING user_id"
 # In one order, so that two who mark all for one reader, in two tabs, wait for each other and never deadlock.
@@ -67,6 +69,10 @@ class MessageQuerySet(QuerySet["Message"]):
 
     def newest_first(self) -> Self:
         return self.order_by("-created", "-id")
+
+    def without_content(self) -> Self:
+        """Leave out what a message says, for those who administer messages: as a text, each says its number only."""
+        return self.defer(*CONTENT).annotate(content_is_hidden=Value(True))
 
     # What publications have too, so that both can be branches of one list.
 
