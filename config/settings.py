@@ -150,6 +150,10 @@ INVITATION_TIMEOUT = env.int("INVITATION_TIMEOUT", default=7 * 24 * 60 * 60)
 LOGIN_FAILURES_PER_ACCOUNT = env.int("LOGIN_FAILURES_PER_ACCOUNT", default=10)
 LOGIN_FAILURES_PER_ADDRESS = env.int("LOGIN_FAILURES_PER_ADDRESS", default=100)
 LOGIN_FAILURES_SECONDS = env.int("LOGIN_FAILURES_SECONDS", default=15 * 60)
+# How many links to set a password, and how many invitations, may be asked for to one mailbox and from one address.
+EMAILS_PER_ACCOUNT = env.int("EMAILS_PER_ACCOUNT", default=5)
+EMAILS_PER_ADDRESS = env.int("EMAILS_PER_ADDRESS", default=50)
+EMAILS_SECONDS = env.int("EMAILS_SECONDS", default=60 * 60)
 # What the group "Administrators" of a new organisation may do there.
 TENANTS_ADMIN_PERMISSIONS = [
     *(f"people.{action}_user" for action in ("view", "add", "change", "delete")),
@@ -208,6 +212,17 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("es", "Español"), ("de", "Deutsch")]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
+
+# In the memory of each process. One organisation's key is never another's: the schema is part of it.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "KEY_FUNCTION": "django_tenants.cache.make_key",
+        "REVERSE_KEY_FUNCTION": "django_tenants.cache.reverse_key",
+    }
+}
+# Administrators may change groups and people; the forms of tenants/people/admin.py give no more than they hold.
+SILENCED_SYSTEM_CHECKS = ["messages_extends.W062"]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = env.path("STATIC_ROOT", default=BASE_DIR / "staticfiles")

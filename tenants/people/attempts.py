@@ -1,14 +1,17 @@
-"""Makes guessing passwords slow: how often one account, and one address, may fail to log in within some time.
+"""Makes guessing passwords slow, and keeps mailboxes from being filled: limits within some time.
 
-Each organisation counts for itself, in a table of its own that all processes share. An attempt is written down before
-the password is looked at, so that attempts at once count each other; success takes it away again.
+How often one account, and one address, may fail to log in; how many e-mails may be asked for to one mailbox, and from
+one address. Each organisation counts for itself, in a table of its own that all processes share. An attempt is written
+down before anything is done, so that attempts at once count each other; a login that succeeds takes it away again.
 """
 
 import ipaddress
 import math
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from enum import Enum
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import transaction
@@ -19,29 +22,56 @@ from django.utils.crypto import salted_hmac
 from tenants.people.models import LoginAttempt
 
 
+class Kind(Enum):
+    """What is counted, each kind for itself: nobody prevents an invitation by asking for links to set a password."""
+
+    LOGIN = ""
+    FORGOTTEN = "forgotten "
+    INVITATION = "invitation "
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How often within so many seconds: for one account or mailbox, and from one address."""
+
+    per_account: int
+    per_address: int
+    seconds: int
+
+    @classmethod
+    def of(cls, kind: Kind) -> Self:
+        name = "LOGIN_FAILURES" if kind is Kind.LOGIN else "EMAILS"
+        return cls(*(getattr(settings, f"{name}_{limit}") for limit in ("PER_ACCOUNT", "PER_ADDRESS", "SECONDS")))
+
+
 class TooManyAttempts(Exception):
-    """This account, or this address, has failed too often; `retry_after` is how many seconds to wait."""
+    """There have been too many of this account, or from this address; `retry_after` is how many seconds to wait."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many attempts to log in: try again in {retry_after} seconds.")
+        super().__init__(f"Too many attempts: try again in {retry_after} seconds.")
         self.retry_after = retry_after
+
+    @property
+    def minutes(self) -> int:
+        return math.ceil(self.retry_after / 60)
 
 
 class Attempt:
-    """One attempt to log in, counted as a failure until it succeeds."""
+    """One attempt to log in, counted as a failure until it succeeds; or to have an e-mail sent."""
 
-    def __init__(self, rows: list[LoginAttempt], account: str) -> None:
-        self._keys, self._account = [row.pk for row in rows], account
+    def __init__(self, rows: list[LoginAttempt], account: str, limits: Limits) -> None:
+        self._keys, self._account, self._window = [row.pk for row in rows], account, timedelta(seconds=limits.seconds)
 
     @classmethod
-    def begin(cls, request: HttpRequest | None, email: str) -> "Attempt":
+    def begin(cls, request: HttpRequest | None, email: str, kind: Kind = Kind.LOGIN) -> "Attempt":
         """Count an attempt; raise TooManyAttempts, which counts as none, if there have been too many."""
-        account, address = _hash("account", email.casefold()), _address_of(request)
-        limits = {account: settings.LOGIN_FAILURES_PER_ACCOUNT}
+        allowed = Limits.of(kind)
+        account, address = _hash(f"{kind.value}account", email.casefold()), _address_of(request)
+        limits = {account: allowed.per_account}
         if address:
-            limits[_hash("address", address)] = settings.LOGIN_FAILURES_PER_ADDRESS
+            limits[_hash(f"{kind.value}address", address)] = allowed.per_address
         _forget_old()
-        attempt = cls(LoginAttempt.objects.bulk_create(LoginAttempt(by=by) for by in limits), account)
+        attempt = cls(LoginAttempt.objects.bulk_create(LoginAttempt(by=by) for by in limits), account, allowed)
         now = timezone.now()
         free_at = max(filter(None, (attempt._free_at(by, limit) for by, limit in limits.items())), default=now)
         if free_at > now:
@@ -59,19 +89,16 @@ class Attempt:
 
     def _free_at(self, by: str, limit: int) -> datetime | None:
         """Return when there is room for this attempt beside the others; None if there is already."""
-        others = LoginAttempt.objects.filter(by=by, at__gt=timezone.now() - _window()).exclude(pk__in=self._keys)
+        others = LoginAttempt.objects.filter(by=by, at__gt=timezone.now() - self._window).exclude(pk__in=self._keys)
         at = others.order_by("-at").values_list("at", flat=True)[limit - 1 : limit].first()
-        return None if at is None else at + _window()
-
-
-def _window() -> timedelta:
-    return timedelta(seconds=settings.LOGIN_FAILURES_SECONDS)
+        return None if at is None else at + self._window
 
 
 def _forget_old() -> None:
+    longest = timedelta(seconds=max(Limits.of(kind).seconds for kind in Kind))
     # Never waiting for another request that does the same.
     with transaction.atomic():
-        old = LoginAttempt.objects.filter(at__lte=timezone.now() - _window()).select_for_update(skip_locked=True)
+        old = LoginAttempt.objects.filter(at__lte=timezone.now() - longest).select_for_update(skip_locked=True)
         LoginAttempt.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:1_000])).delete()
 
 

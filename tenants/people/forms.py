@@ -1,21 +1,15 @@
 """What people type in: their e-mail address, a new password, whom they invite."""
 
-import logging
-import math
 from typing import Any
 
 from django import forms
 from django.contrib.admin.forms import AdminAuthenticationForm
-from django.contrib.auth.forms import AdminUserCreationForm, AuthenticationForm, PasswordResetForm, SetPasswordMixin
+from django.contrib.auth.forms import AdminUserCreationForm, AuthenticationForm, SetPasswordMixin
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from tenants.models import Tenant
 from tenants.people.attempts import Attempt, TooManyAttempts
-from tenants.people.mail import MailNotSent, send_password_link
 from tenants.people.models import Invitation, User
-
-logger = logging.getLogger(__name__)
 
 
 class CountedAttempts:
@@ -30,7 +24,7 @@ class CountedAttempts:
             attempt = Attempt.begin(self.request, fields.get("username", ""))
         except TooManyAttempts as error:
             self.retry_after = error.retry_after
-            raise forms.ValidationError(_too_many(math.ceil(error.retry_after / 60)), code="too_many") from error
+            raise forms.ValidationError(_too_many_logins(error.minutes), code="too_many") from error
         cleaned = super().clean()  # type: ignore[misc]
         # Without a password Django looks at nothing, and finds nothing wrong either.
         if self.get_user() is not None:  # type: ignore[attr-defined]
@@ -38,10 +32,20 @@ class CountedAttempts:
         return cleaned
 
 
-def _too_many(minutes: int) -> str:
+def _too_many_logins(minutes: int) -> str:
     text = ngettext(
         "Too many attempts to log in. Try again in %(count)s minute.",
         "Too many attempts to log in. Try again in %(count)s minutes.",
+        minutes,
+    )
+    return text % {"count": minutes}
+
+
+def too_many_emails(minutes: int) -> str:
+    """Say for how long no more e-mails can be asked for."""
+    text = ngettext(
+        "Too many e-mails have been asked for. Try again in %(count)s minute.",
+        "Too many e-mails have been asked for. Try again in %(count)s minutes.",
         minutes,
     )
     return text % {"count": minutes}
@@ -63,18 +67,6 @@ class LoginForm(CountedAttempts, AuthenticationForm):
         super().__init__(*args, **kwargs)
         self.fields["username"].label = _("E-mail address")
         self.fields["username"].widget = forms.EmailInput(attrs={"autofocus": True, "autocomplete": "username"})
-
-
-class ForgottenPasswordForm(PasswordResetForm):
-    """Django's form, sending our e-mail, whose link leads to the organisation's own host whatever the request's."""
-
-    def save(self, *args: Any, tenant: Tenant, **kwargs: Any) -> None:  # type: ignore[override]
-        """Send it if the address is somebody's; say nothing to whoever asks, as failures would tell whose it is."""
-        for user in User.objects.active().with_email(self.cleaned_data["email"]):
-            try:
-                send_password_link(tenant, user)
-            except MailNotSent:
-                logger.exception("A link for a password could not be sent.")
 
 
 class InvitationForm(forms.Form):

@@ -1,13 +1,13 @@
 """E-mails to the people of an organisation: each names it, and links to its own host only.
 
-All of them raise MailNotSent when the mail server cannot be reached or refuses.
+Sending raises MailNotSent when the mail server cannot be reached or refuses.
 """
 
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import send_mail
+from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -23,10 +23,11 @@ class MailNotSent(Exception):
     """The mail server did not take the e-mail."""
 
 
-def send_password_link(tenant: Tenant, user: User) -> None:
-    """Send somebody who has forgotten their password a link to set another."""
+def password_link(tenant: Tenant, user: User) -> EmailMessage:
+    """Return the e-mail that brings somebody who has forgotten their password a link to set another."""
     subject = _("Your password at %(organisation)s") % {"organisation": tenant.name}
-    _send(tenant, user.email, subject, "people/email/password_reset.txt", user=user, **_password_link(tenant, user))
+    context = {"user": user, **_password_link(tenant, user)}
+    return _email(tenant, user.email, subject, "people/email/password_reset.txt", **context)
 
 
 def send_welcome(tenant: Tenant, email: str) -> None:
@@ -34,7 +35,8 @@ def send_welcome(tenant: Tenant, email: str) -> None:
     with schema_context(tenant.schema_name):
         user = User.objects.with_email(email).get()
     subject = _("%(organisation)s is ready for you") % {"organisation": tenant.name}
-    _send(tenant, user.email, subject, "people/email/welcome.txt", user=user, **_password_link(tenant, user))
+    context = {"user": user, **_password_link(tenant, user)}
+    deliver(_email(tenant, user.email, subject, "people/email/welcome.txt", **context))
 
 
 def send_invitation(tenant: Tenant, invitation: Invitation) -> None:
@@ -42,7 +44,15 @@ def send_invitation(tenant: Tenant, invitation: Invitation) -> None:
     subject = _("You are invited to %(organisation)s") % {"organisation": tenant.name}
     path = reverse("invitation", args=[invitation_token(invitation, tenant.schema_name)])
     link = _link(tenant, path, settings.INVITATION_TIMEOUT)
-    _send(tenant, invitation.email, subject, "people/email/invitation.txt", invitation=invitation, **link)
+    deliver(_email(tenant, invitation.email, subject, "people/email/invitation.txt", invitation=invitation, **link))
+
+
+def deliver(email: EmailMessage) -> None:
+    """Hand an e-mail to the mail server; MailNotSent if it does not take it."""
+    try:
+        email.send()
+    except OSError as error:
+        raise MailNotSent from error
 
 
 def _password_link(tenant: Tenant, user: User) -> dict[str, Any]:
@@ -54,10 +64,7 @@ def _link(tenant: Tenant, path: str, seconds: int) -> dict[str, Any]:
     return {"link": tenant.url(path), "until": timezone.localtime() + timedelta(seconds=seconds)}
 
 
-def _send(tenant: Tenant, address: str, subject: str, template: str, **context: Any) -> None:
+def _email(tenant: Tenant, address: str, subject: str, template: str, **context: Any) -> EmailMessage:
     text = render_to_string(template, {"tenant": tenant, "home": tenant.url(), **context})
-    try:
-        # A name with a line break would be another header.
-        send_mail(" ".join(subject.split()), text, None, [address])
-    except OSError as error:
-        raise MailNotSent from error
+    # A name with a line break would be another header.
+    return EmailMessage(" ".join(subject.split()), text, to=[address])

@@ -1,6 +1,7 @@
 """Coming in, going out, passwords and invitations."""
 
 import logging
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -18,10 +19,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView, View
 
-from tenants.people.forms import AcceptanceForm, ForgottenPasswordForm, InvitationForm, LoginForm
+from tenants.background import RedirectAndAct
+from tenants.people.attempts import Attempt, Kind, TooManyAttempts
+from tenants.people.forms import AcceptanceForm, InvitationForm, LoginForm, too_many_emails
 from tenants.people.invitations import AlreadyHere, accept, find_invitation, invite
 from tenants.people.mail import MailNotSent
 from tenants.people.models import Invitation, User
+from tenants.people.passwords import send_link_if_known
 from tenants.people.tokens import password_tokens
 
 logger = logging.getLogger(__name__)
@@ -49,13 +53,32 @@ class PasswordChangeView(SuccessMessageMixin, views.PasswordChangeView):  # type
 
 
 class PasswordResetView(views.PasswordResetView):
+    """Asks for a link to set a new password.
+
+    Nothing that depends on whether the address is somebody's is done before the answer has been sent.
+    """
+
     template_name = "people/password_reset.html"
-    form_class = ForgottenPasswordForm
     success_url = reverse_lazy("password_reset_done")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        form.save(tenant=self.request.tenant)  # type: ignore[attr-defined]
-        return redirect(self.get_success_url())
+        tenant: Any = self.request.tenant  # type: ignore[attr-defined]
+        email = form.cleaned_data["email"]
+        try:
+            Attempt.begin(self.request, email, Kind.FORGOTTEN)
+        except TooManyAttempts as error:
+            return _refuse_email(self, form, error)
+        act = partial(send_link_if_known, tenant, email)
+        return RedirectAndAct(self.get_success_url(), act, schema=tenant.schema_name)
+
+
+def _refuse_email(view: Any, form: Any, error: TooManyAttempts) -> HttpResponse:
+    """Answer that no more e-mails can be asked for now, whoever the address belongs to."""
+    form.add_error(None, too_many_emails(error.minutes))
+    page: HttpResponse = view.form_invalid(form)
+    page.status_code = 429
+    page["Retry-After"] = str(error.retry_after)
+    return page
 
 
 class PasswordResetDoneView(views.PasswordResetDoneView):
@@ -80,7 +103,10 @@ class PeopleView(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
     def form_valid(self, form: InvitationForm) -> HttpResponse:
         email = form.cleaned_data["email"]
         try:
+            Attempt.begin(self.request, email, Kind.INVITATION)
             invite(self.request.tenant, email, self.request.user)  # type: ignore[attr-defined,arg-type]
+        except TooManyAttempts as error:
+            return _refuse_email(self, form, error)
         except AlreadyHere as error:
             messages.error(self.request, str(error))
         except MailNotSent:

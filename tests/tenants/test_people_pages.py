@@ -7,6 +7,7 @@ from smtplib import SMTPServerDisconnected
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
@@ -99,6 +100,32 @@ def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(at_acme: Cl
     assert "do not belong together" in answers.pop()
 
 
+class CountingHasher(MD5PasswordHasher):
+    algorithm = "counting"
+    runs = 0
+
+    def encode(self, password: str, salt: str) -> str:
+        CountingHasher.runs += 1
+        return super().encode(password, salt)
+
+
+def test_a_wrong_password_is_hashed_as_often_whoever_it_is_for(
+    at_acme: Client, make_user: MakeUser, settings: Settings
+) -> None:
+    settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
+    people = [
+        make_user("bob", password=PASSWORD),
+        make_user("inactive", password=PASSWORD, is_active=False),
+        make_user("new"),
+    ]
+    runs = []
+    for email in (*(each.email for each in people), "nobody@acme.example"):
+        CountingHasher.runs = 0
+        at_acme.post("/login/", {"username": email, "password": "wrong"})
+        runs.append(CountingHasher.runs)
+    assert set(runs) == {1}
+
+
 def test_an_inactive_person_does_not_get_in(at_acme: Client, bob: User) -> None:
     User.objects.update(is_active=False)
     at_acme.post("/login/", {"username": bob.email, "password": PASSWORD})
@@ -125,45 +152,6 @@ def test_a_changed_password_keeps_this_browser_in_and_puts_others_out(
     assert "Your password has been changed" in text_of(here.post("/password/", passwords, follow=True))
     assert "Hello, bob" in text_of(here.get("/"))
     assert "Hello, bob" not in text_of(elsewhere.get("/"))
-
-
-def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(at_acme: Client, bob: User) -> None:
-    assert at_acme.post("/password/forgotten/", {"email": bob.email.upper()})["Location"] == "/password/forgotten/sent/"
-    path = link_in(the_mail())
-    form = at_acme.get(path, follow=True)
-    passwords = {"new_password1": NEW, "new_password2": NEW}
-    done = at_acme.post(form.redirect_chain[-1][0], passwords, follow=True)
-    assert "You can log in with it now" in text_of(done)
-    assert at_acme.login(username=bob.email, password=NEW)
-    assert "This link is not valid" in text_of(at_acme.get(path, follow=True))
-
-
-def test_the_e_mail_names_the_organisation_and_no_host_that_the_request_chose(in_acme: Tenant, bob: User) -> None:
-    in_acme.domains.create(domain="acme2.localhost", is_primary=False)
-    client = Client(headers={"host": "ACME2.localhost:6666"})
-    client.post("/password/forgotten/", {"email": bob.email}, headers={"x-forwarded-host": "evil.example"})
-    sent = the_mail()
-    assert sent.to == [bob.email]
-    assert "Acme" in sent.subject
-    assert "Acme" in sent.body
-    assert "acme2" not in sent.body
-    assert "evil" not in sent.body
-    assert "6666" not in sent.body
-
-
-@pytest.mark.parametrize("address", ["nobody@acme.example", "inactive@acme.example"])
-def test_asking_for_a_link_does_not_tell_who_is_here(
-    at_acme: Client, bob: User, make_user: MakeUser, address: str
-) -> None:
-    make_user("inactive", is_active=False)
-    theirs, bobs = (at_acme.post("/password/forgotten/", {"email": email}) for email in (address, bob.email))
-    assert (theirs.status_code, theirs["Location"]) == (bobs.status_code, bobs["Location"])
-    assert the_mail().to == [bob.email]
-
-
-def test_a_mail_server_that_is_away_does_not_tell_who_is_here(at_acme: Client, bob: User, settings: Settings) -> None:
-    break_mail(settings)
-    assert at_acme.post("/password/forgotten/", {"email": bob.email}).status_code == 302
 
 
 @pytest.mark.parametrize("path", ["/people/", "/people/invitations/1/withdraw/"])
@@ -287,6 +275,23 @@ def test_whoever_joins_needs_a_name_and_a_good_password(
     path = invite(at_admins)
     assert reason in text_of(join(at_acme, path, **fields))
     assert at_acme.get(path).status_code == 200
+
+
+def test_invitations_to_one_mailbox_and_from_one_address_are_limited(at_admins: Client, settings: Settings) -> None:
+    settings.EMAILS_PER_ACCOUNT, settings.EMAILS_PER_ADDRESS = 2, 3
+    for email in ("new@x.example", "NEW@x.example", "other@x.example"):
+        assert at_admins.post("/people/", {"email": email}).status_code == 302
+    for email, address in (("new@x.example", "192.0.2.99"), ("third@x.example", "127.0.0.1")):
+        refused = at_admins.post("/people/", {"email": email}, REMOTE_ADDR=address)
+        assert (refused.status_code, int(refused["Retry-After"]) > 3_500) == (429, True)
+        assert "Too many e-mails have been asked for. Try again in 60 minutes." in text_of(refused)
+    assert at_admins.post("/people/", {"email": "third@x.example"}, REMOTE_ADDR="192.0.2.99").status_code == 302
+    assert [sent.to for sent in mail.outbox] == [
+        ["new@x.example"],
+        ["new@x.example"],
+        ["other@x.example"],
+        ["third@x.example"],
+    ]
 
 
 def test_an_invitation_that_could_not_be_sent_is_said_so(at_admins: Client, settings: Settings) -> None:

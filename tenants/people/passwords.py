@@ -1,0 +1,24 @@
+"""Links to set a new password, for those who have forgotten theirs."""
+
+import logging
+
+from tenants.models import Tenant
+from tenants.people.mail import MailNotSent, deliver, password_link
+from tenants.people.models import User
+
+logger = logging.getLogger(__name__)
+
+
+def send_link_if_known(tenant: Tenant, email: str) -> None:
+    """Send a link to the active person with this address, if there is one; the e-mail is made either way.
+
+    Making it takes the processor some time, which another request could notice.
+    """
+    person = User.objects.active().with_email(email).first()
+    link = password_link(tenant, person or User(email=email))
+    if person is None:
+        return
+    try:
+        deliver(link)
+    except MailNotSent:
+        logger.exception("A link for a password could not be sent.")
