@@ -1,11 +1,25 @@
 """What every text for a reader has, whether one person or many read it."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.contrib.messages.storage import base as messages_storage
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends import constants
-from messages_extends.rendering import render
+from messages_extends.rendering import render, shown_link
+
+
+class LinkField(models.CharField):  # type: ignore[type-arg]
+    """A link that is loaded only if it may be shown, whoever has written it: SQL and other code check nothing."""
+
+    def from_db_value(self, value: str | None, _expression: Any, _connection: Any) -> str | None:
+        return shown_link(value) if value else value
+
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
 
 
 class Content(models.Model):
@@ -26,7 +40,7 @@ class Content(models.Model):
     message = models.TextField(_("text"))
     params = models.JSONField(_("parameters"), blank=True, null=True)
     extra_tags = models.CharField(_("extra tags"), max_length=128, blank=True)
-    url = models.CharField(_("link"), max_length=2000, blank=True)
+    url = LinkField(_("link"), max_length=2000, blank=True)
     is_safe = models.BooleanField(_("safe HTML"), default=False)
     key = models.CharField(_("key"), max_length=200, blank=True)
 

@@ -24,7 +24,7 @@ from messages_extends.models import Announcement, Message
 from messages_extends.policy import members
 from messages_extends.prepared import Reader
 from messages_extends.publications import PublicationQuerySet, Reference
-from messages_extends.rendering import Params, render
+from messages_extends.rendering import Params, render, shown_link
 
 Kind = Literal["message", "announcement", "broadcast"]
 # Also the order of what appeared in the same microsecond.
@@ -225,6 +225,8 @@ def as_entry(values: tuple[Any, ...], user: AbstractBaseUser) -> "Message | Entr
     columns = dict(zip(TEXT, text, strict=True)) | {"created": created, "sender_id": sender_id}
     if columns["params"] is not None:
         columns["params"] = json.loads(columns["params"])
+    # Compiled statements know nothing of fields.
+    columns["url"] = shown_link(columns["url"])
     if kind == "message":
         columns |= {"id": Message._meta.pk.to_python(pk), "user_id": user.pk}
         # Django takes them in the order of the model's own; the rest is loaded when asked for.

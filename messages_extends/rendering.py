@@ -1,8 +1,11 @@
 """The text of a message as its reader sees it."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from functools import lru_cache
+from typing import Any, Final, TypeVar, cast
+from urllib.parse import urlsplit
 
 from django.utils.functional import SimpleLazyObject
 from django.utils.html import conditional_escape, escape
@@ -12,6 +15,9 @@ from django.utils.translation import gettext
 from messages_extends.languages import in_readers_language
 
 logger = logging.getLogger(__name__)
+
+# Browsers leave out line breaks and tabs, and control characters and spaces at both ends; a backslash is a slash.
+NOT_IN_LINKS: Final = re.compile(r"[\\\x00-\x1f\x7f]|^ | $")
 
 Params = Mapping[str, Any] | Sequence[Any] | None
 Saved = TypeVar("Saved")
@@ -91,3 +97,27 @@ class _EscapedMapping(dict[str, Any]):
 def _escape(value: Any) -> Any:
     # Numbers stay numbers, for "%d" and "%.2f".
     return value if isinstance(value, int | float) else conditional_escape(value)
+
+
+def is_link(url: str) -> bool:
+    """Tell whether `url` is empty, a path on this site or an http(s) address, whatever a browser makes of it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    # Browsers take two slashes, and more, for the beginning of a host.
+    is_path = not parts.scheme and not parts.netloc and not url.startswith("//")
+    is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
+    return (is_path or is_web) and not NOT_IN_LINKS.search(url)
+
+
+@lru_cache(maxsize=1_024)
+def shown_link(url: str) -> str:
+    """Return `url` if it may be shown as a link, "" otherwise: a row may have come from somewhere that checks nothing.
+
+    What is not shown is logged, once a process.
+    """
+    if is_link(url):
+        return url
+    logger.warning("A message has a link that is no path and no http(s) address; it is not shown: %.100r", url)
+    return ""

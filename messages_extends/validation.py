@@ -5,7 +5,6 @@ import json
 import re
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from django.utils import timezone, translation
 from django.utils.dateparse import parse_datetime
@@ -13,7 +12,7 @@ from django.utils.safestring import SafeData
 
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS
 from messages_extends.content import Content
-from messages_extends.rendering import Params
+from messages_extends.rendering import Params, is_link
 
 MAX_TEXT: Final = 10_000
 UTC: Final = dt.UTC
@@ -97,14 +96,7 @@ def require_params(params: Any) -> None:
 
 def require_link(url: str) -> None:
     """Raise ValueError unless `url` is empty, a path on this site, or an http(s) address."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise ValueError(f"url {url!r} is not a valid address: {error}.") from error
-    # Browsers take two slashes, and more, for the beginning of a host.
-    is_path = not parts.scheme and not parts.netloc and not url.startswith("//")
-    is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
-    if not (is_path or is_web) or any(character in url for character in "\\\t\r\n"):
+    if not is_link(url):
         raise ValueError(f"url {url!r} is not allowed: use a path on this site (/orders/5/) or an http(s) address.")
 
 

@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy
 from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends import api, constants
+from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import (
     DEBUG_PERSISTENT,
     ERROR_STICKY,
@@ -36,7 +37,8 @@ from messages_extends.constants import (
 )
 from messages_extends.exceptions import NoSessionTable, NoTenant, RecipientUnavailable, WrongTenant
 from messages_extends.grants import grant
-from messages_extends.models import Message
+from messages_extends.lifecycle import export
+from messages_extends.models import Announcement, Message
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
 from tests.conftest import count_our_queries
@@ -45,6 +47,32 @@ STICKY = "messages_extends.storages.StickyStorage"
 PERSISTENT = "messages_extends.storages.PersistentStorage"
 COOKIE = "django.contrib.messages.storage.cookie.CookieStorage"
 SESSION = "django.contrib.messages.storage.session.SessionStorage"
+
+
+DANGEROUS = (
+    "javascript:alert(1)",
+    "data:text/html,x",
+    " JavaScript:alert(1)",
+    "java\tscript:alert(1)",
+    "\x01javascript:alert(1)",
+    "vbscript:x",
+)
+
+
+def store_link(user: Any, url: str, way: str) -> None:
+    """Store a message with a link past everything that checks it."""
+    values = {"user": user, "message": "Hello", "level": INFO_PERSISTENT}
+    if way == "ORM":
+        Message.objects.create(**values, url=url)
+    elif way == "bulk":
+        Message.objects.bulk_create([Message(**values, url=url)])
+    else:
+        Message.objects.create(**values)
+        if way == "update":
+            Message.objects.update(url=url)
+        else:
+            with connection.cursor() as cursor:
+                cursor.execute("UPDATE messages_extends_message SET url = %s", [url])
 
 
 def make_request(tenant: Any, user: Any = None, cookies: dict[str, str] | None = None) -> Any:
@@ -293,6 +321,39 @@ class TestPersistent:
         with pytest.raises(ValueError, match="use a path on this site"):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", url=url)
         assert not Message.objects.exists()
+
+    @pytest.mark.parametrize("url", DANGEROUS)
+    @pytest.mark.parametrize("way", ["ORM", "bulk", "update", "SQL"])
+    def test_a_link_that_came_in_unchecked_is_not_shown(
+        self, in_acme: Any, alice: Any, browser_of: Any, way: str, url: str
+    ) -> None:
+        store_link(alice, url, way)
+        message = Message.objects.get()
+        assert (message.url, Message.objects.values_list("url", flat=True)[0]) == ("", "")
+        message.refresh_from_db()
+        assert message.url == ""
+        request = make_request(in_acme, alice)
+        assert [each.url for each in request._messages] == [""]
+        assert [each.url for each in api.inbox(alice).page().entries] == [""]
+        browser = browser_of(in_acme, alice)
+        for page in ("/", "/messages/", "/messages/panel/", "/messages/banners/", "/messages/badge/"):
+            assert url.strip().split(":")[0] + ":" not in browser.get(page).text
+        assert next(iter(export(alice)["messages_received"]))["url"] == ""
+
+    @pytest.mark.parametrize("url", DANGEROUS[:2])
+    def test_nor_is_one_of_a_publication(self, in_acme: Any, alice: Any, browser_of: Any, url: str) -> None:
+        announcement = api.announce("Hello", to=api.EVERYONE, sender=None)
+        Announcement.objects.update(url=url)
+        with schema_context("public"):
+            broadcast = api.broadcast("Hello", to=api.ALL_TENANTS)
+            Broadcast.objects.update(url=url)
+            assert Broadcast.objects.get(pk=broadcast.pk).url == ""
+        assert Announcement.objects.get(pk=announcement.pk).url == ""
+        assert [each.url for each in api.inbox(alice).page().entries] == ["", ""]
+        root = get_user_model().objects.create_superuser("root@acme.example")
+        for page in (f"/messages/announcements/{announcement.pk}/", f"/messages/announcements/{announcement.pk}/edit/"):
+            answer = browser_of(in_acme, root).get(page)
+            assert (answer.status_code, "script:" in answer.text) == (200, False)
 
     @pytest.mark.parametrize("url", ["/orders/5/", "orders/", "?page=2", "#top", "https://example.com/x"])
     def test_a_link_may_be_a_path_or_a_web_address(self, in_acme: Any, alice: Any, url: str) -> None:
