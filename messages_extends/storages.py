@@ -5,7 +5,7 @@ They take the organisation and the user from the request: nothing that one organ
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ from messages_extends.exceptions import NoTenant
 from messages_extends.links import reverse_own
 from messages_extends.sending import send
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
-from messages_extends.unread import unread_for
+from messages_extends.unread import keep_private, note_personal, unread_for
 
 OPTIONS = ("expires", "params", "url", "key")
 # `expires` is left out: django-messages-extends let it pass with every level.
@@ -44,6 +44,7 @@ class LevelStorage(BaseStorage):
 
     # Django's, which its stubs leave out.
     _queued_messages: list[Any]
+    _loaded_messages: list[Any]
     _prepare_messages: Callable[[list[Any]], None]
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
@@ -62,6 +63,17 @@ class LevelStorage(BaseStorage):
             _refuse_options(queued, options)
             self.added_new = True
             self._queued_messages.append(queued)
+
+    def __iter__(self) -> Iterator[Any]:
+        shown: Iterator[Any] = super().__iter__()
+        if self._loaded_messages:
+            note_personal(self.request)
+        return shown
+
+    def update(self, response: HttpResponseBase) -> list[Any] | None:
+        """Store what a later response shall show, and mark the response as private if it shows anything personal."""
+        keep_private(self.request, response)
+        return super().update(response)
 
     def _process(self, message: Message, *args: Any, **options: Any) -> Message | None:
         return message
@@ -218,7 +230,8 @@ class FallbackStorage(LevelStorage):
             return [tenant_bound(import_string(path))(self.request, *args, **kwargs) for path in settings.storages]
 
     def update(self, response: HttpResponseBase) -> list[Any] | None:
-        """Store what a later response shall show; what is saved already is not loaded for it."""
+        """Do what every storage does; what is saved already is not loaded for it."""
+        keep_private(self.request, response)
         self._prepare_messages(self._queued_messages)
         if self.used:
             return self._store(self._queued_messages, response)

@@ -8,6 +8,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
+from django.middleware.cache import UpdateCacheMiddleware
 from django.template import engines
 from django.template.backends.django import DjangoTemplates
 from django_tenants.middleware.main import TenantMainMiddleware
@@ -66,7 +67,8 @@ def middleware_is_complete(**_kwargs: Any) -> list[CheckMessage]:
         Error(
             f"MIDDLEWARE lacks {_names(missing)}.",
             hint=f"List all of these, or subclasses, in this order: {_names(MIDDLEWARE)}. If a middleware that is no "
-            "subclass sets the connection's tenant, silence this check.",
+            "subclass sets the connection's tenant, silence this check. MessageMiddleware also tells caches which "
+            "pages hold one person's messages.",
             id="messages_extends.E022",
         )
     ]
@@ -128,3 +130,24 @@ def admin_has_our_buttons(**_kwargs: Any) -> list[CheckMessage]:
             id="messages_extends.W075",
         )
     ]
+
+
+@register
+def caches_see_what_is_private(**_kwargs: Any) -> list[CheckMessage]:
+    listed = [import_or_none(path) for path in settings.MIDDLEWARE]
+    messages = [number for number, found in enumerate(listed) if _is_a(found, MessageMiddleware)]
+    caches = [number for number, found in enumerate(listed) if _is_a(found, UpdateCacheMiddleware)]
+    if not messages or not caches or max(caches) < messages[0]:
+        return []
+    return [
+        Warning(
+            "A cache middleware stands after MessageMiddleware: it stores pages with one person's messages before they "
+            "are marked as private, and gives them to others.",
+            hint="Put django.middleware.cache.UpdateCacheMiddleware first in MIDDLEWARE, as Django wants it.",
+            id="messages_extends.W061",
+        )
+    ]
+
+
+def _is_a(found: Any, wanted: type) -> bool:
+    return isinstance(found, type) and issubclass(found, wanted)

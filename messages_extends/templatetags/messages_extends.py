@@ -28,7 +28,7 @@ from messages_extends.languages import in_interface_language, in_readers_languag
 from messages_extends.links import APP_NAME, reverse_if_any, reverse_own
 from messages_extends.tabs import name_of_tabs
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
-from messages_extends.unread import unread_for
+from messages_extends.unread import note_personal, unread_for
 
 register = template.Library()
 
@@ -141,6 +141,7 @@ def messages_nav(context: Context, here: str = "") -> dict[str, Any]:
 
     Nothing where nobody is logged in.
     """
+    note_personal(context["request"])
     user = _reader(context["request"])
     if user is None:
         return {"pages": []}
