@@ -32,12 +32,14 @@ class MessagesExtendsConfig(AppConfig):
         from messages_extends import grants, permissions
 
         # They register themselves.
-        from messages_extends.checks import database, isolation, layout, own, requests  # noqa: F401
+        from messages_extends.checks import database, isolation, layout, own, people, requests  # noqa: F401
+        from messages_extends.push import hints
         from messages_extends.tenancy.stamp import stamp_people
 
         extend_django_messages()
         permissions.connect()
         grants.connect()
+        hints.connect()
         stamp_people()
 
 

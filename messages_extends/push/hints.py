@@ -6,15 +6,20 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_logged_out
 from django.db import connections, transaction
 from django.db.models import Model
+from django.db.models.signals import post_delete, post_save
+from django.utils.crypto import salted_hmac
 from django_tenants.utils import get_tenant_database_alias
 
 from messages_extends.push.bus import current_bus
-from messages_extends.tenancy.schemas import current_schema
+from messages_extends.tenancy.schemas import current_schema, users_are_shared
 
 # What is left of a text's limit once all but the keys is written: braces, names, a schema of 63 characters as JSON.
 FRAME: Final = 600
+KEYS: Final = ("users", "groups", "sessions", "accounts")
 
 _changes: ContextVar[int] = ContextVar("messages_extends.push.changes", default=0)
 
@@ -23,7 +28,8 @@ _changes: ContextVar[int] = ContextVar("messages_extends.push.changes", default=
 class Hint:
     """Something has changed for these people, these groups' members, or everybody in the organisation, or anywhere.
 
-    Keys are texts: whatever a user model's primary key is, it can be written so.
+    Or sessions have ended, or the accounts of these people have changed, so that their streams may have to end. Keys
+    are texts: whatever a user model's primary key is, it can be written so.
     """
 
     # None: in every organisation.
@@ -31,25 +37,28 @@ class Hint:
     users: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     everyone: bool = False
+    # Fingerprints: a key would let whoever reads it in.
+    sessions: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
 
     def texts(self, limit: int) -> Iterator[str]:
         """Yield it as texts of at most `limit` bytes, several where it names many."""
         if self.everyone:
             yield _text(schema=self.schema, everyone=True)
-        for name, keys in (("users", self.users), ("groups", self.groups)):
-            for part in _parts(sorted(keys), limit - FRAME):
+        for name in KEYS:
+            for part in _parts(sorted(getattr(self, name)), limit - FRAME):
                 yield _text(**{"schema": self.schema, name: part})
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read what `texts` has written; ValueError for anything else that somebody may have published."""
         said = json.loads(text)
-        if not isinstance(said, dict) or not said.keys() <= {"schema", "users", "groups", "everyone"}:
+        if not isinstance(said, dict) or not said.keys() <= {"schema", "everyone", *KEYS}:
             raise ValueError(f"{text[:200]!r} is no hint.")
         schema = said.get("schema", "")
         if not (schema is None or (isinstance(schema, str) and schema)):
             raise ValueError(f"{text[:200]!r} names no schema.")
-        return cls(schema, _keys(said, "users"), _keys(said, "groups"), everyone=said.get("everyone") is True)
+        return cls(schema, everyone=said.get("everyone") is True, **{name: _keys(said, name) for name in KEYS})
 
 
 def wake(*, users: Iterable[Any] = (), groups: Iterable[Any] = (), everyone: bool = False) -> None:
@@ -66,6 +75,35 @@ def wake(*, users: Iterable[Any] = (), groups: Iterable[Any] = (), everyone: boo
 def wake_everywhere(schemas: Iterable[str] | None = None) -> None:
     """Tell the open pages of these organisations, or of all; see `wake`."""
     _on_commit([Hint(schema, everyone=True) for schema in ([None] if schemas is None else schemas)])
+
+
+def connect() -> None:
+    """Have streams end at once when their session ends, or their person is deactivated, deleted or changes a password.
+
+    What Django sends no signal of, such as `update()`, is found at the next look at who may stay.
+    """
+    user_logged_out.connect(_end_streams_of_session, dispatch_uid="messages_extends.hints")
+    for signal in (post_save, post_delete):
+        signal.connect(_review_streams_of, sender=get_user_model(), dispatch_uid="messages_extends.hints")
+
+
+def fingerprint(session_key: str) -> str:
+    """Return what stands for a session on the bus."""
+    return salted_hmac("messages_extends.push.session", session_key, algorithm="sha256").hexdigest()
+
+
+def _end_streams_of_session(request: Any, **_signal: Any) -> None:
+    key = getattr(getattr(request, "session", None), "session_key", None)
+    if key:
+        # Everywhere: with shared sessions it was one of several organisations.
+        _on_commit([Hint(None, sessions=frozenset({fingerprint(key)}))])
+
+
+def _review_streams_of(instance: Any, created: bool = False, update_fields: Any = None, **_signal: Any) -> None:
+    # Logging in writes the time of it, and changes nobody's right to stay.
+    if created or (update_fields is not None and set(update_fields) <= {"last_login"}):
+        return
+    _on_commit([Hint(None if users_are_shared() else current_schema(), accounts=_as_keys([instance.pk]))])
 
 
 def changes() -> int:
@@ -90,7 +128,8 @@ class Publication:
 def _on_commit(hints: Sequence[Hint]) -> None:
     if not hints:
         return
-    _changes.set(_changes.get() + 1)
+    if any(hint.users or hint.groups or hint.everyone for hint in hints):
+        _changes.set(_changes.get() + 1)
     if current_bus() is None:
         return
     connection: Any = connections[get_tenant_database_alias()]

@@ -8,7 +8,7 @@ for each organisation empties it.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -80,6 +80,8 @@ class Room:
         self.schema = schema
         self.streams: dict[str, set[Stream]] = {}
         self.due = Due()
+        # Whose accounts have changed, so that they may have to go.
+        self.accounts: set[str] = set()
         # Publications may have changed since the alarm was set, to when the next appears or disappears by itself.
         self.alarm_is_stale = True
         self.alarm: asyncio.TimerHandle | None = None
@@ -93,6 +95,7 @@ class Room:
     def take(self, hint: Hint) -> None:
         """Note whom of those who are here a hint concerns."""
         self.due.add(Due(set(), set(hint.users & self.streams.keys()), set(hint.groups), hint.everyone))
+        self.accounts |= hint.accounts & self.streams.keys()
         self.alarm_is_stale |= bool(hint.groups) or hint.everyone
 
     def take_due(self) -> Due:
@@ -127,6 +130,7 @@ class Hub:
         self.bus = bus
         self.is_served = is_served
         self.rooms: dict[str, Room] = {}
+        self.sessions: dict[str, set[Stream]] = {}
         self.count = 0
         self._due = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "messages_extends.push", initializer=looking.connect_beside_the_pool)
@@ -156,12 +160,17 @@ class Hub:
         schema = stream.holder.schema
         room = self.rooms.setdefault(schema, Room(schema))
         room.enter(stream)
+        self.sessions.setdefault(stream.session, set()).add(stream)
         self.count += 1
         self._due.set()
 
     def leave(self, stream: Stream) -> None:
         room = self.rooms[stream.holder.schema]
         room.leave(stream)
+        of_session = self.sessions[stream.session]
+        of_session.discard(stream)
+        if not of_session:
+            del self.sessions[stream.session]
         self.count -= 1
         if not room.streams:
             room.set_alarm(None)
@@ -197,9 +206,10 @@ class Hub:
         while True:
             await self._due.wait()
             self._due.clear()
-            while due := [room for room in self.rooms.values() if room.due]:
+            while due := [room for room in self.rooms.values() if room.due or room.accounts]:
                 # A part of each in turn: one person's message does not wait for everybody's elsewhere.
                 for room in due:
+                    await self._review_accounts(room)
                     await self._count_in(room)
 
     async def _count_in(self, room: Room) -> None:
@@ -253,6 +263,9 @@ class Hub:
         room.set_alarm(asyncio.get_running_loop().call_later(wait, self._take, hint))
 
     def _take(self, hint: Hint) -> None:
+        for session in hint.sessions & self.sessions.keys():
+            for stream in self.sessions[session]:
+                stream.end()
         rooms = self.rooms.values() if hint.schema is None else filter(None, [self.rooms.get(hint.schema)])
         for room in rooms:
             room.take(hint)
@@ -271,9 +284,18 @@ class Hub:
                     except Exception:
                         logger.exception("Live updates could not ask who may stay in %s.", room.schema)
 
-    async def _send_away(self, room: Room) -> None:
+    async def _review_accounts(self, room: Room) -> None:
+        """Send away those whose accounts have changed, if they may not stay; the next look at all finds who is left."""
+        if room.accounts:
+            users, room.accounts = room.accounts, set()
+            try:
+                await self._send_away(room, [stream.holder for stream in room.pages_of(users)])
+            except Exception:
+                logger.exception("Live updates could not ask who may stay in %s.", room.schema)
+
+    async def _send_away(self, room: Room, among: Sequence[Holder] | None = None) -> None:
         """End the streams of those who were logged out, deactivated or excluded."""
-        holders = [stream.holder for stream in room]
+        holders = [stream.holder for stream in room] if among is None else among
         for start in range(0, len(holders), TOGETHER):
             part = set(holders[start : start + TOGETHER])
             _end(room, await self._in_thread(looking.who_has_to_go, room.schema, part))

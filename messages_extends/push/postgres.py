@@ -34,7 +34,7 @@ class PostgresBus(Bus):
 
     async def listen(self) -> AsyncGenerator[str | None]:
         # A connection of its own: one out of the pool would be missing there.
-        connection = await AsyncConnection.connect(**_parameters(), autocommit=True)
+        connection = await AsyncConnection.connect(**connection_parameters(), autocommit=True)
         async with connection:
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(settings.push_name)))
             yield None
@@ -50,8 +50,8 @@ async def _require_answer(connection: "AsyncConnection[Any]") -> None:
         await connection.execute("SELECT 1")
 
 
-def _parameters() -> dict[str, Any]:
-    """Return how Django connects, without what is for its own kind of connection."""
+def connection_parameters() -> dict[str, Any]:
+    """Return how Django connects, without what is for its own kind of connection: for one beside its pool."""
     parameters = connections[get_tenant_database_alias()].get_connection_params()
     ours = {name: value for name, value in parameters.items() if name not in ("cursor_factory", "context")}
     return KEEPALIVES | ours | {"prepare_threshold": None}

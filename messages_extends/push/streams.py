@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.utils import translation
 
 from messages_extends.badge import Badge
+from messages_extends.push.hints import fingerprint
 from messages_extends.push.looking import Holder
 
 # Seconds of silence, after which a comment keeps proxies from closing the stream.
@@ -27,12 +28,14 @@ Send = Callable[[Any], Awaitable[None]]
 class Stream:
     """What one page has still to be told: only how things stand now, so a slow reader costs no more than another."""
 
-    __slots__ = ("_changed", "_news", "_spread", "_unread", "has_ended", "holder", "scope")
+    __slots__ = ("_changed", "_news", "_spread", "_unread", "has_ended", "holder", "scope", "session")
 
     def __init__(self, holder: Holder, scope: Any) -> None:
         """`scope` is the request that has opened it, to ask again whether it would be let through."""
         self.holder = holder
         self.scope = scope
+        # What stands for its session on the bus; empty without one.
+        self.session = fingerprint(holder.session_key) if holder.session_key else ""
         self.has_ended = False
         self._unread = 0
         self._changed = False

@@ -1,9 +1,12 @@
 """Who is given a stream, how many, and when it ends."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 from django.apps import apps
 from django.conf import settings
@@ -164,6 +167,69 @@ class TestTheEnd:
             of_gina.require_silence()
         finally:
             tenants.update(suspended_at=None)
+
+
+def log_out(site: Site, organisation: str, cookie: str) -> None:
+    """Log out as a browser does, by a page of this site."""
+    host = {"Host": f"{organisation}.localhost"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{site.port}") as browser:
+        page = browser.get("/", headers={**host, "Cookie": cookie})
+        [token] = set(re.findall(r'csrfmiddlewaretoken" value="([^"]+)"', page.text)[:1])
+        cookies = f"{cookie}; {settings.CSRF_COOKIE_NAME}={page.cookies[settings.CSRF_COOKIE_NAME]}"
+        answer = browser.post("/logout/", data={"csrfmiddlewaretoken": token}, headers={**host, "Cookie": cookies})
+    assert answer.status_code == 302
+
+
+# Long before anybody looks at who may stay.
+AT_ONCE = ROUND / 2
+
+
+class TestTheEndAtOnce:
+    @pytest.fixture(params=["postgres", "valkey"])
+    def two_sites(
+        self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[list[Site]]:
+        """Serve the site by two processes, over each of the buses."""
+        with ExitStack() as stack:
+            is_redis = request.param != "postgres"
+            env = {"REDIS_URL": stack.enter_context(redis_server(request.param)).url} if is_redis else {}
+            yield [stack.enter_context(served(tmp_path_factory.mktemp("site"), **env)) for _ in range(2)]
+
+    def test_of_every_page_of_a_session_that_logs_out_whichever_process_holds_it(
+        self, two_sites: list[Site], in_acme: Any, make_user: MakeUser, session_cookie: Any, open_page: Open
+    ) -> None:
+        alice = make_user()
+        cookie, elsewhere = session_cookie(in_acme, alice), session_cookie(in_acme, alice)
+        pages = [open_page(site, in_acme, cookies=cookie) for site in two_sites for _ in range(2)]
+        other = open_page(two_sites[0], in_acme, cookies=elsewhere)
+        assert [page.unread() for page in (*pages, other)] == [0] * 5
+        log_out(two_sites[1], "acme", cookie)
+        for page in pages:
+            assert page.next(timeout=AT_ONCE) is None
+        assert open_page(two_sites[0], in_acme, cookies=cookie).status == 403
+        # The same person at another browser stays.
+        other.require_silence()
+
+    @pytest.mark.parametrize("change", ["deactivated", "another password", "deleted"])
+    def test_of_somebody_who_may_not_be_there_any_more(
+        self, site: Site, in_acme: Any, make_user: MakeUser, open_page: Open, change: str
+    ) -> None:
+        alice, bob = make_user("alice"), make_user("bob")
+        pages = {person: open_page(site, in_acme, person) for person in (alice, bob)}
+        assert [page.unread() for page in pages.values()] == [0, 0]
+        alice.name = "Alice"
+        alice.save()
+        pages[alice].require_silence()
+        page = pages.pop(alice)
+        if change == "deleted":
+            alice.delete()
+        else:
+            alice.is_active = change != "deactivated"
+            if change == "another password":
+                alice.set_password("another")
+            alice.save()
+        assert page.next(timeout=AT_ONCE) is None
+        pages[bob].require_silence()
 
 
 class TestGaps:
