@@ -1,9 +1,11 @@
 """The e-mail settings of one address, as this version of Django wants them."""
 
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import django
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 _SMTP = "django.core.mail.backends.smtp.EmailBackend"
 _FILE = "django.core.mail.backends.filebased.EmailBackend"
@@ -12,11 +14,24 @@ _FILE = "django.core.mail.backends.filebased.EmailBackend"
 def mail_settings(url: str, timeout: int) -> dict[str, Any]:
     """Return the settings for an address such as smtp+tls://user:password@host:587; Django 6.1 has new ones for it."""
     parts: dict[str, Any] = {"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": False, **environ.Env.email_url_config(url)}
+    if parts["EMAIL_BACKEND"] == _FILE:
+        parts["EMAIL_FILE_PATH"] = _folder_of(url)
     if django.VERSION >= (6, 1):
         return {"MAILERS": {"default": {"BACKEND": parts["EMAIL_BACKEND"], "OPTIONS": _options(parts, timeout)}}}
     names = ("BACKEND", "HOST", "PORT", "HOST_USER", "HOST_PASSWORD", "USE_TLS", "USE_SSL", "FILE_PATH")
     found = {f"EMAIL_{name}": parts[f"EMAIL_{name}"] for name in names if parts[f"EMAIL_{name}"] is not None}
     return {**found, "EMAIL_TIMEOUT": timeout}
+
+
+def _folder_of(url: str) -> str:
+    """Return the absolute path of filemail:///srv/mail, of which django-environ would take away the first slash."""
+    parts = urlsplit(url)
+    path = unquote(parts.path).rstrip("/")
+    if parts.netloc or not path:
+        raise ImproperlyConfigured(
+            f"EMAIL_URL is {url!r}: name a folder by its absolute path, with three slashes: filemail:///srv/mail"
+        )
+    return f"/{path.lstrip('/')}"
 
 
 def _options(parts: dict[str, Any], timeout: int) -> dict[str, Any]:

@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
-from django.conf import settings
+from django.conf import global_settings, settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
 from django.core import checks as django_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
@@ -131,6 +134,14 @@ REQUEST = "django.template.context_processors.request"
 MESSAGES = "django.contrib.messages.context_processors.messages"
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 
+FILE_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+# Django 6.1 has another setting for it.
+FOLDER_OF_EMAILS: dict[str, Any] = (
+    {"MAILERS": {"default": {"BACKEND": FILE_BACKEND, "OPTIONS": {"file_path": "abs"}}}}
+    if django.VERSION >= (6, 1)
+    else {"EMAIL_BACKEND": FILE_BACKEND, "EMAIL_FILE_PATH": "abs"}
+)
+
 RIGHT: dict[str, dict[str, Any]] = {
     "the reference SaaS": {},
     "shared users": SHARED_USERS,
@@ -162,6 +173,14 @@ RIGHT: dict[str, dict[str, Any]] = {
     },
     "a cache with a host's own keys": {"CACHES": {"default": {**LOCMEM, "KEY_FUNCTION": f"{TESTS}.make_key"}}},
     "a cache that keeps nothing": {"CACHES": {"default": DUMMY}},
+    "a cache of whole pages": {
+        "MIDDLEWARE": [
+            "django.middleware.cache.UpdateCacheMiddleware",
+            *settings.MIDDLEWARE,
+            "django.middleware.cache.FetchFromCacheMiddleware",
+        ]
+    },
+    "forms from one other origin": {"CSRF_TRUSTED_ORIGINS": ["https://one.example"]},
 }
 
 
@@ -270,6 +289,13 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
     ("W034", "sessions of all", {**SHARED_USERS, "SESSION_ENGINE": "django.contrib.sessions.backends.cache"}),
     ("E035", "an anonymous user of guardian's", {"ANONYMOUS_USER_NAME": "AnonymousUser"}),
     ("W037", "a cache that mixes tenants", {"CACHES": {"default": DUMMY, "pages": LOCMEM}}),
+    ("W037", "Django's own cache", {"CACHES": global_settings.CACHES}),
+    *(
+        ("W061", f"{cache} after messages", {"MIDDLEWARE": [*settings.MIDDLEWARE, f"django.middleware.cache.{cache}"]})
+        for cache in ("UpdateCacheMiddleware", "CacheMiddleware")
+    ),
+    ("W063", "forms from any subdomain", {"CSRF_TRUSTED_ORIGINS": ["https://one.example", "https://*.example.com"]}),
+    ("W064", "e-mails in the current folder", FOLDER_OF_EMAILS),
     ("E040", "Django's storage", {"MESSAGE_STORAGE": "django.contrib.messages.storage.fallback.FallbackStorage"}),
     ("E040", "a storage that does not import", {"MESSAGE_STORAGE": "no.such.Storage"}),
     ("E040", "a storage that is no class", {"MESSAGE_STORAGE": f"{TESTS}.members"}),
@@ -407,6 +433,7 @@ def test_persistent_connections_under_asgi_are_reported(age: int | None) -> None
         assert found() == ["W013"]
 
 
+# E060 needs a proxy: tests/isolation/test_pgbouncer.py.
 @pytest.mark.django_db
 def test_a_database_without_leftovers_is_silent() -> None:
     assert found(databases=["default"]) == []
@@ -446,6 +473,28 @@ def test_a_table_of_an_app_in_both_lists_is_no_leftover() -> None:
         cursor.execute("CREATE TABLE public.auth_group (id int)")
     with override_settings(**OPERATORS):
         assert found(databases=["default"]) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("right", ["auth.add_group", "auth.change_group", "people.change_user"])
+@pytest.mark.parametrize("by", ["group", "person"])
+def test_who_is_no_superuser_and_may_change_groups_is_reported(
+    in_acme: Any, make_user: Any, right: str, by: str
+) -> None:
+    app, codename = right.split(".")
+    permission = Permission.objects.get(content_type__app_label=app, codename=codename)
+    person = make_user("root", is_superuser=True)
+    group = Group.objects.create(name="Administrators")
+    group.permissions.add(permission)
+    person.groups.add(group)
+    assert found(databases=["default"]) == []
+    person = make_user("clerk")
+    person.groups.add(group) if by == "group" else person.user_permissions.add(permission)
+    assert found() == [], "without --database no check may query"
+    [report] = [each for each in django_checks.run_checks(databases=["default"]) if each.id == f"{OURS}W062"]
+    assert "(acme)" in report.msg
+    get_user_model().objects.update(is_active=False)
+    assert found(databases=["default"]) == []
 
 
 # Both distributions -------------------------------------------------------------------------------------------------

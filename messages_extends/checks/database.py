@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register  # n
 from django.db import connections
 from django_tenants.utils import get_limit_set_calls, get_public_schema_name, get_tenant_database_alias
 
-from messages_extends.tenancy.schemas import is_per_tenant, is_shared
+from messages_extends.tenancy.schemas import current_schema, is_per_tenant, is_public, is_shared
 
 
 def _database() -> dict[str, Any]:
@@ -96,6 +96,30 @@ def no_transaction_pooling(**_kwargs: Any) -> list[CheckMessage]:
             "leaks from one organisation's request into another's.",
             hint="Put the proxy into session mode, or replace it by psycopg's own pool, and remove the setting.",
             id="messages_extends.W014",
+        )
+    ]
+
+
+@register(Tags.database)
+def connections_keep_their_backend(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """Find a proxy that gives each transaction another connection: there a search path is another client's."""
+    alias = get_tenant_database_alias()
+    # Migrating asks for each organisation anew: once, in public, is enough.
+    if alias not in (databases or ()) or not _backend_is_ours() or not is_public(current_schema()):
+        return []
+    # Imported here, like the backend: it needs the PostgreSQL driver.
+    from messages_extends.checks.pooling import process_ids_of_two_connections
+
+    first, second = process_ids_of_two_connections()
+    if max(len(first), len(second)) <= 1 and not first & second:
+        return []
+    return [
+        Error(
+            "Two connections to the database are served by one process of it, or one by several: a proxy in "
+            "transaction mode stands between (pgbouncer), where a search path leaks from one organisation's request "
+            "into another's.",
+            hint="Put the proxy into session mode, or replace it by psycopg's own pool.",
+            id="messages_extends.E060",
         )
     ]
 

@@ -1,9 +1,10 @@
 """Cookies, sessions and caches: what a browser or a process could carry from one organisation to another."""
 
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
-from django.conf import global_settings, settings
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.cache.backends.base import get_key_func
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
@@ -126,9 +127,10 @@ def guardian_caches_no_user(**_kwargs: Any) -> list[CheckMessage]:
 
 @register
 def caches_know_the_tenant(**_kwargs: Any) -> list[CheckMessage]:
-    # Django's own default is there in every project, used or not.
-    configured = {} if settings.CACHES == global_settings.CACHES else settings.CACHES
-    mixed = [alias for alias, cache in configured.items() if not _is_dummy(cache) and not _has_schema_in_keys(cache)]
+    # Django's own default as well, which is there in every project that says nothing of caches.
+    mixed = [
+        alias for alias, cache in settings.CACHES.items() if not _is_dummy(cache) and not _has_schema_in_keys(cache)
+    ]
     if not mixed:
         return []
     return [
@@ -154,3 +156,36 @@ def _has_schema_in_keys(cache: dict[str, Any]) -> bool:
         with inside(schema):
             keys.add(make_key("key", "", 1))
     return len(keys) == 2
+
+
+@register
+def csrf_trusts_no_wildcard(**_kwargs: Any) -> list[CheckMessage]:
+    wildcards = [origin for origin in settings.CSRF_TRUSTED_ORIGINS if "*" in origin]
+    if not wildcards:
+        return []
+    return [
+        Warning(
+            f"CSRF_TRUSTED_ORIGINS has a wildcard: {', '.join(wildcards)}. If organisations live there, a page of each "
+            "may send forms to all others.",
+            hint="Name the origins one by one; silence this if no organisation has such a host name.",
+            id="messages_extends.W063",
+        )
+    ]
+
+
+@register
+def emails_go_to_a_folder_of_their_own(**_kwargs: Any) -> list[CheckMessage]:
+    folders = {getattr(settings, "EMAIL_FILE_PATH", None)}
+    for mailer in getattr(settings, "MAILERS", {}).values():
+        folders.add(mailer.get("OPTIONS", {}).get("file_path"))
+    relative = sorted(str(folder) for folder in folders if folder and not Path(folder).is_absolute())
+    if not relative:
+        return []
+    return [
+        Warning(
+            f"E-mails are written to a folder below the one that the process was started in: {', '.join(relative)}. "
+            "The links in them let their readers in.",
+            hint='Set EMAIL_FILE_PATH to an absolute path. django-environ takes one slash away: "filemail:////abs/olute".',
+            id="messages_extends.W064",
+        )
+    ]

@@ -54,5 +54,11 @@ TEMPLATES = [
 ]
 SESSION_ENGINE = "messages_extends.tenancy.sessions"
 MESSAGE_STORAGE = "messages_extends.storages.FallbackStorage"
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "KEY_FUNCTION": "django_tenants.cache.make_key",
+    }
+}
 STATIC_URL = "static/"
 USE_TZ = True

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from messages_extends.checks.database import connections_keep_their_backend
 from tests.isolation.conftest import OURS, THEIRS, OpenConnection
 from tests.isolation.test_search_path import in_tenant, schema_in_force
 
@@ -128,3 +129,36 @@ def test_in_session_mode_a_client_finds_nothing_of_the_one_before(through: Calla
     first.close()
     second.ensure_connection()
     assert second.connection.execute("SELECT current_schema()").fetchone() == ("public",)
+
+
+def reports(port: int, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Run the check of the connection as if the project's own led to this port."""
+    monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+    monkeypatch.setitem(connection.settings_dict, "PORT", port)
+    return [report.id for report in connections_keep_their_backend(databases=["default"])]
+
+
+@pytest.mark.usefixtures("django_db_setup")
+@pytest.mark.parametrize(
+    ("mode", "size", "wanted"),
+    [
+        ("transaction", 1, ["messages_extends.E060"]),
+        ("transaction", 3, ["messages_extends.E060"]),
+        ("statement", 3, ["messages_extends.E060"]),
+        ("session", 2, []),
+    ],
+)
+def test_the_check_of_the_connection_finds_a_proxy_that_changes_it(
+    mode: str, size: int, wanted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pgbouncer(tmp_path, mode, size) as port:
+        assert reports(port, monkeypatch) == wanted
+
+
+@pytest.mark.usefixtures("django_db_setup")
+def test_the_check_of_the_connection_waits_for_no_proxy_that_has_no_second_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messages_extends.checks.pooling.TIME_LIMIT_S", 0.5)
+    with pgbouncer(tmp_path, "session", 1) as port:
+        assert reports(port, monkeypatch) == []

@@ -9,6 +9,7 @@ from typing import Any
 
 import django
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.backends.smtp import EmailBackend
 
 from config.mail import mail_settings
@@ -75,9 +76,17 @@ def test_while_debugging_e_mails_go_to_the_console(environment: dict[str, str]) 
     assert "django.core.mail.backends.console.EmailBackend" in str(mail_settings("consolemail://", timeout=1))
 
 
-def test_e_mails_may_go_into_a_folder(tmp_path: Path) -> None:
-    found = mail_settings(f"filemail://{tmp_path}", timeout=1)
-    assert str(tmp_path).removeprefix("/") in str(found)
+@pytest.mark.parametrize("slashes", ["//", "///"])
+def test_e_mails_may_go_into_a_folder_that_an_absolute_path_names(tmp_path: Path, slashes: str) -> None:
+    found = mail_settings(f"filemail:{slashes}{tmp_path}", timeout=1)
+    options = found["MAILERS"]["default"]["OPTIONS"] if django.VERSION >= (6, 1) else found
+    assert str(tmp_path) in options.values()
+
+
+@pytest.mark.parametrize("url", ["filemail://", "filemail:///", "filemail://tmp/mail"])
+def test_a_folder_for_e_mails_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="absolute path"):
+        mail_settings(url, timeout=1)
 
 
 def test_a_proxys_word_is_taken_only_if_one_says_so(environment: dict[str, str]) -> None:
