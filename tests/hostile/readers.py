@@ -25,7 +25,7 @@ from hypothesis import settings as hypothesis_settings
 from messages_extends.entries import Position
 from messages_extends.inbox import Marked
 from messages_extends.publications import Reference
-from messages_extends.push.hints import Hint
+from messages_extends.push.hints import KEYS, Hint
 from messages_extends.rendering import render
 from messages_extends.storages import CookieStorage
 from messages_extends.tenancy.schemas import inside
@@ -158,7 +158,7 @@ def a_cookie_of_messages_is_ours(forgery: tuple[int, int, str]) -> None:
 # What comes over the bus --------------------------------------------------------------------------------------------
 
 
-@rule(ANY_TEXT | JSON.map(json.dumps) | st.dictionaries(st.sampled_from(("schema", "users")), JSON).map(json.dumps))
+@rule(ANY_TEXT | JSON.map(json.dumps) | st.dictionaries(st.sampled_from(("schema", *KEYS)), JSON).map(json.dumps))
 def a_hint_says_whom_it_concerns(text: str) -> None:
     with suppress(ValueError, RecursionError):
         hint = Hint.parse(text)
@@ -166,6 +166,8 @@ def a_hint_says_whom_it_concerns(text: str) -> None:
             assert part.schema == hint.schema
             assert part.users <= hint.users
             assert part.groups <= hint.groups
+            assert part.sessions <= hint.sessions
+            assert part.accounts <= hint.accounts
 
 
 # What is shown ------------------------------------------------------------------------------------------------------

@@ -55,6 +55,12 @@ CASES: Final[dict[str, tuple[Ask, str, str, str]]] = {
     "somebody one may not write to": (post("/messages/compose/", people="KEY", **COMPOSED), "reader", "2", "404404"),
     "somebody of globex": (post("/messages/compose/", people="KEY", **COMPOSED), "reader", str(FAR), "404404"),
     "a name in a search": (get("/messages/compose/recipients/?q=KEY"), "reader", "Ada", "Zoe"),
+    "an account, by asking for a link": (
+        post("/password/forgotten/", email="KEY"),
+        "stranger",
+        "other@acme.example",
+        "nobody@acme.example",
+    ),
     "an account, by logging in": (
         post("/login/", username="KEY", password="wrong horse battery"),
         "stranger",
@@ -67,6 +73,7 @@ CASES: Final[dict[str, tuple[Ask, str, str, str]]] = {
 @pytest.fixture
 def world(acme: Any, globex: Any, settings: Any) -> Iterator[World]:
     settings.LOGIN_FAILURES_PER_ACCOUNT = settings.LOGIN_FAILURES_PER_ADDRESS = 10**6
+    settings.EMAILS_PER_ACCOUNT = settings.EMAILS_PER_ADDRESS = 10**6
     # Cheap ones, beside which any other difference would be seen.
     settings.PASSWORD_HASHERS = ["tests.hostile.test_timing.CheapHasher"]
     logging.disable(logging.CRITICAL)

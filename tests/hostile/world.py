@@ -128,6 +128,8 @@ def _fill_acme(world: World) -> Any:
     grant(reader, other)
     reader.user_permissions.add(Permission.objects.get(codename="add_announcement"))
     Message.objects.create(pk=1, user=reader, message="For the reader", level=19)
+    # Past everything that checks a link when it is written.
+    Message.objects.create(pk=3, user=reader, message="With a link", level=39, url="javascript:alert(1)")
     Message.objects.create(pk=2, user=other, message=f"{PRIVATE} message", level=19)
     Invitation.objects.create(pk=1, email="soon@acme.example", invited_by=administrator)
     _log_in(world, "reader", "acme", reader)

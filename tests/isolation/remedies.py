@@ -98,6 +98,17 @@ def _save_anywhere() -> None:
         _replace(f"messages_extends.tenancy.stamp.TenantBound.{name}", getattr(Model, name))
 
 
+def _save_people_anywhere() -> None:
+    for module in ("origin", "managers"):
+        _replace(f"tenants.people.{module}.require_here", lambda *_instance: None)
+
+
+def _enter_by_the_tenant_itself() -> None:
+    from django_tenants.models import TenantMixin
+
+    _replace("tenants.models.Tenant.__enter__", TenantMixin.__enter__)
+
+
 def _let_inboxes_answer_anywhere() -> None:
     for module in ("inbox", "prepared"):
         _replace(f"messages_extends.{module}.require_here", lambda _user: None)
@@ -250,6 +261,30 @@ def _let_tenants_code_broadcast() -> None:
         )
 
 
+def _show_messages_to_administrators() -> None:
+    _replace("messages_extends.querysets.MessageQuerySet.without_content", lambda self: self.all())
+
+
+def _give_what_is_not_held() -> None:
+    from django.contrib.auth.models import Group
+
+    _replace("tenants.people.holdings.Holdings.include", lambda *_holdings: True)
+    _replace("tenants.people.holdings.Holdings.included_groups", lambda _self: Group.objects.all())
+
+
+def _grant_what_is_not_held() -> None:
+    _replace("messages_extends.policy.Policy.may_give", lambda *_question: True)
+
+
+def _let_caches_keep_pages() -> None:
+    _replace("messages_extends.storages.keep_private", lambda *_answer: None)
+
+
+def _show_any_link() -> None:
+    for module in ("content", "entries"):
+        _replace(f"messages_extends.{module}.shown_link", lambda url: url)
+
+
 # How often ----------------------------------------------------------------------------------------------------------
 
 
@@ -338,6 +373,16 @@ REMEDIES: Final = (
         "rows are saved where they were loaded",
         (f"{OBJECTS}test_a_message_of_one_tenant_is_refused_in_another_and_changes_nothing",),
         _save_anywhere,
+    ),
+    Remedy(
+        "people and groups are saved where they were loaded",
+        (f"{OBJECTS}test_a_person_or_group_of_one_organisation_is_refused_in_another_and_changes_nothing",),
+        _save_people_anywhere,
+    ),
+    Remedy(
+        "a tenant is no context of its own",
+        (f"{THREADS}test_the_tenant_of_the_reference_product_refuses_a_with",),
+        _enter_by_the_tenant_itself,
     ),
     Remedy(
         "an inbox answers in its own organisation",
@@ -492,6 +537,31 @@ REMEDIES: Final = (
             f"DROP TRIGGER public_only ON public.broadcasts_{table}"
             for table in ("broadcast", "broadcasttenant", "broadcastcount", "broadcastrecord")
         ),
+    ),
+    Remedy(
+        "administrators do not read messages",
+        (f"{DOORS}TestAdministration::test_no_list_shows_what_a_message_says",),
+        _show_messages_to_administrators,
+    ),
+    Remedy(
+        "forms give no more than their user holds",
+        ("tests/tenants/test_holdings.py::test_nobody_gives_or_takes_over_what_they_do_not_hold",),
+        _give_what_is_not_held,
+    ),
+    Remedy(
+        "who grants holds it themselves",
+        ("tests/test_granting.py::TestGrant::test_nobody_gives_what_they_do_not_hold",),
+        _grant_what_is_not_held,
+    ),
+    Remedy(
+        "a page with somebody's messages is private",
+        ("tests/test_private_pages.py::test_a_host_page_that_shows_messages_is_private",),
+        _let_caches_keep_pages,
+    ),
+    Remedy(
+        "a link is checked when it is shown",
+        ("tests/test_storages.py::TestPersistent::test_a_link_that_came_in_unchecked_is_not_shown",),
+        _show_any_link,
     ),
     Remedy(
         "records are kept",

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.contrib.messages.api import MessageFailure
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import PermissionDenied
@@ -375,6 +375,50 @@ class TestGranting:
             )
             assert answer(at_globex) == answer(getattr(nobody, method)(address(*page), self.VALUES))
             assert at_globex.status_code in (302, 403, 405)
+
+
+@pytest.mark.usefixtures("nothing_changes")
+class TestAdministration:
+    """The admin of an organisation, for a superuser of it and for a clerk who may view messages."""
+
+    @pytest.fixture
+    def staff(self, world: World, acme: Any, make_user: MakeUser, browser_of: BrowserOf) -> list[Client]:
+        with schema_context("acme"):
+            root = make_user("root", pk=7, is_staff=True, is_superuser=True)
+            clerk = make_user("clerk", pk=8, is_staff=True)
+            clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_message", "view_user"]))
+        return [browser_of(acme, each) for each in (root, clerk)]
+
+    @pytest.fixture
+    def nothing_changes(self, staff: list[Client]) -> Iterator[None]:
+        before = dump()
+        yield
+        assert dump() == before
+
+    @pytest.mark.parametrize("page", ["change", "history", "delete", "reveal"])
+    def test_messages_of_elsewhere_are_not_there(self, world: World, staff: list[Client], page: str) -> None:
+        for browser in staff:
+            answers = set()
+            for key in (THEIRS, NOWHERE):
+                for method in ("get", "post"):
+                    found = getattr(browser, method)(f"/admin/messages_extends/message/{key}/{page}/")
+                    status, text = answer(found)
+                    answers.add((method, status, text.replace(str(key), "")))
+            assert len(answers) == 2
+            assert not [text for _method, _status, text in answers if "secret" in text]
+
+    def test_no_list_shows_what_a_message_says(self, world: World, staff: list[Client]) -> None:
+        for browser in staff:
+            for page in ("message/", f"message/{SAME}/change/", f"message/{SAME}/history/", "message/?q=reader"):
+                found = browser.get(f"/admin/messages_extends/{page}")
+                assert (found.status_code, "for the reader" in found.text) == (200, False)
+
+    def test_people_and_groups_of_elsewhere_are_not_there(self, world: World, staff: list[Client]) -> None:
+        for browser in staff:
+            for page in ("people/user/{}/change/", "people/user/{}/password/", "auth/group/{}/change/"):
+                answers = [browser.get(f"/admin/{page.format(key)}").status_code for key in (THEIRS, NOWHERE)]
+                assert answers[0] == answers[1]
+                assert answers[0] in (302, 403, 404)
 
 
 # Functions ----------------------------------------------------------------------------------------------------------
