@@ -1,14 +1,16 @@
 """Who may message whom: everything that one person says to others passes here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, cast
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import EmptyResultSet, PermissionDenied
+from django.db import connections, router
 from django.db.models import Case, Count, Exists, Func, Max, Model, Q, QuerySet, Subquery, Value, When
+from django.db.models.expressions import RawSQL
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +22,18 @@ from messages_extends.models import Announcement
 from messages_extends.permissions import Right, send_group_message, send_message
 from messages_extends.tenancy.schemas import current_schema, is_public, users_are_shared
 from messages_extends.tenancy.stamp import require_here, schema_of_origin
+
+# Materialized: a random or sliced queryset is evaluated once. Ordered, so that two who send to the same people wait for
+# each other and never deadlock. Locking is a statement of its own because Citus accepts no lock in INSERT ... SELECT.
+LOCK_CHOSEN: Final = """
+WITH messages_extends_chosen (key) AS MATERIALIZED ({chosen})
+SELECT person.{key}, reachable.key IS NOT NULL
+FROM {people} AS person LEFT JOIN (SELECT DISTINCT * FROM ({reachable}) AS found) AS reachable (key)
+    ON reachable.key = person.{key}
+WHERE person.{key} IN (SELECT key FROM messages_extends_chosen)
+ORDER BY person.{key} FOR KEY SHARE OF person
+"""
+NOBODY: Final = "SELECT {key} FROM {people} WHERE false"
 
 
 def members() -> QuerySet[AbstractBaseUser]:
@@ -332,43 +346,57 @@ def _holds(sender: Any, right: Right) -> bool:
 # Refusals -----------------------------------------------------------------------------------------------------------
 
 
-def require_may_send(sender: Any, recipients: QuerySet[Any], *, exactly: int | None = None) -> None:
-    """Raise unless `sender` may write to all active members among `recipients`; None is the application, which may.
+def require_may_send(sender: Any, recipients: QuerySet[Any], *, exactly: int | None = None) -> list[Any]:
+    """Return the keys of the active members among `recipients`, after checking that `sender` may write to all of them.
 
-    With `exactly`, RecipientUnavailable unless that many of them are active members here. PermissionDenied, which names
-    nobody, for a sender who is inactive or may not write to all; oneself one always may. One query at most.
+    Write to these keys and to nobody else: a queryset that is evaluated again may find other people. They cannot be
+    deleted until the transaction ends. One query. `sender` may be None, the application, which may write to everybody.
+
+    Raises RecipientUnavailable unless there are `exactly` so many; PermissionDenied, which names nobody, for a sender
+    who is inactive or may not write to all. Everybody may write to themselves.
     """
-    if sender is not None:
-        _require_may_speak(sender)
-    elif exactly is None:
-        return
-    chosen = Q(pk__in=recipients.order_by().values("pk"))
-    counts = members().filter(chosen).aggregate(here=_distinct(), **_others(sender, chosen))
-    if exactly is not None and counts["here"] != exactly:
-        raise RecipientUnavailable
-    if sender is not None and counts["others"] != (counts["allowed"] or 0):
-        raise PermissionDenied(gettext("You may not write to everybody whom you have chosen."))
-
-
-def _distinct(**options: Any) -> Count:
-    # A host's members may come out of a join.
-    return Count("pk", distinct=True, **options)
-
-
-def _others(sender: Any, chosen: Q) -> dict[str, Any]:
-    """Return what counts those among the chosen who are not the sender, and those of them to whom they may write."""
-    if sender is None:
-        return {}
-    others = ~Q(pk=sender.pk)
-    allowed = policy().recipients_for(sender).filter(chosen, others).order_by()
-    number = allowed.values(number=Func("pk", function="COUNT", template="%(function)s(DISTINCT %(expressions)s)"))
-    # Max only makes an aggregate of it: it is one number, found once, from the chosen people alone.
-    return {"others": _distinct(filter=others), "allowed": Max(Subquery(number))}
-
-
-def _require_may_speak(sender: Any) -> None:
-    if not _may_speak(sender):
+    if sender is not None and not _may_speak(sender):
         raise PermissionDenied(gettext("An inactive person cannot send messages."))
+    allowed = _locked(members().filter(pk__in=recipients.order_by().values("pk")), sender)
+    if exactly is not None and len(allowed) != exactly:
+        raise RecipientUnavailable
+    if sender is not None and not all(may or key == sender.pk for key, may in allowed.items()):
+        raise PermissionDenied(gettext("You may not write to everybody whom you have chosen."))
+    return list(allowed)
+
+
+def _locked(people: QuerySet[Any], sender: Any) -> dict[Any, bool]:
+    """Return the key of each of `people` with whether the policy lets `sender` write to them, and lock their rows.
+
+    Choosing, asking and locking are one statement, so that all three are about the same people.
+    """
+    connection = connections[router.db_for_write(people.model)]
+    model: Any = get_user_model()._meta
+    names = {
+        "key": connection.ops.quote_name(model.pk.column),
+        "people": connection.ops.quote_name(model.db_table),
+    }
+    try:
+        chosen, params = people.order_by().values("pk").query.sql_with_params()
+    except EmptyResultSet:
+        # Django finds out by itself that these are nobody: `filter(pk__in=[])`.
+        return {}
+    reachable, more_params = _reachable(sender) or (NOBODY.format(**names), ())
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_CHOSEN.format(chosen=chosen, reachable=reachable, **names), [*params, *more_params])
+        return dict(cursor.fetchall())
+
+
+def _reachable(sender: Any) -> tuple[str, Sequence[Any]] | None:
+    """Return a statement for the keys of those among the chosen to whom the policy lets `sender` write."""
+    if sender is None:
+        return None
+    chosen = Q(pk__in=RawSQL("SELECT key FROM messages_extends_chosen", ()))
+    try:
+        found: Any = policy().recipients_for(sender).filter(chosen).order_by().values("pk")
+        return cast(tuple[str, Sequence[Any]], found.query.sql_with_params())
+    except EmptyResultSet:
+        return None
 
 
 def require_may_announce(sender: Any, groups: QuerySet[Group] | None) -> None:

@@ -1,6 +1,6 @@
 """From what the caller says to rows, one for each recipient: checked first, then all written or nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -8,9 +8,8 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.core.exceptions import EmptyResultSet
-from django.db import connections, transaction
-from django.db.models import QuerySet
+from django.db import connections, router, transaction
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from messages_extends import audit
@@ -27,12 +26,11 @@ from messages_extends.tenancy.schemas import current_schema, is_public
 from messages_extends.tenancy.stamp import require_here
 from messages_extends.validation import moment_to_come, written
 
-# In the order of their keys, so that two senders who use one key wait for each other and never deadlock; locked, so
-# that who is deleted meanwhile is left out or waits.
+# In the order of their keys, so that two who send with one key wait for each other and never deadlock.
 INSERT: Final = """
 INSERT INTO {messages} ({columns})
-SELECT person.{key}, {values} FROM {people} AS person WHERE person.{key} IN ({chosen})
-ORDER BY person.{key} FOR KEY SHARE OF person
+SELECT person.{key}, {values} FROM {people} AS person WHERE person.{key} = ANY(CAST(%s AS {type}[]))
+ORDER BY person.{key}
 ON CONFLICT DO NOTHING
 RETURNING {user}
 """
@@ -52,9 +50,9 @@ def send(
 ) -> int:
     """Write one message to each recipient, all or none; return how many were written.
 
-    `recipients`: a user, a group, an iterable of users, or a queryset of users, which is evaluated in the current
-    schema. Of a group or queryset those who are inactive are left out; people given one by one have all to be there.
-    Who is deleted in the very same moment is left out too.
+    `recipients`: a user, a group, an iterable of users, or a queryset of users, which is evaluated anew, once, in the
+    current schema. Of a group or queryset those who are inactive are left out; people given one by one have all to be
+    there. Who is deleted in the very same moment is left out too.
     `sender`: the person who writes, whom the policy is asked about; None is the application itself. With `key`,
     nothing is written to those who have it unread, and an unread one that has expired is replaced.
 
@@ -72,7 +70,6 @@ def send(
         sender = None
     values = written(message, level=level, params=params, url=url, key=key, extra_tags=extra_tags)
     values |= {"sender": sender, "expires": None if expires is None else moment_to_come("expires", expires)}
-    require_may_send(sender, to.people, exactly=to.exactly)
     return _save(to, values)
 
 
@@ -119,45 +116,46 @@ def cancel(key: str) -> int:
 
 
 def _save(to: Recipients, values: Mapping[str, Any]) -> int:
-    with nobody_gone(), transaction.atomic():
+    with nobody_gone(), transaction.atomic(using=router.db_for_write(Message)):
         require_room(values["sender"])
+        keys = require_may_send(values["sender"], to.people, exactly=to.exactly)
         if values["key"]:
-            _make_way(to.people, values["key"])
-        written_to = _insert(to.people, values)
+            _make_way(keys, values["key"])
+        written_to = _insert(keys, values)
         if values["sender"] is not None:
             _record(to, values, len(written_to))
     wake(users=written_to)
     return len(written_to)
 
 
-def _make_way(people: QuerySet[Any], key: str) -> None:
+def _make_way(people: Sequence[Any], key: str) -> None:
     """Delete what has expired unread under this key."""
-    with_key = Message.objects.filter(key=key, expires__lte=timezone.now(), user__in=people.values("pk"))
+    column = _column("user").db_type(connections[router.db_for_write(Message)])
+    # One parameter, however many they are.
+    chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*people]])  # noqa: S611 - a column's type
+    with_key = Message.objects.filter(key=key, expires__lte=timezone.now(), user__in=chosen)
     with_key.unread().delete_in_order()
 
 
-def _insert(people: QuerySet[Any], values: Mapping[str, Any]) -> list[Any]:
-    """Write a row for each of `people`; return the keys of those who got one."""
-    connection = connections[Message.objects.db]
+def _insert(people: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
+    """Write a row for each of the people with these keys; return the keys of those who got one."""
+    if not people:
+        return []
+    connection = connections[router.db_for_write(Message)]
     quote = connection.ops.quote_name
     stored = {_column(name): value for name, value in {**values, **_times()}.items()}
-    try:
-        chosen, params = people.order_by().values("pk").query.sql_with_params()
-    except EmptyResultSet:
-        # Django sees without asking that these are nobody: `filter(pk__in=[])`.
-        return []
     users: Any = get_user_model()._meta
     statement = INSERT.format(
         messages=quote(Message._meta.db_table),
         columns=", ".join(quote(field.column) for field in (_column("user"), *stored)),
         key=quote(users.pk.column),
         user=quote(_column("user").column),
+        type=_column("user").db_type(connection),
         values=", ".join(f"CAST(%s AS {field.db_type(connection)})" for field in stored),
         people=quote(users.db_table),
-        chosen=chosen,
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*(_stored(field, value, connection) for field, value in stored.items()), *params])
+        cursor.execute(statement, [*(_stored(field, value, connection) for field, value in stored.items()), [*people]])
         return [user for (user,) in cursor.fetchall()]
 
 

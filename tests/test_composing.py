@@ -466,7 +466,7 @@ class TestSend:
             elif meanwhile == "refused":
                 options["sender"] = people["erin"]
             else:
-                monkeypatch.setattr("messages_extends.sending.require_may_send", lambda *_args, **_options: None)
+                monkeypatch.setattr("messages_extends.sending.require_may_send", lambda *_args, **_: [people["bob"].pk])
                 options["sender"] = get_user_model()(pk=2_000_000_001)
             return send_once(number, recipients, message, **options)
 

@@ -14,12 +14,15 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db import connection, connections, transaction
+from django.test import override_settings
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from messages_extends.api import EVERYONE, announce, broadcast, cancel, inbox, retract, revise, send
 from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
 from messages_extends.exceptions import NoSuchMessage, RecipientUnavailable
+from messages_extends.grants import grant
+from messages_extends.limits import require_room
 from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.publications import State
 from messages_extends.retention import purge
@@ -234,6 +237,81 @@ class TestSending:
         assert at_once(*while_open(gone.delete, second))[1] == "RecipientUnavailable"
         with in_acme():
             assert not Message.objects.exists()
+
+    def test_who_joins_the_group_after_it_was_asked_about_is_not_written_to(
+        self, at_once: AtOnce, people: list[Any]
+    ) -> None:
+        sender, member, other = people[:3]
+        with in_acme():
+            group = Group.objects.create(name="Sales")
+            group.user_set.add(member)
+            grant(sender, member)
+
+        def join() -> None:
+            with transaction.atomic():
+                # As if the sender were writing something else.
+                require_room(sender)
+                begin.wait()
+                wait_until_blocked(is_over)
+                with ThreadPoolExecutor(1) as pool:
+                    pool.submit(add).result()
+
+        def add() -> None:
+            try:
+                with in_acme():
+                    group.user_set.add(other)
+            finally:
+                connections.close_all()
+
+        def write() -> str:
+            begin.wait()
+            try:
+                return str(send(group, "news", sender=sender))
+            except PermissionDenied:
+                return "refused"
+            finally:
+                is_over.set()
+
+        is_over, begin = Event(), Barrier(2, timeout=20)
+        assert at_once(join, write)[1] == "refused"
+        with in_acme():
+            assert not Message.objects.exists()
+
+    def test_nobody_is_written_to_unasked_while_people_join_and_leave(self, at_once: AtOnce, people: list[Any]) -> None:
+        sender, member, other = people[:3]
+        with in_acme():
+            group = Group.objects.create(name="Sales")
+            group.user_set.add(member)
+            grant(sender, member)
+        is_over = Event()
+
+        def join_and_leave() -> int:
+            times = 0
+            while not is_over.is_set():
+                group.user_set.add(other)
+                group.user_set.remove(other)
+                times += 1
+            return times
+
+        def write() -> tuple[int, int]:
+            sent = refused = 0
+            try:
+                for _ in range(100):
+                    try:
+                        sent += send(group, "news", sender=sender)
+                    except PermissionDenied:
+                        refused += 1
+            finally:
+                is_over.set()
+            return sent, refused
+
+        with override_settings(MESSAGES_EXTENDS={"SEND_LIMITS": {}}):
+            times, (sent, refused) = at_once(join_and_leave, write)
+        with in_acme():
+            assert set(Message.objects.values_list("user", flat=True)) <= {member.pk}
+            assert Message.objects.count() == sent
+        assert times
+        assert sent + refused == 100
 
 
 class TestPublishing:

@@ -123,8 +123,8 @@ class TestRecipients:
 class TestMany:
     def test_ten_thousand_cost_what_one_costs(self, people: Any, django_assert_num_queries: Any) -> None:
         crowd = many_people(10_000)
-        # A savepoint, the insertion, its release; whoever is named is looked up beside that.
-        with django_assert_num_queries(3):
+        # A savepoint, the choice of the people, the insertion, and the release.
+        with django_assert_num_queries(4):
             assert send(crowd, "Hello") == 10_000
         Message.objects.all().delete()
         with django_assert_num_queries(4):
@@ -155,6 +155,24 @@ class TestPolicy:
                 send(recipients, "Hello", sender=people["alice"])
             assert "carol" not in str(refusal.value)
         assert readers() == []
+
+    def test_only_those_are_written_to_about_whom_it_was_asked(self, people: Any, make_user: Any) -> None:
+        """A random queryset finds other people whenever it is evaluated: it is evaluated once."""
+        alice, crowd = people["alice"], [make_user(f"person{number}") for number in range(10)]
+        for person in crowd[::2]:
+            grant(alice, person)
+        somebody = get_user_model().objects.filter(name__startswith="person").order_by("?")
+        sent = refused = 0
+        for _ in range(60):
+            try:
+                assert send(somebody[:1], "Hello", sender=alice) == 1
+                sent += 1
+            except PermissionDenied:
+                refused += 1
+        assert set(Message.objects.values_list("user", flat=True)) <= {person.pk for person in crowd[::2]}
+        assert (Message.objects.count(), sent + refused) == (sent, 60)
+        assert sent
+        assert refused
 
     def test_a_message_to_oneself_is_the_applications(self, people: Any) -> None:
         send(people["alice"], "note to self", sender=people["alice"])
@@ -256,6 +274,15 @@ class TestKeys:
         Message.objects.filter(user=people["bob"]).update(expires=now())
         assert send([people["bob"], people["carol"]], "second", key="k") == 1
         assert sorted(Message.objects.values_list("message", flat=True)) == ["first", "second"]
+
+    def test_nothing_makes_way_but_for_those_who_are_written_to(self, people: Any, make_user: Any) -> None:
+        crowd = [make_user(f"person{number}") for number in range(10)]
+        send(crowd, "old news", key="k")
+        Message.objects.update(expires=now())
+        somebody = get_user_model().objects.filter(name__startswith="person").order_by("?")
+        for _ in range(10):
+            send(somebody[:3], "news", key="k")
+            assert set(Message.objects.values_list("user", flat=True)) == {person.pk for person in crowd}
 
     def test_cancelling_takes_back_what_nobody_has_read(self, people: Any) -> None:
         send([people["bob"], people["carol"]], "news", key="k")

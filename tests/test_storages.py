@@ -17,6 +17,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.http import HttpResponse
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from django.utils.safestring import SafeData, mark_safe
 from django.utils.translation import gettext_lazy
@@ -650,6 +651,18 @@ class TestQueries:
                 assert message.tags
             respond(request)
         assert len(queries) == 1
+
+    @pytest.mark.parametrize(("key", "more"), [("", 0), ("k", 1)])
+    def test_adding_a_persistent_message_costs_two_and_three_more_to_somebody_else(
+        self, in_acme: Any, alice: Any, sally: Any, key: str, more: int
+    ) -> None:
+        grant(alice, sally)
+        for recipient, count in ((alice, 2), (sally, 5)):
+            request = make_request(in_acme, alice)
+            with CaptureQueriesContext(connection) as captured:
+                messages.add_message(request, INFO_PERSISTENT, "Hello", user=recipient, key=key)
+            queries = [each["sql"] for each in captured if "SAVEPOINT" not in each["sql"]]
+            assert len(queries) == count + more, queries
 
     def test_a_page_of_somebody_not_logged_in_costs_none(self, in_acme: Any) -> None:
         with count_our_queries() as queries:
