@@ -6,7 +6,7 @@ A union that is limited only outside sorts everything there is; limited inside, 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Literal, Self, get_args
 from uuid import UUID
@@ -14,7 +14,7 @@ from uuid import UUID
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.constants import DEFAULT_LEVELS
 from django.contrib.messages.storage import base as messages_storage
-from django.db.models import Exists, Q, QuerySet, TextField, Value
+from django.db.models import Exists, F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 
 from messages_extends.broadcasts.models import Broadcast
@@ -114,6 +114,54 @@ class Position:
 
 
 @dataclass(frozen=True)
+class UnreadSnapshot:
+    """What one statement saw of what is unread: what "mark all as read" may mark, whatever is committed meanwhile.
+
+    `messages` are primary keys, of the newest `LISTED`; `newest` is when the first of them was written, because a
+    restored database gives primary keys again. `publications` are primary keys with the revision that was shown.
+    `before` is None where all messages are listed; otherwise those that were written until then were seen as well.
+    """
+
+    messages: Sequence[int] = ()
+    newest: datetime | None = None
+    before: datetime | None = None
+    publications: Mapping[UUID, int] = field(default_factory=dict)
+
+    LISTED: ClassVar = 500
+    # Of those that are not listed one by one. Longer than any sending takes from its first statement to its commit.
+    MARGIN: ClassVar = timedelta(minutes=10)
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[Any, ...]], at: datetime) -> Self:
+        """Return what the rows of `unread_rows` say, which were found at `at`."""
+        messages = [(int(pk), appeared) for kind, pk, _revision, appeared in rows if kind == "message"]
+        messages.sort(key=lambda message: message[1], reverse=True)
+        return cls(
+            messages=[pk for pk, _appeared in messages],
+            newest=messages[0][1] if messages else None,
+            before=min(messages[-1][1], at - cls.MARGIN) if len(messages) >= cls.LISTED else None,
+            publications={UUID(pk): revision for kind, pk, revision, _appeared in rows if kind != "message"},
+        )
+
+    def __len__(self) -> int:
+        return len(self.messages) + len(self.publications)
+
+    @property
+    def seen_messages(self) -> Q:
+        """The condition that keeps the messages that were seen; of those that are not listed, no doubtful one."""
+        listed = Q(pk__in=self.messages, created__lte=self.newest or EPOCH)
+        return listed if self.before is None else listed | Q(created__lte=self.before)
+
+    @property
+    def seen_publications(self) -> Q:
+        """The condition that keeps the publications that were seen, in the revision that was shown."""
+        seen = Q(pk__in=[])
+        for revision in set(self.publications.values()):
+            seen |= Q(revision=revision, pk__in=[pk for pk, shown in self.publications.items() if shown == revision])
+        return seen
+
+
+@dataclass(frozen=True)
 class Chosen:
     """What a page is narrowed down to; ValueError, with the allowed values, for what does not exist."""
 
@@ -190,6 +238,19 @@ def marks(reader: Reader, limit: int | None, chosen: Chosen) -> "QuerySet[Any, A
     return united([branch.annotate(one=Value(1)).values_list("one")[:limit] for branch in ordered.values()])
 
 
+def unread_rows(reader: Reader, limit: int, chosen: Chosen) -> "QuerySet[Any, Any]":
+    """Return kind, primary key, revision and time of what is unread, the newest `limit` of each kind."""
+    unread = chosen.of(unread_branches(reader))
+    return united(
+        [
+            branch.newest_first().values_list(
+                Value(kind), Cast("pk", TextField()), Value(0) if kind == "message" else F("revision"), APPEARED[kind]
+            )[:limit]
+            for kind, branch in unread.items()
+        ]
+    )
+
+
 def union(branches: Branches, reader: Reader) -> "QuerySet[Any, Any]":
     """Return the rows of all branches, each already ordered and limited."""
     return united([_rows(kind, branch.with_read_at(reader.user)) for kind, branch in branches.items()])
@@ -230,7 +291,7 @@ def as_entry(values: tuple[Any, ...], user: AbstractBaseUser) -> "Message | Entr
     if kind == "message":
         columns |= {"id": Message._meta.pk.to_python(pk), "user_id": user.pk}
         # Django takes them in the order of the model's own; the rest is loaded when asked for.
-        names = [field.attname for field in Message._meta.concrete_fields if field.attname in columns]
+        names = [each.attname for each in Message._meta.concrete_fields if each.attname in columns]
         return Message.from_db(Message.objects.db, names, [columns[name] for name in names])
     reference = Reference(UUID(pk), revision)
     return Entry(kind=kind, pk=str(reference), author=author, must_acknowledge=must_acknowledge, **columns)

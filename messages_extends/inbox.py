@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 
 from messages_extends import constants, entries, prepared, rendering
 from messages_extends.conf import settings
-from messages_extends.entries import Branches, Chosen, Entry, Kind, Position
+from messages_extends.entries import Branches, Chosen, Entry, Kind, Position, UnreadSnapshot
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.languages import in_interface_language
 from messages_extends.models import Message, Receipt
@@ -155,24 +155,31 @@ class Inbox:
         deleted, _by_model = Receipt.objects.of(self.user).filter(publication_id=reference.id).delete()
         return self._wake(deleted)
 
-    def mark_all_read(
-        self, until: datetime | None = None, *, level: int | None = None, kind: Kind | None = None
-    ) -> Marked:
-        """Mark as read what appeared up to `until` (now), but never what must be acknowledged.
+    def snapshot(self, *, level: int | None = None, kind: Kind | None = None) -> UnreadSnapshot:
+        """Return what is unread now, for `mark_all_read`: take it before the page that it belongs to. One query."""
+        reader = self._reader()
+        chosen = Chosen(level=level, kind=kind)
+        return UnreadSnapshot.of(prepared.rows(entries.unread_rows, reader, UnreadSnapshot.LISTED, chosen), reader.at)
 
-        `level` and `kind` narrow it down as they do a page. Two statements; return how many they changed, and the
-        time they wrote, which `undo` takes.
+    def mark_all_read(
+        self, snapshot: UnreadSnapshot | None = None, *, level: int | None = None, kind: Kind | None = None
+    ) -> Marked:
+        """Mark as read what `snapshot` saw, or without one what is there now; never what must be acknowledged.
+
+        What was still being sent when the snapshot was taken stays unread. `level` and `kind` narrow it down as they
+        do a page. Two statements; return how many they changed, and the time they wrote, which `undo` takes.
         """
         at = timezone.now()
-        unread = entries.unread_branches(Reader(self.user, min(until or at, at), current_schema()))
-        chosen = Chosen(level=level, kind=kind).of(unread)
+        chosen = Chosen(level=level, kind=kind).of(entries.unread_branches(Reader(self.user, at, current_schema())))
+        messages: Any = chosen.pop("message", Message.objects.none())
+        publications = [_markable(each) for each in chosen.values()]
+        if snapshot is not None:
+            messages = messages.filter(snapshot.seen_messages)
+            publications = [each.filter(snapshot.seen_publications) for each in publications]
         with transaction.atomic():
-            messages: Any = chosen.pop("message", Message.objects.none())
-            count = messages.filter(created__lte=until or at).in_order().mark_read(at)
-            if chosen:
-                count += Receipt.objects.write(
-                    self.user, entries.united([_markable(each) for each in chosen.values()]), at
-                )
+            count = messages.filter(created__lte=at).in_order().mark_read(at)
+            if publications:
+                count += Receipt.objects.write(self.user, entries.united(publications), at)
         self._wake(count)
         return Marked(at, count)
 

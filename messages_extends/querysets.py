@@ -178,7 +178,10 @@ class ReceiptQuerySet(QuerySet["Receipt"]):
         """
         require_here(user)
         connection = connections[self.db]
-        chosen, params = publications.query.get_compiler(using=self.db).as_sql()
+        try:
+            chosen, params = publications.query.get_compiler(using=self.db).as_sql()
+        except EmptyResultSet:
+            return 0
         with connection.cursor() as cursor:
             cursor.execute(WRITE_RECEIPTS.format(table=_quoted(self), chosen=chosen), [user.pk, at, *params])
             return int(cursor.rowcount)

@@ -1,5 +1,6 @@
 """Two at once: each in a thread, with a connection and a transaction of its own, against the real server."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -7,7 +8,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from threading import Barrier, Event
 from time import monotonic, sleep
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -18,7 +21,7 @@ from django.test import override_settings
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
-from messages_extends.api import EVERYONE, announce, broadcast, cancel, inbox, retract, revise, send
+from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, cancel, inbox, retract, revise, send
 from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
 from messages_extends.exceptions import NoSuchMessage, RecipientUnavailable
 from messages_extends.grants import grant
@@ -28,6 +31,21 @@ from messages_extends.publications import State
 from messages_extends.retention import purge
 
 ROUNDS = 15
+
+
+def broadcast_slowly() -> None:
+    with schema_context("public"):
+        broadcast("overdue", to=ALL_TENANTS)
+
+
+# What is written in a transaction that is still open when a page is made.
+WRITES: dict[str, Callable[[], Any]] = {
+    "a message": lambda: send(get_user_model()._default_manager.get(name="alice"), "overdue"),
+    "an announcement": lambda: announce("overdue", to=EVERYONE),
+    "an announcement to a group": lambda: announce("overdue", to=Group.objects.get()),
+    "one of an earlier time": lambda: announce("overdue", to=EVERYONE, publish_at=timezone.now() - timedelta(days=1)),
+    "a broadcast": broadcast_slowly,
+}
 
 AtOnce = Callable[..., list[Any]]
 
@@ -456,6 +474,28 @@ class TestReading:
         assert counts[1] + counts[2] == 9
         with in_acme():
             assert inbox(alice).unread_count(kind=kind) == 0
+
+    @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+    def test_what_is_committed_after_the_page_was_made_is_not_marked_by_it(
+        self, at_once: AtOnce, alice: Any, pages: list[str], write: Callable[[], Any], browser_of: Any
+    ) -> None:
+        """However long its transaction has lasted: it began before the page, and says so in its time."""
+        with in_acme():
+            browser, sales = browser_of(SimpleNamespace(schema_name="acme"), alice), Group.objects.create(name="Sales")
+            alice.groups.add(sales)
+
+        def write_slowly() -> None:
+            write()
+            Message.objects.filter(message="overdue").update(created=timezone.now() - timedelta(minutes=1))
+
+        page = at_once(*while_open(write_slowly, lambda: browser.get("/messages/")))[1].content.decode()
+        assert "overdue" not in page
+        [snapshot] = re.findall(r'name="snapshot" value="([^"]+)"', page)
+        answer = browser.post("/messages/mark_read/all/", {"snapshot": snapshot, "undoable": "1"})
+        assert unread(alice) == ["overdue"]
+        undone = parse_qs(urlsplit(answer["Location"]).query)["undo"]
+        browser.post("/messages/undo/", {"undo": undone})
+        assert unread(alice) == sorted(["overdue", *pages])
 
     @pytest.mark.parametrize("acknowledge", [False, True])
     def test_what_is_shown_again_while_it_is_read_stays_unread(

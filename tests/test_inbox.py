@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils import timezone
 
@@ -19,7 +20,7 @@ from messages_extends.constants import (
     WARNING_PERSISTENT,
 )
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, WrongTenant
-from messages_extends.models import Message, Receipt
+from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.tenancy.schemas import inside
 from tests.conftest import count_our_queries
 
@@ -188,6 +189,16 @@ class TestQueries:
             assert inbox(alice).undo(at) == 301
         assert len(queries) == 2
 
+    def test_so_they_do_with_a_snapshot_which_takes_one(self, alice: Any) -> None:
+        fill(alice, 300)
+        announce("an announcement", to=EVERYONE)
+        with count_our_queries() as queries:
+            snapshot = inbox(alice).snapshot()
+        assert (len(snapshot), len(queries)) == (301, 1)
+        with count_our_queries() as queries:
+            assert inbox(alice).mark_all_read(snapshot).count == 301
+        assert len(queries) == 2
+
 
 class TestBanners:
     def test_what_must_be_acknowledged_comes_first_then_the_level_decides_and_then_the_time(self, alice: Any) -> None:
@@ -319,11 +330,64 @@ class TestMarkingAll:
     def test_what_has_come_since_the_page_was_shown_stays(self, alice: Any) -> None:
         send(alice, "seen")
         announce("seen too", to=EVERYONE)
-        shown_at = timezone.now()
+        snapshot = inbox(alice).snapshot()
         send(alice, "unseen")
         announce("unseen too", to=EVERYONE)
-        inbox(alice).mark_all_read(until=shown_at)
+        inbox(alice).mark_all_read(snapshot)
         assert sorted(texts(inbox(alice).banners())) == ["unseen", "unseen too"]
+
+    @pytest.mark.parametrize("publish", ["written with an earlier time", "for a group that one joins", "scheduled"])
+    def test_so_does_a_publication_however_old_it_is(self, alice: Any, publish: str) -> None:
+        week, sales = timedelta(days=7), Group.objects.create(name="Sales")
+        if publish == "for a group that one joins":
+            announce("news", to=sales, publish_at=timezone.now() - week)
+        if publish == "scheduled":
+            announce("news", to=EVERYONE, publish_at=timezone.now() + week)
+        snapshot = inbox(alice).snapshot()
+        if publish == "written with an earlier time":
+            announce("news", to=EVERYONE, publish_at=timezone.now() - week)
+        alice.groups.add(sales)
+        Announcement.objects.update(publish_at=timezone.now() - week)
+        inbox(alice).mark_all_read(snapshot)
+        assert texts(inbox(alice).banners()) == ["news"]
+
+    def test_so_does_a_revision_that_was_not_shown(self, alice: Any) -> None:
+        announcement = announce("first", to=EVERYONE)
+        snapshot = inbox(alice).snapshot()
+        revise(announcement, message="second", show_again=True)
+        inbox(alice).mark_all_read(snapshot)
+        assert texts(inbox(alice).banners()) == ["second"]
+
+    def test_a_snapshot_may_be_of_a_part(self, alice: Any) -> None:
+        send(alice, "a message")
+        send(alice, "a warning", level=WARNING_PERSISTENT)
+        announce("an announcement", to=EVERYONE)
+        to_all("a broadcast")
+        assert len(inbox(alice).snapshot(level=WARNING_PERSISTENT)) == 1
+        inbox(alice).mark_all_read(inbox(alice).snapshot(kind="broadcast"))
+        assert sorted(texts(inbox(alice).banners())) == ["a message", "a warning", "an announcement"]
+        inbox(alice).mark_all_read(inbox(alice).snapshot(), kind="message")
+        assert texts(inbox(alice).banners()) == ["an announcement"]
+
+    @pytest.mark.parametrize(("minutes", "left"), [(1, []), (0, ["text 501", "text 502"])])
+    def test_of_very_many_the_latest_are_in_doubt(self, alice: Any, minutes: int, left: list[str]) -> None:
+        fill(alice, 502)
+        if not minutes:
+            Message.objects.update(created=timezone.now() - timedelta(minutes=1))
+            for index, each in enumerate(Message.objects.order_by("id")):
+                Message.objects.filter(pk=each.pk).update(created=each.created - timedelta(milliseconds=index))
+        snapshot = inbox(alice).snapshot()
+        inbox(alice).mark_all_read(snapshot)
+        assert texts(inbox(alice).page(unread=True).entries) == left
+        assert len(snapshot.messages) == 500
+
+    def test_a_restored_database_may_give_primary_keys_again(self, alice: Any) -> None:
+        send(alice, "seen")
+        snapshot = inbox(alice).snapshot()
+        Message.objects.all().delete()
+        Message.objects.create(pk=snapshot.messages[0], user=alice, message="unseen", level=INFO_PERSISTENT)
+        inbox(alice).mark_all_read(snapshot)
+        assert texts(inbox(alice).banners()) == ["unseen"]
 
     def test_undo_restores_exactly_what_it_changed(self, alice: Any) -> None:
         send(alice, "read before")
@@ -367,6 +431,7 @@ class TestElsewhere:
         "banners": lambda box: box.banners(),
         "page": lambda box: box.page(),
         "unread_count": lambda box: box.unread_count(),
+        "snapshot": lambda box: box.snapshot(),
         "mark_all_read": lambda box: box.mark_all_read(),
         "mark_read": lambda box: box.mark_read(1),
         "mark_unread": lambda box: box.mark_unread(1),

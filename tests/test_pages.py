@@ -46,6 +46,13 @@ def words_of(response: Any) -> str:
     return re.sub(r"<[^>]*>", "", text_of(response))
 
 
+def snapshot_in(response: Any) -> str:
+    """Return what a page says it has seen, for "mark all as read"."""
+    found = re.search(r'name="snapshot" value="([^"]+)"', text_of(response))
+    assert found
+    return found[1]
+
+
 class TestInbox:
     def test_it_shows_all_three_kinds_with_who_speaks(self, browser: Client, alice: Any, make_user: Any) -> None:
         Message.objects.create(user=alice, sender=make_user("bob"), message="from Bob", level=ERROR_PERSISTENT)
@@ -154,19 +161,17 @@ class TestMarkingAll:
 
     def test_what_has_come_since_the_page_was_made_stays_unread(self, browser: Client, alice: Any) -> None:
         send(alice, "seen")
-        until = re.search(r'name="until" value="([^"]+)"', text_of(browser.get("/messages/")))
-        assert until
+        snapshot = snapshot_in(browser.get("/messages/"))
         send(alice, "unseen")
-        self.post(browser, until=until[1])
+        self.post(browser, snapshot=snapshot)
         assert [str(entry) for entry in inbox(alice).banners()] == ["unseen"]
 
     @pytest.mark.parametrize(
         "data",
         [
-            {"until": "yesterday"},
-            {"until": "2026-13-01T00:00"},
-            {"until": "9999-12-31T23:59:59-08:00"},
-            {"until": "0001-01-01T00:00:00+23:59"},
+            {"snapshot": "yesterday"},
+            {"snapshot": "\0"},
+            {"snapshot": "W10:" + "x" * 43},
             {"kind": "letter"},
         ],
     )
@@ -174,6 +179,18 @@ class TestMarkingAll:
         send(alice, "Hello")
         assert self.post(browser, **data).status_code == 400
         assert inbox(alice).unread_count() == 1
+
+    def test_somebody_elses_snapshot_is_none(
+        self, browser: Client, in_acme: Any, alice: Any, make_user: Any, browser_of: Any
+    ) -> None:
+        bob = make_user("bob")
+        send([alice, bob], "Hello")
+        for address in ("/messages/", "/messages/panel/"):
+            snapshot = snapshot_in(browser.get(address))
+            assert self.post(browser_of(in_acme, bob), snapshot=snapshot).status_code == 400
+        assert inbox(bob).unread_count() == 1
+        self.post(browser, snapshot=snapshot)
+        assert inbox(alice).unread_count() == 0
 
     def test_somebody_elses_undo_is_none(
         self, browser: Client, in_acme: Any, alice: Any, make_user: Any, browser_of: Any

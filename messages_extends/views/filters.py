@@ -1,7 +1,6 @@
 """What an inbox is narrowed down to, as an address or a form says it."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -10,7 +9,6 @@ from django.contrib.messages.constants import DEFAULT_LEVELS
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.entries import Kind, Position
-from messages_extends.validation import moment_of
 
 TABS: Final = (("", _("All")), ("1", _("Unread")))
 KINDS: Final = (
@@ -37,7 +35,6 @@ class Choice:
     kind: Kind | None
     level: int | None
     after: str
-    until: datetime | None
 
     @property
     def narrows(self) -> bool:
@@ -50,13 +47,12 @@ class Choice:
 
 
 class InboxFilter(forms.Form):
-    """Tab, kind, level, and where the page begins; `until`, when the page was made, is for marking all of it."""
+    """Tab, kind, level, and where the page begins."""
 
     unread = forms.ChoiceField(choices=TABS, required=False, widget=forms.HiddenInput)
     kind = forms.ChoiceField(choices=KINDS, required=False, label=_("Kind"))
     level = forms.ChoiceField(choices=LEVELS, required=False, label=_("Level"))
     after = forms.CharField(max_length=100, required=False, widget=forms.HiddenInput)
-    until = forms.CharField(max_length=40, required=False, widget=forms.HiddenInput)
 
     def clean_after(self) -> str:
         after: str = self.cleaned_data["after"]
@@ -66,13 +62,6 @@ class InboxFilter(forms.Form):
         except ValueError as error:
             raise forms.ValidationError(_("This page does not exist. Go back to the first one.")) from error
         return after
-
-    def clean_until(self) -> datetime | None:
-        text: str = self.cleaned_data["until"]
-        until = moment_of(text)
-        if text and until is None:
-            raise forms.ValidationError(_("This is no time: %(text)s"), params={"text": text})
-        return until
 
     @property
     def problem(self) -> str:
@@ -88,5 +77,4 @@ class InboxFilter(forms.Form):
             kind=values["kind"],
             level=None if level is None else int(level),
             after=values["after"] or "",
-            until=values["until"],
         )

@@ -7,10 +7,11 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
+from messages_extends.entries import UnreadSnapshot
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.inbox import Inbox
 from messages_extends.links import reverse_own
-from messages_extends.undo import read_token, token_of
+from messages_extends.undo import read_snapshot, read_token, token_of
 from messages_extends.views.filters import InboxFilter
 from messages_extends.views.readers import badge_response, reader_of, wants_json, way_back
 
@@ -32,13 +33,16 @@ def message_acknowledge(request: HttpRequest, message_id: str) -> HttpResponse:
 
 @require_POST
 def message_mark_all_read(request: HttpRequest) -> HttpResponse:
-    """Mark all, or what a filter shows; back in the inbox, the page says so and offers to undo it."""
+    """Mark all that the page had as unread, or what a filter shows of it.
+
+    Back in the inbox, the page says so and offers to undo it.
+    """
     user = reader_of(request)
     form = InboxFilter(request.POST)
     if not form.is_valid():
         raise BadRequest(form.problem)
     chosen = form.chosen
-    marked = Inbox(user).mark_all_read(chosen.until, level=chosen.level, kind=chosen.kind)
+    marked = Inbox(user).mark_all_read(_snapshot(request), level=chosen.level, kind=chosen.kind)
     if "undoable" not in request.POST:
         return _done(request, Inbox(user))
     undo = token_of(request, marked) if marked.count else ""
@@ -53,6 +57,15 @@ def message_undo(request: HttpRequest) -> HttpResponse:
         raise BadRequest("There is nothing that could be undone.")
     inbox.undo(marked.at)
     return _done(request, inbox)
+
+
+def _snapshot(request: HttpRequest) -> UnreadSnapshot | None:
+    """Return what the page showed as unread; None for a form that does not say so."""
+    token = request.POST.get("snapshot", "")
+    snapshot = read_snapshot(request, token)
+    if token and snapshot is None:
+        raise BadRequest("This snapshot is not one of this page's reader.")
+    return snapshot
 
 
 def _mark(request: HttpRequest, act: Callable[[Inbox, str], bool], message_id: str) -> HttpResponse:

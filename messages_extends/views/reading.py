@@ -4,7 +4,6 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -12,7 +11,8 @@ from messages_extends.badge import Badge
 from messages_extends.inbox import Inbox
 from messages_extends.languages import in_interface_language, language_attributes
 from messages_extends.links import reverse_own
-from messages_extends.undo import read_token
+from messages_extends.querysets import UNREAD_CAP
+from messages_extends.undo import read_token, token_of_snapshot
 from messages_extends.views.filters import TABS, Choice, InboxFilter
 from messages_extends.views.readers import login_to_read, reader_of
 
@@ -27,8 +27,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
     form = InboxFilter(request.GET)
     is_valid = form.is_valid()
     chosen, mailbox = form.chosen, Inbox(reader)
-    # Before the query: what comes while the page is made has not been seen.
-    until = timezone.now()
+    # Before the page: what is committed while it is made may not be on it.
+    snapshot = mailbox.snapshot(level=chosen.level, kind=chosen.kind)
     page = mailbox.page(chosen.after, unread=chosen.unread, level=chosen.level, kind=chosen.kind)
     undo = request.GET.get("undo", "")
     context = {
@@ -38,8 +38,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "tabs": [(_address(chosen, unread=value), label, chosen.unread == bool(value)) for value, label in TABS],
         "first": _address(chosen) if chosen.after else "",
         "next": _address(chosen, after=page.next) if page.next else "",
-        "until": until.isoformat(),
-        "unread": Badge(mailbox.unread_count(level=chosen.level, kind=chosen.kind)),
+        "snapshot": token_of_snapshot(request, snapshot),
+        "unread": Badge(min(len(snapshot), UNREAD_CAP)),
         "undo": undo,
         "undoable": read_token(request, undo) if undo else None,
     }
@@ -52,14 +52,14 @@ def inbox(request: HttpRequest) -> HttpResponse:
 def panel(request: HttpRequest) -> HttpResponse:
     """The latest entries, the unread ones first, as a part of a page: for the script of the bell."""
     mailbox = Inbox(reader_of(request))
-    # Before the queries: what comes while the panel is made has not been seen.
-    until = timezone.now()
+    # Before the entries: what comes while the panel is made has not been seen.
+    snapshot = mailbox.snapshot()
     entries = [*mailbox.page(size=PANEL_SIZE, unread=True).entries]
     if len(entries) < PANEL_SIZE:
         entries += [entry for entry in mailbox.page(size=PANEL_SIZE).entries if entry.read]
     context = {
         "entries": entries[:PANEL_SIZE],
-        "until": until.isoformat(),
+        "snapshot": token_of_snapshot(request, snapshot),
         "language_attributes": language_attributes(),
     }
     return render(request, "messages_extends/panel.html", context)

@@ -11,7 +11,7 @@ SCRIPTED: Final = re.compile(r"(?i)[\s\x00-\x20]*(j\s*a\s*v\s*a|v\s*b)\s*s\s*c\s
 ADDRESSES: Final = {"href", "src", "action", "formaction", "srcset", "data", "poster", "http-equiv"}
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 TOKENS: Final = re.compile(
-    r"""(csrfmiddlewaretoken"\s+value|name="number"\s+value|data-mx-now|data-mx-version|until"\s+value)="[^"]*\""""
+    r"""(csrfmiddlewaretoken"\s+value|name="number"\s+value|data-mx-now|data-mx-version|snapshot"\s+value)="[^"]*\""""
 )
 
 

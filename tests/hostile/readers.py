@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
+from uuid import UUID
 
 import hypothesis.strategies as st
 from django.contrib.auth import get_user_model
@@ -22,7 +23,7 @@ from django_tenants.utils import get_tenant_model
 from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as hypothesis_settings
 
-from messages_extends.entries import Position
+from messages_extends.entries import Position, UnreadSnapshot
 from messages_extends.inbox import Marked
 from messages_extends.publications import Reference
 from messages_extends.push.hints import KEYS, Hint
@@ -30,7 +31,7 @@ from messages_extends.rendering import render
 from messages_extends.storages import CookieStorage
 from messages_extends.tenancy.schemas import inside
 from messages_extends.tenancy.sessions import SessionStore
-from messages_extends.undo import read_token, token_of
+from messages_extends.undo import read_snapshot, read_token, token_of, token_of_snapshot
 from messages_extends.validation import EARLIEST, LATEST, moment_of, require_link
 from tenants.names import host_for, validate_host, validate_schema
 from tenants.people.models import Invitation
@@ -125,6 +126,15 @@ def what_undoes_is_ours(forgery: tuple[int, int, str]) -> None:
     token = token_of(request, Marked(LATEST, 3))
     assert read_token(request, token) == Marked(LATEST, 3)
     assert read_token(request, forge(token, forgery)) is None
+
+
+@rule(FORGERIES)
+def what_has_been_seen_is_ours(forgery: tuple[int, int, str]) -> None:
+    request = request_at(SCHEMA, 7)
+    seen = UnreadSnapshot([2, 1], EARLIEST, LATEST, {UUID(int=1): 3})
+    token = token_of_snapshot(request, seen)
+    assert read_snapshot(request, token) == seen
+    assert read_snapshot(request, forge(token, forgery)) is None
 
 
 @rule(FORGERIES)

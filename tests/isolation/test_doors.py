@@ -61,6 +61,7 @@ class World:
     stranger_page: str
     stranger_marked: datetime
     stranger_undo: str
+    stranger_snapshot: str
     messages: dict[str, str]
     publications: dict[str, str]
     broadcast_elsewhere: Any
@@ -81,6 +82,7 @@ def world(acme: Any, globex: Any, make_user: MakeUser, browser_of: BrowserOf) ->
         stranger.groups.add(group_of_globex)
         stranger_page = api.inbox(stranger).page(size=1).next
         Message.objects.create(pk=SAME + 1, user=stranger, message="secret", level=INFO_PERSISTENT)
+    panel = browser_of(globex, stranger).get("/messages/panel/").content.decode()
     undo = browser_of(globex, stranger).post("/messages/mark_read/all/", {"undoable": "1"})
     with schema_context("globex"):
         marked = Message.objects.get(pk=SAME + 1).read_at
@@ -108,7 +110,9 @@ def world(acme: Any, globex: Any, make_user: MakeUser, browser_of: BrowserOf) ->
         shown = api.announce("for everyone", to=api.EVERYONE)
         publications["a later revision of an announcement"] = str(Reference(shown.pk, 2))
     query = re.search(r"undo=([^&]+)", undo["Location"])
+    snapshot = re.search(r'name="snapshot" value="([^"]+)"', panel)
     assert query is not None
+    assert snapshot is not None
     return World(
         reader=reader,
         # Logging in is noted on the row.
@@ -121,6 +125,7 @@ def world(acme: Any, globex: Any, make_user: MakeUser, browser_of: BrowserOf) ->
         stranger_page=stranger_page,
         stranger_marked=marked,
         stranger_undo=query[1].replace("%3A", ":"),
+        stranger_snapshot=snapshot[1],
         messages=messages,
         publications=publications,
         broadcast_elsewhere=elsewhere,
@@ -265,6 +270,13 @@ class TestPages:
         browser = world.browser
         theirs = answer(browser.post(address("message_undo"), {"undo": world.stranger_undo}))
         assert theirs == answer(browser.post(address("message_undo"), {"undo": "made up"}))
+        assert theirs[0] == 400
+
+    @pytest.mark.usefixtures("nothing_changes")
+    def test_what_others_have_seen_marks_nothing(self, world: World) -> None:
+        browser = world.browser
+        theirs = answer(browser.post(address("message_mark_all_read"), {"snapshot": world.stranger_snapshot}))
+        assert theirs == answer(browser.post(address("message_mark_all_read"), {"snapshot": "made up"}))
         assert theirs[0] == 400
 
     def test_marking_all_marks_ones_own(self, world: World) -> None:

@@ -32,7 +32,7 @@ const focusOn = (element) => {
 /* What an element says, without what differs between two renderings of the same. */
 const gist = (element) => {
   const copy = element.cloneNode(true);
-  all(copy, "[name=csrfmiddlewaretoken], [name=until], time").forEach((each) => each.remove());
+  all(copy, "[name=csrfmiddlewaretoken], [name=snapshot], time").forEach((each) => each.remove());
   all(copy, "[open], [data-mx-fits]").forEach((each) => ["open", "data-mx-fits"].forEach((name) => each.removeAttribute(name)));
   return copy.outerHTML;
 };
@@ -40,8 +40,8 @@ const gist = (element) => {
 const exchange = (old, item) => {
   if (gist(old) === gist(item)) {
     /* What is marked as read later is all that has been seen by now. */
-    const until = item.querySelector("[name=until]");
-    if (until) old.querySelector("[name=until]").value = until.value;
+    const snapshot = item.querySelector("[name=snapshot]");
+    if (snapshot) old.querySelector("[name=snapshot]").value = snapshot.value;
     return old;
   }
   const controls = (root) => all(root, "a, button, summary");
