@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from config.running.main import COMMANDS as RUN_PY
 from messages_extends import api, constants, exceptions, urls
 from messages_extends.conf import settings
 from messages_extends.content import Content
+from messages_extends.entries import UnreadSnapshot
 from messages_extends.inbox import UNREAD_CAP, Inbox
 from messages_extends.templatetags.messages_extends import register
 from messages_extends.tenancy.schemas import inside
@@ -65,6 +67,12 @@ def test_every_method_of_the_inbox_is_on_the_page() -> None:
     documented = dict(re.findall(r"^\| `(\w+)(\(.*?\))` \|", (REFERENCE / "api.md").read_text("utf-8"), re.MULTILINE))
     methods = {name: method for name, method in vars(Inbox).items() if not name.startswith("_")}
     assert documented == {name: signature_of(method) for name, method in methods.items()}
+
+
+def test_the_page_says_how_much_a_snapshot_holds() -> None:
+    page = (REFERENCE / "api.md").read_text("utf-8")
+    assert f"The newest {UnreadSnapshot.LISTED} messages are known one by one" in page
+    assert (UnreadSnapshot.MARGIN, "ten minutes before" in page) == (timedelta(minutes=10), True)
 
 
 def test_every_error_is_on_the_page_with_what_else_it_is() -> None:

@@ -132,6 +132,15 @@ class TestOnePage:
         expect(page.locator(".mx-count")).to_be_hidden()
         expect(page.locator("[data-mx-status]")).to_have_text("")
 
+    def test_mark_all_marks_what_has_appeared_since(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, "first")
+        page = go_live(at_acme, "/messages/")
+        tell(alice, "second")
+        expect(page.locator("[data-mx-list] [data-mx-entry]", has_text="second")).to_be_visible()
+        page.locator("[data-mx-part=all]").get_by_role("button", name="Mark all as read").click()
+        expect(page.locator("#mx-undo")).to_contain_text("2 messages were marked as read.")
+        expect_unread(page, 0)
+
     def test_banners_change_and_go_and_the_pages_own_stay(self, at_acme: Visitor, alice: Any) -> None:
         page = go_live(at_acme)
         page.locator("button[value='18']").click()
