@@ -34,6 +34,13 @@ class NotPublished(MessagesExtendsError, ValueError):
     """This publication has ended: write a new one."""
 
 
+class LevelOfMessageException(MessagesExtendsError, ValueError):
+    """This storage does not process messages of this level.
+
+    For storages of hosts that raise or catch it, as in django-messages-extends; nothing here does.
+    """
+
+
 class NoSuchMessage(MessagesExtendsError, LookupError):
     """There is no such message for this reader."""
 

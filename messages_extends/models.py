@@ -1,11 +1,12 @@
 """The tables that live in every tenant's schema."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
+from django.contrib.messages.storage.base import Message as OrdinaryMessage
 from django.db import models
 from django.db.models import Exists, Expression, OuterRef, Q, QuerySet
 from django.utils.translation import gettext
@@ -13,11 +14,15 @@ from django.utils.translation import gettext_lazy as _
 
 from messages_extends.audit import Record
 from messages_extends.content import Content
+from messages_extends.deprecation import renamed
 from messages_extends.fields import ReadField
 from messages_extends.publications import Publication, PublicationQuerySet
 from messages_extends.push.hints import wake
 from messages_extends.querysets import MessageQuerySet, ReceiptQuerySet, stored_names
 from messages_extends.tenancy.stamp import TenantBound
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"LEVEL_TAGS": "django.contrib.messages.storage.base.LEVEL_TAGS"})
 
 
 class Message(TenantBound, Content):
@@ -109,6 +114,14 @@ class Message(TenantBound, Content):
     def _forget_read_at(self) -> None:
         """Take away the time that was made up when `read` was loaded without it."""
         self.__dict__.pop("read_at", None)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by primary key, as models do; with one of Django's own messages, by level and text."""
+        if isinstance(other, OrdinaryMessage):
+            return self.level == other.level and str(self) == str(other.message)
+        return super().__eq__(other)
+
+    __hash__ = models.Model.__hash__
 
     @property
     def tags(self) -> str:

@@ -1,6 +1,8 @@
 """Who may message whom: everything that one person says to others passes here."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -36,10 +38,26 @@ ORDER BY person.{key} FOR KEY SHARE OF person
 NOBODY: Final = "SELECT {key} FROM {people} WHERE false"
 
 
+_with_inactive: ContextVar[bool] = ContextVar("messages_extends.policy.with_inactive", default=False)
+
+
 def members() -> QuerySet[AbstractBaseUser]:
     """Return the active people of the current organisation."""
     people = people_here()
-    return people.filter(is_active=True) if _can_be_inactive(people) else people
+    return people.filter(is_active=True) if _can_be_inactive(people) and not _with_inactive.get() else people
+
+
+@contextmanager
+def inactive_as_members() -> Iterator[None]:
+    """Have `members` return inactive people too, while a queryset is built that asks what holds once they are active.
+
+    Only build querysets in it: what is compiled or evaluated there would take them for members as well.
+    """
+    token = _with_inactive.set(True)
+    try:
+        yield
+    finally:
+        _with_inactive.reset(token)
 
 
 def inactive_members() -> QuerySet[AbstractBaseUser]:
@@ -346,18 +364,26 @@ def _holds(sender: Any, right: Right) -> bool:
 # Refusals -----------------------------------------------------------------------------------------------------------
 
 
-def require_may_send(sender: Any, recipients: QuerySet[Any], *, exactly: int | None = None) -> list[Any]:
+def require_may_send(
+    sender: Any, recipients: QuerySet[Any], *, exactly: int | None = None, inactive: bool = False
+) -> list[Any]:
     """Return the keys of the active members among `recipients`, after checking that `sender` may write to all of them.
 
     Write to these keys and to nobody else: a queryset that is evaluated again may find other people. They cannot be
     deleted until the transaction ends. One query. `sender` may be None, the application, which may write to everybody.
 
     Raises RecipientUnavailable unless there are `exactly` so many; PermissionDenied, which names nobody, for a sender
-    who is inactive or may not write to all. Everybody may write to themselves.
+    who is inactive or may not write to all. Everybody may write to themselves. With `inactive`, recipients who are
+    count as if they were active.
     """
     if sender is not None and not _may_speak(sender):
         raise PermissionDenied(gettext("An inactive person cannot send messages."))
-    allowed = _locked(members().filter(pk__in=recipients.order_by().values("pk")), sender)
+    with inactive_as_members() if inactive else nullcontext():
+        chosen = members().filter(pk__in=recipients.order_by().values("pk"))
+        reachable = None if sender is None else policy().recipients_for(sender)
+    if inactive and reachable is not None:
+        reachable = reachable.filter(Exists(_member(sender)))
+    allowed = _locked(chosen, reachable)
     if exactly is not None and len(allowed) != exactly:
         raise RecipientUnavailable
     if sender is not None and not all(may or key == sender.pk for key, may in allowed.items()):
@@ -365,8 +391,8 @@ def require_may_send(sender: Any, recipients: QuerySet[Any], *, exactly: int | N
     return list(allowed)
 
 
-def _locked(people: QuerySet[Any], sender: Any) -> dict[Any, bool]:
-    """Return the key of each of `people` with whether the policy lets `sender` write to them, and lock their rows.
+def _locked(people: QuerySet[Any], reachable: QuerySet[Any] | None) -> dict[Any, bool]:
+    """Return the key of each of `people` with whether they are among the `reachable`, and lock their rows.
 
     Choosing, asking and locking are one statement, so that all three are about the same people.
     """
@@ -381,19 +407,19 @@ def _locked(people: QuerySet[Any], sender: Any) -> dict[Any, bool]:
     except EmptyResultSet:
         # Django finds out by itself that these are nobody: `filter(pk__in=[])`.
         return {}
-    reachable, more_params = _reachable(sender) or (NOBODY.format(**names), ())
+    found, more_params = _among_chosen(reachable) or (NOBODY.format(**names), ())
     with connection.cursor() as cursor:
-        cursor.execute(LOCK_CHOSEN.format(chosen=chosen, reachable=reachable, **names), [*params, *more_params])
+        cursor.execute(LOCK_CHOSEN.format(chosen=chosen, reachable=found, **names), [*params, *more_params])
         return dict(cursor.fetchall())
 
 
-def _reachable(sender: Any) -> tuple[str, Sequence[Any]] | None:
-    """Return a statement for the keys of those among the chosen to whom the policy lets `sender` write."""
-    if sender is None:
+def _among_chosen(people: QuerySet[Any] | None) -> tuple[str, Sequence[Any]] | None:
+    """Return a statement for the keys of those of `people` who are chosen; None if there are none."""
+    if people is None:
         return None
     chosen = Q(pk__in=RawSQL("SELECT key FROM messages_extends_chosen", ()))
     try:
-        found: Any = policy().recipients_for(sender).filter(chosen).order_by().values("pk")
+        found: Any = people.filter(chosen).order_by().values("pk")
         return cast(tuple[str, Sequence[Any]], found.query.sql_with_params())
     except EmptyResultSet:
         return None

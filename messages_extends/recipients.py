@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 
 from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.grants import keys_of_people_in
-from messages_extends.policy import inactive_members, members
+from messages_extends.policy import inactive_members, members, people_here
 from messages_extends.tenancy.stamp import require_here
 
 ALLOWED = "a user, a group, an iterable of users, or a queryset of users"
@@ -54,6 +54,11 @@ class Recipients:
         found = Q(pk__in=_keys_of_people_in(groups)) | Q(pk__in=[person.pk for person in people])
         names = [_name(group) for group in groups] + ([f"{len(people)} people"] if people else [])
         return cls(members().filter(found), None, ", ".join(names))
+
+    @classmethod
+    def with_inactive(cls, user: AbstractBaseUser) -> "Recipients":
+        """Return one person of this organisation, active or not."""
+        return cls(people_here().filter(pk=user.pk), 1, f"user {user.pk}")
 
     @classmethod
     def _matched(cls, people: QuerySet[Any]) -> "Recipients":

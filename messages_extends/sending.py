@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from messages_extends import audit
 from messages_extends.constants import INFO_PERSISTENT
-from messages_extends.exceptions import NoTenant
+from messages_extends.deprecation import log_once
+from messages_extends.exceptions import NoTenant, RecipientUnavailable
 from messages_extends.limits import require_room
 from messages_extends.models import Announcement, Message, Submission
 from messages_extends.policy import require_may_send
@@ -24,7 +25,14 @@ from messages_extends.recipients import Recipients
 from messages_extends.rendering import Params
 from messages_extends.tenancy.schemas import current_schema, is_public
 from messages_extends.tenancy.stamp import require_here
-from messages_extends.validation import moment_to_come, written
+from messages_extends.validation import (
+    MAX_OLD_TEXT,
+    MAX_TEXT,
+    as_stored,
+    moment_as_before,
+    moment_to_come,
+    written,
+)
 
 # In the order of their keys, so that two who send with one key wait for each other and never deadlock.
 INSERT: Final = """
@@ -34,6 +42,14 @@ ORDER BY person.{key}
 ON CONFLICT DO NOTHING
 RETURNING {user}
 """
+
+OVER: Final = "expires is %s, which is over: the message was saved and is never shown. Give a time in the future."
+NEVER: Final = "expires is %s, which is too far away to be stored: the message does not expire. Give none instead."
+NO_DATETIME: Final = "expires is %r, which was taken for %s. Give a datetime."
+LONG_TEXT: Final = (
+    "The text of a message has %d characters. It was saved; write at most %d. What is beyond %d is cut off."
+)
+INACTIVE: Final = "The user with the primary key %s is inactive: they will see the message once they are active again."
 
 
 def send(
@@ -63,14 +79,60 @@ def send(
     if is_public(current_schema()):
         raise NoTenant
     to = Recipients.of(recipients)
+    values = written(message, level=level, params=params, url=url, key=key, extra_tags=extra_tags)
+    values |= {"expires": None if expires is None else moment_to_come("expires", expires)}
+    return _save(to, values | {"sender": _other_than(recipients, sender)})
+
+
+def send_as_before(
+    recipient: AbstractBaseUser,
+    message: Any,
+    *,
+    sender: AbstractBaseUser | None = None,
+    params: Params = None,
+    expires: Any = None,
+    **options: Any,
+) -> int:
+    """Send to one person as django-messages-extends did: for its own interface, where `send` would refuse.
+
+    A time that is over, a long text and an inactive recipient are logged and saved. What the policy refuses is refused.
+    """
+    if is_public(current_schema()):
+        raise NoTenant
+    to, text = Recipients.of(recipient), as_stored(message, params)
+    if len(text) > MAX_TEXT:
+        log_once(LONG_TEXT, len(text), MAX_TEXT, MAX_OLD_TEXT)
+    # What is cut is a plain str, so that half an element is never shown as HTML.
+    text = text if len(text) <= MAX_OLD_TEXT else text[:MAX_OLD_TEXT]
+    values = written(text, params=params, max_text=MAX_OLD_TEXT, **options)
+    values |= {"expires": _expires_as_before(expires), "sender": _other_than(recipient, sender)}
+    try:
+        return _save(to, values)
+    except RecipientUnavailable:
+        # Inactive, if this does not raise it again.
+        count = _save(Recipients.with_inactive(recipient), values, inactive=True)
+        log_once(INACTIVE, recipient.pk)
+        return count
+
+
+def _expires_as_before(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    at = moment_as_before("expires", value)
+    if at is None:
+        log_once(NEVER, value)
+    elif at <= timezone.now():
+        log_once(OVER, at)
+    elif not isinstance(value, datetime):
+        log_once(NO_DATETIME, value, at)
+    return at
+
+
+def _other_than(recipients: Any, sender: AbstractBaseUser | None) -> AbstractBaseUser | None:
+    """Return the sender; None, the application, where somebody asks for a message to themselves."""
     # Before they are compared: the same primary key is somebody else's in another organisation.
     require_here(sender)
-    if sender == recipients:
-        # The application speaks when one asks for a message to oneself.
-        sender = None
-    values = written(message, level=level, params=params, url=url, key=key, extra_tags=extra_tags)
-    values |= {"sender": sender, "expires": None if expires is None else moment_to_come("expires", expires)}
-    return _save(to, values)
+    return None if sender == recipients else sender
 
 
 @dataclass(frozen=True)
@@ -115,10 +177,10 @@ def cancel(key: str) -> int:
     return count
 
 
-def _save(to: Recipients, values: Mapping[str, Any]) -> int:
+def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) -> int:
     with nobody_gone(), transaction.atomic(using=router.db_for_write(Message)):
         require_room(values["sender"])
-        keys = require_may_send(values["sender"], to.people, exactly=to.exactly)
+        keys = require_may_send(values["sender"], to.people, exactly=to.exactly, inactive=inactive)
         if values["key"]:
             _make_way(keys, values["key"])
         written_to = _insert(keys, values)

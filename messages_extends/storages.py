@@ -5,10 +5,10 @@ They take the organisation and the user from the request: nothing that one organ
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.constants import DEFAULT_LEVELS
@@ -21,11 +21,18 @@ from django.utils.module_loading import import_string
 
 from messages_extends.conf import settings
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, STICKY_MESSAGE_LEVELS, base_level
+from messages_extends.deprecation import log_once, renamed
 from messages_extends.exceptions import NoTenant
+from messages_extends.inbox import Unread
 from messages_extends.links import reverse_own
-from messages_extends.sending import send
+from messages_extends.models import Message as SavedMessage
+from messages_extends.querysets import UNREAD_CAP
+from messages_extends.sending import send_as_before
 from messages_extends.tenancy.schemas import inside, is_public, schema_of
 from messages_extends.unread import keep_private, note_personal, unread_for
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"PersistentMessage": "messages_extends.models.Message"})
 
 OPTIONS = ("expires", "params", "url", "key")
 # `expires` is left out: django-messages-extends let it pass with every level.
@@ -100,18 +107,30 @@ class PersistentStorage(LevelStorage):
     levels = PERSISTENT_MESSAGE_LEVELS
     keeps_messages = True
 
-    @property
-    def user(self) -> Any:
+    def get_user(self) -> Any:
+        """Return whose messages are shown, and who receives one that names no other."""
         return getattr(self.request, "user", None) or AnonymousUser()
+
+    def _message_queryset(self, include_read: bool = False) -> Any:
+        """Return the messages of the request's user, the newest first.
+
+        A subclass may override it, as with django-messages-extends: then these are shown beside what is published.
+        """
+        messages = SavedMessage.objects.for_user(self.get_user()).live().newest_first()
+        return messages if include_read else messages.unread()
 
     def process_message(self, message: Message, *args: Any, user: Any = None, **options: Any) -> Message | None:
         """Save a message of a persistent level and return None; return any other as it is.
 
-        Options that another storage may know are let pass. NotImplementedError for an anonymous recipient, as in
-        django-messages-extends; TypeError for one that is no user object; otherwise what `send` raises.
+        A blank text is ignored. Options that another storage may know are let pass. NotImplementedError for an
+        anonymous recipient, as in django-messages-extends; TypeError for one that is no user object; otherwise what
+        `send_as_before` raises.
         """
         if message.level not in self.levels:
             return message
+        if not str(message.message).strip():
+            log_once("The text of a message is blank: it was ignored. Write what the reader shall see.")
+            return None
         if is_public(self.schema):
             raise NoTenant
         with inside(self.schema):
@@ -119,16 +138,17 @@ class PersistentStorage(LevelStorage):
         return None
 
     def _deliver(self, message: Message, user: Any, options: dict[str, Any]) -> None:
-        recipient = user or self.user
+        sender = self.get_user()
+        recipient = user or sender
         if not hasattr(recipient, "is_authenticated"):
             raise TypeError(f"user={recipient!r} is no user object: load the recipient in this organisation first.")
         if not recipient.is_authenticated:
             raise NotImplementedError("Persistent messages need a recipient who is logged in: this one is anonymous.")
-        send(
+        send_as_before(
             recipient,
             message.message,
             level=message.level,
-            sender=self.user if self.user.is_authenticated else None,
+            sender=sender if sender.is_authenticated else None,
             extra_tags=message.extra_tags or "",
             **{name: value for name, value in options.items() if name in OPTIONS},
         )
@@ -141,8 +161,19 @@ class PersistentStorage(LevelStorage):
             return [], False
         # The user may be loaded only now, and has to be this organisation's.
         with inside(self.schema):
-            shown = unread_for(self.request, self.user).banners if self.user.is_authenticated else []
+            user = self.get_user()
+            shown = self._unread(user).banners if user.is_authenticated else []
             return [linked(each) for each in shown], False
+
+    def _unread(self, user: Any) -> Unread:
+        """Return what is unread, with the messages of `_message_queryset` where a subclass overrides that."""
+        unread = unread_for(self.request, user)
+        if type(self)._message_queryset is PersistentStorage._message_queryset:
+            return unread
+        published = [each for each in unread.shown if not isinstance(each, SavedMessage)]
+        messages = list(self._message_queryset()[:UNREAD_CAP])
+        room = max(settings.max_banners - len(published), 0)
+        return Unread([*published, *messages[:room]], len(published) + len(messages))
 
 
 class CookieBinding:
@@ -213,6 +244,11 @@ def tenant_bound(storage_class: type) -> type:
 class FallbackStorage(LevelStorage):
     """The storages of the setting MESSAGES_STORAGES, in order: each takes what is its own and passes the rest on."""
 
+    @property
+    def storages_names(self) -> Sequence[str]:
+        """The dotted paths of the storages; a subclass may name others."""
+        return settings.storages
+
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
         self._made_with = (args, kwargs)
@@ -227,7 +263,7 @@ class FallbackStorage(LevelStorage):
         args, kwargs = self._made_with
         # They take the schema from the request, and where that has none, the current one: that of this storage.
         with inside(self.schema):
-            return [tenant_bound(import_string(path))(self.request, *args, **kwargs) for path in settings.storages]
+            return [tenant_bound(import_string(path))(self.request, *args, **kwargs) for path in self.storages_names]
 
     def update(self, response: HttpResponseBase) -> list[Any] | None:
         """Do what every storage does; what is saved already is not loaded for it."""

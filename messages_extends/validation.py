@@ -3,11 +3,11 @@
 import datetime as dt
 import json
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from django.utils import timezone, translation
-from django.utils.dateparse import parse_datetime
+from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.safestring import SafeData
 
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS
@@ -15,6 +15,8 @@ from messages_extends.content import Content
 from messages_extends.rendering import Params, is_link
 
 MAX_TEXT: Final = 10_000
+# Through the interface of django-messages-extends, which knew no limit.
+MAX_OLD_TEXT: Final = 100_000
 UTC: Final = dt.UTC
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
@@ -25,13 +27,20 @@ LIMITS: Final[dict[str, int]] = {"message": MAX_TEXT} | {
 
 
 def written(
-    text: Any, *, level: int, params: Params = None, extra_tags: str = "", url: str = "", key: str = ""
+    text: Any,
+    *,
+    level: int,
+    params: Params = None,
+    extra_tags: str = "",
+    url: str = "",
+    key: str = "",
+    max_text: int = MAX_TEXT,
 ) -> dict[str, Any]:
     """Return the columns of a text, ready to be stored.
 
     ValueError, with the allowed values, for what the table or a reader's browser must not get.
     """
-    text = _as_stored(text, params)
+    text = as_stored(text, params)
     columns = {
         "level": level,
         "message": text,
@@ -41,11 +50,11 @@ def written(
         "is_safe": isinstance(text, SafeData),
         "key": str(key or ""),
     }
-    require_storable(columns)
+    require_storable(columns, max_text=max_text)
     return columns
 
 
-def _as_stored(text: Any, params: Params) -> str:
+def as_stored(text: Any, params: Params) -> str:
     """Return the text as a str, or as the SafeString it is: in the sender's language, or as msgid if it has params."""
     if params is None:
         return str(text)
@@ -53,9 +62,9 @@ def _as_stored(text: Any, params: Params) -> str:
         return str(text)
 
 
-def require_storable(columns: dict[str, Any]) -> None:
+def require_storable(columns: dict[str, Any], *, max_text: int = MAX_TEXT) -> None:
     """Raise ValueError, with the allowed values, unless these columns of a text can be stored and shown."""
-    for name, limit in LIMITS.items():
+    for name, limit in (LIMITS | {"message": max_text}).items():
         _require_short(name, columns[name], limit)
     if not columns["message"].strip():
         raise ValueError("message is empty: write what the reader shall see.")
@@ -136,6 +145,20 @@ def moment_of(text: str) -> datetime | None:
         return None if at is None or at.tzinfo is None else in_utc("time", at)
     except ValueError:
         return None
+
+
+def moment_as_before(name: str, value: Any) -> datetime | None:
+    """Return whatever django-messages-extends took for a time as one that can be stored, whether it is over or not.
+
+    None for one that is too far away ever to come. ValueError or TypeError for what is no time at all.
+    """
+    if isinstance(value, str):
+        value = parse_datetime(value) or parse_date(value) or value
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, dt.time.min)
+    if isinstance(value, datetime) and not EARLIEST.year <= value.year < LATEST.year:
+        return None if value.year >= LATEST.year else EARLIEST
+    return moment(name, value)
 
 
 def moment_to_come(name: str, value: Any, after: datetime | None = None) -> datetime:

@@ -46,7 +46,7 @@ def back(host: Host) -> None:
 def test_what_0_6_3_wrote_has_one_of_everything_that_can_differ(per_tenant: Host) -> None:
     first, second = (rows(per_tenant, schema) for schema in SCHEMAS)
     assert [row["id"] for row in first] == [row["id"] for row in second]
-    assert {row["level"] for row in first} == {*OURS, 20}
+    assert {row["level"] for row in first} == {*OURS, *OURS.values(), 20}
     for row_filter in (
         lambda row: row["read"],
         lambda row: not row["read"],
@@ -71,6 +71,18 @@ def test_going_back_to_0001_leaves_the_table_and_the_rows_of_0_6_3(per_tenant: H
     back(migrated)
     assert [shape(migrated, schema) for schema in SCHEMAS] == shapes
     assert snapshot(migrated) == old
+
+
+def test_on_the_way_back_only_what_had_its_level_before_keeps_it(per_tenant: Host, migrated: Host) -> None:
+    columns = "user_id, message, extra_tags, url, is_safe, key, created, modified"
+    migrated.execute(
+        f"UPDATE acme.{TABLE} SET level = 39 WHERE level = 9 AND message LIKE '%README%'",
+        f"INSERT INTO acme.{TABLE} (level, {columns}) VALUES (19, 1, 'new', '', '', false, '', now(), now())",
+    )
+    back(migrated)
+    by_hand = [row["level"] for row in rows(migrated, "acme") if "README" in row["message"]]
+    assert (by_hand, rows(migrated, "acme")[-1]["level"]) == ([41, 19, 24, 29, 39], 21)
+    assert migrated.rows("SELECT 1 FROM pg_tables WHERE tablename = 'messages_extends_level_before'") == []
 
 
 def test_what_came_back_can_go_forward_again(migrated: Host) -> None:

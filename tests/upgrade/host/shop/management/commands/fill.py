@@ -44,6 +44,8 @@ def write_messages(users: list[Any]) -> None:
     Message.objects.create(user=None, level=constants.INFO_PERSISTENT, message="for nobody", extra_tags="")
     Message.objects.create(user=None, level=constants.ERROR_PERSISTENT, message="for nobody, read", read=True)
     Message.objects.create(user=users[0], level=messages.INFO, message="an ordinary level, written by hand")
+    for level in (9, 19, 24, 29, 39):
+        Message.objects.create(user=users[0], level=level, message="a level of the README, written by hand")
 
 
 def read_some() -> None:
