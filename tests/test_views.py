@@ -151,6 +151,12 @@ class TestBootstrapAlerts:
         assert "&lt;script&gt;" in self.render(plain)
         assert "<b>bold</b>" in self.render(safe)
 
+    def test_every_close_button_has_the_class_of_django_messages_extends(self, message: Message) -> None:
+        html = self.render(message, OrdinaryMessage(18, "sticky"))
+        assert [set(each.split()) for each in re.findall(r'class="([^"]*btn-close[^"]*)"', html)] == [
+            {"btn-close", "close"}
+        ] * 2
+
     def test_an_error_is_bootstraps_danger(self, alice: Any, make_message: Any) -> None:
         html = self.render(make_message(alice, level=39))
         assert "alert-danger" in html

@@ -3,9 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib.messages.storage.base import Message as OrdinaryMessage
+from django.template.loader import render_to_string
+from django.test import RequestFactory
 from django_tenants.utils import schema_context
+from playwright.sync_api import Browser
 
 from messages_extends.api import send
+from messages_extends.constants import INFO, INFO_STICKY
 from tests.browser.conftest import Visitor
 
 
@@ -19,3 +24,16 @@ def test_the_number_leaves_the_bell_to_be_seen(acme: Any, make_user: Any, visit:
     assert number is not None
     assert bell is not None
     assert number["width"] <= bell["width"]
+
+
+def test_the_rule_for_sticky_alerts_hides_their_close_button_alone(
+    db: None, browser: Browser, rf: RequestFactory
+) -> None:
+    """The rule is that of django-messages-extends' README."""
+    shown = [OrdinaryMessage(INFO_STICKY, "sticky"), OrdinaryMessage(INFO, "ordinary")]
+    html = render_to_string("messages_extends/includes/alerts_bootstrap.html", {"messages": shown}, rf.get("/"))
+    page = browser.new_page()
+    page.set_content(f"<style>.alert.sticky .close {{ display: none }}</style>{html}")
+    for text, is_visible in (("sticky", False), ("ordinary", True)):
+        assert page.locator(".alert", has_text=text).locator("button").is_visible() is is_visible
+    page.close()
