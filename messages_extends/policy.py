@@ -11,8 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import EmptyResultSet, PermissionDenied
 from django.db import connections, router
-from django.db.models import Case, Count, Exists, Func, Max, Model, Q, QuerySet, Subquery, Value, When
-from django.db.models.expressions import RawSQL
+from django.db.models import BooleanField, Case, Count, Exists, Func, Max, Model, Q, QuerySet, Subquery, Value, When
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -25,17 +24,20 @@ from messages_extends.permissions import Right, send_group_message, send_message
 from messages_extends.tenancy.schemas import current_schema, is_public, users_are_shared
 from messages_extends.tenancy.stamp import require_here, schema_of_origin
 
-# Materialized: a random or sliced queryset is evaluated once. Ordered, so that two who send to the same people wait for
-# each other and never deadlock. Locking is a statement of its own because Citus accepts no lock in INSERT ... SELECT.
+# The people are chosen once, as a random or sliced queryset finds others whenever it is evaluated. They are compared as
+# arrays, by their index: joins of what has no index take hours where the statistics of the table are old. Ordered, so
+# that two who send to the same people wait for each other and never deadlock. Locking is a statement of its own because
+# Citus accepts no lock in INSERT ... SELECT.
 LOCK_CHOSEN: Final = """
 WITH messages_extends_chosen (key) AS MATERIALIZED ({chosen})
-SELECT person.{key}, reachable.key IS NOT NULL
-FROM {people} AS person LEFT JOIN (SELECT DISTINCT * FROM ({reachable}) AS found) AS reachable (key)
-    ON reachable.key = person.{key}
-WHERE person.{key} IN (SELECT key FROM messages_extends_chosen)
+SELECT person.{key},
+    (SELECT count(DISTINCT key) FROM messages_extends_chosen WHERE key IS DISTINCT FROM %s),
+    (SELECT count(DISTINCT key) FROM ({reachable}) AS found (key) WHERE key IS DISTINCT FROM %s)
+FROM {people} AS person WHERE person.{key} = ANY(ARRAY(SELECT key FROM messages_extends_chosen))
 ORDER BY person.{key} FOR KEY SHARE OF person
 """
 NOBODY: Final = "SELECT {key} FROM {people} WHERE false"
+IS_CHOSEN: Final = "%(expressions)s = ANY(ARRAY(SELECT key FROM messages_extends_chosen))"
 
 
 _with_inactive: ContextVar[bool] = ContextVar("messages_extends.policy.with_inactive", default=False)
@@ -383,16 +385,16 @@ def require_may_send(
         reachable = None if sender is None else policy().recipients_for(sender)
     if inactive and reachable is not None:
         reachable = reachable.filter(Exists(_member(sender)))
-    allowed = _locked(chosen, reachable)
-    if exactly is not None and len(allowed) != exactly:
+    keys, may = _locked(chosen, sender, reachable)
+    if exactly is not None and len(keys) != exactly:
         raise RecipientUnavailable
-    if sender is not None and not all(may or key == sender.pk for key, may in allowed.items()):
+    if not may:
         raise PermissionDenied(gettext("You may not write to everybody whom you have chosen."))
-    return list(allowed)
+    return keys
 
 
-def _locked(people: QuerySet[Any], reachable: QuerySet[Any] | None) -> dict[Any, bool]:
-    """Return the key of each of `people` with whether they are among the `reachable`, and lock their rows.
+def _locked(people: QuerySet[Any], sender: Any, reachable: QuerySet[Any] | None) -> tuple[list[Any], bool]:
+    """Lock `people`; return their keys, and whether all others than the sender are among the `reachable`.
 
     Choosing, asking and locking are one statement, so that all three are about the same people.
     """
@@ -406,20 +408,23 @@ def _locked(people: QuerySet[Any], reachable: QuerySet[Any] | None) -> dict[Any,
         chosen, params = people.order_by().values("pk").query.sql_with_params()
     except EmptyResultSet:
         # Django finds out by itself that these are nobody: `filter(pk__in=[])`.
-        return {}
+        return [], True
     found, more_params = _among_chosen(reachable) or (NOBODY.format(**names), ())
+    oneself = None if sender is None else model.pk.get_db_prep_value(sender.pk, connection)
     with connection.cursor() as cursor:
-        cursor.execute(LOCK_CHOSEN.format(chosen=chosen, reachable=found, **names), [*params, *more_params])
-        return dict(cursor.fetchall())
+        statement = LOCK_CHOSEN.format(chosen=chosen, reachable=found, **names)
+        cursor.execute(statement, [*params, oneself, *more_params, oneself])
+        rows = cursor.fetchall()
+    return [key for key, *_counts in rows], sender is None or all(others == allowed for _key, others, allowed in rows)
 
 
 def _among_chosen(people: QuerySet[Any] | None) -> tuple[str, Sequence[Any]] | None:
     """Return a statement for the keys of those of `people` who are chosen; None if there are none."""
     if people is None:
         return None
-    chosen = Q(pk__in=RawSQL("SELECT key FROM messages_extends_chosen", ()))
+    is_chosen = Func("pk", template=IS_CHOSEN, output_field=BooleanField())
     try:
-        found: Any = people.filter(chosen).order_by().values("pk")
+        found: Any = people.filter(is_chosen).order_by().values("pk")
         return cast(tuple[str, Sequence[Any]], found.query.sql_with_params())
     except EmptyResultSet:
         return None
