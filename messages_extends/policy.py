@@ -11,7 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import EmptyResultSet, PermissionDenied
 from django.db import connections, router
-from django.db.models import BooleanField, Case, Count, Exists, Func, Max, Model, Q, QuerySet, Subquery, Value, When
+from django.db.models import BooleanField, Case, Count, Exists, Func, Model, Q, QuerySet, Value, When
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _

@@ -12,7 +12,6 @@ from django_tenants.utils import schema_context
 
 from messages_extends.api import EVERYONE, announce, inbox
 from messages_extends.constants import ERROR, ERROR_PERSISTENT
-from messages_extends.links import reverse_own
 from messages_extends.models import Message
 
 
