@@ -472,7 +472,41 @@ def test_a_table_of_an_app_in_both_lists_is_no_leftover() -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE public.auth_group (id int)")
     with override_settings(**OPERATORS):
-        assert found(databases=["default"]) == []
+        assert "E015" not in found(databases=["default"])
+
+
+@pytest.mark.django_db
+def test_a_tenants_own_table_of_a_shared_app_is_refused(acme: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE acme.django_content_type (id int)")
+        cursor.execute("CREATE TABLE acme.my_own (id int); CREATE SCHEMA of_nobody")
+        cursor.execute("CREATE TABLE of_nobody.django_content_type (id int)")
+    assert found() == []
+    assert found(databases=["default"]) == ["E080"]
+    with pytest.raises(SystemCheckError, match=r"alone: acme\.django_content_type\. (?s:.*)share_content_types"):
+        call_command("check", databases=["default"])
+    with pytest.raises(SystemCheckError, match=r"messages_extends\.E080"):
+        call_command("migrate_schemas", schema_name="acme", tenant=True, skip_checks=False, verbosity=0)
+
+
+@pytest.mark.django_db
+def test_recorded_migrations_that_made_no_table_are_refused(acme: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE acme.django_session")
+    assert found() == []
+    assert found(databases=["default"]) == ["E081"]
+    with pytest.raises(SystemCheckError, match=r"(?s)sessions in acme\..*create_missing_tables"):
+        call_command("check", databases=["default"])
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM acme.django_migrations WHERE app = 'sessions'")
+    assert found(databases=["default"]) == [], "they are still to come"
+
+
+@pytest.mark.django_db
+def test_an_empty_database_has_nothing_to_check() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET search_path = public; ALTER SCHEMA public RENAME TO other; CREATE SCHEMA public")
+    assert found(databases=["default"]) == []
 
 
 @pytest.mark.django_db

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from django.apps import apps
 from django.conf import settings
@@ -11,6 +11,10 @@ from django.db import connections
 from django_tenants.utils import get_limit_set_calls, get_public_schema_name, get_tenant_database_alias
 
 from messages_extends.tenancy.schemas import current_schema, is_per_tenant, is_public, is_shared
+from messages_extends.tenancy.tenant_tables import apps_without_tables, tables_of_shared_apps_in_tenants
+
+# Of tables and apps that are many, a check names this many.
+NAMED: Final = 10
 
 
 def _database() -> dict[str, Any]:
@@ -173,3 +177,46 @@ def _existing(alias: str, tables: set[str]) -> list[str]:
             [schemas, list(tables)],
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+def _first_of(names: Sequence[str]) -> str:
+    """Name the first ones, for a sentence."""
+    shown = ", ".join(names[:NAMED])
+    return f"{shown} and {len(names) - NAMED} more" if len(names) > NAMED else shown
+
+
+@register(Tags.database)
+def shared_tables_are_in_public_alone(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """Refuse a tenant's own table of an app that is shared only: the tenant reads it in place of public's."""
+    if get_tenant_database_alias() not in (databases or ()):
+        return []
+    found = tables_of_shared_apps_in_tenants()
+    if not found:
+        return []
+    return [
+        Error(
+            f"Tenants have tables of their own of apps that are in SHARED_APPS alone: {_first_of(found)}. There they "
+            "are read and written in place of those in the public schema.",
+            hint="For django_content_type run share_content_types. For others bring their rows into the public "
+            "schema, then rename or drop them.",
+            id="messages_extends.E080",
+        )
+    ]
+
+
+@register(Tags.database)
+def recorded_migrations_made_tables(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """Refuse apps whose migrations a schema has recorded as applied, though it has none of their tables."""
+    if get_tenant_database_alias() not in (databases or ()):
+        return []
+    missing = [f"{label} in {schema}" for schema, labels in apps_without_tables().items() for label in labels]
+    if not missing:
+        return []
+    return [
+        Error(
+            f"The migrations of these apps are recorded as applied, but none of their tables are there: "
+            f"{_first_of(missing)}. They were recorded before the app was listed for that schema.",
+            hint="Run create_missing_tables, and then migrate_schemas.",
+            id="messages_extends.E081",
+        )
+    ]

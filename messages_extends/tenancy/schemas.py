@@ -7,15 +7,20 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connections
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django_tenants.utils import (
     app_labels,
+    get_multi_type_database_field_name,
     get_public_schema_name,
     get_tenant_database_alias,
+    get_tenant_model,
     get_tenant_types,
     has_multi_type_tenants,
     schema_context,
 )
+
+from messages_extends.exceptions import NoTenant
 
 
 def current_schema() -> str:
@@ -45,6 +50,70 @@ def inside(schema: str) -> Iterator[None]:
 
 def is_public(schema: str) -> bool:
     return bool(schema == get_public_schema_name())
+
+
+def has_messages(schema: str) -> bool:
+    """Tell whether `schema` has the tables of messages: that of a tenant, of a type that includes them."""
+    return has_own("messages_extends", schema)
+
+
+def has_own(app_label: str, schema: str) -> bool:
+    """Tell whether `schema` is that of a tenant which has tables of its own for this app."""
+    if is_public(schema):
+        return False
+    # Where tenants have no types, another list than TENANT_APPS is what a check is for.
+    return not has_multi_type_tenants() or app_label in apps_of(_type_of(schema))
+
+
+def require_messages(schema: str) -> None:
+    """Raise NoTenant unless `schema` has the tables of messages."""
+    if is_public(schema):
+        raise NoTenant
+    if not has_messages(schema):
+        raise NoTenant(f"The schema {schema!r} is that of a tenant type without messages_extends: send in another.")
+
+
+def organisations() -> QuerySet[Any]:
+    """Return the tenants that have messages: all but public, and of tenant types those that include them."""
+    tenants: QuerySet[Any] = get_tenant_model()._default_manager.exclude(schema_name=get_public_schema_name())
+    if has_multi_type_tenants():
+        types = [name for name in _tenant_types() if "messages_extends" in apps_of(name)]
+        tenants = tenants.filter(**{f"{get_multi_type_database_field_name()}__in": types})
+    return tenants
+
+
+def _type_of(schema: str) -> str | None:
+    """Return the type of a tenant; one query inside a `schema_context`, which knows the name alone."""
+    connection: Any = connections[get_tenant_database_alias()]
+    tenant = connection.tenant
+    known = tenant.get_tenant_type() if tenant is not None and tenant.schema_name == schema else None
+    if known is None:
+        rows = get_tenant_model()._default_manager.filter(schema_name=schema)
+        known = rows.values_list(get_multi_type_database_field_name(), flat=True).first()
+    return None if known is None else str(known)
+
+
+def _tenant_types() -> list[str]:
+    return [name for name in get_tenant_types() if not is_public(name)]
+
+
+def apps_of(tenant_type: str | None = None) -> frozenset[str]:
+    """Return the labels of the apps whose tables a tenant has; the type counts only where tenants have types."""
+    if not has_multi_type_tenants():
+        return frozenset(app_labels(settings.TENANT_APPS))
+    return frozenset(app_labels(get_tenant_types().get(tenant_type, {"APPS": []})["APPS"]))
+
+
+def shared_apps() -> frozenset[str]:
+    """Return the labels of the apps whose tables the public schema has."""
+    shared, _per_tenant = _lists_of_apps()
+    return frozenset(app_labels(shared))
+
+
+def exists_without(app_label: str, other: str) -> bool:
+    """Tell whether some schema has the tables of one app, and not those of the other."""
+    of_tenants = map(apps_of, _tenant_types()) if has_multi_type_tenants() else [apps_of()]
+    return any(app_label in apps and other not in apps for apps in (shared_apps(), *of_tenants))
 
 
 def is_shared(app_label: str) -> bool:

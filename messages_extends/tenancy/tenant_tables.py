@@ -1,0 +1,135 @@
+"""Which tables each tenant's schema has, beside those that it should have."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.apps import apps
+from django.db import connections
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations import CreateModel
+from django_tenants.utils import (
+    get_multi_type_database_field_name,
+    get_public_schema_name,
+    get_tenant_database_alias,
+    get_tenant_model,
+    has_multi_type_tenants,
+    quote_schema_name,
+)
+
+from messages_extends.tenancy.own_tables import has_table
+from messages_extends.tenancy.schemas import apps_of, current_schema, inside, is_public, shared_apps
+
+RECORDED: Final = "SELECT app, name FROM {schema}.django_migrations"
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A schema that exists, with the labels of the apps whose tables belong there."""
+
+    name: str
+    apps: frozenset[str]
+
+
+def schemas_here() -> list[Schema]:
+    """Return public and all tenants; inside a tenant, which is being migrated then, that one alone."""
+    here, public = current_schema(), str(get_public_schema_name())
+    every = [Schema(public, shared_apps()), *_tenants()]
+    return every if is_public(here) else [each for each in every if each.name == here]
+
+
+def _tenants() -> Iterator[Schema]:
+    connection: Any = connections[get_tenant_database_alias()]
+    model = get_tenant_model()
+    with inside(get_public_schema_name()):
+        if not has_table(connection, get_public_schema_name(), model._meta.db_table):
+            return
+        kind = get_multi_type_database_field_name() if has_multi_type_tenants() else "schema_name"
+        types = dict(model._default_manager.values_list("schema_name", kind))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s) ORDER BY 1", [list(types)])
+        existing = [name for (name,) in cursor.fetchall()]
+    for name in existing:
+        if not is_public(name):
+            yield Schema(name, apps_of(types[name] if has_multi_type_tenants() else None))
+
+
+def tables_of(labels: Iterable[str]) -> dict[str, set[str]]:
+    """Return the tables of each app that has any, by its label; those of proxies belong to other apps."""
+    configs = [apps.app_configs[label] for label in labels if label in apps.app_configs]
+    tables = {
+        config.label: {
+            model._meta.db_table
+            for model in config.get_models(include_auto_created=True)
+            if model._meta.managed and not model._meta.proxy
+        }
+        for config in configs
+    }
+    return {label: names for label, names in tables.items() if names}
+
+
+def existing_tables(schemas: Collection[str], tables: Collection[str]) -> dict[str, set[str]]:
+    """Return those of `tables` that each of `schemas` has, views as well: a search path finds them like tables."""
+    found: dict[str, set[str]] = {schema: set() for schema in schemas}
+    with connections[get_tenant_database_alias()].cursor() as cursor:
+        cursor.execute(
+            "SELECT nspname, relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+            "WHERE nspname = ANY(%s) AND relname = ANY(%s) AND relkind IN ('r', 'p', 'v', 'm', 'f')",
+            [list(schemas), list(tables)],
+        )
+        for schema, table in cursor.fetchall():
+            found[schema].add(table)
+    return found
+
+
+def tables_of_shared_apps_in_tenants() -> list[str]:
+    """Return, as `schema.table`, what tenants have of apps that are shared only: they read it in place of public's."""
+    shared = shared_apps()
+    own = tables_of(shared)
+    tenants = [schema for schema in schemas_here() if not is_public(schema.name)]
+    found = existing_tables([schema.name for schema in tenants], set().union(*own.values()))
+    return sorted(
+        f"{schema.name}.{table}"
+        for schema in tenants
+        for table in found[schema.name] & set().union(*(own[label] for label in own.keys() - schema.apps))
+    )
+
+
+def apps_without_tables() -> dict[str, list[str]]:
+    """Return the labels of apps, by schema, that have recorded migrations there and none of their tables.
+
+    django-tenants records a migration in every schema and makes tables in those that the app is listed for; so an app
+    that is added to a list is thought to have its tables already.
+    """
+    schemas = schemas_here()
+    own = tables_of(set().union(*(schema.apps for schema in schemas)))
+    existing = existing_tables([schema.name for schema in schemas], set().union(*own.values()))
+    suspects = {
+        schema.name: {label for label in schema.apps & own.keys() if not own[label] & existing[schema.name]}
+        for schema in schemas
+    }
+    if not any(suspects.values()):
+        return {}
+    makers = _migrations_that_make_models()
+    missing = {name: sorted(labels & _recorded(name, makers)) for name, labels in suspects.items() if labels}
+    return {name: labels for name, labels in missing.items() if labels}
+
+
+def _migrations_that_make_models() -> set[tuple[str, str]]:
+    migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
+    return {key for key, migration in migrations.items() if any(_makes_model(each) for each in migration.operations)}
+
+
+def _makes_model(operation: Any) -> bool:
+    nested = [*getattr(operation, "operations", ()), *getattr(operation, "database_operations", ())]
+    return isinstance(operation, CreateModel) or any(_makes_model(each) for each in nested)
+
+
+def _recorded(schema: str, migrations: set[tuple[str, str]]) -> set[str]:
+    """Return the labels of apps of which `schema` has recorded one of these migrations."""
+    connection = connections[get_tenant_database_alias()]
+    if not has_table(connection, schema, "django_migrations"):
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(RECORDED.format(schema=quote_schema_name(schema)))
+        return {label for label, name in cursor.fetchall() if (label, name) in migrations}

@@ -1,0 +1,23 @@
+"""A product in use: its tenants were made when content types were in both lists, and keep tables of their own."""
+
+from tests.hosts.settings import *  # noqa: F403
+from tests.hosts.settings import databases
+
+SHARED_APPS = [
+    "django_tenants",
+    "tests.hosts.organisations",
+    "django.contrib.contenttypes",
+    "messages_extends.broadcasts",
+]
+TENANT_APPS = [
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.admin",
+    "django.contrib.messages",
+    "tests.hosts.shop",
+    "guardian",
+    "messages_extends",
+]
+INSTALLED_APPS = SHARED_APPS + TENANT_APPS
+
+DATABASES = databases("live")
