@@ -21,6 +21,9 @@ DO $do$
 DECLARE
     old record;
 BEGIN
+    -- Where an organisation is made inside a transaction, rows that it has just written may wait to be checked, and
+    -- their table could not be changed.
+    SET CONSTRAINTS ALL IMMEDIATE;
     SELECT c.conname AS name, c.confrelid::regclass AS target, target.attname AS target_column INTO STRICT old
     FROM pg_constraint c
     JOIN pg_attribute source ON source.attrelid = c.conrelid AND source.attnum = c.conkey[1]

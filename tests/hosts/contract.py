@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
-from django_tenants.utils import schema_context
+from django_tenants.utils import get_tenant_model, schema_context
 from guardian.models import GroupObjectPermission, UserObjectPermission
 
 from messages_extends import constants
@@ -216,6 +216,13 @@ class HostContract:
         results = writes.get("/messages/compose/recipients/").json()["results"]
         assert {each["text"] for each in results} == {"alice", "bob"}
         assert reads.get("/messages/grants/").status_code == 403
+
+    def test_a_tenant_can_be_made_inside_a_transaction(self) -> None:
+        with transaction.atomic():
+            get_tenant_model()(schema_name="t3").save(verbosity=0)
+        with schema_context("t3"):
+            assert not Message.objects.exists()
+        assert "t3" in {schema for schema, _table, _column in foreign_keys()}
 
     def test_adding_a_persistent_message_in_public_is_an_error(self, browser_at: MakeBrowser) -> None:
         with pytest.raises(NoTenant):
