@@ -23,7 +23,7 @@ from messages_extends.inbox import Inbox
 from messages_extends.models import Announcement
 from messages_extends.publishing import announce, retract_announcement, revise_announcement
 from messages_extends.sending import cancel, send
-from messages_extends.tenancy.schemas import current_schema, inside, is_public, schema_of
+from messages_extends.tenancy.schemas import current_schema, has_messages, inside, schema_of
 
 AnyPublication = TypeVar("AnyPublication", Announcement, Broadcast)
 Result = TypeVar("Result")
@@ -206,7 +206,7 @@ async def aunread_count(request: HttpRequest) -> int:
 
 def _unread_count(request: HttpRequest) -> int:
     user: Any = request.user
-    return Inbox(user).unread_count() if user.is_authenticated and not is_public(current_schema()) else 0
+    return Inbox(user).unread_count() if user.is_authenticated and has_messages(current_schema()) else 0
 
 
 def _in_schema(schema: str, act: Callable[[], Result]) -> Result:

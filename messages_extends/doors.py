@@ -9,7 +9,7 @@ from django.utils import timezone
 from messages_extends import prepared
 from messages_extends.policy import Policy, overrides, policy
 from messages_extends.prepared import Reader
-from messages_extends.tenancy.schemas import current_schema, users_are_shared
+from messages_extends.tenancy.schemas import current_schema, has_messages, users_are_shared
 from messages_extends.tenancy.stamp import require_here
 
 # What `doors_for` is made of.
@@ -39,6 +39,8 @@ def doors_of(person: Any) -> Doors:
     require_here(person)
     if not person.is_active:
         return Doors()
+    if not has_messages(current_schema()):
+        return Doors(broadcasts=policy().may_see_broadcasts(person))
     reader, asked = Reader(person, timezone.now(), current_schema()), policy()
     kind = type(asked)
     if overrides(kind, *ANSWERS):

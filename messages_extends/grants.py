@@ -39,7 +39,7 @@ from messages_extends.audit import Action, record
 from messages_extends.models import keys_of_groups_of
 from messages_extends.permissions import SEND_GROUP_MESSAGE, SEND_MESSAGE, Right, send_group_message, send_message
 from messages_extends.tenancy.own_tables import schemas_with
-from messages_extends.tenancy.schemas import current_schema, inside, is_per_tenant, is_public
+from messages_extends.tenancy.schemas import current_schema, has_messages, inside, is_per_tenant
 from messages_extends.tenancy.stamp import require_here
 
 
@@ -323,7 +323,7 @@ def _record_model_wide(instance: Any, action: str, reverse: bool, pk_set: set[An
 
 def _record(action: str, target: str, holder: str) -> None:
     # Names are not for the record, but the actor's: the others could not be erased. In public there is none.
-    if not is_public(current_schema()):
+    if has_messages(current_schema()):
         record(action, actor=_actor.get(), subject=f"to write to {target}", audience=holder)
 
 
@@ -344,7 +344,7 @@ def _schemas_with_grants_on(target: Model) -> list[str]:
         found = schemas_with(get_user_obj_perms_model()._meta.db_table)
         tenants = get_tenant_model()._default_manager.filter(schema_name__in=found)
         return list(tenants.values_list("schema_name", flat=True))
-    return [] if is_public(current_schema()) else [current_schema()]
+    return [current_schema()] if has_messages(current_schema()) else []
 
 
 def orphaned_grants() -> list[QuerySet[Any]]:

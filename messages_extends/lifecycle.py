@@ -29,7 +29,7 @@ from messages_extends.grants import by_user
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.permissions import send_group_message, send_message
 from messages_extends.retention import delete
-from messages_extends.tenancy.schemas import current_schema, inside, is_public, users_are_shared
+from messages_extends.tenancy.schemas import current_schema, has_messages, inside, is_public, users_are_shared
 from messages_extends.tenancy.stamp import require_here
 from messages_extends.tenancy.triggers import erasing_names
 
@@ -54,7 +54,7 @@ def export(user: AbstractBaseUser, *, by: AbstractBaseUser | None = None) -> dic
         place.record(Action.EXPORT, f"data of user {user.pk}", by)
     here = current_schema()
     about = {"id": user.pk, "login": user.get_username(), "name": str(user)}
-    sections = {} if is_public(here) else _of_organisation(user)
+    sections = _of_organisation(user) if has_messages(here) else {}
     sections = {**sections, **(_of_platform(user) if _has_people_of_platform(here) else {})}
     read_here = {name: _only_in(here, rows) for name, rows in sections.items()}
     return {"schema": here, "exported_at": timezone.now(), "person": about, **read_here}
@@ -252,12 +252,12 @@ def _erase(pk: Any, by: AbstractBaseUser | None, *, dry_run: bool) -> Counter[st
 
 def _places(pk: Any) -> Iterator[Place]:
     here = current_schema()
-    if not is_public(here):
+    if has_messages(here):
         yield Place(here, AuditRecord._meta.label, _traces_here(pk))
     if _has_people_of_platform(here):
         yield Place(get_public_schema_name(), BroadcastRecord._meta.label, _traces_of_platform(pk))
-    elif is_public(here):
-        raise NoTenant("The people of the public schema neither read nor write messages: ask inside a tenant.")
+    elif not has_messages(here):
+        raise NoTenant(f"The people of {here} neither read nor write messages: ask inside a tenant that has them.")
 
 
 def _has_people_of_platform(schema: str) -> bool:

@@ -16,14 +16,14 @@ from messages_extends import audit
 from messages_extends.audit import Action
 from messages_extends.conf import settings
 from messages_extends.constants import EVERYONE, INFO_PERSISTENT
-from messages_extends.exceptions import NoTenant, NotPublished, RecipientUnavailable
+from messages_extends.exceptions import NotPublished, RecipientUnavailable
 from messages_extends.grants import keys_of_people_in
 from messages_extends.limits import require_room
 from messages_extends.models import Announcement, AnnouncementGroup
 from messages_extends.policy import members, require_may_announce, require_may_change
 from messages_extends.publications import LASTS, Publication, State
 from messages_extends.push.hints import wake
-from messages_extends.tenancy.schemas import current_schema, is_public
+from messages_extends.tenancy.schemas import current_schema, require_messages
 from messages_extends.tenancy.stamp import require_here
 from messages_extends.validation import flag, moment, moment_to_come, written
 
@@ -56,8 +56,7 @@ def announce(
     Raises ValueError for an empty `to` and for what `send` raises it for; PermissionDenied, TooManyMessages,
     WrongTenant, NoTenant; RecipientUnavailable if a group, or the sender, is deleted meanwhile.
     """
-    if is_public(current_schema()):
-        raise NoTenant
+    require_messages(current_schema())
     groups = None if to is EVERYONE else _groups(to)
     columns = written(message, level=level, **text) | times(publish_at, expires)
     require_may_announce(sender, groups)

@@ -14,14 +14,14 @@ from django.apps import apps
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
-from django_tenants.utils import get_public_schema_name, get_tenant_model
+from django_tenants.utils import get_public_schema_name
 
 from messages_extends import audit
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount
 from messages_extends.conf import settings
 from messages_extends.grants import orphaned_grants, remove_orphaned_grants
 from messages_extends.models import Announcement, Message, Receipt, Submission
-from messages_extends.tenancy.schemas import current_schema, inside, is_public
+from messages_extends.tenancy.schemas import current_schema, has_messages, inside, is_public, organisations
 
 BATCH_SIZE = 1000
 
@@ -71,6 +71,8 @@ def outlived(cutoff: datetime) -> Mapping[str, Rows]:
     """
     if is_public(current_schema()):
         return {"broadcasts": Broadcast.objects.ended(cutoff), "counts": _counts_of_nobody()}
+    if not has_messages(current_schema()):
+        return {}
     return {
         "messages": Message.objects.filter(Q(read_at__lte=cutoff) | Q(expires__lte=cutoff)),
         "announcements": Announcement.objects.ended(cutoff),
@@ -111,8 +113,8 @@ def _receipts_without(announcements: Rows, broadcasts: Rows) -> Rows:
 
 
 def _counts_of_nobody() -> Rows:
-    organisations = get_tenant_model()._default_manager.filter(schema_name=OuterRef("schema_name"))
-    return BroadcastCount.objects.filter(~Exists(organisations))
+    known = organisations().filter(schema_name=OuterRef("schema_name"))
+    return BroadcastCount.objects.filter(~Exists(known))
 
 
 def _kept(publications: Any, cutoff: datetime) -> Rows:
@@ -132,7 +134,7 @@ def _cutoff(days: int) -> datetime:
 
 
 def _has_grants() -> bool:
-    return apps.is_installed("guardian") and not is_public(current_schema())
+    return apps.is_installed("guardian") and has_messages(current_schema())
 
 
 def _delete(kind: str, rows: Rows, size: int, gone: Counter[str], progress: Progress) -> None:

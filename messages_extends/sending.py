@@ -15,7 +15,7 @@ from django.utils import timezone
 from messages_extends import audit
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.deprecation import log_once
-from messages_extends.exceptions import NoTenant, RecipientUnavailable
+from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.limits import require_room
 from messages_extends.models import Announcement, Message, Submission
 from messages_extends.policy import require_may_send
@@ -23,7 +23,7 @@ from messages_extends.publishing import nobody_gone, retract_all
 from messages_extends.push.hints import wake
 from messages_extends.recipients import Recipients
 from messages_extends.rendering import Params
-from messages_extends.tenancy.schemas import current_schema, is_public
+from messages_extends.tenancy.schemas import current_schema, require_messages
 from messages_extends.tenancy.stamp import require_here
 from messages_extends.validation import (
     MAX_OLD_TEXT,
@@ -76,8 +76,7 @@ def send(
     often as SEND_LIMITS allows; TypeError for recipients that are none; ValueError for a text (1 to 10,000
     characters), link, key, level, tags (128) or time that is not allowed.
     """
-    if is_public(current_schema()):
-        raise NoTenant
+    require_messages(current_schema())
     to = Recipients.of(recipients)
     values = written(message, level=level, params=params, url=url, key=key, extra_tags=extra_tags)
     values |= {"expires": None if expires is None else moment_to_come("expires", expires)}
@@ -97,8 +96,7 @@ def send_as_before(
 
     A time that is over, a long text and an inactive recipient are logged and saved. What the policy refuses is refused.
     """
-    if is_public(current_schema()):
-        raise NoTenant
+    require_messages(current_schema())
     to, text = Recipients.of(recipient), as_stored(message, params)
     if len(text) > MAX_TEXT:
         log_once(LONG_TEXT, len(text), MAX_TEXT, MAX_OLD_TEXT)

@@ -22,13 +22,12 @@ from django.utils.module_loading import import_string
 from messages_extends.conf import settings
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, STICKY_MESSAGE_LEVELS, base_level
 from messages_extends.deprecation import log_once, renamed
-from messages_extends.exceptions import NoTenant
 from messages_extends.inbox import Unread
 from messages_extends.links import reverse_own
 from messages_extends.models import Message as SavedMessage
 from messages_extends.querysets import UNREAD_CAP
 from messages_extends.sending import send_as_before
-from messages_extends.tenancy.schemas import inside, is_public, schema_of
+from messages_extends.tenancy.schemas import has_messages, inside, is_public, require_messages, schema_of
 from messages_extends.unread import keep_private, note_personal, unread_for
 
 if not TYPE_CHECKING:
@@ -101,7 +100,7 @@ class StickyStorage(LevelStorage):
 class PersistentStorage(LevelStorage):
     """Messages that are saved for one user and shown on every page until that user closes them.
 
-    In the public schema it shows nothing, and adding raises NoTenant.
+    In the public schema, and at tenants of a type without messages, it shows nothing, and adding raises NoTenant.
     """
 
     levels = PERSISTENT_MESSAGE_LEVELS
@@ -131,8 +130,7 @@ class PersistentStorage(LevelStorage):
         if not str(message.message).strip():
             log_once("The text of a message is blank: it was ignored. Write what the reader shall see.")
             return None
-        if is_public(self.schema):
-            raise NoTenant
+        require_messages(self.schema)
         with inside(self.schema):
             self._deliver(message, user, options)
         return None
@@ -157,7 +155,7 @@ class PersistentStorage(LevelStorage):
         return self.process_message(message, *args, **options)
 
     def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
-        if is_public(self.schema):
+        if not has_messages(self.schema):
             return [], False
         # The user may be loaded only now, and has to be this organisation's.
         with inside(self.schema):

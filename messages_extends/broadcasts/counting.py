@@ -15,12 +15,12 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError, connections, transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
-from django_tenants.utils import get_public_schema_name, get_tenant_model
+from django_tenants.utils import get_public_schema_name
 
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastTenant
 from messages_extends.policy import members, require_may_broadcast
 from messages_extends.reports import Numbers, count, with_read_at
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import inside, organisations
 
 logger = logging.getLogger(__name__)
 
@@ -84,11 +84,9 @@ def progress_of(broadcast: Broadcast, *, viewer: AbstractBaseUser | None = None)
 
 def _organisations(broadcast: Broadcast) -> QuerySet[Any]:
     """Return the organisations that a broadcast is for now."""
-    model: Any = get_tenant_model()
-    everybody: QuerySet[Any] = model._default_manager.exclude(schema_name=get_public_schema_name())
     if broadcast.audience == Broadcast.Audience.ALL:
-        return everybody
-    return everybody.filter(pk__in=BroadcastTenant.objects.filter(broadcast=broadcast).values("tenant"))
+        return organisations()
+    return organisations().filter(pk__in=BroadcastTenant.objects.filter(broadcast=broadcast).values("tenant"))
 
 
 def _counts(broadcast: Broadcast) -> QuerySet[BroadcastCount]:

@@ -3,7 +3,9 @@
 from typing import Any, Final
 
 from django.db.models import Q, QuerySet
-from django_tenants.utils import get_public_schema_name, get_tenant_model
+from django_tenants.utils import get_tenant_model
+
+from messages_extends.tenancy.schemas import organisations
 
 NAME: Final = "name"
 
@@ -19,8 +21,7 @@ def organisations_called(text: str) -> QuerySet[Any]:
         for column in columns:
             in_one |= Q(**{f"{column}__icontains": word})
         condition &= in_one
-    everywhere: QuerySet[Any] = get_tenant_model()._default_manager.exclude(schema_name=get_public_schema_name())
-    return everywhere.filter(condition).order_by(*columns)
+    return organisations().filter(condition).order_by(*columns)
 
 
 def name_of(organisation: Any) -> str:

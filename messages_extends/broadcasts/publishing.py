@@ -16,7 +16,7 @@ from messages_extends.limits import require_room
 from messages_extends.policy import require_may_broadcast
 from messages_extends.publishing import change, end, lock, nobody_gone, save_unless_there, times
 from messages_extends.push.hints import wake_everywhere
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import inside, organisations
 from messages_extends.validation import flag, require_characters, written
 
 RECORDS: Final = "broadcasts.BroadcastRecord"
@@ -114,7 +114,7 @@ def _tenants(to: Any) -> list[Any]:
 def _organisations(tenants: list[Any] | None) -> int:
     if tenants is not None:
         return len(tenants)
-    return int(get_tenant_model().objects.exclude(schema_name=get_public_schema_name()).count())
+    return organisations().count()
 
 
 def _require_author(author: str) -> None:

@@ -21,7 +21,7 @@ from messages_extends.conf import settings
 from messages_extends.people import SHOWN, searched_for
 from messages_extends.policy import policy
 from messages_extends.publications import PublicationQuerySet
-from messages_extends.tenancy.schemas import schema_of
+from messages_extends.tenancy.schemas import has_messages, schema_of
 from messages_extends.validation import moment_of
 from messages_extends.views.pickers import Choice, found_response
 from messages_extends.views.publications import (
@@ -58,7 +58,7 @@ class AboutBroadcasts(PublicationView):
     )
 
     def require_place(self) -> None:
-        super().require_place()
+        # The platform may be the public schema, where there are no other pages of ours.
         if schema_of(self.request) != settings.platform_schema:
             raise Http404("There are no broadcasts here.")
 
@@ -107,7 +107,7 @@ class NewBroadcast(AboutBroadcasts, NewPublication):
             BroadcastForm.EVERYBODY: gettext("All organisations, those to come included"),
             BroadcastForm.PICKED: gettext("Chosen organisations"),
         }
-        return {"offered": organisations_called(""), "choices": choices, "author": name_of(_here(self.request))}
+        return {"offered": organisations_called(""), "choices": choices, "author": _name_of_here(self.request)}
 
     def choice(self, row: Any) -> Choice:
         return _choice(row)
@@ -124,6 +124,13 @@ class NewBroadcast(AboutBroadcasts, NewPublication):
 
     def signature(self, form: BroadcastForm) -> dict[str, Any]:
         return {"author": form["author"].value() or ""}
+
+    def publish_once(self, form: BroadcastForm, number: uuid.UUID, key: str) -> None:
+        if has_messages(schema_of(self.request)):
+            super().publish_once(form, number, key)
+        elif not Broadcast.objects.filter(key=key).exists():
+            # The public schema has no table of the forms that were sent; a broadcast keeps the key of its form.
+            self.publish(form, key)
 
     def publish(self, form: BroadcastForm, key: str) -> None:
         to = ALL_TENANTS if form.everybody else form.picked_rows
@@ -189,8 +196,10 @@ class Organisations(AboutBroadcasts):
         return found_response(_found(searched_for(request.GET.get("q", ""))))
 
 
-def _here(request: HttpRequest) -> Any:
-    return request.tenant  # type: ignore[attr-defined]
+def _name_of_here(request: HttpRequest) -> str:
+    """Return what people call the platform; "" where the public schema is shown without a tenant of its own."""
+    tenant = getattr(request, "tenant", None)
+    return "" if tenant is None else name_of(tenant)
 
 
 def _choice(organisation: Any) -> Choice:

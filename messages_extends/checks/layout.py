@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A
 
 from messages_extends.checks.own import platform_is_public
 from messages_extends.tenancy.guardian import GuardianConfig
-from messages_extends.tenancy.schemas import is_per_tenant, is_shared, per_tenant_apps, users_are_shared
+from messages_extends.tenancy.schemas import exists_without, is_per_tenant, is_shared, per_tenant_apps, users_are_shared
 
 OPERATORS_APPS: Final = ("auth", "sessions", "admin")
 
@@ -69,12 +69,14 @@ def _guardian_config() -> AppConfig | None:
 @register
 def users_can_be_deleted(**_kwargs: Any) -> list[CheckMessage]:
     config = _guardian_config()
-    has_users = users_are_shared() or (platform_is_public() and is_shared(get_user_model()._meta.app_label))
-    if config is None or isinstance(config, GuardianConfig) or not has_users:
+    label = get_user_model()._meta.app_label
+    # Users in both lists that nobody has asked for have a check of their own.
+    meant = not is_shared(label) or users_are_shared() or platform_is_public()
+    if config is None or isinstance(config, GuardianConfig) or not (meant and exists_without(label, "guardian")):
         return []
     return [
         Warning(
-            "The public schema has users, but not guardian's tables: deleting a user or a group there fails.",
+            "A schema has users, but not guardian's tables: deleting a user or a group there fails.",
             hint='List "messages_extends.tenancy.guardian.GuardianConfig" in TENANT_APPS in place of "guardian", and '
             "run migrate_schemas: then the database deletes what refers to them.",
             id="messages_extends.W009",

@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from django.db import connections
-from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, get_tenant_model, quote_schema_name
+from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, quote_schema_name
 
 from messages_extends.exceptions import MessagesExtendsError
 from messages_extends.tenancy import own_tables
+from messages_extends.tenancy.schemas import organisations
 
 # Any number will do, as long as nobody else locks it.
 _LOCK: Final = 7_205_759_403_792_794
@@ -56,8 +57,8 @@ def has_table(schema: str, table: str) -> bool:
 
 
 def tenant_schemas() -> list[str]:
-    """Return the schemas of all tenants, in order; those that were never created are left out."""
-    named = get_tenant_model()._default_manager.exclude(schema_name=public()).values_list("schema_name", flat=True)
+    """Return the schemas of all tenants that have messages, in order; those that were never created are left out."""
+    named = organisations().values_list("schema_name", flat=True)
     rows = fetch("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s) ORDER BY 1", [list(named)])
     return [schema for (schema,) in rows]
 

@@ -7,10 +7,10 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django_tenants.utils import get_public_schema_name, get_tenant_model
+from django_tenants.utils import get_public_schema_name
 
 from messages_extends.grants import EVERYBODY
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import inside, organisations
 
 GROUP = "group:"
 
@@ -33,8 +33,7 @@ class OrganisationCommand(BaseCommand):
 def require_schema(schema: str) -> None:
     """Raise CommandError, with those there are, unless an organisation has this schema."""
     with inside(get_public_schema_name()):
-        schemas = get_tenant_model()._default_manager.exclude(schema_name=get_public_schema_name())
-        known = sorted(schemas.values_list("schema_name", flat=True))
+        known = sorted(organisations().values_list("schema_name", flat=True))
     if schema not in known:
         raise CommandError(f"There is no organisation with the schema {schema!r}. There are: {', '.join(known)}.")
 

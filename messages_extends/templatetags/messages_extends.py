@@ -27,7 +27,7 @@ from messages_extends.inbox import with_senders
 from messages_extends.languages import in_interface_language, in_readers_language, language_attributes
 from messages_extends.links import APP_NAME, reverse_if_any, reverse_own
 from messages_extends.tabs import name_of_tabs
-from messages_extends.tenancy.schemas import inside, is_public, schema_of
+from messages_extends.tenancy.schemas import has_messages, inside, schema_of
 from messages_extends.unread import note_personal, unread_for
 
 register = template.Library()
@@ -147,7 +147,7 @@ def messages_nav(context: Context, here: str = "") -> dict[str, Any]:
         return {"pages": []}
     doors = doors_of(user)
     open_to_them = {
-        "inbox": True,
+        "inbox": has_messages(schema_of(context["request"])),
         "message_compose": doors.compose,
         "announcements": doors.announcements,
         "broadcasts": doors.broadcasts,
@@ -158,12 +158,9 @@ def messages_nav(context: Context, here: str = "") -> dict[str, Any]:
 
 
 def _reader(request: HttpRequest) -> Any:
-    """Return who is logged in; None outside any organisation, where there are no messages.
-
-    Also None for a request that no middleware has seen, as an error page may be rendered for it.
-    """
+    """Return who is logged in; None also for a request that no middleware has seen, as error pages may have one."""
     user = getattr(request, "user", None)
-    return None if user is None or is_public(schema_of(request)) or not user.is_authenticated else user
+    return None if user is None or not user.is_authenticated else user
 
 
 def _is_ours(request: HttpRequest) -> bool:
@@ -190,7 +187,7 @@ def _is_shown(message: Any, saved: str) -> bool:
 
 def _bell(request: HttpRequest) -> dict[str, Any]:
     user, schema = _reader(request), schema_of(request)
-    if user is None:
+    if user is None or not has_messages(schema):
         return {"badge": None}
     with inside(schema):
         unread = unread_for(request, user)

@@ -1,4 +1,4 @@
-"""guardian where the public schema has users: deletes are left to the database.
+"""guardian where a schema has users and not guardian: deletes are left to the database.
 
 List `messages_extends.tenancy.guardian.GuardianConfig` in TENANT_APPS in place of `guardian`.
 """
@@ -13,7 +13,7 @@ from guardian.apps import GuardianConfig as Config
 
 from messages_extends.tenancy.foreign_keys import is_deleted_in_database, rule_statement
 from messages_extends.tenancy.own_tables import has_table
-from messages_extends.tenancy.schemas import is_shared
+from messages_extends.tenancy.schemas import exists_without
 
 
 class GuardianConfig(Config):
@@ -39,13 +39,14 @@ class LeftToDatabase(models.ForeignKey[Any, Any]):
 
 
 def foreign_keys() -> Iterator[Any]:
-    """Yield guardian's foreign keys, those of models in its place too, to what the public schema has."""
+    """Yield guardian's foreign keys, those of models in its place too, to what is also where guardian is not."""
     from guardian.models import BaseObjectPermission
 
     for model in apps.get_models():
         if issubclass(model, BaseObjectPermission):
             for field in model._meta.concrete_fields:
-                if isinstance(field, models.ForeignKey) and is_shared(field.related_model._meta.app_label):
+                target: Any = field.related_model
+                if isinstance(field, models.ForeignKey) and exists_without(target._meta.app_label, "guardian"):
                     yield field
 
 

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.sessions.backends import db
 
 from messages_extends.exceptions import NoSessionTable
-from messages_extends.tenancy.schemas import current_schema, is_public, is_shared
+from messages_extends.tenancy.schemas import current_schema, has_own, is_shared
 
 
 class SessionStore(db.SessionStore):
@@ -19,21 +19,18 @@ class SessionStore(db.SessionStore):
     the connection of the event loop says "public". It goes into the salt of the signature, so that a row which got into
     another schema (a shared session table, a cloned organisation) means nothing there; it is left as it is.
 
-    Where the public schema has no session table, a store there is always empty and saving into it raises
+    Where a schema has no session table, as public mostly, a store is always empty and saving into it raises
     NoSessionTable.
     """
 
     def __init__(self, session_key: str | None = None) -> None:
         self.schema = current_schema()
+        self.has_table = is_shared("sessions") or has_own("sessions", self.schema)
         super().__init__(session_key)
 
     @property
     def key_salt(self) -> str:
         return f"messages_extends.sessions:{self.schema}"
-
-    @property
-    def has_table(self) -> bool:
-        return not is_public(self.schema) or is_shared("sessions")
 
     def decode(self, session_data: bytes | str) -> dict[str, Any]:
         data = super().decode(session_data)

@@ -29,6 +29,7 @@ from messages_extends.links import reverse_own
 from messages_extends.publications import Publication, PublicationQuerySet, State
 from messages_extends.publishing import lock
 from messages_extends.sending import once
+from messages_extends.tenancy.schemas import has_messages, schema_of
 from messages_extends.views.pickers import Choice, Picker, shown
 from messages_extends.views.publication_forms import (
     STATES,
@@ -232,7 +233,7 @@ class NewPublication(PublicationView):
         if not form.is_valid():
             return self._form_page(form, status=400)
         number = _number(request)
-        if step == "test":
+        if step == "test" and has_messages(schema_of(request)):
             return self._test(form, number or uuid.uuid4())
         if step == "publish" and number:
             return self._publish(form, number)
@@ -267,8 +268,10 @@ class NewPublication(PublicationView):
         """Show what will be published, and whom it reaches; a number of its own makes that page count once."""
         text = {name: form.cleaned_data[name] for name in ("message", "level", "url")}
         preview = self.model(**text, **self.signature(form))
+        # In the public schema there is no inbox that a test could be sent to.
+        may_test = has_messages(schema_of(self.request))
         about = self.reach(form) | {"form": form, "number": number, "note": note, "message": preview}
-        return self.page("publication_confirm", **about)
+        return self.page("publication_confirm", may_test=may_test, **about)
 
     def _test(self, form: NewPublicationForm, number: uuid.UUID) -> HttpResponse:
         text = {name: form.cleaned_data[name] for name in ("message", "level", "url")}
@@ -280,7 +283,7 @@ class NewPublication(PublicationView):
         # With the person's own number in it, so that nobody meets another's.
         key = f"page:{self.person.pk}:{number}"
         try:
-            once(uuid.uuid5(number, f"{self.kind}:{self.person.pk}"), lambda: self._publish_one(form, key))
+            self.publish_once(form, number, key)
         except (PermissionDenied, ValueError) as error:
             form.add_error(None, _refusal(error, GONE))
             return refused(self._form_page(form), error)
@@ -293,9 +296,14 @@ class NewPublication(PublicationView):
             return self.done(gettext("It had ended already."), address, messages.INFO)
         return self.done(_published(publication), address)
 
-    def _publish_one(self, form: NewPublicationForm, key: str) -> int:
-        self.publish(form, key)
-        return 1
+    def publish_once(self, form: Any, number: uuid.UUID, key: str) -> None:
+        """Publish, unless the form with this number has been sent before."""
+
+        def publish() -> int:
+            self.publish(form, key)
+            return 1
+
+        once(uuid.uuid5(number, f"{self.kind}:{self.person.pk}"), publish)
 
 
 class PublicationPage(PublicationView):

@@ -14,15 +14,15 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from messages_extends.badge import Badge
 from messages_extends.inbox import Inbox
 from messages_extends.tabs import name_of_tabs
-from messages_extends.tenancy.schemas import is_public, schema_of
+from messages_extends.tenancy.schemas import has_messages, schema_of
 from messages_extends.unread import note_personal
 
 View = Callable[..., HttpResponse]
 
 
 def require_organisation(request: HttpRequest) -> None:
-    """Raise 404 outside any organisation, where there are no messages; every other answer is for one person."""
-    if is_public(schema_of(request)):
+    """Raise 404 outside any organisation, and at those without messages; every other answer is for one person."""
+    if not has_messages(schema_of(request)):
         raise Http404("There are no messages outside an organisation.")
     # Refusals too: a decorator of the view does not see the answer to an exception.
     note_personal(request)

@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from django_tenants.utils import schema_context
 
 from messages_extends import constants
-from messages_extends.api import ALL_TENANTS, broadcast
+from messages_extends.api import ALL_TENANTS, broadcast, inbox
 from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
 from messages_extends.exceptions import NoTenant, WrongTenant
 from messages_extends.grants import grant
@@ -169,3 +169,78 @@ def test_people_of_public_who_are_no_operators_have_no_data(operator: User, sett
     for act in (export, erase):
         with pytest.raises(NoTenant, match="ask inside a tenant"):
             act(operator)
+
+
+# The console of broadcasts, at the bare domain ----------------------------------------------------------------------
+
+
+def console(operator: User, browser_at: MakeBrowser, path: str = "", **data: Any) -> Any:
+    browser = browser_at("public", User.objects.get(pk=operator.pk))
+    url = f"/messages/broadcasts/{path}"
+    return browser.post(url, data) if data else browser.get(url)
+
+
+@pytest.fixture
+def superuser(operator: User) -> User:
+    User.objects.filter(pk=operator.pk).update(is_superuser=True)
+    return operator
+
+
+@pytest.mark.django_db
+def test_the_console_is_at_the_bare_domain_for_operators_alone(
+    superuser: User, operator: User, browser_at: MakeBrowser
+) -> None:
+    assert console(superuser, browser_at).status_code == 200
+    with schema_context("t1"):
+        User.objects.update(is_superuser=True)
+        namesake = User.objects.get(pk=5000)
+    assert browser_at("t1", namesake).get("/messages/broadcasts/").status_code == 404
+    other = make_user("other", "public")
+    assert browser_at("public", other).get("/messages/broadcasts/").status_code == 404
+    assert browser_at("public").get("/messages/broadcasts/").status_code == 302
+
+
+@pytest.mark.django_db
+def test_an_operator_writes_changes_and_retracts_a_broadcast(superuser: User, browser_at: MakeBrowser) -> None:
+    text = {"to": "everybody", "author": "The platform", "message": "Maintenance on Sunday", "level": 19}
+    looked_at = console(superuser, browser_at, "new/", step="look", **text)
+    page_of = looked_at.content.decode()
+    assert "Publish it" in page_of
+    assert "Send a test to myself" not in page_of
+    number = looked_at.context["number"]
+    for _time in range(2):
+        answer = console(superuser, browser_at, "new/", step="publish", number=number, **text)
+        [published] = Broadcast.objects.all()
+        assert answer["Location"] == f"/messages/broadcasts/{published.pk}/"
+    with schema_context("t1"):
+        alice = User.objects.create_user("alice")
+        assert [str(entry) for entry in inbox(alice).page().entries] == ["Maintenance on Sunday"]
+    assert "Maintenance" in console(superuser, browser_at, f"{published.pk}/").content.decode()
+    assert console(superuser, browser_at, f"{published.pk}/count/", round="").status_code == 302
+    form = console(superuser, browser_at, f"{published.pk}/edit/").context["form"]
+    unchanged = {field.html_name: field.value() or "" for field in form}
+    answer = console(superuser, browser_at, f"{published.pk}/edit/", **{**unchanged, "message": "On Monday"})
+    assert answer.status_code == 302
+    assert Broadcast.objects.get().message == "On Monday"
+    assert console(superuser, browser_at, f"{published.pk}/retract/", sure="yes").status_code == 302
+    again = console(superuser, browser_at, "new/", step="publish", number=number, **text)
+    assert again.status_code == 302
+    assert Broadcast.objects.get().retracted_at is not None
+
+
+@pytest.mark.django_db
+def test_a_test_to_oneself_is_not_sent_in_public(superuser: User, browser_at: MakeBrowser) -> None:
+    text = {"to": "everybody", "author": "The platform", "message": "Maintenance", "level": 19}
+    assert console(superuser, browser_at, "new/", step="test", **text).status_code == 200
+    assert texts_in("t1") == []
+
+
+@pytest.mark.django_db
+def test_the_other_pages_are_not_at_the_bare_domain(superuser: User, browser_at: MakeBrowser) -> None:
+    browser = browser_at("public", User.objects.get(pk=superuser.pk))
+    for path in ("", "compose/", "announcements/", "grants/", "badge/", "panel/", "stream/"):
+        assert browser.get(f"/messages/{path}").status_code == 404, path
+    links = browser.get("/messages/broadcasts/").content.decode()
+    assert "Broadcasts" in links
+    assert "/messages/compose/" not in links
+    assert 'href="/messages/"' not in links
