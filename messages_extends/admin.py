@@ -21,6 +21,7 @@ from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.policy import policy
 from messages_extends.publications import PublicationQuerySet, State
 from messages_extends.querysets import CONTENT, MessageQuerySet
+from messages_extends.tenancy.schemas import has_messages, schema_of
 
 
 class ReadFilter(admin.SimpleListFilter):
@@ -94,10 +95,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _rights_count(request: HttpRequest) -> bool:
-    """Ask the policy whether this person's rights count here: once a request, for the admin asks for each model."""
+    """Ask the policy whether this person's rights count here: once a request, for the admin asks for each model.
+
+    Nobody's do where there are no tables of messages, as for operators in the public schema.
+    """
     known = vars(request)
     if "_rights_count" not in known:
-        known["_rights_count"] = policy().rights_count(request.user)
+        known["_rights_count"] = has_messages(schema_of(request)) and policy().rights_count(request.user)
     return bool(known["_rights_count"])
 
 

@@ -88,9 +88,14 @@ def model_wide(user: Any, *rights: Right) -> Q:
     It says nothing about the rows it is put upon: the database finds it out once, whatever their number.
     """
     holds = granted_on_all(user, *rights)
-    if hasattr(user, "is_superuser"):
+    if knows_superusers():
         holds |= Q(Exists(get_user_model()._base_manager.filter(pk=user.pk, is_superuser=True)))
     return holds
+
+
+def knows_superusers() -> bool:
+    """Tell whether the user model has the columns of Django's PermissionsMixin, rather than permissions elsewhere."""
+    return any(field.name == "is_superuser" for field in get_user_model()._meta.fields)
 
 
 def granted_on_all(user: Any, *rights: Right) -> Q:

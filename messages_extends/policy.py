@@ -347,7 +347,12 @@ def _granted_on_all(sender: Any, *rights: Right) -> Q:
 
 def _is_granted(sender: Any, right: Right) -> bool:
     """Tell, in one query, whether an active member is a superuser or holds a right that is about no object."""
-    return _may_speak(sender) and _member(sender).filter(grants.model_wide(sender, right)).exists()
+    if not _may_speak(sender):
+        return False
+    if not grants.knows_superusers() and hasattr(sender, "has_perm"):
+        # Its permissions lie elsewhere, as with django-tenant-users: only its backends know them.
+        return _member(sender).exists() and bool(sender.has_perm(str(right)))
+    return _member(sender).filter(grants.model_wide(sender, right)).exists()
 
 
 def _is_granted_by_platform(sender: Any, codename: str) -> bool:

@@ -131,6 +131,21 @@ def public_platform_has_people(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
+def public_platform_has_sessions(**_kwargs: Any) -> list[CheckMessage]:
+    if not platform_is_public() or not apps.is_installed("django.contrib.sessions") or is_shared("sessions"):
+        return []
+    return [
+        Error(
+            "The platform's operators are those of the public schema, which has no table of sessions: nobody can log "
+            "in there.",
+            hint="Add django.contrib.sessions to SHARED_APPS as well, and run create_missing_tables and "
+            "migrate_schemas.",
+            id="messages_extends.E082",
+        )
+    ]
+
+
+@register
 def sessions_are_per_tenant(**_kwargs: Any) -> list[CheckMessage]:
     if not is_per_tenant(get_user_model()._meta.app_label) or not apps.is_installed("django.contrib.sessions"):
         return []

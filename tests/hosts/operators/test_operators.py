@@ -236,6 +236,21 @@ def test_a_test_to_oneself_is_not_sent_in_public(superuser: User, browser_at: Ma
 
 
 @pytest.mark.django_db
+def test_the_admin_at_the_bare_domain_has_broadcasts_and_no_messages(
+    superuser: User, browser_at: MakeBrowser
+) -> None:
+    User.objects.filter(pk=superuser.pk).update(is_staff=True)
+    browser = browser_at("public", User.objects.get(pk=superuser.pk))
+    for model in ("message", "announcement", "receipt", "auditrecord"):
+        assert browser.get(f"/admin/messages_extends/{model}/").status_code == 403
+    for model in ("broadcast", "broadcastcount", "broadcastrecord"):
+        assert browser.get(f"/admin/broadcasts/{model}/").status_code == 200
+    index = browser.get("/admin/").content.decode()
+    assert "/admin/broadcasts/" in index
+    assert "/admin/messages_extends/" not in index
+
+
+@pytest.mark.django_db
 def test_the_other_pages_are_not_at_the_bare_domain(superuser: User, browser_at: MakeBrowser) -> None:
     browser = browser_at("public", User.objects.get(pk=superuser.pk))
     for path in ("", "compose/", "announcements/", "grants/", "badge/", "panel/", "stream/"):

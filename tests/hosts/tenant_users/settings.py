@@ -1,0 +1,37 @@
+"""A host with django-tenant-users: users are shared, their permissions and groups are each tenant's own."""
+
+from tests.hosts.settings import *  # noqa: F403
+from tests.hosts.settings import GUARDIAN, databases
+
+SHARED_APPS = [
+    "django_tenants",
+    "django.contrib.contenttypes",
+    "messages_extends.broadcasts",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.admin",
+    "tenant_users.permissions",
+    "tenant_users.tenants",
+    "tests.hosts.tenant_users.companies",
+    "tests.hosts.tenant_users.users",
+]
+TENANT_APPS = [
+    "django.contrib.auth",
+    "tenant_users.permissions",
+    "django.contrib.messages",
+    GUARDIAN,
+    "messages_extends",
+]
+INSTALLED_APPS = SHARED_APPS + [app for app in TENANT_APPS if app not in SHARED_APPS]
+
+TENANT_MODEL = "companies.Company"
+TENANT_DOMAIN_MODEL = "companies.Domain"
+TENANT_USERS_DOMAIN = "example.com"
+AUTH_USER_MODEL = "users.TenantUser"
+AUTHENTICATION_BACKENDS = [
+    "tenant_users.permissions.backend.UserBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+
+DATABASES = databases("tenant_users")
+MESSAGES_EXTENDS = {"MEMBERS": "tests.hosts.tenant_users.members.members", "PLATFORM_SCHEMA": "public"}
