@@ -1,5 +1,6 @@
-"""The fixture for pytest; it imports our models only when a test asks for it."""
+"""The fixtures for pytest; they import our models only when a test asks for them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,3 +12,25 @@ def sent_messages(db: None) -> Any:
     from messages_extends import testing
 
     return testing
+
+
+@pytest.fixture(scope="session")
+def keep_tenants(django_db_setup: None) -> Iterator[None]:
+    """Have tests with `transactional_db`, and Django's own cases that commit, leave the tenants there.
+
+    As if each of them had the mixin `messages_extends.testing.KeepTenants`, from here to the end of the run.
+    """
+    from django import test
+
+    from messages_extends.testing import KeepTenants, set_up
+
+    case: Any = test.TransactionTestCase
+    original = case._fixture_setup
+
+    def setup(cls: Any) -> None:
+        set_up(cls, lambda: original.__func__(cls))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(case, "_fixture_setup", classmethod(setup))
+        patch.setattr(case, "_fixture_teardown", KeepTenants._fixture_teardown)
+        yield

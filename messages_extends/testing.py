@@ -1,19 +1,54 @@
-"""Assertions for the tests of a host project: what was sent, to whom, in the organisation that is current then.
+"""For the tests of a host project: what was sent, to whom, in the current organisation; and tests that commit.
 
-With pytest, ask for the fixture `sent_messages`: it is installed with this package.
+With pytest, ask for the fixtures `sent_messages` and `keep_tenants`: they are installed with this package.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Final
 
+from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.management import call_command
+from django.db import connections, transaction
+from django_tenants.utils import (
+    get_public_schema_name,
+    get_tenant_database_alias,
+    get_tenant_domain_model,
+    get_tenant_model,
+    quote_schema_name,
+)
 
 from messages_extends.api import Inbox
 from messages_extends.constants import base_level
 from messages_extends.entries import Entry, Kind
 from messages_extends.models import Announcement, Message
+from messages_extends.tenancy.tenant_tables import existing_tables, schemas_here, tables_of
 
 SHOWN = 5
+# What migrations write, and post_migrate.
+MIGRATED: Final = ("django_migrations", "django_content_type", "auth_permission", "django_site")
+# Tables that tenants refer to, their owners' perhaps.
+REFERRED_TO: Final = """
+WITH RECURSIVE kept (oid) AS (
+    SELECT to_regclass(name) FROM unnest(%s::text[]) AS name
+    UNION
+    SELECT confrelid FROM pg_constraint JOIN kept ON kept.oid = conrelid WHERE contype = 'f'
+)
+SELECT relname FROM pg_class JOIN kept ON kept.oid = pg_class.oid
+"""
+SEQUENCES: Final = """
+SELECT replace(sequence.oid::regclass::text, '''', ''''''), used_by.oid::regclass::text, quote_ident(attname)
+FROM pg_class sequence
+JOIN pg_depend ON objid = sequence.oid AND classid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+JOIN pg_class used_by ON used_by.oid = refobjid
+JOIN pg_namespace n ON n.oid = used_by.relnamespace
+JOIN pg_attribute ON attrelid = used_by.oid AND attnum = refobjsubid
+WHERE sequence.relkind = 'S' AND nspname = ANY(%s)
+"""
+RESET: Final = "SELECT setval('{0}', COALESCE(max({2}), 0) + 1, false) FROM {1}"
+FILLED: Final = "SELECT {} WHERE EXISTS (SELECT FROM {})"
+
+Rows = Mapping[str, list[Any]]
 
 
 def sent_to(user: AbstractBaseUser) -> list[Message | Entry]:
@@ -81,3 +116,105 @@ def _told(entries: list[Any]) -> str:
         return "there is none"
     texts = ", ".join(repr(str(entry)) for entry in entries[:SHOWN])
     return f"there is {texts}{' and more' if len(entries) > SHOWN else ''}"
+
+
+# Tests that commit --------------------------------------------------------------------------------------------------
+
+
+class KeepTenants:
+    """A mixin, in front of TransactionTestCase or LiveServerTestCase: the tenants outlive its tests.
+
+    Django flushes the current schema after each test. In public PostgreSQL refuses that, because tenants refer to its
+    tables. With this mixin every schema is emptied, but for what migrations write, and the tenants and their domains
+    stay, with what they refer to, such as their owners. Tenants that the test has made are removed.
+    """
+
+    _kept_rows: ClassVar[Rows]
+    reset_sequences: bool
+
+    @classmethod
+    def _fixture_setup(cls) -> None:
+        set_up(cls, super()._fixture_setup)  # type: ignore[misc]
+
+    def _fixture_teardown(self) -> None:
+        for alias in self._databases_names(include_mirrors=False):  # type: ignore[attr-defined]
+            if alias == get_tenant_database_alias():
+                _flush(self._kept_rows)
+            else:
+                call_command("flush", verbosity=0, interactive=False, database=alias, allow_cascade=False)
+
+
+def set_up(case: Any, django_set_up: Callable[[], None]) -> None:
+    """Note on a class of tests what is there before the next one, and have Django set that up."""
+    uses_tenants = get_tenant_database_alias() in case._databases_names(include_mirrors=False)
+    if uses_tenants:
+        case._kept_rows = _rows_to_keep()
+    django_set_up()
+    if uses_tenants and case.reset_sequences:
+        _reset_sequences()
+
+
+def _rows_to_keep() -> Rows:
+    """Return the primary keys of the tenants, of their domains, and of all that they refer to, by table."""
+    connection = _in_public()
+    tenants = [model._meta.db_table for model in (get_tenant_model(), get_tenant_domain_model())]
+    names = [_qualified(get_public_schema_name(), table) for table in tenants]
+    with connection.cursor() as cursor:
+        cursor.execute(REFERRED_TO, [names])
+        tables = {table for (table,) in cursor.fetchall()} - set(MIGRATED)
+    models = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
+    return {table: list(models[table]._base_manager.values_list("pk", flat=True)) for table in tables & models.keys()}
+
+
+def _flush(keep: Rows) -> None:
+    """Empty every schema, but for what migrations write and the rows of public to `keep`; drop other tenants."""
+    connection = _in_public()
+    public = get_public_schema_name()
+    known = set(keep[get_tenant_model()._meta.db_table])
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        for tenant in get_tenant_model()._default_manager.exclude(pk__in=known).exclude(schema_name=public):
+            cursor.execute(f"DROP SCHEMA IF EXISTS {quote_schema_name(tenant.schema_name)} CASCADE")
+        tables = set().union(*tables_of(apps.app_configs).values()) - set(MIGRATED)
+        found = existing_tables([schema.name for schema in schemas_here()], tables)
+        names = [
+            _qualified(schema, table)
+            for schema, tables in found.items()
+            for table in sorted(tables)
+            if not (schema == public and table in keep)
+        ]
+        if filled := _filled(cursor, names):
+            cursor.execute(f"TRUNCATE {', '.join(filled)} CASCADE")
+        _delete_others(cursor, keep)
+
+
+def _reset_sequences() -> None:
+    """Let each sequence go on after the largest number in use: Django begins at 1, beside rows that stay."""
+    with _in_public().cursor() as cursor:
+        cursor.execute(SEQUENCES, [[schema.name for schema in schemas_here()]])
+        cursor.execute(" UNION ALL ".join(RESET.format(*names) for names in cursor.fetchall()))
+
+
+def _in_public() -> Any:
+    connection: Any = connections[get_tenant_database_alias()]
+    connection.set_schema_to_public()
+    return connection
+
+
+def _qualified(schema: str, table: str) -> str:
+    return f"{quote_schema_name(schema)}.{quote_schema_name(table)}"
+
+
+def _filled(cursor: Any, names: list[str]) -> list[str]:
+    """Return those tables that have rows: emptying an empty one takes as long as another."""
+    if not names:
+        return []
+    cursor.execute(" UNION ALL ".join(FILLED.format(number, name) for number, name in enumerate(names)))
+    return [names[number] for (number,) in cursor.fetchall()]
+
+
+def _delete_others(cursor: Any, keep: Rows) -> None:
+    cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+    models = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
+    for table, keys in keep.items():
+        others = models[table]._base_manager.exclude(pk__in=keys)
+        others._raw_delete(using=others.db)

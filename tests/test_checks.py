@@ -234,6 +234,11 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
     ("E005", "operators in public, not said so", {**OPERATORS, "MESSAGES_EXTENDS": {}}),
     ("E006", "a public platform without people", {"MESSAGES_EXTENDS": {"PLATFORM_SCHEMA": "public"}}),
     (
+        "E082",
+        "operators in public without sessions",
+        {**OPERATORS, "SHARED_APPS": without(PUBLIC + PEOPLE, "django.contrib.sessions")},
+    ),
+    (
         "E007",
         "sessions shared, users not",
         {

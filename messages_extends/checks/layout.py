@@ -132,7 +132,7 @@ def public_platform_has_people(**_kwargs: Any) -> list[CheckMessage]:
 
 @register
 def public_platform_has_sessions(**_kwargs: Any) -> list[CheckMessage]:
-    if not platform_is_public() or not apps.is_installed("django.contrib.sessions") or is_shared("sessions"):
+    if not platform_is_public() or not is_shared(get_user_model()._meta.app_label) or is_shared("sessions"):
         return []
     return [
         Error(

@@ -236,9 +236,7 @@ def test_a_test_to_oneself_is_not_sent_in_public(superuser: User, browser_at: Ma
 
 
 @pytest.mark.django_db
-def test_the_admin_at_the_bare_domain_has_broadcasts_and_no_messages(
-    superuser: User, browser_at: MakeBrowser
-) -> None:
+def test_the_admin_at_the_bare_domain_has_broadcasts_and_no_messages(superuser: User, browser_at: MakeBrowser) -> None:
     User.objects.filter(pk=superuser.pk).update(is_staff=True)
     browser = browser_at("public", User.objects.get(pk=superuser.pk))
     for model in ("message", "announcement", "receipt", "auditrecord"):

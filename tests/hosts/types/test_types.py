@@ -4,9 +4,12 @@ import io
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
 from django.db import connection
+from django.test import RequestFactory
 from django_tenants.utils import schema_context
 
 from messages_extends import constants
@@ -18,6 +21,7 @@ from messages_extends.grants import grant
 from messages_extends.lifecycle import erase, export
 from messages_extends.retention import forecast, purge
 from messages_extends.tenancy.content_types import has_own_content_types
+from messages_extends.tenancy.schemas import has_messages
 from tests.hosts.contract import MakeBrowser, add, grants_in, page
 from tests.hosts.types.tenants_of_types.models import Tenant
 
@@ -135,11 +139,8 @@ def test_people_and_groups_can_be_deleted_at_both(schema: str, in_bulk: bool) ->
 
 
 def test_unread_messages_are_counted_as_none_there() -> None:
-    from asgiref.sync import async_to_sync
-    from django.test import RequestFactory
-
     request = RequestFactory().get("/")
-    request.user, request.tenant = make_user("t2"), Tenant.objects.get(schema_name="t2")  # type: ignore[attr-defined]
+    request.user, request.tenant = make_user("t2"), Tenant.objects.get(schema_name="t2")
     assert async_to_sync(aunread_count)(request) == 0
 
 
@@ -147,7 +148,7 @@ def test_a_tenant_of_another_type_is_checked_for_what_its_own_type_shares() -> N
     assert not has_own_content_types("t2")
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE t2.django_content_type (id int)")
-    with pytest.raises(Exception, match=r"messages_extends\.E080.*\n.*t2\.django_content_type|t2\.django_content_type"):
+    with pytest.raises(SystemCheckError, match=r"t2\.django_content_type"):
         call_command("check", databases=["default"])
 
 
@@ -158,8 +159,6 @@ def test_records_are_kept_where_there_is_a_table_for_them() -> None:
 
 
 def test_nothing_is_there_for_a_schema_that_is_no_tenants(browser_at: Any) -> None:
-    from messages_extends.tenancy.schemas import has_messages
-
     assert not has_messages("nowhere")
     assert not has_messages("public")
     assert has_messages("t1")
