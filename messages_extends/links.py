@@ -1,11 +1,14 @@
 """Addresses of our own pages, whatever namespace the host included them under."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final
 
 from django.conf import settings
-from django.urls import NoReverseMatch, URLResolver, get_resolver, get_urlconf, reverse
+from django.urls import NoReverseMatch, URLResolver, get_resolver, get_script_prefix, get_urlconf, reverse
+from django_tenants.utils import get_subfolder_prefix
+
+from messages_extends.tenancy.middleware import folder_of
 
 # The namespace of our pages, inside whatever namespace the host included them under.
 APP_NAME: Final = "messages_extends"
@@ -30,7 +33,30 @@ def reverse_if_any(name: str) -> str:
         return ""
 
 
-@cache
+def start_page(request: Any) -> str:
+    """Return the path of the start page of the organisation that `request` is for."""
+    return folder_of(request) or get_script_prefix()
+
+
+def within_organisation(url: str, request: Any) -> str:
+    """Return a link as a page of this organisation has to write it.
+
+    Where organisations are folders of one host, a path begins at the folder of whoever reads it; one that begins with
+    TENANT_SUBFOLDER_PREFIX, and those of static files and media, are complete already.
+    """
+    folder, root = folder_of(request), get_script_prefix()
+    complete = [f"{root}{get_subfolder_prefix()}/", *filter(_is_path, (settings.STATIC_URL, settings.MEDIA_URL))]
+    if not folder or not url.startswith("/") or url.startswith(("//", *complete)):
+        return url
+    return folder + url.removeprefix(root)
+
+
+def _is_path(url: str | None) -> bool:
+    return bool(url) and str(url).startswith("/") and url != "/"
+
+
+# Where organisations are folders, each request has an object of its own for this.
+@lru_cache(maxsize=32)
 def own_namespace(urlconf: Any) -> str | None:
     """Return the prefix of our names in `urlconf` ("messages_extends:", "ns:messages_extends:", ...).
 

@@ -282,6 +282,11 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
         },
     ),
     ("E023", "messages before all", {"MIDDLEWARE": list(reversed(middleware()))}),
+    (
+        "W083",
+        "folders of one host with one session cookie",
+        {"MIDDLEWARE": middleware(TenantMiddleware="django_tenants.middleware.subfolder.TenantSubfolderMiddleware")},
+    ),
     ("W024", "no URLs", {"ROOT_URLCONF": NotIncluded}),
     ("E030", "a session cookie for all hosts", {"SESSION_COOKIE_DOMAIN": ".example.com"}),
     ("W031", "a session cookie for all hosts", {**SHARED_USERS, "SESSION_COOKIE_DOMAIN": ".example.com"}),

@@ -23,11 +23,13 @@ from messages_extends.push.asgi import LiveUpdates
 from tests.documentation import DOCS, PAGES, ROOT, all_blocks
 from tests.hosts.operators import settings as operators
 from tests.hosts.shared_users import settings as shared_users
+from tests.hosts.tenant_users import settings as tenant_users
 from tests.test_storages import make_request
 
 TUTORIAL = "docs/tutorial/first-broadcast.md"
 BACKUP = "docs/how-to/backup.md"
 UPGRADING = "docs/how-to/upgrading.md"
+UNINSTALLING = "docs/how-to/uninstalling.md"
 # Pages that a test of their own follows from the first block to the last.
 FOLLOWED = {TUTORIAL: "test_tutorial.py", BACKUP: "test_backup.py"}
 # Where blocks of the other pages are run: by their language, and those of Python by the file that they belong to.
@@ -53,6 +55,13 @@ RUN_BY = {
     "tests.py": "test_docs.py",
     "people.py": "upgrade/test_import_command.py",
     "shell": "test_policy.py and test_lifecycle.py",
+    "merging.py": "test_recipes.py",
+    "renaming.py": "test_recipes.py",
+    "removing.py": "test_recipes.py",
+    "company_members.py": "test_recipes.py",
+    "conftest.py": "hosts/operators/test_committing.py",
+    "runner.py": "hosts/operators/test_committing.py",
+    "test_orders.py": "hosts/operators/test_committing.py",
 }
 Row = dict[str, str]
 
@@ -210,12 +219,21 @@ def block_of(page: str, language: str, title: str = "") -> str:
     return code
 
 
-@pytest.mark.parametrize(("page", "suite"), [("shared-users", shared_users), ("operators-in-public", operators)])
-def test_the_lists_of_apps_are_those_that_a_suite_of_its_own_runs_with(page: str, suite: Any) -> None:
-    documented = run(block_of(f"docs/how-to/{page}.md", "python", "settings.py"))
+@pytest.mark.parametrize(
+    ("page", "title", "suite"),
+    [
+        ("shared-users", "with users that organisations share", shared_users),
+        ("shared-users", "with django-tenant-users", tenant_users),
+        ("operators-in-public", "with operators in the public schema", operators),
+    ],
+)
+def test_the_lists_of_apps_are_those_that_a_suite_of_its_own_runs_with(page: str, title: str, suite: Any) -> None:
+    documented = run(block_of(f"docs/how-to/{page}.md", "python", f"settings.py, {title}"))
+    own = {"customers": "tests.hosts.organisations"} | {
+        name: f"tests.hosts.tenant_users.{name}" for name in ("companies", "users")
+    }
     for name in ("SHARED_APPS", "TENANT_APPS"):
-        apps = [app.replace("customers", "tests.hosts.organisations") for app in documented[name]]
-        assert apps == getattr(suite, name)
+        assert [own.get(app, app) for app in documented[name]] == getattr(suite, name)
     assert documented["MESSAGES_EXTENDS"].keys() == suite.MESSAGES_EXTENDS.keys()
     assert documented["MESSAGES_EXTENDS"].get("PLATFORM_SCHEMA") == suite.MESSAGES_EXTENDS.get("PLATFORM_SCHEMA")
 

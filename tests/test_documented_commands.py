@@ -14,7 +14,7 @@ from django_tenants.utils import schema_context
 from config.running import commands
 from config.running.main import COMMANDS
 from tests.documentation import Block, all_blocks
-from tests.test_docs import FOLLOWED, UPGRADING
+from tests.test_docs import FOLLOWED, UNINSTALLING, UPGRADING
 
 pytestmark = pytest.mark.integration
 
@@ -85,7 +85,7 @@ def people(committing: None, make_user: Callable[..., Any], tmp_path: Path, monk
 @pytest.mark.parametrize(("page", "words"), of_django())
 def test_a_command_of_djangos_works(page: str, words: str) -> None:
     name, *arguments = shlex.split(words)
-    if page == UPGRADING or name in ONLY_READ:
+    if page in {UPGRADING, UNINSTALLING} or name in ONLY_READ:
         load_command_class(get_commands()[name], name).create_parser("manage.py", name).parse_args(arguments)
     else:
         call_command(name, *arguments, *(["--verbosity", "0"] if name.startswith("migrate") else []))

@@ -12,9 +12,11 @@ from django.middleware.cache import UpdateCacheMiddleware
 from django.template import engines
 from django.template.backends.django import DjangoTemplates
 from django_tenants.middleware.main import TenantMainMiddleware
+from django_tenants.middleware.subfolder import TenantSubfolderMiddleware
 
 from messages_extends.checks.own import import_or_none
 from messages_extends.links import own_namespace
+from messages_extends.tenancy.middleware import SubfolderSessionMiddleware
 
 CONTEXT_PROCESSORS: Final = (
     "django.template.context_processors.request",
@@ -102,6 +104,24 @@ def middleware_positions() -> dict[type, int]:
 
 def _names(classes: Any) -> str:
     return ", ".join(f"{found.__module__}.{found.__qualname__}" for found in classes)
+
+
+@register
+def folders_have_sessions(**_kwargs: Any) -> list[CheckMessage]:
+    listed = [import_or_none(path) for path in settings.MIDDLEWARE]
+    classes = [found for found in listed if isinstance(found, type)]
+    in_folders = any(issubclass(found, TenantSubfolderMiddleware) for found in classes)
+    if not in_folders or any(issubclass(found, SubfolderSessionMiddleware) for found in classes):
+        return []
+    return [
+        Warning(
+            "Organisations are folders of one host, and share its session cookie: opening another one logs out of the "
+            "first.",
+            hint='List "messages_extends.tenancy.middleware.SubfolderSessionMiddleware" in MIDDLEWARE in place of '
+            "Django's SessionMiddleware.",
+            id="messages_extends.W083",
+        )
+    ]
 
 
 @register

@@ -25,7 +25,7 @@ from messages_extends.constants import DEBUG, ERROR, INFO, SUCCESS, WARNING, bas
 from messages_extends.doors import doors_of
 from messages_extends.inbox import with_senders
 from messages_extends.languages import in_interface_language, in_readers_language, language_attributes
-from messages_extends.links import APP_NAME, reverse_if_any, reverse_own
+from messages_extends.links import APP_NAME, reverse_if_any, reverse_own, start_page, within_organisation
 from messages_extends.tabs import name_of_tabs
 from messages_extends.tenancy.schemas import has_messages, inside, schema_of
 from messages_extends.unread import note_personal, unread_for
@@ -202,6 +202,21 @@ def mark_read_url(message: Any) -> str:
     """Return the path that marks this message as read; "" for one that is not saved, or has to be acknowledged."""
     pk = None if getattr(message, "must_acknowledge", False) else getattr(message, "pk", None)
     return reverse_own("message_mark_read", pk) if pk else ""
+
+
+@register.simple_tag(takes_context=True)
+def message_link(context: Context, message: Any) -> str:
+    """Return the link of this message as this page has to write it; "" for one without.
+
+    It is `message.url`, but where organisations are folders of one host: there a path begins at the reader's.
+    """
+    return within_organisation(getattr(message, "url", "") or "", context.get("request"))
+
+
+@register.simple_tag(takes_context=True)
+def messages_start_page(context: Context) -> str:
+    """Return the path of this organisation's start page."""
+    return start_page(context.get("request"))
 
 
 @register.simple_tag

@@ -8,11 +8,11 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.urls import get_script_prefix
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from messages_extends.badge import Badge
 from messages_extends.inbox import Inbox
+from messages_extends.links import start_page
 from messages_extends.tabs import name_of_tabs
 from messages_extends.tenancy.schemas import has_messages, schema_of
 from messages_extends.unread import note_personal
@@ -75,4 +75,4 @@ def way_back(request: HttpRequest) -> str:
     for url in (request.POST.get("next", ""), request.headers.get("Referer", "")):
         if url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
             return url
-    return get_script_prefix()
+    return start_page(request)

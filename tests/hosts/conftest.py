@@ -19,7 +19,7 @@ from django.test.utils import setup_databases, teardown_databases
 from django_tenants.utils import get_tenant_domain_model, get_tenant_model, schema_context
 from pytest_django import DjangoDbBlocker
 
-HOSTS = ("live", "operators", "shared_users", "tenant_users", "types")
+HOSTS = ("folders", "live", "operators", "shared_users", "tenant_users", "types")
 SCHEMAS = ("public", "t1", "t2")
 
 collect_ignore = [host for host in HOSTS if os.environ["DJANGO_SETTINGS_MODULE"] != f"tests.hosts.{host}.settings"]

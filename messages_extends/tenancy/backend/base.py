@@ -3,6 +3,7 @@
 Use it as `ENGINE = "messages_extends.tenancy.backend"`.
 """
 
+import os
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +11,16 @@ from django.utils.asyncio import async_unsafe
 from django_tenants.postgresql_backend import base
 from django_tenants.utils import quote_schema_name
 from psycopg.pq import TransactionStatus
+
+# Of a process that this one was forked from: kept, so that nothing ends them here.
+_pools_of_parent: list[Any] = []
+
+
+def _forget_pools() -> None:
+    """Have a forked process make pools of its own: in those of its parent no thread runs, and sockets are shared."""
+    pools: dict[str, Any] = DatabaseWrapper._connection_pools
+    _pools_of_parent.extend(pools.values())
+    pools.clear()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
@@ -83,3 +94,8 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
 
     def _is_aborted(self) -> bool:
         return self.connection is not None and self.connection.info.transaction_status == TransactionStatus.INERROR
+
+
+# `migrate_schemas --executor=multiprocessing` would wait for ever, as would servers that load before they fork.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pools)

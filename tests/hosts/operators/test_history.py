@@ -92,6 +92,17 @@ def test_where_no_table_is_missing_nothing_is_made(history: MakeHistory, capsys:
     assert capsys.readouterr().out == "No tables are missing.\n"
 
 
+def test_all_that_is_ours_can_be_taken_out(history: MakeHistory) -> None:
+    with history():
+        for label in ("messages_extends", "broadcasts"):
+            call_command("migrate_schemas", label, "zero", verbosity=0)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT tablename FROM pg_tables WHERE tablename ~ '^(messages_extends|broadcasts)_'")
+            assert cursor.fetchall() == []
+            cursor.execute("SELECT proname FROM pg_proc WHERE pronamespace::regnamespace::text IN ('public', 't1')")
+            assert cursor.fetchall() == []
+
+
 def test_content_types_that_were_the_tenants_alone_become_public_s(history: MakeHistory) -> None:
     with history(**NO_SHARED_CONTENT_TYPES):
         assert any("contenttypes in public" in each for each in findings())
