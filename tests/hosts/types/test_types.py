@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group, User
+from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection
@@ -162,3 +163,10 @@ def test_nothing_is_there_for_a_schema_that_is_no_tenants(browser_at: Any) -> No
     assert not has_messages("nowhere")
     assert not has_messages("public")
     assert has_messages("t1")
+
+
+def test_guardians_own_configuration_is_warned_of(settings: Any) -> None:
+    full = settings.TENANT_TYPES["full"]
+    apps = ["guardian" if app == settings.GUARDIAN else app for app in full["APPS"]]
+    settings.TENANT_TYPES = {**settings.TENANT_TYPES, "full": {**full, "APPS": apps}}
+    assert [each.id for each in run_checks()] == ["messages_extends.W009"]
