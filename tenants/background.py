@@ -61,9 +61,11 @@ def _start(act: Act) -> None:
 def _run(act: Act, schema: str, language: str | None, zone: Any) -> None:
     try:
         with schema_context(schema), translation.override(language), timezone.override(zone):
-            act()
-    except Exception:
-        # Nobody waits for it who could be told.
-        logger.exception("Something that was left to the background has failed.")
+            # Within the schema, so that the line of the log names the organisation.
+            try:
+                act()
+            except Exception:
+                # Nobody waits for it who could be told.
+                logger.exception("Something that was left to the background has failed.")
     finally:
         connections.close_all()
