@@ -34,12 +34,14 @@ class MessagesExtendsConfig(AppConfig):
         # They register themselves.
         from messages_extends.checks import database, isolation, layout, own, people, requests  # noqa: F401
         from messages_extends.push import hints
+        from messages_extends.tenancy import databases
         from messages_extends.tenancy.stamp import stamp_people
 
         extend_django_messages()
         permissions.connect()
         grants.connect()
         hints.connect()
+        databases.connect()
         stamp_people()
 
 

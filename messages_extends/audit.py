@@ -13,6 +13,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from messages_extends.tenancy.databases import note_write
+
 
 class Action(models.TextChoices):
     SEND = "send", _("sent")
@@ -70,6 +72,7 @@ def record(
     Of `text` only the hash is stored, unless `keep_text`: a publication's text, never a personal message's.
     `into` names the table; the platform has its own.
     """
+    note_write()
     apps.get_model(into)._default_manager.create(
         action=action,
         actor_id="" if actor is None else id_for_record(actor.pk),

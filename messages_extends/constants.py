@@ -72,3 +72,11 @@ _BASE_LEVELS: Final = {level: level + 1 for level in PERSISTENT_MESSAGE_LEVELS} 
 def base_level(level: int) -> int:
     """Return the ordinary level that `level` counts as wherever levels are compared."""
     return _BASE_LEVELS.get(level, level)
+
+
+_NAMES: Final = {value: name for name, value in dict(vars()).items() if name.isupper() and isinstance(value, int)}
+
+
+def name_of_level(level: object) -> str:
+    """Return the name of a level's constant with its number, for errors: INFO_PERSISTENT (19); else its `repr`."""
+    return f"{_NAMES[level]} ({level})" if isinstance(level, int) and level in _NAMES else repr(level)

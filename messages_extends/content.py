@@ -50,6 +50,19 @@ class Content(models.Model):
     def __str__(self) -> str:
         return render(self.message, self.params, is_safe=self.is_safe)
 
+    def __eq__(self, other: object) -> bool:
+        """Equal an ordinary message too that has this level and text: Django's `assertMessages` compares with those."""
+        if isinstance(other, messages_storage.Message):
+            return equals_ordinary(self, other)
+        return super().__eq__(other)
+
+    __hash__ = models.Model.__hash__
+
     @property
     def level_tag(self) -> str:
         return str(messages_storage.LEVEL_TAGS.get(self.level, ""))
+
+
+def equals_ordinary(message: Any, ordinary: messages_storage.Message) -> bool:
+    """Tell whether a saved message has the level and the text of one of Django's."""
+    return bool(message.level == ordinary.level and str(message) == str(ordinary.message))

@@ -6,25 +6,33 @@ A union that is limited only outside sorts everything there is; limited inside, 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Literal, Self, get_args
 from uuid import UUID
 
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.constants import DEFAULT_LEVELS
 from django.contrib.messages.storage import base as messages_storage
 from django.db.models import Exists, F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
 
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.conf import settings
-from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, base_level
+from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, base_level, name_of_level
+from messages_extends.content import equals_ordinary
+from messages_extends.languages import in_interface_language
 from messages_extends.models import Announcement, Message
 from messages_extends.policy import members
 from messages_extends.prepared import Reader
 from messages_extends.publications import PublicationQuerySet, Reference
 from messages_extends.rendering import Params, render, shown_link
+from messages_extends.tenancy.databases import read_database
+from messages_extends.tenancy.schemas import current_schema, inside
 
 Kind = Literal["message", "announcement", "broadcast"]
 # Also the order of what appeared in the same microsecond.
@@ -41,7 +49,10 @@ Branches = Mapping[Kind, Branch]
 
 @dataclass(kw_only=True)
 class Entry:
-    """A publication as one reader sees it; it has what a template asks a message for."""
+    """A publication as one reader sees it; it has what a template asks a message for.
+
+    `from_person` stays true of an announcement whose sender has been deleted.
+    """
 
     kind: Kind
     pk: str
@@ -58,10 +69,37 @@ class Entry:
     must_acknowledge: bool
     author: str
     sender_id: Any
-    sender: Any = None
+    from_person: bool
+    # Of this organisation: elsewhere the same primary key is somebody else's.
+    schema: str = field(default_factory=current_schema)
 
     def __str__(self) -> str:
         return render(self.message, self.params, is_safe=self.is_safe)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal an ordinary message too that has this level and text: Django's `assertMessages` compares with those."""
+        if isinstance(other, messages_storage.Message):
+            return equals_ordinary(self, other)
+        if not isinstance(other, Entry):
+            return NotImplemented
+        return all(getattr(self, each.name) == getattr(other, each.name) for each in fields(self))
+
+    # It can be changed, as a dataclass that is compared by its fields.
+    __hash__ = None  # type: ignore[assignment]
+
+    @cached_property
+    def sender(self) -> Any:
+        """The person who wrote an announcement, loaded when asked for; of a broadcast, the name that it is under.
+
+        None for the application, and for somebody who is gone.
+        """
+        if self.kind == "broadcast":
+            with in_interface_language():
+                return self.author or gettext("The platform")
+        if self.sender_id is None:
+            return None
+        with inside(self.schema):
+            return get_user_model()._default_manager.using(read_database()).filter(pk=self.sender_id).first()
 
     @property
     def read(self) -> bool:
@@ -89,7 +127,7 @@ class Position:
     PATTERN: ClassVar = re.compile(r"([0-9]{1,16})-(?:message-([0-9]{1,18})|(announcement|broadcast)-([0-9a-f]{32}))")
 
     def __str__(self) -> str:
-        return f"{(self.at - EPOCH) // timedelta(microseconds=1)}-{self.kind}-{getattr(self.id, 'hex', self.id)}"
+        return f"{(self.at - _epoch()) // timedelta(microseconds=1)}-{self.kind}-{getattr(self.id, 'hex', self.id)}"
 
     @classmethod
     def of(cls, entry: "Message | Entry") -> Self:
@@ -103,7 +141,7 @@ class Position:
         found = cls.PATTERN.fullmatch(text)
         if found is None:
             raise ValueError(f"{text[:100]!r} is no position in an inbox: use the one that a page names as its next.")
-        at = EPOCH + timedelta(microseconds=int(found[1]))
+        at = _epoch() + timedelta(microseconds=int(found[1]))
         kind: Any = found[3] or "message"
         return cls(at, kind, UUID(found[4]) if found[3] else int(found[2]))
 
@@ -111,6 +149,10 @@ class Position:
     def rank(self) -> tuple[Any, ...]:
         """What sorts entries as the queries do: the newest first."""
         return (self.at, -KINDS.index(self.kind), self.id)
+
+
+def _epoch() -> datetime:
+    return EPOCH if django_settings.USE_TZ else EPOCH.replace(tzinfo=None)
 
 
 @dataclass(frozen=True)
@@ -149,7 +191,7 @@ class UnreadSnapshot:
     @property
     def seen_messages(self) -> Q:
         """The condition that keeps the messages that were seen; of those that are not listed, no doubtful one."""
-        listed = Q(pk__in=self.messages, created__lte=self.newest or EPOCH)
+        listed = Q(pk__in=self.messages, created__lte=self.newest or _epoch())
         return listed if self.before is None else listed | Q(created__lte=self.before)
 
     @property
@@ -173,8 +215,8 @@ class Chosen:
         if self.kind is not None and self.kind not in KINDS:
             raise ValueError(f"kind {self.kind!r} is not one of {', '.join(KINDS)}.")
         if self.level is not None and not self._levels:
-            allowed = ", ".join(str(level) for level in DEFAULT_LEVELS.values())
-            raise ValueError(f"level {self.level!r} is not one of {allowed}.")
+            allowed = ", ".join(name_of_level(level) for level in DEFAULT_LEVELS.values())
+            raise ValueError(f"level {name_of_level(self.level)} is not one of {allowed}.")
 
     def of(self, branches: Branches) -> dict[Kind, Branch]:
         chosen = {kind: branch for kind, branch in branches.items() if self.kind in (None, kind)}
@@ -271,19 +313,20 @@ def _rows(kind: Kind, branch: Branch) -> "QuerySet[Any, Any]":
 
 
 def _own_columns(kind: Kind) -> tuple[Any, ...]:
-    """Return sender, author, revision and whether it must be acknowledged."""
+    """Return sender, whether that was a person, author, revision and whether it must be acknowledged."""
     if kind == "message":
-        return ("sender_id", Value(""), Value(0), Value(False))
+        return ("sender_id", "from_person", Value(""), Value(0), Value(False))
     if kind == "announcement":
-        return ("sender_id", Value(""), "revision", "must_acknowledge")
+        return ("sender_id", "from_person", Value(""), "revision", "must_acknowledge")
     nobody = Cast(Value(None), Message._meta.get_field("sender").target_field)
-    return (nobody, "author", "revision", "must_acknowledge")
+    return (nobody, Value(False), "author", "revision", "must_acknowledge")
 
 
 def as_entry(values: tuple[Any, ...], user: AbstractBaseUser) -> "Message | Entry":
     """Return the entry that a row of a union says; without the total, which is the row's last."""
-    kind, pk, *text, created, sender_id, author, revision, must_acknowledge, _total = values
-    columns = dict(zip(TEXT, text, strict=True)) | {"created": created, "sender_id": sender_id}
+    kind, pk, *text, created, sender_id, from_person, author, revision, must_acknowledge, _total = values
+    columns = dict(zip(TEXT, text, strict=True))
+    columns |= {"created": created, "sender_id": sender_id, "from_person": from_person}
     if columns["params"] is not None:
         columns["params"] = json.loads(columns["params"])
     # Compiled statements know nothing of fields.
@@ -292,6 +335,6 @@ def as_entry(values: tuple[Any, ...], user: AbstractBaseUser) -> "Message | Entr
         columns |= {"id": Message._meta.pk.to_python(pk), "user_id": user.pk}
         # Django takes them in the order of the model's own; the rest is loaded when asked for.
         names = [each.attname for each in Message._meta.concrete_fields if each.attname in columns]
-        return Message.from_db(Message.objects.db, names, [columns[name] for name in names])
+        return Message.from_db(read_database(), names, [columns[name] for name in names])
     reference = Reference(UUID(pk), revision)
     return Entry(kind=kind, pk=str(reference), author=author, must_acknowledge=must_acknowledge, **columns)

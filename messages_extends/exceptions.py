@@ -26,6 +26,10 @@ class NoTenant(MessagesExtendsError, RuntimeError):
     """Persistent messages belong to an organisation, and the public schema is none: send inside a tenant."""
 
 
+class NoGroups(MessagesExtendsError, TypeError):
+    """The user model has no groups, so that a group reaches nobody: name people, or a queryset of them."""
+
+
 class NoSessionTable(MessagesExtendsError, RuntimeError):
     """The public schema has no session table: store nothing in the session on pages outside any organisation."""
 

@@ -27,7 +27,17 @@ from messages_extends.people import groups_called, people_called, searched_for
 from messages_extends.policy import members, people_here, policy
 from messages_extends.recipients import Recipients
 from messages_extends.templatetags.messages_extends import LEVEL_NAMES
-from messages_extends.validation import LIMITS, MAX_TEXT, in_utc, moment_to_come, require_characters, require_link
+from messages_extends.tenancy.databases import for_write
+from messages_extends.tenancy.schemas import user_model_has
+from messages_extends.validation import (
+    LIMITS,
+    MAX_TEXT,
+    as_stored_time,
+    moment_to_come,
+    require_characters,
+    require_link,
+    shown_zone,
+)
 
 # The usual one first. The debug level is for developers: code sends it, people are not offered it.
 LEVELS: Final = tuple(
@@ -44,8 +54,11 @@ class MomentField(forms.DateTimeField):
 
     def to_python(self, value: Any) -> datetime | None:
         at = super().to_python(value)
+        if at is None:
+            return None
         try:
-            return None if at is None else in_utc("time", at)
+            # Without USE_TZ, Django leaves it without a zone.
+            return as_stored_time("time", timezone.make_aware(at) if timezone.is_naive(at) else at)
         except ValueError as error:
             raise ValidationError(self.error_messages["invalid"], code="invalid") from error
 
@@ -95,7 +108,7 @@ class TextForm(DraftForm):
     @property
     def zone_name(self) -> str:
         """The time zone in which this form's times are."""
-        return timezone.get_current_timezone_name()
+        return str(shown_zone())
 
     @property
     def text(self) -> dict[str, Any]:
@@ -164,17 +177,19 @@ class ComposeForm(TextForm):
 
     @cached_property
     def count(self) -> int:
-        return self.recipients.people.distinct().count()
+        return for_write(self.recipients.people.distinct()).count()
 
     @cached_property
     def picked_people(self) -> list[Any]:
         keys = self._keys("people")
-        return list(people_called("", policy().recipients_for(self.sender).filter(pk__in=keys))) if keys else []
+        return (
+            list(for_write(people_called("", policy().recipients_for(self.sender).filter(pk__in=keys)))) if keys else []
+        )
 
     @cached_property
     def picked_groups(self) -> list[Group]:
         keys = self._keys("groups")
-        return list(groups_called("", policy().groups_for(self.sender).filter(pk__in=keys))) if keys else []
+        return list(for_write(groups_called("", policy().groups_for(self.sender).filter(pk__in=keys)))) if keys else []
 
     @cached_property
     def few_groups(self) -> list[Group] | None:
@@ -249,7 +264,7 @@ class PairForm(DraftForm):
 
     @property
     def _kinds(self) -> tuple[type[Any], ...]:
-        return (get_user_model(), Group) if self.GROUPS else (get_user_model(),)
+        return (get_user_model(), Group) if self.GROUPS and user_model_has("groups") else (get_user_model(),)
 
 
 class GrantForm(PairForm):
@@ -302,7 +317,7 @@ def one_named(text: str, people: QuerySet[Any]) -> Any:
     kind, _colon, key = text.partition(":")
     rows: QuerySet[Any] | None = {"user": people, "group": Group.objects.all()}.get(kind)
     found = None if rows is None else as_key(rows.model, key)
-    return None if rows is None or found is None else rows.filter(pk=found).first()
+    return None if rows is None or found is None else for_write(rows.filter(pk=found)).first()
 
 
 def as_keys(model: Any, texts: Iterable[str]) -> set[Any]:

@@ -38,8 +38,16 @@ from guardian.utils import get_group_obj_perms_model, get_user_obj_perms_model
 from messages_extends.audit import Action, record
 from messages_extends.models import keys_of_groups_of
 from messages_extends.permissions import SEND_GROUP_MESSAGE, SEND_MESSAGE, Right, send_group_message, send_message
+from messages_extends.tenancy.databases import for_write, write_database
 from messages_extends.tenancy.own_tables import schemas_with
-from messages_extends.tenancy.schemas import current_schema, has_messages, inside, is_per_tenant
+from messages_extends.tenancy.schemas import (
+    current_schema,
+    has_messages,
+    inside,
+    is_per_tenant,
+    require_groups,
+    user_model_has,
+)
 from messages_extends.tenancy.stamp import require_here
 
 
@@ -68,15 +76,15 @@ _actor: ContextVar[Any] = ContextVar("messages_extends.grants.actor", default=No
 
 def groups_of(user: Any) -> QuerySet[Group]:
     """Return the groups that `user` is in; none where the user model has no groups."""
-    groups = getattr(user, "groups", None)
-    return Group.objects.none() if groups is None else groups.all()
+    found: QuerySet[Group] = user.groups.all() if user_model_has("groups") else Group.objects.none()
+    return found
 
 
 def keys_of_people_in(groups: QuerySet[Group] | None) -> QuerySet[Any]:
     """Return the primary keys of the people who are in one of `groups`, or, for None, in any."""
-    field: Any = getattr(get_user_model(), "groups", None)
-    if field is None:
+    if not user_model_has("groups"):
         return get_user_model()._base_manager.none().values("pk")
+    field: Any = get_user_model().groups
     in_them = {} if groups is None else {f"{field.field.m2m_reverse_field_name()}__in": groups}
     memberships: QuerySet[Any] = field.through._base_manager.filter(**in_them)
     return memberships.values(f"{field.field.m2m_field_name()}_id")
@@ -95,7 +103,7 @@ def model_wide(user: Any, *rights: Right) -> Q:
 
 def knows_superusers() -> bool:
     """Tell whether the user model has the columns of Django's PermissionsMixin, rather than permissions elsewhere."""
-    return any(field.name == "is_superuser" for field in get_user_model()._meta.fields)
+    return user_model_has("is_superuser")
 
 
 def granted_on_all(user: Any, *rights: Right) -> Q:
@@ -104,7 +112,7 @@ def granted_on_all(user: Any, *rights: Right) -> Q:
     for right in rights:
         wanted |= right.rows
     holds = Q(Exists(Permission.objects.filter(wanted, group__in=keys_of_groups_of(user))))
-    if hasattr(user, "user_permissions"):
+    if user_model_has("user_permissions"):
         holds |= Q(Exists(user.user_permissions.filter(wanted)))
     return holds
 
@@ -188,11 +196,11 @@ def is_held(holder: Model, target: Target) -> bool:
     right = _right(target)
     if isinstance(target, All):
         rights = [getattr(holder, field.name) for field in _permission_fields(type(holder))]
-        return any(each.filter(right.rows).exists() for each in rights)
+        return any(for_write(each.filter(right.rows)).exists() for each in rights)
     model, kind = (
         (get_group_obj_perms_model(), "group") if isinstance(holder, Group) else (get_user_obj_perms_model(), "user")
     )
-    return _rows(model, right).filter(**{kind: holder.pk}, object_pk=str(target.pk)).exists()
+    return for_write(_rows(model, right).filter(**{kind: holder.pk}, object_pk=str(target.pk))).exists()
 
 
 def on_object(user: Any, right: Right) -> Q:
@@ -237,9 +245,11 @@ def grant(holder: Model, target: Target, *, by: Any = None) -> None:
     """Let `holder`, a user or a group, write to `target`: a user, a group's members, EVERYBODY or EVERY_GROUP.
 
     Granting twice changes nothing. `by` is the person who does it, for the record. WrongTenant if one of them was
-    loaded in another organisation; TypeError for anything else.
+    loaded in another organisation; TypeError for anything else, as NoGroups where the user model has no groups.
     """
     _require_usable(holder, target, by)
+    if target is EVERY_GROUP or Group in {type(holder), type(target)}:
+        require_groups()
     with _recorded_as(by):
         assign_perm(str(_right(target)), holder, *_object(target))
 
@@ -300,7 +310,7 @@ def _permission_fields(model: type[Model]) -> list[Any]:
 
 
 def _is_ours(permission: Permission) -> bool:
-    app_label = ContentType.objects.get_for_id(permission.content_type_id).app_label
+    app_label = ContentType.objects.db_manager(write_database()).get_for_id(permission.content_type_id).app_label
     return Right(app_label, permission.codename) in (send_message(), send_group_message())
 
 
@@ -318,7 +328,7 @@ def _record_model_wide(instance: Any, action: str, reverse: bool, pk_set: set[An
     deed = {"post_add": Action.GRANT, "post_remove": Action.REVOKE}.get(action)
     if deed is None or not pk_set or (reverse and not _is_ours(instance)):
         return
-    permissions = [instance] if reverse else filter(_is_ours, Permission.objects.filter(pk__in=pk_set))
+    permissions = [instance] if reverse else filter(_is_ours, for_write(Permission.objects.filter(pk__in=pk_set)))
     holders = pk_set if reverse else {instance.pk}
     kind = "group" if _signal["sender"] is Group.permissions.through else "user"
     for permission in permissions:
@@ -347,7 +357,7 @@ def _remove_grants_on(instance: Any, **_signal: Any) -> None:
 def _schemas_with_grants_on(target: Model) -> list[str]:
     if not is_per_tenant(target._meta.app_label):
         found = schemas_with(get_user_obj_perms_model()._meta.db_table)
-        tenants = get_tenant_model()._default_manager.filter(schema_name__in=found)
+        tenants = for_write(get_tenant_model()._default_manager.filter(schema_name__in=found))
         return list(tenants.values_list("schema_name", flat=True))
     return [current_schema()] if has_messages(current_schema()) else []
 

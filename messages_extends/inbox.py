@@ -14,7 +14,6 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.storage.base import Message as OrdinaryMessage
-from django.db import transaction
 from django.db.models import QuerySet, Value
 from django.utils import timezone
 from django.utils.translation import ngettext
@@ -29,8 +28,10 @@ from messages_extends.prepared import Reader
 from messages_extends.publications import Reference
 from messages_extends.push.hints import wake
 from messages_extends.querysets import UNREAD_CAP, MessageQuerySet
+from messages_extends.tenancy.databases import atomic, for_write, read_database
 from messages_extends.tenancy.schemas import current_schema
 from messages_extends.tenancy.stamp import require_here
+from messages_extends.validation import moment
 
 PAGE_SIZE = 20
 # What a banner says; the key of a publication holds its revision.
@@ -176,7 +177,7 @@ class Inbox:
         if snapshot is not None:
             messages = messages.filter(snapshot.seen_messages)
             publications = [each.filter(snapshot.seen_publications) for each in publications]
-        with transaction.atomic():
+        with atomic():
             count = messages.filter(created__lte=at).in_order().mark_read(at)
             if publications:
                 count += Receipt.objects.write(self.user, entries.united(publications), at)
@@ -188,7 +189,8 @@ class Inbox:
 
         Earlier receipts come back too; a message whose key has been sent again since stays read.
         """
-        with transaction.atomic():
+        at = moment("at", at)
+        with atomic():
             messages = messages_of(self.user).filter(read_at=at).mark_unread()
             count = messages + Receipt.objects.take_back(self.user, at)
         self._wake(count)
@@ -210,7 +212,7 @@ class Inbox:
             raise NoSuchMessage
         own = messages_of(self.user).filter(pk=pk)
         changed = act(own)
-        if not changed and not own.exists():
+        if not changed and not for_write(own).exists():
             raise NoSuchMessage
         return self._wake(changed)
 
@@ -224,7 +226,7 @@ class Inbox:
         """Tell whether this publication must be acknowledged; NoSuchMessage if this user cannot read it."""
         known = _publications(self._readable(), lambda each: _shown(each, reference).values_list("must_acknowledge"))
         # Not `first`, which would order the union by a key that it has not selected.
-        found = next(iter(known), None)
+        found = next(iter(for_write(known)), None)
         if found is None:
             raise NoSuchMessage
         return bool(found[0])
@@ -276,9 +278,15 @@ def _by_urgency(found: Sequence[Message | Entry]) -> Sequence[Message | Entry]:
 def with_senders(shown: Sequence[Message | Entry]) -> Sequence[Message | Entry]:
     """Load the senders of all of them: one query, none where no person has written."""
     ids = {entry.sender_id for entry in shown if entry.sender_id is not None}
-    senders = get_user_model()._default_manager.in_bulk(ids) if ids else {}
+    # From where the entries are, so that who has just been added is there too.
+    senders = get_user_model()._default_manager.using(read_database()).in_bulk(ids) if ids else {}
     for entry in shown:
-        entry.sender = senders.get(entry.sender_id)
+        sender = senders.get(entry.sender_id)
+        if isinstance(entry, Message):
+            # Not assigned: the row would lose a sender whom the user model's own manager hides.
+            Message._meta.get_field("sender").set_cached_value(entry, sender)
+        elif entry.kind == "announcement":
+            entry.sender = sender
     return shown
 
 

@@ -8,13 +8,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
@@ -29,6 +29,7 @@ from messages_extends.grants import by_user
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.permissions import send_group_message, send_message
 from messages_extends.retention import delete
+from messages_extends.tenancy.databases import atomic, for_write
 from messages_extends.tenancy.schemas import current_schema, has_messages, inside, is_public, users_are_shared
 from messages_extends.tenancy.stamp import require_here
 from messages_extends.tenancy.triggers import erasing_names
@@ -78,8 +79,17 @@ def _array(rows: Iterator[Values]) -> Iterator[str]:
     yield "[]" if separator == "[" else "\n]"
 
 
+class _Encoder(DjangoJSONEncoder):
+    """Writes every time with its zone, which without USE_TZ it does not have: the file leaves this site."""
+
+    def default(self, value: Any) -> Any:
+        if isinstance(value, datetime) and timezone.is_naive(value):
+            value = timezone.make_aware(value, timezone.get_default_timezone())
+        return super().default(value)
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
+    return json.dumps(value, cls=_Encoder, ensure_ascii=False)
 
 
 def _only_in(schema: str, rows: Iterable[Values]) -> Iterator[Values]:
@@ -126,7 +136,9 @@ def _sent(message: Message) -> Values:
 
 
 def _message(message: Message) -> Values:
-    return {"id": message.pk, **_text(message), "created": message.created, "expires": message.expires}
+    times = {"created": message.created, "expires": message.expires}
+    # A sender who has been deleted is none, and yet it was not the application.
+    return {"id": message.pk, **_text(message), **times, "from_person": message.from_person}
 
 
 def _announced(announcement: Announcement) -> Values:
@@ -196,7 +208,7 @@ def erase_deleted(pk: Any, *, by: AbstractBaseUser | None = None, dry_run: bool 
     ValueError if there is somebody with this primary key.
     """
     _require_here(by)
-    if get_user_model()._base_manager.filter(pk=pk).exists():
+    if for_write(get_user_model()._base_manager.filter(pk=pk)).exists():
         raise ValueError(f"There is somebody with the id {pk}: use their login name.")
     return _erase(pk, by, dry_run=dry_run)
 
@@ -233,12 +245,12 @@ class Place:
 
     def count(self) -> Counter[str]:
         with inside(self.schema):
-            return Counter({trace.kind: trace.rows.count() for trace in self.traces})
+            return Counter({trace.kind: for_write(trace.rows).count() for trace in self.traces})
 
 
 def _erase(pk: Any, by: AbstractBaseUser | None, *, dry_run: bool) -> Counter[str]:
     gone: Counter[str] = Counter()
-    with transaction.atomic():
+    with atomic():
         for place in _places(pk):
             found = place.count()
             if not dry_run:

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from messages_extends.audit import Action, id_for_record
 from messages_extends.conf import PERIODS, settings
 from messages_extends.exceptions import TooManyMessages
+from messages_extends.tenancy.databases import for_write
 from messages_extends.tenancy.schemas import current_schema
 
 # Retracting is none of them: what was wrong can always be taken back.
@@ -30,7 +31,7 @@ def require_room(sender: AbstractBaseUser | None, *, records: str = "messages_ex
     limits = settings.send_limits
     if sender is None or not limits:
         return
-    actor, deeds = id_for_record(sender.pk), apps.get_model(records)._default_manager
+    actor, deeds = id_for_record(sender.pk), for_write(apps.get_model(records)._default_manager.all())
     _wait_for_others(f"{current_schema()}.{records}: {actor}", deeds.db)
     now = timezone.now()
     free_at = _free_at(deeds.filter(actor_id=actor, action__in=COUNTED), limits, now)

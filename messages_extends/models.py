@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
-from django.contrib.messages.storage.base import Message as OrdinaryMessage
 from django.db import models
 from django.db.models import Exists, Expression, OuterRef, Q, QuerySet
 from django.utils.translation import gettext
@@ -18,14 +17,32 @@ from messages_extends.deprecation import renamed
 from messages_extends.fields import ReadField
 from messages_extends.publications import Publication, PublicationQuerySet
 from messages_extends.push.hints import wake
-from messages_extends.querysets import MessageQuerySet, ReceiptQuerySet, stored_names
+from messages_extends.querysets import MessageQuerySet, ReceiptQuerySet, names_with_person, note_person, stored_names
+from messages_extends.tenancy.schemas import user_model_has
 from messages_extends.tenancy.stamp import TenantBound
 
 if not TYPE_CHECKING:
     __getattr__ = renamed(__name__, {"LEVEL_TAGS": "django.contrib.messages.storage.base.LEVEL_TAGS"})
 
 
-class Message(TenantBound, Content):
+class FromSender(TenantBound):
+    """What a person has written, or the application itself.
+
+    `from_person` stays when the sender is deleted or erased: their text does not become the application's own.
+    """
+
+    from_person = models.BooleanField(_("written by a person"), default=False, db_default=False, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def save_base(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        note_person(self)
+        names = None if update_fields is None else names_with_person(set(update_fields))
+        super().save_base(*args, update_fields=names, **kwargs)
+
+
+class Message(FromSender, Content):
     """One text for one recipient.
 
     Foreign keys to users are DO_NOTHING here and ON DELETE CASCADE or SET NULL in the database: the only form that
@@ -52,7 +69,7 @@ class Message(TenantBound, Content):
         null=True,
         related_name="+",
         verbose_name=_("sender"),
-        help_text=_("Empty: the application itself."),
+        help_text=_("Blank if sent by the application, or by somebody who has been deleted."),
     )
     created = models.DateTimeField(_("created"), auto_now_add=True)
     modified = models.DateTimeField(_("modified"), auto_now=True)
@@ -115,14 +132,6 @@ class Message(TenantBound, Content):
         """Take away the time that was made up when `read` was loaded without it."""
         self.__dict__.pop("read_at", None)
 
-    def __eq__(self, other: object) -> bool:
-        """Compare by primary key, as models do; with one of Django's own messages, by level and text."""
-        if isinstance(other, OrdinaryMessage):
-            return self.level == other.level and str(self) == str(other.message)
-        return super().__eq__(other)
-
-    __hash__ = models.Model.__hash__
-
     @property
     def tags(self) -> str:
         """The CSS words: extra tags, the level's, and "read" or "unread"."""
@@ -147,9 +156,9 @@ def keys_of_groups_of(user: AbstractBaseUser) -> QuerySet[Any]:
 
     From the table between the two alone: a join with the groups costs time to plan and finds nothing more.
     """
-    groups: Any = getattr(user, "groups", None)
-    if groups is None:
+    if not user_model_has("groups"):
         return Group.objects.none().values("pk")
+    groups: Any = user.groups  # type: ignore[attr-defined]
     found: QuerySet[Any] = groups.through._base_manager.filter(**{groups.source_field_name: user.pk})
     return found.values(f"{groups.target_field_name}_id")
 
@@ -163,7 +172,7 @@ class AnnouncementQuerySet(PublicationQuerySet):
         return self.filter(Q(audience=Announcement.Audience.EVERYONE) | Q(Exists(chosen), audience="groups"))
 
 
-class Announcement(TenantBound, Publication):
+class Announcement(FromSender, Publication):
     """A publication of an organisation to its own people.
 
     The audience is a field of its own: where the last chosen group is deleted, nobody is left, never everybody.
@@ -183,7 +192,7 @@ class Announcement(TenantBound, Publication):
         null=True,
         related_name="+",
         verbose_name=_("sender"),
-        help_text=_("Empty: the application itself."),
+        help_text=_("Blank if sent by the application, or by somebody who has been deleted."),
     )
     audience = models.CharField(_("audience"), max_length=10, choices=Audience)
     groups = models.ManyToManyField(

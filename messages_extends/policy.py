@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import EmptyResultSet, PermissionDenied
-from django.db import connections, router
+from django.db import connections
 from django.db.models import BooleanField, Case, Count, Exists, Func, Model, Q, QuerySet, Value, When
 from django.utils.functional import Promise
 from django.utils.translation import gettext
@@ -21,7 +21,8 @@ from messages_extends.conf import settings
 from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.models import Announcement
 from messages_extends.permissions import Right, send_group_message, send_message
-from messages_extends.tenancy.schemas import current_schema, is_public, users_are_shared
+from messages_extends.tenancy.databases import for_write, write_database
+from messages_extends.tenancy.schemas import current_schema, is_public, user_model_has, users_are_shared
 from messages_extends.tenancy.stamp import require_here, schema_of_origin
 
 # The people are chosen once, as a random or sliced queryset finds others whenever it is evaluated. They are compared as
@@ -93,13 +94,14 @@ class Policy:
     """Answers from the grants of the current organisation; subclass it, and name your class as POLICY.
 
     Querysets are lazy and one statement each, so the number of queries does not grow with the people asked about.
+    Where reads go to a replica, what tells yes or no asks the database that is written in.
     Each method raises WrongTenant for a user who was loaded in another organisation.
     """
 
     def may_message(self, sender: Any, recipient: Any) -> bool:
         """Tell whether `sender` may write to `recipient`."""
         require_here(recipient)
-        return self.recipients_for(sender).filter(pk=recipient.pk).exists()
+        return for_write(self.recipients_for(sender).filter(pk=recipient.pk)).exists()
 
     def recipients_for(self, sender: Any) -> QuerySet[Any]:
         """Return whom `sender` may write to, themselves included: active members, and none for an inactive sender."""
@@ -115,8 +117,8 @@ class Policy:
         return people.filter(allowed, Exists(_member(sender)))
 
     def groups_for(self, sender: Any) -> QuerySet[Group]:
-        """Return the groups whose members `sender` may write to."""
-        if not _may_speak(sender):
+        """Return the groups whose members `sender` may write to; none where the user model has no groups."""
+        if not (_may_speak(sender) and user_model_has("groups")):
             return Group.objects.none()
         allowed = grants.on_object(sender, send_group_message())
         return Group.objects.filter(
@@ -137,11 +139,11 @@ class Policy:
     def may_announce(self, sender: Any, groups: QuerySet[Group] | None) -> bool:
         """Tell whether `sender` may announce to these groups, of which there has to be one; None: to everybody."""
         if _holds(sender, _on_announcements("add")):
-            return groups is None or groups.exists()
+            return groups is None or for_write(groups).exists()
         if groups is None:
             return False
         allowed = Count("pk", distinct=True, filter=Q(pk__in=self.groups_for(sender).values("pk")))
-        counts = groups.order_by().aggregate(all=Count("pk", distinct=True), allowed=allowed)
+        counts = for_write(groups.order_by()).aggregate(all=Count("pk", distinct=True), allowed=allowed)
         return bool(counts["all"]) and counts["all"] == counts["allowed"]
 
     def audiences_for(self, sender: Any) -> QuerySet[Group]:
@@ -149,10 +151,12 @@ class Policy:
 
         Override it too where there are many groups.
         """
-        if not _may_speak(sender):
+        if not (_may_speak(sender) and user_model_has("groups")):
             return Group.objects.none()
         if overrides(type(self), "may_announce"):
-            each = ((key, Group.objects.filter(pk=key)) for key in Group.objects.values_list("pk", flat=True))
+            each = (
+                (key, Group.objects.filter(pk=key)) for key in for_write(Group.objects.values_list("pk", flat=True))
+            )
             return Group.objects.filter(pk__in=[key for key, group in each if self.may_announce(sender, group)])
         allowed = Q(pk__in=self.groups_for(sender).values("pk")) | _model_wide(sender, _on_announcements("add"))
         return Group.objects.filter(allowed, Exists(_member(sender)))
@@ -190,7 +194,7 @@ class Policy:
         """Tell whether `person` may announce to somebody, or look into what others have announced."""
         rights = [_on_announcements(action) for action in ("view", "add", "change")]
         may = _model_wide(person, *rights) | Q(Exists(self.groups_for(person)))
-        if _may_speak(person) and _member(person).filter(may).exists():
+        if _may_speak(person) and for_write(_member(person).filter(may)).exists():
             return True
         return self._may_see_by_own_rules(person)
 
@@ -198,10 +202,12 @@ class Policy:
         """Tell what a subclass answers that says itself who announces, or who sees whose announcements."""
         kind = type(self)
         if overrides(kind, "may_announce", "audiences_for") and (
-            self.may_announce(person, None) or self.audiences_for(person).exists()
+            self.may_announce(person, None) or for_write(self.audiences_for(person)).exists()
         ):
             return True
-        return overrides(kind, "may_view_report", "announcements_for") and self.announcements_for(person).exists()
+        if not overrides(kind, "may_view_report", "announcements_for"):
+            return False
+        return for_write(self.announcements_for(person)).exists()
 
     def announcements_for(self, viewer: Any) -> QuerySet[Any]:
         """Return the announcements whose report `viewer` may see, as `may_view_report` tells of each: lazily.
@@ -213,14 +219,15 @@ class Policy:
             return announcements.none()
         if overrides(type(self), "may_view_report"):
             return announcements.filter(
-                pk__in=[each.pk for each in announcements if self.may_view_report(viewer, each)]
+                pk__in=[each.pk for each in for_write(announcements) if self.may_view_report(viewer, each)]
             )
         rights = [_on_announcements(action) for action in ("view", "change")]
         return announcements.filter(Q(sender=viewer.pk) | _model_wide(viewer, *rights), Exists(_member(viewer)))
 
     def may_compose(self, sender: Any) -> bool:
         """Tell whether `sender` may write to anybody besides themselves, or to a group."""
-        return self.groups_for(sender).exists() or self.recipients_for(sender).exclude(pk=sender.pk).exists()
+        others = self.recipients_for(sender).exclude(pk=sender.pk)
+        return for_write(self.groups_for(sender)).exists() or for_write(others).exists()
 
     def may_grant(self, person: Any) -> bool:
         """Tell whether `person` may say who writes to whom: those who may change people."""
@@ -266,13 +273,20 @@ class Policy:
         return any(_holds(viewer, _on_announcements(action)) for action in ("view", "change"))
 
     def reasons(self, sender: Any, recipient: Any) -> list[Reason]:
-        """Return every ground on which `sender` may write to `recipient`, or all that stand in the way."""
+        """Return every ground on which `sender` may write to `recipient`, or all that stand in the way.
+
+        Of a subclass that answers otherwise than what has been granted, they say that its rules decide.
+        """
         require_here(sender)
         require_here(recipient)
         if obstacles := _obstacles(sender, recipient):
             return obstacles
         grounds = [Reason(True, text) for text in _grounds(sender, recipient)]
-        return grounds or [Reason(False, _("Nothing has been granted."))]
+        if self.may_message(sender, recipient):
+            return grounds or [Reason(True, _("This site's own policy allows it."))]
+        if grounds:
+            return [Reason(False, _("This site's own policy does not allow it."))]
+        return [Reason(False, _("Nothing has been granted."))]
 
 
 class AllowAll(Policy):
@@ -329,7 +343,7 @@ def _member(sender: Any) -> QuerySet[Any]:
 
 
 def _is_active_member(sender: Any) -> bool:
-    return _may_speak(sender) and _member(sender).exists()
+    return _may_speak(sender) and for_write(_member(sender)).exists()
 
 
 def _model_wide(sender: Any, *rights: Right) -> Q:
@@ -351,8 +365,8 @@ def _is_granted(sender: Any, right: Right) -> bool:
         return False
     if not grants.knows_superusers() and hasattr(sender, "has_perm"):
         # Its permissions lie elsewhere, as with django-tenant-users: only its backends know them.
-        return _member(sender).exists() and bool(sender.has_perm(str(right)))
-    return _member(sender).filter(grants.model_wide(sender, right)).exists()
+        return for_write(_member(sender)).exists() and bool(sender.has_perm(str(right)))
+    return for_write(_member(sender).filter(grants.model_wide(sender, right))).exists()
 
 
 def _is_granted_by_platform(sender: Any, codename: str) -> bool:
@@ -403,14 +417,14 @@ def _locked(people: QuerySet[Any], sender: Any, reachable: QuerySet[Any] | None)
 
     Choosing, asking and locking are one statement, so that all three are about the same people.
     """
-    connection = connections[router.db_for_write(people.model)]
+    connection = connections[write_database()]
     model: Any = get_user_model()._meta
     names = {
         "key": connection.ops.quote_name(model.pk.column),
         "people": connection.ops.quote_name(model.db_table),
     }
     try:
-        chosen, params = people.order_by().values("pk").query.sql_with_params()
+        chosen, params = people.order_by().values("pk").query.get_compiler(connection=connection).as_sql()
     except EmptyResultSet:
         # Django finds out by itself that these are nobody: `filter(pk__in=[])`.
         return [], True
@@ -430,7 +444,8 @@ def _among_chosen(people: QuerySet[Any] | None) -> tuple[str, Sequence[Any]] | N
     is_chosen = Func("pk", template=IS_CHOSEN, output_field=BooleanField())
     try:
         found: Any = people.filter(is_chosen).order_by().values("pk")
-        return cast(tuple[str, Sequence[Any]], found.query.sql_with_params())
+        compiler = found.query.get_compiler(connection=connections[write_database()])
+        return cast(tuple[str, Sequence[Any]], compiler.as_sql())
     except EmptyResultSet:
         return None
 
@@ -464,7 +479,7 @@ def require_may_broadcast(sender: Any, action: str = "add") -> None:
 
 
 def _obstacles(sender: Any, recipient: Any) -> list[Reason]:
-    found = {person.pk for person in members().filter(pk__in=[sender.pk, recipient.pk])}
+    found = {person.pk for person in for_write(members().filter(pk__in=[sender.pk, recipient.pk]))}
     texts = {
         sender.pk: _("The sender is not active, or no member of this organisation."),
         recipient.pk: _("The recipient is not active, or no member of this organisation."),
@@ -479,7 +494,7 @@ def _grounds(sender: Any, recipient: Any) -> Iterator[str | Promise]:
     if _holds(sender, send_message()):
         yield _("The sender may write to everybody: a superuser, or by a permission that is not about one person.")
     yield from _grounds_on(recipient, _("the recipient"), sender, send_message())
-    groups = list(grants.groups_of(recipient))
+    groups = list(for_write(grants.groups_of(recipient)))
     for group in groups:
         yield from _grounds_on(group, _("the recipient's group “%s”") % group.name, sender, send_group_message())
     if groups and _holds(sender, send_group_message()):
@@ -498,4 +513,4 @@ def _grounds_on(target: Any, name: Any, sender: Any, right: Right) -> Iterator[s
 
 
 def _on(target: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
-    return rows.filter(object_pk=str(target.pk))
+    return for_write(rows.filter(object_pk=str(target.pk)))

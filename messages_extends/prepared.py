@@ -16,9 +16,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections
 from django.db.models import CharField, IntegerField, QuerySet, SmallIntegerField, UUIDField
-from django_tenants.utils import get_tenant_database_alias
 
 from messages_extends.conf import settings
+from messages_extends.tenancy.databases import read_database
 from messages_extends.tenancy.schemas import current_schema
 from messages_extends.tenancy.stamp import require_here
 
@@ -60,7 +60,7 @@ class Template:
 
     def run_for_each(self, keys: Collection[Any], reader: Reader) -> list[tuple[Any, ...]]:
         """Run it, as a number, for each of the people with these keys: where the reader's own was, theirs is."""
-        connection = connections[get_tenant_database_alias()]
+        connection = connections[read_database()]
         people: Any = get_user_model()._meta
         names = {
             "key": connection.ops.quote_name(people.pk.column),
@@ -97,7 +97,7 @@ def count_each(build: Build, keys: Collection[Any], at: datetime, *shape: Any) -
     schema, people = current_schema(), get_user_model()._base_manager
     template = _prepared(build, shape, COUNT, type(None))
     if template is None:
-        readers = [Reader(user, at, schema) for user in people.filter(pk__in=keys)]
+        readers = [Reader(user, at, schema) for user in people.using(read_database()).filter(pk__in=keys)]
         return {reader.user.pk: count(build, reader, *shape) for reader in readers}
     return dict(template.run_for_each(keys, Reader(people.model(), at, schema)))
 
@@ -112,7 +112,7 @@ def _run(build: Build, reader: Reader, shape: tuple[Any, ...], wrapping: str) ->
 
 
 def _fetch(sql: str, params: list[Any]) -> list[tuple[Any, ...]]:
-    with connections[get_tenant_database_alias()].cursor() as cursor:
+    with connections[read_database()].cursor() as cursor:
         cursor.execute(sql, params)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows

@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.content import Content
+from messages_extends.tenancy.databases import ReadsOwnWrites
 from messages_extends.tenancy.stamp import require_here
 
 LASTS: Final = timedelta(days=30)
@@ -47,7 +48,7 @@ class Reference:
         return cls(uuid.UUID(found[1]), int(found[2])) if found else None
 
 
-class PublicationQuerySet(QuerySet[Any]):
+class PublicationQuerySet(ReadsOwnWrites[Any]):
     """Publications of one kind."""
 
     def live(self, at: datetime | None = None) -> Self:

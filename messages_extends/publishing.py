@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.utils import timezone
 from psycopg.errors import ForeignKeyViolation
@@ -23,7 +23,8 @@ from messages_extends.models import Announcement, AnnouncementGroup
 from messages_extends.policy import members, require_may_announce, require_may_change
 from messages_extends.publications import LASTS, Publication, State
 from messages_extends.push.hints import wake
-from messages_extends.tenancy.schemas import current_schema, require_messages
+from messages_extends.tenancy.databases import atomic, for_write
+from messages_extends.tenancy.schemas import current_schema, require_groups, require_messages
 from messages_extends.tenancy.stamp import require_here
 from messages_extends.validation import flag, moment, moment_to_come, written
 
@@ -63,11 +64,11 @@ def announce(
     announcement = Announcement(
         sender=sender,
         audience=Announcement.Audience.EVERYONE if groups is None else Announcement.Audience.GROUPS,
-        audience_size=audience(groups).count(),
+        audience_size=for_write(audience(groups)).count(),
         must_acknowledge=flag("must_acknowledge", must_acknowledge),
         **columns,
     )
-    with nobody_gone(), transaction.atomic():
+    with nobody_gone(), atomic():
         existing = save_unless_there(announcement)
         if existing is None:
             require_room(sender)
@@ -83,7 +84,7 @@ def revise_announcement(
 ) -> Announcement:
     """Change an announcement that has not ended: seen by the next request of everyone; see `api.revise`."""
     require_here(announcement)
-    with transaction.atomic():
+    with atomic():
         locked = lock(announcement)
         require_may_change(sender, locked)
         require_room(sender)
@@ -96,7 +97,7 @@ def revise_announcement(
 def retract_announcement(announcement: Announcement, *, sender: AbstractBaseUser | None = None) -> Announcement:
     """Take an announcement away from everyone; doing it again changes nothing."""
     require_here(announcement)
-    with transaction.atomic():
+    with atomic():
         locked = lock(announcement)
         require_may_change(sender, locked)
         has_ended = end(locked)
@@ -109,7 +110,7 @@ def retract_announcement(announcement: Announcement, *, sender: AbstractBaseUser
 
 def retract_all(announcements: QuerySet[Announcement]) -> int:
     """Retract, on behalf of the application, those of `announcements` that have not ended; return how many."""
-    with transaction.atomic():
+    with atomic():
         ended = [each for each in announcements.select_for_update(of=("self",)) if end(each)]
         for announcement in ended:
             _record(Action.RETRACT, announcement, None)
@@ -158,13 +159,13 @@ def save_unless_there(publication: AnyPublication) -> AnyPublication | None:
 
     A constraint decides, not a look before, so that of two who publish under one key at once one wins.
     """
-    publications: Any = type(publication)._default_manager.all()
+    publications: Any = for_write(type(publication)._default_manager.all())
     same = publications.filter(key=publication.key)
     for attempt in range(ATTEMPTS):
         if publication.key:
             same.exclude(retracted_at=None, expires__gt=timezone.now()).update(key="")
         try:
-            with transaction.atomic():
+            with atomic():
                 publication.save(force_insert=True)
         except IntegrityError:
             existing: AnyPublication | None = same.first() if publication.key else None
@@ -245,10 +246,12 @@ def _groups(to: Any) -> QuerySet[Group]:
         if not isinstance(group, Group):
             raise TypeError(f"to contains {group!r}: use EVERYONE, a group, or groups.")
         require_here(group)
-    if not named:
+    if named:
+        require_groups()
+    else:
         raise ValueError("to is empty, which would reach nobody: name groups, or EVERYONE.")
     keys = {group.pk for group in named}
-    groups = Group.objects.filter(pk__in=keys)
+    groups = for_write(Group.objects.filter(pk__in=keys))
     if len(groups) != len(keys):
         raise ValueError("to contains a group that is not saved, or has been deleted.")
     return groups
@@ -256,7 +259,7 @@ def _groups(to: Any) -> QuerySet[Group]:
 
 def _groups_of(announcement: Announcement) -> QuerySet[Group] | None:
     """Return the groups that an announcement is for; None for everyone."""
-    return None if announcement.audience == Announcement.Audience.EVERYONE else announcement.groups.all()
+    return None if announcement.audience == Announcement.Audience.EVERYONE else for_write(announcement.groups.all())
 
 
 def _wake(groups: QuerySet[Group] | None) -> None:

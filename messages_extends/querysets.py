@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import EmptyResultSet
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, connections
 from django.db.models import Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from messages_extends.push.hints import wake
 from messages_extends.rendering import without_rendering
+from messages_extends.tenancy.databases import ReadsOwnWrites, atomic, write_database
 from messages_extends.tenancy.stamp import require_all_here, require_here, stamp
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class CountOf(Subquery):
     output_field = IntegerField()
 
 
-class MessageQuerySet(QuerySet["Message"]):
+class MessageQuerySet(ReadsOwnWrites["Message"]):
     """Messages of the current schema."""
 
     def for_user(self, user: AbstractBaseUser) -> Self:
@@ -98,11 +99,12 @@ class MessageQuerySet(QuerySet["Message"]):
 
     def delete_in_order(self) -> list[Any]:
         """Delete them in one statement, as nothing of ours refers to a message; return the keys of their recipients."""
+        connection = connections[write_database()]
         try:
-            chosen, params = self.in_order().values("pk").query.sql_with_params()
+            chosen, params = self.in_order().values("pk").query.get_compiler(connection=connection).as_sql()
         except EmptyResultSet:
             return []
-        with connections[self.db].cursor() as cursor:
+        with connection.cursor() as cursor:
             cursor.execute(DELETE.format(table=_quoted(self), chosen=chosen), params)
             return [user for (user,) in cursor.fetchall()]
 
@@ -124,20 +126,38 @@ class MessageQuerySet(QuerySet["Message"]):
         # in the eyes of PostgreSQL that compiling the statement takes longer than anything else.
         with_key = self.exclude(read_at=None).exclude(key="").filter(~Exists(again.exclude(key="")))
         last = with_key.order_by("user_id", "key", "-pk").distinct("user_id", "key").values("pk")
-        with transaction.atomic(using=self.db):
+        with atomic():
             return self.exclude(read_at=None).filter(Q(key="") | Q(pk__in=last)).update(read_at=None)
 
     def update(self, **values: Any) -> int:
         """Update as Django does; `read=True` and `read=False` mean `read_at`, as in django-messages-extends."""
         if "read" in values:
             values["read_at"] = _read_at(values.pop("read"))
+        if values.get("sender", values.get("sender_id")) is not None:
+            values["from_person"] = True
         return super().update(**values)
 
-    def bulk_create(self, objs: Iterable["Message"], *args: Any, **kwargs: Any) -> list["Message"]:
+    def bulk_create(  # noqa: PLR0917 - Django's signature
+        self,
+        objs: Iterable["Message"],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Iterable[str] | None = None,
+        unique_fields: Iterable[str] | None = None,
+    ) -> list["Message"]:
         messages = [without_rendering(each) for each in objs]
         for message in messages:
             require_all_here(message)
-        created = super().bulk_create(messages, *args, **kwargs)
+            note_person(message)
+        created = super().bulk_create(
+            messages,
+            batch_size=batch_size,
+            ignore_conflicts=ignore_conflicts,
+            update_conflicts=update_conflicts,
+            update_fields=None if update_fields is None else names_with_person(stored_names(update_fields)),
+            unique_fields=None if unique_fields is None else list(unique_fields),
+        )
         for message in created:
             stamp(message)
         wake(users={message.user_id for message in created if message.user_id is not None})
@@ -147,12 +167,24 @@ class MessageQuerySet(QuerySet["Message"]):
         messages = [without_rendering(each) for each in objs]
         for message in messages:
             require_all_here(message)
-        return super().bulk_update(messages, stored_names(fields), *args, **kwargs)
+            note_person(message)
+        return super().bulk_update(messages, names_with_person(stored_names(fields)), *args, **kwargs)
 
 
 def stored_names(fields: Iterable[str]) -> Collection[str]:
     """Return the names of fields to write where `read` may be among those asked for."""
     return {"read_at" if name == "read" else name for name in fields}
+
+
+def note_person(row: Any) -> None:
+    """Note on a row that is about to be written that a person is its sender, if one is."""
+    if row.__dict__.get("sender_id") is not None:
+        row.from_person = True
+
+
+def names_with_person(fields: Collection[str]) -> Collection[str]:
+    """Return the names of fields to write, with what goes together with the sender."""
+    return {*fields, "from_person"} if {"sender", "sender_id"} & set(fields) else fields
 
 
 def _read_at(read: object) -> Any:
@@ -163,7 +195,7 @@ def _read_at(read: object) -> Any:
     raise ValueError(f"read={read!r}: only True and False can be written; write read_at for anything else.")
 
 
-class ReceiptQuerySet(QuerySet["Receipt"]):
+class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
     """Receipts of the current schema."""
 
     def of(self, user: AbstractBaseUser) -> Self:
@@ -177,9 +209,9 @@ class ReceiptQuerySet(QuerySet["Receipt"]):
         an earlier one said is kept beside.
         """
         require_here(user)
-        connection = connections[self.db]
+        connection = connections[write_database()]
         try:
-            chosen, params = publications.query.get_compiler(using=self.db).as_sql()
+            chosen, params = publications.query.get_compiler(connection=connection).as_sql()
         except EmptyResultSet:
             return 0
         with connection.cursor() as cursor:
@@ -189,10 +221,10 @@ class ReceiptQuerySet(QuerySet["Receipt"]):
     def take_back(self, user: AbstractBaseUser, at: datetime) -> int:
         """Restore what was so before `user` read at exactly `at`; one statement; return how many it changed."""
         require_here(user)
-        with connections[self.db].cursor() as cursor:
+        with connections[write_database()].cursor() as cursor:
             cursor.execute(TAKE_BACK_RECEIPTS.format(table=_quoted(self)), [user.pk, at] * 2)
             return int(cursor.fetchone()[0])
 
 
 def _quoted(queryset: "QuerySet[Any]") -> str:
-    return connections[queryset.db].ops.quote_name(queryset.model._meta.db_table)
+    return connections[write_database()].ops.quote_name(queryset.model._meta.db_table)

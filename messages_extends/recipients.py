@@ -12,6 +12,8 @@ from django.db.models import Q, QuerySet
 from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.grants import keys_of_people_in
 from messages_extends.policy import inactive_members, members, people_here
+from messages_extends.tenancy.databases import for_write
+from messages_extends.tenancy.schemas import require_groups
 from messages_extends.tenancy.stamp import require_here
 
 ALLOWED = "a user, a group, an iterable of users, or a queryset of users"
@@ -37,6 +39,7 @@ class Recipients:
             return cls._named([recipients], f"user {recipients.pk}")
         if isinstance(recipients, Group):
             require_here(recipients)
+            require_groups()
             people: QuerySet[Any] = members()
             return cls(people.filter(groups=recipients.pk), None, _name(recipients))
         if isinstance(recipients, QuerySet):
@@ -51,6 +54,8 @@ class Recipients:
         """Return the members of `groups` and these `people`, each once; those who are inactive are left out."""
         for one in (*groups, *people):
             require_here(one)
+        if groups:
+            require_groups()
         found = Q(pk__in=_keys_of_people_in(groups)) | Q(pk__in=[person.pk for person in people])
         names = [_name(group) for group in groups] + ([f"{len(people)} people"] if people else [])
         return cls(members().filter(found), None, ", ".join(names))
@@ -64,7 +69,10 @@ class Recipients:
     def _matched(cls, people: QuerySet[Any]) -> "Recipients":
         if not issubclass(people.model, get_user_model()):
             raise TypeError(f"recipients is a queryset of {people.model._meta.verbose_name_plural}: use {ALLOWED}.")
-        return cls(members().filter(pk__in=people.values("pk")), None, "people by a query")
+        # A union can be neither filtered nor, once it is ordered, reduced to its keys: it is asked once, for these.
+        rows = for_write(people)
+        keys = [person.pk for person in rows] if people.query.combinator else rows.values("pk")
+        return cls(members().filter(pk__in=keys), None, "people by a query")
 
     @classmethod
     def _named(cls, users: list[Any], name: str) -> "Recipients":

@@ -61,20 +61,24 @@ def without_rendering(message: Any) -> Any:
 def render(message: str, params: Params, *, is_safe: bool) -> str:
     """Return `message` in the reader's language, filled in with `params`; a SafeString if `is_safe`.
 
-    Without params the text is literal. With them (an empty dictionary counts) it is a msgid. What cannot be filled
-    in is shown as it is: a reader is better off with a raw text than with an error.
+    Without params the text is literal. With them (an empty dictionary counts) it is a msgid; empty ones fill in
+    nothing, so that a percent sign is one. What cannot be filled in is shown as its translation stands: a reader is
+    better off with that than with an error.
     """
     text = message if params is None else _translate(message, params, is_safe=is_safe)
     return mark_safe(text) if is_safe else str(text)  # noqa: S308 - the sending code vouched for it
 
 
 def _translate(message: str, params: Mapping[str, Any] | Sequence[Any], *, is_safe: bool) -> str:
-    try:
-        with in_readers_language():
-            return gettext(message) % (_escaped(params) if is_safe else _plain(params))
-    except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError):
-        logger.warning("A message could not be filled in with its params; it is shown as it is: %.100r", message)
-        return message
+    with in_readers_language():
+        translated = gettext(message)
+        if not params:
+            return translated
+        try:
+            return translated % (_escaped(params) if is_safe else _plain(params))
+        except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError):
+            logger.warning("A message could not be filled in with its params; it is shown as it is: %.100r", message)
+            return translated
 
 
 def _plain(params: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any] | tuple[Any, ...]:

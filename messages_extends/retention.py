@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.apps import apps
-from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django_tenants.utils import get_public_schema_name
@@ -21,6 +20,7 @@ from messages_extends.broadcasts.models import Broadcast, BroadcastCount
 from messages_extends.conf import settings
 from messages_extends.grants import orphaned_grants, remove_orphaned_grants
 from messages_extends.models import Announcement, Message, Receipt, Submission
+from messages_extends.tenancy.databases import atomic, write_database
 from messages_extends.tenancy.schemas import current_schema, has_messages, inside, is_public, organisations
 
 BATCH_SIZE = 1000
@@ -92,7 +92,7 @@ def delete(rows: Rows) -> int:
     if any(field.auto_created and not field.concrete for field in fields):
         _total, by_model = rows.delete()
         return by_model.get(rows.model._meta.label, 0)
-    count: int = rows._raw_delete(using=rows.db)
+    count: int = rows._raw_delete(using=write_database())
     return count
 
 
@@ -149,7 +149,7 @@ def _delete(kind: str, rows: Rows, size: int, gone: Counter[str], progress: Prog
 def _delete_batch(rows: Rows, size: int, after: Any = None) -> tuple[Any, int]:
     """Delete up to `size` rows and what hangs on them; return the last key looked at, and how many of `rows` went."""
     following = rows if after is None else rows.filter(pk__gt=after)
-    with transaction.atomic():
+    with atomic():
         locked = following.order_by("pk").select_for_update(skip_locked=True)
         keys = list(locked.values_list("pk", flat=True)[:size])
         deleted = delete(rows.filter(pk__in=keys))

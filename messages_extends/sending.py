@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import connections, router, transaction
+from django.db import connections
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
@@ -23,6 +23,7 @@ from messages_extends.publishing import nobody_gone, retract_all
 from messages_extends.push.hints import wake
 from messages_extends.recipients import Recipients
 from messages_extends.rendering import Params
+from messages_extends.tenancy.databases import atomic, write_database
 from messages_extends.tenancy.schemas import current_schema, require_messages
 from messages_extends.tenancy.stamp import require_here
 from messages_extends.validation import (
@@ -151,7 +152,7 @@ def once(form: UUID, write: Callable[[], int]) -> Sent:
 
     A constraint decides, not a look before: of two at once, the second waits for the first and then writes nothing.
     """
-    with nobody_gone(), transaction.atomic():
+    with nobody_gone(), atomic():
         submission, is_first = Submission.objects.get_or_create(pk=form)
         if is_first:
             submission.count = write()
@@ -166,7 +167,7 @@ def cancel(key: str) -> int:
     """
     if not key:
         raise ValueError("key is empty: name the one that was given when it was sent.")
-    with transaction.atomic():
+    with atomic():
         deleted = Message.objects.filter(key=key).unread().delete_in_order()
         count = len(deleted) + retract_all(Announcement.objects.filter(key=key))
         if count:
@@ -176,7 +177,8 @@ def cancel(key: str) -> int:
 
 
 def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) -> int:
-    with nobody_gone(), transaction.atomic(using=router.db_for_write(Message)):
+    values = {**values, "from_person": values["sender"] is not None}
+    with nobody_gone(), atomic():
         require_room(values["sender"])
         keys = require_may_send(values["sender"], to.people, exactly=to.exactly, inactive=inactive)
         if values["key"]:
@@ -190,7 +192,7 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
 
 def _make_way(people: Sequence[Any], key: str) -> None:
     """Delete what has expired unread under this key."""
-    column = _column("user").db_type(connections[router.db_for_write(Message)])
+    column = _column("user").db_type(connections[write_database()])
     # One parameter, however many they are.
     chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*people]])  # noqa: S611 - a column's type
     with_key = Message.objects.filter(key=key, expires__lte=timezone.now(), user__in=chosen)
@@ -201,7 +203,7 @@ def _insert(people: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
     """Write a row for each of the people with these keys; return the keys of those who got one."""
     if not people:
         return []
-    connection = connections[router.db_for_write(Message)]
+    connection = connections[write_database()]
     quote = connection.ops.quote_name
     stored = {_column(name): value for name, value in {**values, **_times()}.items()}
     users: Any = get_user_model()._meta

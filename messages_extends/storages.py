@@ -4,12 +4,14 @@ They take the organisation and the user from the request: nothing that one organ
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.conf import settings as django_settings
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.constants import DEFAULT_LEVELS
 from django.contrib.messages.storage import cookie, fallback, session
@@ -20,7 +22,7 @@ from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
 from messages_extends.conf import settings
-from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, STICKY_MESSAGE_LEVELS, base_level
+from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, STICKY_MESSAGE_LEVELS, base_level, name_of_level
 from messages_extends.deprecation import log_once, renamed
 from messages_extends.inbox import Unread
 from messages_extends.links import reverse_own
@@ -32,6 +34,8 @@ from messages_extends.unread import keep_private, note_personal, unread_for
 
 if not TYPE_CHECKING:
     __getattr__ = renamed(__name__, {"PersistentMessage": "messages_extends.models.Message"})
+
+logger = logging.getLogger(__name__)
 
 OPTIONS = ("expires", "params", "url", "key")
 # `expires` is left out: django-messages-extends let it pass with every level.
@@ -92,9 +96,26 @@ class LevelStorage(BaseStorage):
 
 
 class StickyStorage(LevelStorage):
-    """Messages of the current response only: they are never stored, so one that no page has shown is gone."""
+    """Messages of the current response only: they are never stored, so one that no page has shown is gone.
+
+    Where DEBUG is on, the log says so.
+    """
 
     levels = STICKY_MESSAGE_LEVELS
+
+    def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
+        if django_settings.DEBUG:
+            for message in messages:
+                if message.level in self.levels:
+                    logger.warning(
+                        "A sticky message is lost, because this response (%s %s) has not shown it. Before a redirect, "
+                        "and where a response has no messages in it, use an ordinary or a persistent level. It was: "
+                        "%.100r",
+                        response.status_code,
+                        self.request.path,
+                        str(message.message),
+                    )
+        return super()._store(messages, response, *args, **kwargs)
 
 
 class PersistentStorage(LevelStorage):
@@ -336,7 +357,7 @@ def _refuse_options(message: Message, options: dict[str, Any]) -> None:
     refused = [name for name in FOR_PERSISTENT if options.get(name) not in (None, "")]
     if refused:
         raise ValueError(
-            f"{' and '.join(refused)}: only for persistent messages, which level {message.level} is not. "
+            f"{' and '.join(refused)}: only for persistent messages, and the level is {name_of_level(message.level)}. "
             f"Use one of {', '.join(f'{name}_PERSISTENT' for name in DEFAULT_LEVELS)}, and list PersistentStorage in "
             "MESSAGES_STORAGES."
         )

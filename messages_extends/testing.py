@@ -19,9 +19,10 @@ from django_tenants.utils import (
 )
 
 from messages_extends.api import Inbox
-from messages_extends.constants import base_level
+from messages_extends.constants import base_level, name_of_level
 from messages_extends.entries import Entry, Kind
 from messages_extends.models import Announcement, Message
+from messages_extends.tenancy.databases import reading_what_is_written
 from messages_extends.tenancy.tenant_tables import existing_tables, schemas_here, tables_of
 
 SHOWN = 5
@@ -82,7 +83,8 @@ def assert_nothing_sent(user: AbstractBaseUser | None = None) -> None:
     if user is not None:
         assert_sent_to(user, count=0)
         return
-    written = [*Message.objects.newest_first()[: SHOWN + 1], *Announcement.objects.newest_first()[: SHOWN + 1]]
+    with reading_what_is_written():
+        written = [*Message.objects.newest_first()[: SHOWN + 1], *Announcement.objects.newest_first()[: SHOWN + 1]]
     if written:
         raise AssertionError(f"Nothing was to be sent, but {_told(written)}.")
 
@@ -90,7 +92,9 @@ def assert_nothing_sent(user: AbstractBaseUser | None = None) -> None:
 def _entries(user: AbstractBaseUser) -> Iterator[Message | Entry]:
     inbox, after = Inbox(user), ""
     while True:
-        page = inbox.page(after, size=100)
+        # What the code under test has written, which it may have done in a request of its own.
+        with reading_what_is_written():
+            page = inbox.page(after, size=100)
         yield from page.entries
         after = page.next
         if not after:
@@ -106,8 +110,8 @@ def _fits(entry: Message | Entry, text: str | None, level: int | None, kind: Kin
 
 
 def _described(text: Any, level: Any, kind: Any) -> str:
-    conditions = {"text": text, "level": level, "kind": kind}
-    given = [f"{name} {value!r}" for name, value in conditions.items() if value is not None]
+    conditions = (("text", text, repr), ("level", level, name_of_level), ("kind", kind, repr))
+    given = [f"{name} {say(value)}" for name, value, say in conditions if value is not None]
     return f" with {' and '.join(given)}" if given else ""
 
 

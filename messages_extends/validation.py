@@ -6,11 +6,12 @@ import re
 from datetime import date, datetime
 from typing import Any, Final
 
+from django.conf import settings
 from django.utils import timezone, translation
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.safestring import SafeData
 
-from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS
+from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, name_of_level
 from messages_extends.content import Content
 from messages_extends.rendering import Params, is_link
 
@@ -82,8 +83,8 @@ def _require_short(name: str, value: str, limit: int) -> None:
 def require_level(level: Any) -> None:
     """Raise ValueError unless `level` is a persistent one: only those are stored."""
     if level not in PERSISTENT_MESSAGE_LEVELS:
-        allowed = ", ".join(str(each) for each in PERSISTENT_MESSAGE_LEVELS)
-        raise ValueError(f"level {level!r} is not stored; use a persistent one: {allowed}.")
+        allowed = ", ".join(name_of_level(each) for each in PERSISTENT_MESSAGE_LEVELS)
+        raise ValueError(f"level {name_of_level(level)} is not stored; use a persistent one: {allowed}.")
 
 
 def require_characters(name: str, value: str) -> None:
@@ -117,13 +118,24 @@ def flag(name: str, value: Any) -> bool:
 
 
 def moment(name: str, value: Any) -> datetime:
-    """Return `value` in UTC, one without a zone taken in the current one.
+    """Return `value` as this project's times are; one without a zone is taken in the zone that people see.
 
     TypeError for what is no datetime, ValueError for one that could be stored but never be read again.
     """
     if not isinstance(value, datetime):
         raise TypeError(f"{name} is {value!r}: use a datetime.")
-    return in_utc(name, timezone.make_aware(value) if timezone.is_naive(value) else value)
+    return as_stored_time(name, timezone.make_aware(value, shown_zone()) if timezone.is_naive(value) else value)
+
+
+def shown_zone() -> dt.tzinfo:
+    """Return the time zone in which templates show times: without USE_TZ, Django shows all as they are stored."""
+    return timezone.get_current_timezone() if settings.USE_TZ else timezone.get_default_timezone()
+
+
+def as_stored_time(name: str, value: datetime) -> datetime:
+    """Return an aware datetime as this project's times are: in UTC; without USE_TZ, in TIME_ZONE and naive."""
+    at = in_utc(name, value)
+    return at if settings.USE_TZ else timezone.make_naive(at, timezone.get_default_timezone())
 
 
 def in_utc(name: str, value: datetime) -> datetime:
@@ -142,7 +154,9 @@ def moment_of(text: str) -> datetime | None:
     """Return the time that a page of ours has written into itself; None for anything else."""
     try:
         at = parse_datetime(text)
-        return None if at is None or at.tzinfo is None else in_utc("time", at)
+        # Without USE_TZ a page of ours writes none.
+        has_zone = at is not None and (at.tzinfo is not None or not settings.USE_TZ)
+        return moment("time", at) if has_zone else None
     except ValueError:
         return None
 
@@ -162,7 +176,7 @@ def moment_as_before(name: str, value: Any) -> datetime | None:
 
 
 def moment_to_come(name: str, value: Any, after: datetime | None = None) -> datetime:
-    """Return `value` as an aware datetime; ValueError unless it lies after `after` and in the future."""
+    """Return `value` as `moment` does; ValueError unless it lies after `after` and in the future."""
     at = moment(name, value)
     if at <= timezone.now():
         raise ValueError(f"{name} is {at.isoformat()}, which is over: use a time in the future.")

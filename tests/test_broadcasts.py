@@ -95,7 +95,7 @@ class TestBroadcast:
         broadcast("Hello", to=ALL_TENANTS, author="Support")
         with schema_context("acme"):
             [entry] = inbox(alice).page().entries
-        assert (entry.kind, entry.author, entry.sender) == ("broadcast", "Support", None)
+        assert (entry.kind, entry.author, entry.sender) == ("broadcast", "Support", "Support")
 
     def test_chosen_organisations_read_it_and_no_other(self, alice: Any, grace: Any, acme: Any) -> None:
         for to in (acme, [acme, acme], get_tenant_model().objects.filter(schema_name="acme")):
@@ -147,7 +147,7 @@ class TestBroadcast:
             ({"author": "\0"}, "author contains a NUL"),
             ({"url": "javascript:"}, "is not allowed"),
             ({"extra_tags": "x" * 129}, "at most 128"),
-            ({"level": constants.INFO}, "level 20 is not stored"),
+            ({"level": constants.INFO}, r"level INFO \(20\) is not stored"),
         ],
     )
     def test_what_is_refused_writes_nothing(self, acme: Any, options: dict[str, Any], words: str) -> None:

@@ -24,8 +24,9 @@ from django.urls import include, path
 from django_tenants.middleware.main import TenantMainMiddleware
 
 from messages_extends import checks
+from messages_extends.checks.database import replicas_use_our_backend
 from messages_extends.checks.distributions import refuse_old_distribution
-from messages_extends.checks.own import TYPES
+from messages_extends.checks.own import TYPES, people_have_groups
 from messages_extends.conf import Settings
 from messages_extends.policy import AllowAll
 from messages_extends.storages import FallbackStorage, PersistentStorage
@@ -590,6 +591,39 @@ def test_an_id_means_one_thing() -> None:
 def test_the_page_lists_every_check_once_in_order_and_no_other() -> None:
     in_order = sorted(ids_in_code(), key=lambda found: found[1:])
     assert ids_on_the_page() == in_order
+
+
+class ReplicaRouter:
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return "replica"
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "default"
+
+
+@pytest.mark.parametrize(
+    ("engine", "reported"),
+    [
+        ("django.db.backends.postgresql", ["E090"]),
+        ("django_tenants.postgresql_backend", ["E090"]),
+        ("messages_extends.tenancy.backend", []),
+    ],
+)
+def test_a_replica_whose_backend_does_not_follow_the_organisation(
+    monkeypatch: pytest.MonkeyPatch, engine: str, reported: list[str]
+) -> None:
+    monkeypatch.setitem(settings.DATABASES, "replica", {**settings.DATABASES["default"], "ENGINE": engine})
+    routers = [f"{TESTS}.ReplicaRouter", *settings.DATABASE_ROUTERS]
+    with override_settings(DATABASE_ROUTERS=routers):
+        reports = replicas_use_our_backend()
+    assert [report.id for report in reports] == [f"{OURS}{each}" for each in reported]
+    assert all(f"{TESTS}.ReplicaRouter reads from 'replica'" in report.msg for report in reports)
+
+
+def test_a_user_model_without_groups() -> None:
+    # A whole host project with such a model is in tests/hosts/no_groups.
+    with override_settings(AUTH_USER_MODEL="contenttypes.ContentType"):
+        assert [report.id for report in people_have_groups()] == [f"{OURS}W091"]
 
 
 def test_every_check_is_tried_here() -> None:

@@ -47,6 +47,7 @@ RUN_BY = {
     "views.py": "test_docs.py",
     "storages.py": "test_docs.py",
     "policies.py": "test_docs.py",
+    "routers.py": "hosts/test_replica.py",
     "members.py": "test_docs.py",
     "announcements.py": "test_docs.py",
     "asgi.py": "test_docs.py",
@@ -109,7 +110,7 @@ def test_views(code: str, in_acme: Any, make_user: Any) -> None:
 
 @pytest.mark.parametrize("code", blocks("python", "settings.py"))
 def test_settings_pass_our_checks(code: str, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for file in ("storages.py", "policies.py"):
+    for file in ("storages.py", "policies.py", "routers.py"):
         [(content,)] = [param.values for param in blocks("python", file)]
         (tmp_path / file).write_text(content)
     monkeypatch.syspath_prepend(tmp_path)

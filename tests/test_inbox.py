@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils import timezone
+from django_tenants.utils import schema_context
 
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, retract, revise, send
 from messages_extends.constants import (
@@ -20,7 +21,9 @@ from messages_extends.constants import (
     WARNING_PERSISTENT,
 )
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, WrongTenant
+from messages_extends.lifecycle import erase
 from messages_extends.models import Announcement, Message, Receipt
+from messages_extends.templatetags.messages_extends import sender_name
 from messages_extends.tenancy.schemas import inside
 from tests.conftest import count_our_queries
 
@@ -86,10 +89,38 @@ class TestPage:
         to_all("from the platform", author="The platform")
         page = inbox(alice).page()
         assert [(entry.sender, entry.author) for entry in page.entries] == [
-            (None, "The platform"),
+            ("The platform", "The platform"),
             (None, ""),
             (bob, ""),
         ]
+
+    def test_who_is_gone_is_told_from_the_application(self, alice: Any, bob: Any) -> None:
+        Message.objects.create(user=alice, sender=bob, message="from Bob", level=INFO_PERSISTENT)
+        announcement = announce("to all", to=EVERYONE)
+        Announcement.objects.filter(pk=announcement.pk).update(sender=bob, from_person=True)
+        send(alice, "from the application")
+        bob.delete()
+        shown = {str(entry): sender_name(entry) for entry in inbox(alice).page().entries}
+        assert shown == {"from the application": "", "to all": "Former member", "from Bob": "Former member"}
+        assert {str(each): sender_name(each) for each in inbox(alice).banners()} == shown
+
+    def test_who_is_erased_is_told_from_the_application(self, alice: Any, bob: Any) -> None:
+        Message.objects.create(user=alice, sender=bob, message="from Bob", level=INFO_PERSISTENT)
+        erase(bob)
+        assert [sender_name(entry) for entry in inbox(alice).page().entries] == ["Former member"]
+
+    def test_a_banner_names_the_sender_too(self, alice: Any, bob: Any, make_user: Any) -> None:
+        announcement = announce("to all", to=EVERYONE)
+        Announcement.objects.filter(pk=announcement.pk).update(sender=bob)
+        to_all("from the platform")
+        to_all("from support", author="Support")
+        banners: Any = inbox(alice).banners()
+        shown = {str(each): each.sender for each in banners}
+        assert shown == {"to all": bob, "from the platform": "The platform", "from support": "Support"}
+        entry: Any = next(each for each in inbox(alice).banners() if str(each) == "to all")
+        with schema_context("globex"):
+            make_user("somebody else", pk=bob.pk)
+            assert entry.sender.name == "bob"
 
     @pytest.mark.parametrize(
         ("options", "expected"),

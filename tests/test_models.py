@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,62 @@ class TestBorder:
             alice = Message.objects.get(pk=500).user
         with schema_context("globex"), pytest.raises(WrongTenant):
             Message.objects.for_user(alice)
+
+
+def test_bulk_create_updates_what_is_there_by_the_name_of_old_code(message: Message) -> None:
+    message.read = True
+    names = {"update_conflicts": True, "unique_fields": ["id"]}
+    Message.objects.bulk_create([message], update_fields=["read"], **names)
+    assert Message.objects.get().read_at is not None
+    message.read, message.message = False, "changed"
+    Message.objects.bulk_create([message], update_fields=iter(["read", "message"]), **names)
+    assert (Message.objects.get().read, Message.objects.get().message) == (False, "changed")
+
+
+def update_all_later(row: Message, alice: Any) -> None:
+    unsent(row)
+    Message.objects.update(sender=alice)
+
+
+def save_later(row: Message, alice: Any) -> None:
+    unsent(row)
+    row.sender = alice
+    row.save(update_fields=["sender"])
+
+
+def update_later(row: Message, alice: Any) -> None:
+    unsent(row)
+    row.sender = alice
+    Message.objects.bulk_update([row], ["sender"])
+
+
+def unsent(row: Message) -> None:
+    row.sender = None
+    row.save()
+    assert not Message.objects.get().from_person
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda row, alice: row.save(),
+        lambda row, alice: Message.objects.bulk_create([row]),
+        update_all_later,
+        save_later,
+        update_later,
+    ],
+)
+def test_that_a_person_wrote_it_is_noted_however_it_is_written(in_acme: Any, make_user: Any, write: Any) -> None:
+    alice = make_user("alice")
+    write(Message(user=alice, sender=alice, message="hello", level=INFO_PERSISTENT), alice)
+    assert Message.objects.get().from_person
+
+
+def test_what_was_written_before_is_noted_by_the_migration(in_acme: Any, make_user: Any) -> None:
+    alice = make_user("alice")
+    for sender in (alice, None):
+        Message.objects.create(user=alice, sender=sender, message="hello", level=INFO_PERSISTENT)
+    Message.objects.update(from_person=False)
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("messages_extends.migrations.0010_from_person").NOTE_PEOPLE)
+    assert list(Message.objects.order_by("pk").values_list("from_person", flat=True)) == [True, False]

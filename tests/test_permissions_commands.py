@@ -8,7 +8,8 @@ from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django_tenants.utils import schema_context
 
-from messages_extends.policy import Policy
+from messages_extends.policy import AllowAll, Policy
+from tests.documentation import all_blocks
 
 pytestmark = pytest.mark.django_db
 
@@ -70,3 +71,52 @@ def test_a_name_that_is_not_there_is_an_error_that_helps(names: tuple[str, str],
     with pytest.raises(CommandError) as refused:
         run("grant", *names, schema=schema)
     assert message in str(refused.value)
+
+
+def documented_policy() -> Any:
+    """Return the class that docs/how-to/own-policy.md shows."""
+    [code] = [block.code for block in all_blocks() if block.is_titled("policies.py")]
+    names: dict[str, Any] = {}
+    exec(compile(code, "documentation", "exec"), names)
+    return names["Colleagues"]
+
+
+class Deaf(Policy):
+    """Lets nobody write to anybody, whatever has been granted."""
+
+    def recipients_for(self, sender: Any) -> Any:
+        return super().recipients_for(sender).none()
+
+
+class Lax(Policy):
+    """Forgets to leave out who is not active."""
+
+    def may_message(self, sender: Any, recipient: Any) -> bool:
+        return True
+
+
+def explained(settings: Any, policy: Any) -> str:
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": policy}
+    return run("explain", ALICE, BOB)
+
+
+def test_what_a_policy_of_ones_own_allows_has_a_reason(people: Any, settings: Any) -> None:
+    assert explained(settings, documented_policy()) == "no\n- Nothing has been granted.\n"
+    with schema_context("acme"):
+        Group.objects.create(name="Both").user_set.set(people)
+    assert explained(settings, documented_policy()) == "yes\n- This site's own policy allows it.\n"
+    run("grant", ALICE, BOB)
+    assert explained(settings, documented_policy()) == "yes\n- The sender has a grant to write to the recipient.\n"
+
+
+def test_what_a_policy_of_ones_own_refuses_has_a_reason(settings: Any) -> None:
+    run("grant", ALICE, BOB)
+    assert explained(settings, Deaf) == "no\n- This site's own policy does not allow it.\n"
+
+
+@pytest.mark.parametrize("policy", [Policy, AllowAll, Lax])
+def test_what_stands_in_the_way_is_a_no_for_every_policy(people: Any, settings: Any, policy: Any) -> None:
+    with schema_context("acme"):
+        type(people[1]).objects.filter(pk=people[1].pk).update(is_active=False)
+    expected = "no\n- The recipient is not active, or no member of this organisation.\n"
+    assert explained(settings, policy) == expected

@@ -20,11 +20,10 @@ from django_tenants.utils import schema_context
 from guardian.models import GroupObjectPermission, UserObjectPermission
 from guardian.shortcuts import assign_perm, remove_perm
 
-from messages_extends import grants
 from messages_extends.exceptions import RecipientUnavailable, WrongTenant
 from messages_extends.grants import EVERYBODY, grant, orphaned_grants, remove_orphaned_grants, revoke
 from messages_extends.models import Announcement, AuditRecord
-from messages_extends.permissions import Right, make_permissions
+from messages_extends.permissions import make_permissions
 from messages_extends.policy import (
     AllowAll,
     Policy,
@@ -242,16 +241,6 @@ def test_what_cannot_be_granted_is_refused_by_its_name(
 ) -> None:
     with pytest.raises(TypeError, match="use a user"):
         grant(alice if holder else 5, bob if target == "bob" else target)
-
-
-def test_what_a_user_model_lacks_grants_nothing(in_acme: Any, bob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    # In the place of a user model that has neither groups nor permissions.
-    plain, right = SimpleNamespace(pk=bob.pk), Right("people", "send_message")
-    group_of("Sales", bob)
-    assert not grants.groups_of(plain).exists()
-    assert not User.objects.filter(grants.model_wide(plain, right)).exists()
-    monkeypatch.setattr(grants, "get_user_model", lambda: ContentType)
-    assert not grants.keys_of_people_in(Group.objects.all()).exists()
 
 
 # Other organisations ------------------------------------------------------------------------------------------------

@@ -223,7 +223,10 @@ class TestText:
             ({"url": "/" + "x" * 2000}, "url has 2001 characters; at most 2000"),
             ({"extra_tags": "x" * 129}, "extra_tags has 129 characters; at most 128"),
             ({"key": "x" * 201}, "key has 201 characters; at most 200"),
-            ({"level": INFO}, "use a persistent one: 9, 19, 24, 29, 39"),
+            (
+                {"level": INFO},
+                r"level INFO \(20\) is not stored; use a persistent one: DEBUG_PERSISTENT \(9\), INFO_PERS",
+            ),
             ({"level": "error"}, "use a persistent one"),
             ({"params": "x"}, "use a dictionary or a list"),
             ({"params": {"x": object()}}, "params can hold strings"),
@@ -309,3 +312,31 @@ class TestKeys:
             assert send(make_user("gina"), "news", key="k", level=INFO_PERSISTENT) == 1
             cancel("k")
         assert readers() == ["bob"]
+
+
+User: Any = get_user_model()
+
+
+class TestUnions:
+    """A queryset of several, which can be neither filtered nor reduced to its keys."""
+
+    @pytest.mark.parametrize(
+        "narrow",
+        [
+            lambda rows: rows,
+            lambda rows: rows.order_by("name"),
+            lambda rows: rows.order_by("name")[:2],
+            lambda rows: rows.order_by("-name")[1:3],
+        ],
+    )
+    def test_it_is_written_to_those_it_has(self, people: Any, narrow: Any) -> None:
+        alice, bob, carol = (User.objects.filter(name=name) for name in ("alice", "bob", "carol"))
+        union = narrow(alice.union(bob, carol))
+        names = sorted(person.name for person in union)
+        assert send(union, "hello") == len(names)
+        assert sorted(Message.objects.values_list("user__name", flat=True)) == names
+
+    def test_of_an_intersection_and_a_difference_too(self, people: Any) -> None:
+        everybody, bob = User.objects.all(), User.objects.filter(name="bob")
+        assert send(everybody.intersection(bob), "hello") == 1
+        assert send(everybody.difference(bob).order_by("name")[:1], "hello") == 1

@@ -15,7 +15,7 @@ from django.contrib.messages.storage.cookie import CookieStorage
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import PermissionDenied
 from django.db import connection
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
@@ -435,6 +435,29 @@ class TestSticky:
         for level in STICKY_MESSAGE_LEVELS:
             messages.add_message(request, level, "Hello")
         assert [base_level(message.level) for message in request._messages] == [constants.WARNING, constants.ERROR]
+
+    @pytest.mark.parametrize("response", [HttpResponseRedirect("/"), HttpResponse("<p>a part of a page</p>")])
+    def test_where_debug_is_on_the_log_says_that_none_has_shown_it(
+        self, in_acme: Any, settings: Any, caplog: pytest.LogCaptureFixture, response: Any
+    ) -> None:
+        for settings.DEBUG in (False, True):
+            request = make_request(in_acme)
+            messages.add_message(request, INFO_STICKY, "never seen")
+            messages.add_message(request, INFO, "carried on")
+            request._messages.update(response)
+        [record] = caplog.records
+        assert "A sticky message is lost" in record.getMessage()
+        assert record.getMessage().endswith("It was: 'never seen'")
+
+    def test_of_one_that_was_shown_the_log_says_nothing(
+        self, in_acme: Any, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings.DEBUG = True
+        request = make_request(in_acme)
+        messages.add_message(request, INFO_STICKY, "seen")
+        assert texts(request) == ["seen"]
+        respond(request)
+        assert not caplog.records
 
 
 def proxy_of_user() -> Any:

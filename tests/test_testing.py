@@ -1,11 +1,15 @@
 """What we offer to the tests of host projects."""
 
+import unittest
 from typing import Any
 
 import pytest
+from django.contrib.messages.storage.base import Message as OrdinaryMessage
+from django.contrib.messages.test import MessagesTestMixin
+from django_tenants.utils import schema_context
 
 from messages_extends.api import EVERYONE, announce, send
-from messages_extends.constants import ERROR, INFO, WARNING_PERSISTENT
+from messages_extends.constants import ERROR, INFO, INFO_PERSISTENT, WARNING_PERSISTENT
 from messages_extends.exceptions import WrongTenant
 from messages_extends.tenancy.schemas import inside
 from messages_extends.testing import assert_nothing_sent, assert_sent_to, sent_to
@@ -69,3 +73,36 @@ def test_a_user_of_another_organisation_is_refused(alice: Any, globex: Any) -> N
 def test_the_fixture_has_them_all(sent_messages: Any, alice: Any) -> None:
     send(alice, "Hello")
     sent_messages.assert_sent_to(alice, "Hello")
+
+
+class Assertions(MessagesTestMixin, unittest.TestCase):
+    """Django's own assertions about messages."""
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_djangos_own_assertion_knows_what_is_saved(alice: Any, acme: Any, browser_of: Any, ordered: bool) -> None:
+    send(alice, "Hello %(name)s", params={"name": "you"})
+    announce("to everyone", to=EVERYONE, level=WARNING_PERSISTENT)
+    response = browser_of(acme, alice).get("/")
+    with schema_context("acme"):
+        expected = [OrdinaryMessage(WARNING_PERSISTENT, "to everyone"), OrdinaryMessage(INFO_PERSISTENT, "Hello you")]
+        Assertions().assertMessages(response, expected, ordered=ordered)
+        for other in (OrdinaryMessage(INFO_PERSISTENT, "to everyone"), OrdinaryMessage(WARNING_PERSISTENT, "other")):
+            with pytest.raises(AssertionError):
+                Assertions().assertMessages(response, [other, expected[1]], ordered=ordered)
+
+
+def test_what_is_saved_is_equal_to_itself_alone(alice: Any) -> None:
+    send(alice, "one")
+    send(alice, "one")
+    announce("one", to=EVERYONE)
+    entries = sent_to(alice)
+    assert entries == sent_to(alice)
+    assert len({entry.pk for entry in entries}) == 3
+    assert all(one != other for one in entries for other in entries if one.pk != other.pk)
+    assert all(entry != "one" for entry in entries)
+
+
+def test_a_level_that_is_missing_is_named(alice: Any) -> None:
+    with pytest.raises(AssertionError, match=r"with level ERROR \(40\), but there is none"):
+        assert_sent_to(alice, level=ERROR)

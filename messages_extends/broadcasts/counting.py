@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, connections
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 from django_tenants.utils import get_public_schema_name
@@ -20,6 +20,7 @@ from django_tenants.utils import get_public_schema_name
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastTenant
 from messages_extends.policy import members, require_may_broadcast
 from messages_extends.reports import Numbers, count, with_read_at
+from messages_extends.tenancy.databases import atomic, for_write, read_database, write_database
 from messages_extends.tenancy.schemas import inside, organisations
 
 logger = logging.getLogger(__name__)
@@ -67,19 +68,19 @@ def count_readers(
     require_may_broadcast(viewer, "view")
     end = clock() + seconds
     with inside(get_public_schema_name()):
-        current = Broadcast.objects.get(pk=broadcast.pk)
+        current = for_write(Broadcast.objects.all()).get(pk=broadcast.pk)
         for schema in _oldest_first(current):
             _store(current, schema, _count_in(schema, current))
             if clock() >= end:
                 break
-        return _progress(current)
+        return _progress(current, write_database())
 
 
 def progress_of(broadcast: Broadcast, *, viewer: AbstractBaseUser | None = None) -> Progress:
     """Return how far the readers of `broadcast` are counted, without counting any."""
     require_may_broadcast(viewer, "view")
     with inside(get_public_schema_name()):
-        return _progress(Broadcast.objects.get(pk=broadcast.pk))
+        return _progress(Broadcast.objects.get(pk=broadcast.pk), read_database())
 
 
 def _organisations(broadcast: Broadcast) -> QuerySet[Any]:
@@ -97,25 +98,25 @@ def _oldest_first(broadcast: Broadcast) -> list[str]:
     counted_at = _counts(broadcast).filter(schema_name=OuterRef("schema_name")).values("counted_at")
     organisations = _organisations(broadcast).annotate(counted_at=Subquery(counted_at))
     in_order = organisations.order_by(F("counted_at").asc(nulls_first=True), "schema_name")
-    return list(in_order.values_list("schema_name", flat=True))
+    return list(for_write(in_order).values_list("schema_name", flat=True))
 
 
 def _count_in(schema: str, broadcast: Broadcast) -> Numbers | None:
     """Count the readers in one organisation; None, with a line in the log, if that is not possible."""
     try:
-        with inside(schema), transaction.atomic():
+        with inside(schema), atomic():
             _wait_for_no_lock()
-            return count(with_read_at(members(), broadcast.pk, broadcast.revision))
+            return count(for_write(with_read_at(members(), broadcast.pk, broadcast.revision)))
     except DatabaseError as error:
         # A lost connection is no organisation's fault.
-        if not connections[Broadcast.objects.db].is_usable():
+        if not connections[write_database()].is_usable():
             raise
         logger.warning("The readers in %s could not be counted: %s", schema, error)
         return None
 
 
 def _wait_for_no_lock() -> None:
-    with connections[Broadcast.objects.db].cursor() as cursor:
+    with connections[write_database()].cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
 
 
@@ -136,9 +137,9 @@ def _store(broadcast: Broadcast, schema: str, numbers: Numbers | None) -> None:
     )
 
 
-def _progress(broadcast: Broadcast) -> Progress:
-    organisations = _organisations(broadcast)
-    counts = list(_counts(broadcast).filter(schema_name__in=organisations.values("schema_name")))
+def _progress(broadcast: Broadcast, database: str) -> Progress:
+    organisations = _organisations(broadcast).using(database)
+    counts = list(_counts(broadcast).using(database).filter(schema_name__in=organisations.values("schema_name")))
     return Progress(
         total=organisations.count(),
         done=len(counts),

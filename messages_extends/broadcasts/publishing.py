@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import transaction
 from django_tenants.utils import get_public_schema_name, get_tenant_model
 
 from messages_extends import audit
@@ -16,6 +15,7 @@ from messages_extends.limits import require_room
 from messages_extends.policy import require_may_broadcast
 from messages_extends.publishing import change, end, lock, nobody_gone, save_unless_there, times
 from messages_extends.push.hints import wake_everywhere
+from messages_extends.tenancy.databases import atomic, for_write
 from messages_extends.tenancy.schemas import inside, organisations
 from messages_extends.validation import flag, require_characters, written
 
@@ -46,7 +46,7 @@ def broadcast(
     author = author or ("" if sender is None else str(sender))
     _require_author(author)
     columns = written(message, level=level, **text) | times(publish_at, expires)
-    with nobody_gone(), inside(get_public_schema_name()), transaction.atomic():
+    with nobody_gone(), inside(get_public_schema_name()), atomic():
         tenants = None if to is ALL_TENANTS else _tenants(to)
         new = Broadcast(
             author=author,
@@ -70,7 +70,7 @@ def revise_broadcast(
 ) -> Broadcast:
     """Change a broadcast that has not ended: seen by the next request of everyone everywhere; see `api.revise`."""
     require_may_broadcast(sender, "change")
-    with inside(get_public_schema_name()), transaction.atomic():
+    with inside(get_public_schema_name()), atomic():
         locked = lock(publication)
         require_room(sender, records=RECORDS)
         change(locked, changes, show_again=show_again)
@@ -82,7 +82,7 @@ def revise_broadcast(
 def retract_broadcast(publication: Broadcast, *, sender: AbstractBaseUser | None = None) -> Broadcast:
     """Take a broadcast away from every organisation at once; doing it again changes nothing."""
     require_may_broadcast(sender, "change")
-    with inside(get_public_schema_name()), transaction.atomic():
+    with inside(get_public_schema_name()), atomic():
         locked = lock(publication)
         has_ended = end(locked)
         if has_ended:
@@ -96,7 +96,7 @@ def _schemas(publication: Broadcast) -> list[str] | None:
     """Return the schemas of the organisations that a broadcast is for; None for all."""
     if publication.audience == Broadcast.Audience.ALL:
         return None
-    return list(publication.tenants.order_by("schema_name").values_list("schema_name", flat=True))
+    return list(for_write(publication.tenants.order_by("schema_name")).values_list("schema_name", flat=True))
 
 
 def _tenants(to: Any) -> list[Any]:
@@ -114,7 +114,7 @@ def _tenants(to: Any) -> list[Any]:
 def _organisations(tenants: list[Any] | None) -> int:
     if tenants is not None:
         return len(tenants)
-    return organisations().count()
+    return for_write(organisations()).count()
 
 
 def _require_author(author: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's name
-from django.db import connections
+from django.db import connections, router
 from django_tenants.utils import get_limit_set_calls, get_public_schema_name, get_tenant_database_alias
 
 from messages_extends.tenancy.schemas import current_schema, is_per_tenant, is_public, is_shared
@@ -17,16 +17,16 @@ from messages_extends.tenancy.tenant_tables import apps_without_tables, tables_o
 NAMED: Final = 10
 
 
-def _database() -> dict[str, Any]:
-    return settings.DATABASES[get_tenant_database_alias()]
+def _database(alias: str | None = None) -> dict[str, Any]:
+    return settings.DATABASES[alias or get_tenant_database_alias()]
 
 
-def _backend_is_ours() -> bool:
+def _backend_is_ours(alias: str | None = None) -> bool:
     # Imported here: it imports the PostgreSQL driver, which a project without our backend may lack.
     from messages_extends.tenancy.backend.base import DatabaseWrapper
 
     try:
-        module = import_module(f"{_database()['ENGINE']}.base")
+        module = import_module(f"{_database(alias)['ENGINE']}.base")
     except ImportError:
         return False
     return issubclass(module.DatabaseWrapper, DatabaseWrapper)
@@ -60,6 +60,33 @@ def backend_is_ours(**_kwargs: Any) -> list[CheckMessage]:
             id="messages_extends.E011",
         )
     ]
+
+
+@register
+def replicas_use_our_backend(**_kwargs: Any) -> list[CheckMessage]:
+    return [
+        Error(
+            f"The router {name} reads from {alias!r}, whose database backend {_database(alias)['ENGINE']!r} does not "
+            "follow the current organisation: it reads the public schema's rows, or another organisation's.",
+            hint=f'Set ENGINE = "messages_extends.tenancy.backend" for {alias!r} in DATABASES, or a subclass of it.',
+            id="messages_extends.E090",
+        )
+        for alias, name in sorted(_read_aliases().items())
+        if alias in settings.DATABASES and alias != get_tenant_database_alias() and not _backend_is_ours(alias)
+    ]
+
+
+def _read_aliases() -> dict[str, str]:
+    """Return the aliases that routers read the organisations' tables from, each with a router that names it."""
+    found: dict[str, str] = {}
+    per_tenant = [model for model in apps.get_models() if is_per_tenant(model._meta.app_label)]
+    for each in router.routers:
+        if hasattr(each, "db_for_read"):
+            kind = type(each)
+            # Several times, as one may choose among replicas at random.
+            aliases = {each.db_for_read(model) for model in per_tenant for _ in range(20)} - {None}
+            found |= dict.fromkeys(aliases - found.keys(), f"{kind.__module__}.{kind.__qualname__}")
+    return found
 
 
 @register

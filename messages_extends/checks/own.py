@@ -13,7 +13,7 @@ from messages_extends.conf import settings as own
 from messages_extends.policy import Policy
 from messages_extends.push.bus import Bus
 from messages_extends.storages import FallbackStorage, PersistentStorage
-from messages_extends.tenancy.schemas import is_public, users_are_shared
+from messages_extends.tenancy.schemas import is_public, user_model_has, users_are_shared
 
 REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 METHODS: Final = [name for name in vars(Policy) if not name.startswith("_")]
@@ -220,6 +220,21 @@ def grants_have_a_table(**_kwargs: Any) -> list[CheckMessage]:
             hint='Add "guardian" to TENANT_APPS, and "guardian.backends.ObjectPermissionBackend" to '
             "AUTHENTICATION_BACKENDS.",
             id="messages_extends.E048",
+        )
+    ]
+
+
+@register
+def people_have_groups(**_kwargs: Any) -> list[CheckMessage]:
+    if user_model_has("groups"):
+        return []
+    return [
+        Warning(
+            f"The user model {settings.AUTH_USER_MODEL} has no groups: sending and announcing to a group, and grants "
+            "to and on groups, raise NoGroups, and the pages offer no groups.",
+            hint="Add Django's PermissionsMixin to it, or a ManyToManyField to auth.Group called groups; silence this "
+            "if you write to people and querysets of them alone.",
+            id="messages_extends.W091",
         )
     ]
 

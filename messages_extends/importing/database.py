@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from django.db import connections
-from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, quote_schema_name
+from django_tenants.utils import get_public_schema_name, quote_schema_name
 
 from messages_extends.exceptions import MessagesExtendsError
 from messages_extends.tenancy import own_tables
+from messages_extends.tenancy.databases import for_write, write_database
 from messages_extends.tenancy.schemas import organisations
 
 # Any number will do, as long as nobody else locks it.
@@ -26,14 +27,14 @@ def fetch(statement: str, parameters: Parameters = (), **names: str) -> list[tup
 
     Its `{name}`s are replaced by what `qualified` and `column` return, or by other SQL.
     """
-    with connections[get_tenant_database_alias()].cursor() as cursor:
+    with connections[write_database()].cursor() as cursor:
         cursor.execute(statement.format(**names), parameters)
         return list(cursor.fetchall())
 
 
 def execute(statement: str, parameters: Parameters = (), **names: str) -> int:
     """Run a statement as `fetch` does; return how many rows it changed."""
-    with connections[get_tenant_database_alias()].cursor() as cursor:
+    with connections[write_database()].cursor() as cursor:
         cursor.execute(statement.format(**names), parameters)
         return int(cursor.rowcount)
 
@@ -53,12 +54,12 @@ def public() -> str:
 
 
 def has_table(schema: str, table: str) -> bool:
-    return own_tables.has_table(connections[get_tenant_database_alias()], schema, table)
+    return own_tables.has_table(connections[write_database()], schema, table)
 
 
 def tenant_schemas() -> list[str]:
     """Return the schemas of all tenants that have messages, in order; those that were never created are left out."""
-    named = organisations().values_list("schema_name", flat=True)
+    named = for_write(organisations()).values_list("schema_name", flat=True)
     rows = fetch("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s) ORDER BY 1", [list(named)])
     return [schema for (schema,) in rows]
 

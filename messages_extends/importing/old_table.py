@@ -9,7 +9,6 @@ from typing import Final
 
 import psycopg
 from django.db import OperationalError, transaction
-from django_tenants.utils import get_tenant_database_alias
 
 from messages_extends.importing.database import (
     ImportRefused,
@@ -20,6 +19,7 @@ from messages_extends.importing.database import (
     qualified,
     tenant_schemas,
 )
+from messages_extends.tenancy.databases import write_database
 from messages_extends.tenancy.schemas import is_shared
 
 TABLE: Final = "messages_extends_message"
@@ -68,7 +68,7 @@ def find_old_table() -> OldTable:
 def move_aside() -> OldTable:
     """Rename the old table and have every tenant's own made by the next migrate_schemas; again it changes nothing."""
     try:
-        with transaction.atomic(using=get_tenant_database_alias()):
+        with transaction.atomic(using=write_database()):
             if not find_old_table().is_aside:
                 _rename()
             _forget_tables_that_were_never_made()

@@ -11,11 +11,11 @@ from typing import Any, Final, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db import DataError, connections, transaction
-from django_tenants.utils import get_tenant_database_alias
 
 from messages_extends.conf import settings
 from messages_extends.importing.database import ImportRefused, column, execute, fetch, has_table, public, qualified
 from messages_extends.importing.old_table import OldTable
+from messages_extends.tenancy.databases import write_database
 from messages_extends.tenancy.schemas import inside, is_per_tenant
 
 Pairs = Iterable[tuple[Any, Any]] | Mapping[Any, Any]
@@ -157,7 +157,7 @@ def _create(table: OldTable) -> None:
         "WHERE attrelid = %s::regclass AND attname = 'user_id'",
         [str(table)],
     )
-    new_type = get_user_model()._meta.pk.rel_db_type(connections[get_tenant_database_alias()])
+    new_type = get_user_model()._meta.pk.rel_db_type(connections[write_database()])
     execute(
         f"CREATE TEMPORARY TABLE {PAIRS.removeprefix('pg_temp.')} (schema text, old_id {old_type}, "
         f"new_id {new_type} NOT NULL, chosen boolean NOT NULL DEFAULT false, PRIMARY KEY (schema, old_id))"
@@ -168,7 +168,7 @@ def _load(mapping: PeopleMapping, schema: str) -> int:
     with inside(schema):
         pairs = _checked(mapping(schema), schema)
     try:
-        with transaction.atomic(using=get_tenant_database_alias()):
+        with transaction.atomic(using=write_database()):
             _insert(schema, pairs)
     except DataError as error:
         raise ImportRefused(f"The mapping of {schema} names something that is no user's id: {error}") from error
@@ -190,7 +190,7 @@ def _checked(pairs: Any, schema: str) -> dict[Any, Any]:
 
 def _insert(schema: str, pairs: dict[Any, Any]) -> None:
     rows = ((schema, old, new) for old, new in pairs.items())
-    with connections[get_tenant_database_alias()].cursor() as cursor:
+    with connections[write_database()].cursor() as cursor:
         while batch := list(islice(rows, 1000)):
             cursor.executemany(INSERT, batch)
 

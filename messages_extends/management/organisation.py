@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django_tenants.utils import get_public_schema_name
 
 from messages_extends.grants import EVERYBODY
+from messages_extends.tenancy.databases import for_write, write_database
 from messages_extends.tenancy.schemas import inside, organisations
 
 GROUP = "group:"
@@ -33,7 +34,7 @@ class OrganisationCommand(BaseCommand):
 def require_schema(schema: str) -> None:
     """Raise CommandError, with those there are, unless an organisation has this schema."""
     with inside(get_public_schema_name()):
-        known = sorted(organisations().values_list("schema_name", flat=True))
+        known = sorted(for_write(organisations()).values_list("schema_name", flat=True))
     if schema not in known:
         raise CommandError(f"There is no organisation with the schema {schema!r}. There are: {', '.join(known)}.")
 
@@ -42,7 +43,7 @@ def person(name: str) -> Any:
     """Return the user who logs in as `name`."""
     field = get_user_model().USERNAME_FIELD
     try:
-        return get_user_model()._default_manager.get_by_natural_key(name)
+        return get_user_model()._default_manager.db_manager(write_database()).get_by_natural_key(name)
     except (get_user_model().DoesNotExist, ValidationError, ValueError) as error:
         raise CommandError(f"There is nobody here whose {field} is {name!r}.") from error
 
@@ -58,7 +59,7 @@ def target(name: str) -> Any:
 
 
 def _group(name: str) -> Group:
-    group = Group.objects.filter(name=name).first()
+    group = for_write(Group.objects.filter(name=name)).first()
     if group is None:
         known = ", ".join(Group.objects.order_by("name").values_list("name", flat=True)[:20])
         raise CommandError(f"There is no group {name!r} here. There are: {known or 'none'}.")

@@ -12,9 +12,9 @@ from django.db import connections, transaction
 from django.db.models import Model
 from django.db.models.signals import post_delete, post_save
 from django.utils.crypto import salted_hmac
-from django_tenants.utils import get_tenant_database_alias
 
 from messages_extends.push.bus import current_bus
+from messages_extends.tenancy.databases import note_write, write_database
 from messages_extends.tenancy.schemas import current_schema, users_are_shared
 
 # What is left of a text's limit once all but the keys is written: braces, names, a schema of 63 characters as JSON.
@@ -130,9 +130,10 @@ def _on_commit(hints: Sequence[Hint]) -> None:
         return
     if any(hint.users or hint.groups or hint.everyone for hint in hints):
         _changes.set(_changes.get() + 1)
+    note_write()
     if current_bus() is None:
         return
-    connection: Any = connections[get_tenant_database_alias()]
+    connection: Any = connections[write_database()]
     savepoints, last, _robust = connection.run_on_commit[-1] if connection.run_on_commit else (None, None, None)
     waiting = getattr(last, "__self__", None)
     # A loop that sends a thousand times in one transaction publishes once. Only what dies with the same savepoints

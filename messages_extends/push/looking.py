@@ -1,6 +1,7 @@
 """What the hub asks the database: in threads of its own, one organisation at a time, nothing kept between.
 
-Each function enters the schema that it is given. Neither the event loop's connection nor a thread's last one says
+Each function enters the schema that it is given, and reads from the database that is written in: what has just been
+changed may not be in a replica yet. Neither the event loop's connection nor a thread's last one says
 where we are.
 """
 
@@ -19,7 +20,7 @@ from django.db import connections
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.module_loading import import_string
-from django_tenants.utils import get_tenant_database_alias, schema_context
+from django_tenants.utils import schema_context
 
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.conf import settings
@@ -27,6 +28,7 @@ from messages_extends.grants import keys_of_people_in
 from messages_extends.inbox import unread_counts
 from messages_extends.models import Announcement
 from messages_extends.policy import members
+from messages_extends.tenancy.databases import for_write, reading_what_is_written, write_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def connect_beside_the_pool() -> None:
     No page waits because of what is counted here; and a pool waits longer and longer before it tries a server again
     that has been away.
     """
-    alias = get_tenant_database_alias()
+    alias = write_database()
     of_pages: Any = connections[alias]
     options = {name: value for name, value in of_pages.settings_dict["OPTIONS"].items() if name != "pool"}
     own_settings = {**of_pages.settings_dict, "OPTIONS": options, "CONN_MAX_AGE": None}
@@ -61,7 +63,7 @@ def at_once() -> int:
 
 def counts_of(schema: str, users: Collection[str]) -> Mapping[str, int]:
     """Return how many are unread of each of these people; who is not there any more is left out."""
-    with schema_context(schema):
+    with schema_context(schema), reading_what_is_written():
         return {str(key): count for key, count in unread_counts(_keys(users)).items()}
 
 
@@ -73,14 +75,14 @@ def addressed(schema: str, users: Collection[str], groups: Collection[str] | Non
         known = Group.objects.filter(pk__in=_keys(groups or (), Group))
         everyone: Any = get_user_model()._base_manager
         people = members() if groups is None else everyone.filter(pk__in=keys_of_people_in(known))
-        found = people.filter(pk__in=_keys(users)).values_list("pk", flat=True)
+        found = for_write(people.filter(pk__in=_keys(users))).values_list("pk", flat=True)
         return {str(key) for key in found}
 
 
 def next_change(schema: str) -> datetime | None:
     """Return when the next publication appears or disappears by itself in this organisation."""
     at = timezone.now()
-    with schema_context(schema):
+    with schema_context(schema), reading_what_is_written():
         publications = (Announcement.objects.all(), Broadcast.objects.addressed_to(schema))
         return min((moment for each in publications if (moment := each.next_change(at))), default=None)
 
@@ -101,7 +103,7 @@ def _may_stay(holder: Holder, user: Any, sessions: Collection[str]) -> bool:
 def _users(holders: Collection[Holder]) -> dict[str, Any]:
     keys = _keys({holder.user for holder in holders})
     people: Any = members() if settings.members else get_user_model()._default_manager.all()
-    return {str(user.pk): user for user in people.filter(pk__in=keys) if user.is_active}
+    return {str(user.pk): user for user in for_write(people.filter(pk__in=keys)) if user.is_active}
 
 
 def _sessions(holders: Collection[Holder]) -> set[str]:
@@ -113,7 +115,7 @@ def _sessions(holders: Collection[Holder]) -> set[str]:
     if not hasattr(store, "get_model_class"):
         return {key for key in keys if store().exists(key)}
     known = store.get_model_class()._default_manager.filter(session_key__in=keys, expire_date__gt=timezone.now())
-    return set(known.values_list("session_key", flat=True))
+    return set(for_write(known).values_list("session_key", flat=True))
 
 
 def _keys(texts: Iterable[str], model: Any = None) -> list[Any]:

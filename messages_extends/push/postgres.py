@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
 
 from django.db import connections
-from django_tenants.utils import get_tenant_database_alias
 from psycopg import AsyncConnection, sql
 
 from messages_extends.conf import settings
 from messages_extends.push.bus import Bus
+from messages_extends.tenancy.databases import write_database
 
 NOTIFY: Final = "SELECT pg_notify(%s, text) FROM unnest(%s::text[]) AS text"
 # After so many seconds of silence the connection is asked whether it is still there, and given as many to answer.
@@ -29,7 +29,7 @@ class PostgresBus(Bus):
     """Notify after the commit, never in it: a transaction that notifies takes a lock that all others wait for."""
 
     def publish(self, texts: Sequence[str]) -> None:
-        with connections[get_tenant_database_alias()].cursor() as cursor:
+        with connections[write_database()].cursor() as cursor:
             cursor.execute(NOTIFY, [settings.push_name, list(texts)])
 
     async def listen(self) -> AsyncGenerator[str | None]:
@@ -52,6 +52,6 @@ async def _require_answer(connection: "AsyncConnection[Any]") -> None:
 
 def connection_parameters() -> dict[str, Any]:
     """Return how Django connects, without what is for its own kind of connection: for one beside its pool."""
-    parameters = connections[get_tenant_database_alias()].get_connection_params()
+    parameters = connections[write_database()].get_connection_params()
     ours = {name: value for name, value in parameters.items() if name not in ("cursor_factory", "context")}
     return KEEPALIVES | ours | {"prepare_threshold": None}

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from django.db import connections
-from django_tenants.utils import get_tenant_database_alias
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
@@ -17,6 +16,7 @@ from redis.retry import Retry
 
 from messages_extends.conf import settings
 from messages_extends.push.bus import Bus
+from messages_extends.tenancy.databases import write_database
 
 # Seconds of silence after which the connection is asked, and that it has to answer; seconds that it has to be made.
 SILENCE: Final = 10
@@ -31,7 +31,7 @@ class RedisBus(Bus):
     @property
     def name(self) -> str:
         # Redis has one space of channels for all of its databases, and perhaps for several products.
-        return f"{settings.push_name}:{connections[get_tenant_database_alias()].settings_dict['NAME']}"
+        return f"{settings.push_name}:{connections[write_database()].settings_dict['NAME']}"
 
     @cached_property
     def _redis(self) -> Any:

@@ -305,12 +305,14 @@ def kind_name(entry: Any) -> str:
 
 @register.filter
 def sender_name(entry: Any) -> str:
-    """Return who speaks: a person, the platform, or "" for the application itself, as for what is not saved."""
+    """Return who speaks: a person, who may be gone; the platform; or "" for the application, or what is not saved."""
     sender = getattr(entry, "sender", None)
     if sender is not None:
         return str(sender)
-    is_broadcast = getattr(entry, "kind", "") == "broadcast"
     with in_interface_language():
+        if getattr(entry, "from_person", False):
+            return gettext("Former member")
+        is_broadcast = getattr(entry, "kind", "") == "broadcast"
         return getattr(entry, "author", "") or (gettext("The platform") if is_broadcast else "")
 
 

@@ -7,7 +7,7 @@ search path leads there.
 
 from typing import Any
 
-from django.db import connection
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
@@ -15,6 +15,7 @@ from django.db.migrations.state import ProjectState
 from django_tenants.utils import quote_schema_name
 
 from messages_extends.exceptions import MessagesExtendsError
+from messages_extends.tenancy.databases import write_database
 
 
 class TableIsShared(MessagesExtendsError, RuntimeError):
@@ -58,7 +59,7 @@ class RequireOwnTable(Operation):
 
 def schemas_with(table: str) -> list[str]:
     """Return the schemas that have `table`."""
-    with connection.cursor() as cursor:
+    with connections[write_database()].cursor() as cursor:
         cursor.execute("SELECT schemaname FROM pg_tables WHERE tablename = %s ORDER BY schemaname", [table])
         return [schema for (schema,) in cursor.fetchall()]
 

@@ -20,7 +20,7 @@ from django_tenants.utils import (
     schema_context,
 )
 
-from messages_extends.exceptions import NoTenant
+from messages_extends.exceptions import NoGroups, NoTenant
 
 
 def current_schema() -> str:
@@ -132,6 +132,18 @@ def users_are_shared() -> bool:
     """Tell whether all organisations have the same people."""
     label = get_user_model()._meta.app_label
     return is_shared(label) and not is_per_tenant(label)
+
+
+def user_model_has(name: str) -> bool:
+    """Tell whether the user model has a column or relation of its own called `name`; a property is none."""
+    options = get_user_model()._meta
+    return any(field.name == name for field in (*options.fields, *options.many_to_many))
+
+
+def require_groups() -> None:
+    """Raise NoGroups where the user model has no groups."""
+    if not user_model_has("groups"):
+        raise NoGroups
 
 
 def per_tenant_apps() -> list[str]:

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models.signals import class_prepared, post_init, post_save
 
 from messages_extends.exceptions import WrongTenant
+from messages_extends.tenancy.databases import database_of_own_writes
 from messages_extends.tenancy.schemas import current_schema, is_per_tenant
 
 ATTRIBUTE = "_messages_extends_schema"
@@ -87,9 +88,9 @@ class TenantBound(models.Model):
         super().save_base(*args, **kwargs)
         stamp(self)
 
-    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+    def refresh_from_db(self, using: str | None = None, *args: Any, **kwargs: Any) -> None:
         require_here(self)
-        super().refresh_from_db(*args, **kwargs)
+        super().refresh_from_db(using or database_of_own_writes(), *args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         require_here(self)

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from django.db import connection
+from django.db import connections
 from django.db.migrations import RunSQL
 from django_tenants.utils import get_public_schema_name
+
+from messages_extends.tenancy.databases import write_database
 
 # Only while somebody is erased, and for that transaction alone, may an actor's name be emptied.
 ERASING: Final = "messages_extends.erasing"
@@ -69,7 +71,7 @@ def erasing_names() -> Iterator[None]:
 
 
 def _set_erasing(value: str) -> None:
-    with connection.cursor() as cursor:
+    with connections[write_database()].cursor() as cursor:
         cursor.execute("SELECT set_config(%s, %s, true)", [ERASING, value])
 
 

@@ -19,6 +19,7 @@ from messages_extends.policy import policy
 from messages_extends.publications import PublicationQuerySet
 from messages_extends.publishing import audience
 from messages_extends.reports import ReadReport, read_report, with_numbers, with_read_at
+from messages_extends.tenancy.databases import for_write
 from messages_extends.views.pickers import Choice, found_response
 from messages_extends.views.publication_forms import NewPublicationForm
 from messages_extends.views.publications import (
@@ -92,7 +93,7 @@ class NewAnnouncement(AboutAnnouncements, NewPublication):
         if policy().may_announce(self.person, None):
             choices[NewPublicationForm.EVERYBODY] = _capital(_everyone(self.request))
         groups = groups_called("", policy().audiences_for(self.person))
-        if groups.exists():
+        if for_write(groups).exists():
             choices[NewPublicationForm.PICKED] = gettext("The members of groups")
         return {"offered": groups, "choices": choices}
 

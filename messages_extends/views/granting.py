@@ -22,6 +22,7 @@ from messages_extends.grants import All, Held, held
 from messages_extends.links import reverse_own
 from messages_extends.people import SHOWN, groups_called, people_called, searched_for
 from messages_extends.policy import members, people_here, policy
+from messages_extends.tenancy.schemas import user_model_has
 from messages_extends.views.pickers import Choice, Picker, found_response, group_choice, person_choice, shown
 from messages_extends.views.readers import View, login_to_read, reader_of
 
@@ -161,7 +162,8 @@ def _choice(picked: Any, name: str) -> Choice:
 def _found(name: str, search: str) -> list[Choice]:
     """Return what a search finds, and one more than it shows if there are more."""
     with_groups = name in GrantForm.PICKERS
-    groups = groups_called(search, Group.objects.all())[: SHOWN + 1] if with_groups else ()
+    # A grant to a group, or on one, reaches nobody where people are in none.
+    groups = groups_called(search, Group.objects.all())[: SHOWN + 1] if with_groups and user_model_has("groups") else ()
     # Why somebody gets nothing can be that they are not active.
     people = people_called(search, members() if with_groups else people_here())[: SHOWN + 1]
     return [_choice(each, name) for each in (*groups, *people)]

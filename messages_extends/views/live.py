@@ -1,4 +1,7 @@
-"""What open pages ask for when something has changed; the texts are never pushed."""
+"""What open pages ask for when something has changed; the texts are never pushed.
+
+They ask at once, when a replica may not have it yet.
+"""
 
 from typing import Any
 
@@ -14,6 +17,7 @@ from messages_extends.badge import Badge
 from messages_extends.inbox import Inbox, with_senders
 from messages_extends.languages import in_interface_language, language_attributes
 from messages_extends.storages import linked
+from messages_extends.tenancy.databases import reading_what_is_written
 from messages_extends.views.readers import reader_in_tab
 
 
@@ -21,7 +25,8 @@ from messages_extends.views.readers import reader_in_tab
 @cache_control(private=True, no_cache=True)
 def badge(request: HttpRequest) -> Any:
     """Answer with the number at the bell and the version of the banners; 304 if that is what the browser has."""
-    unread = Inbox(reader_in_tab(request)).unread()
+    with reading_what_is_written():
+        unread = Inbox(reader_in_tab(request)).unread()
     answer = JsonResponse(Badge(unread.count).as_json | {"version": unread.version})
     # The name of the bell is in words.
     etag = quote_etag(f"{unread.version}-{get_language()}")
@@ -34,8 +39,9 @@ def badge(request: HttpRequest) -> Any:
 @in_interface_language()
 def message_banners(request: HttpRequest) -> HttpResponse:
     """Answer with the saved banners, as a part of a page: one query, and one more where people have written."""
-    unread = Inbox(reader_in_tab(request)).unread()
-    with_senders(unread.shown)
+    with reading_what_is_written():
+        unread = Inbox(reader_in_tab(request)).unread()
+        with_senders(unread.shown)
     context = {
         "banners": [linked(each) for each in unread.banners],
         "version": unread.version,

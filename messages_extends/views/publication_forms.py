@@ -18,6 +18,7 @@ from messages_extends.forms import LEVELS, MomentField, PickedField, TextForm, a
 from messages_extends.people import searched_for
 from messages_extends.publications import Publication, State
 from messages_extends.templatetags.messages_extends import LEVEL_NAMES
+from messages_extends.tenancy.databases import for_write
 from messages_extends.validation import moment_to_come
 
 STATES: Final = (
@@ -113,7 +114,7 @@ class NewPublicationForm(PublicationForm):
     @cached_property
     def picked_rows(self) -> list[Any]:
         """What was picked, as far as it is offered."""
-        return list(self.offered.filter(pk__in=self._keys)) if self._keys else []
+        return list(for_write(self.offered.filter(pk__in=self._keys))) if self._keys else []
 
     @cached_property
     def few(self) -> list[Any] | None:

@@ -10,11 +10,9 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.utils.translation import gettext
@@ -29,7 +27,9 @@ from messages_extends.links import reverse_own
 from messages_extends.publications import Publication, PublicationQuerySet, State
 from messages_extends.publishing import lock
 from messages_extends.sending import once
+from messages_extends.tenancy.databases import atomic, for_write
 from messages_extends.tenancy.schemas import has_messages, schema_of
+from messages_extends.validation import shown_zone
 from messages_extends.views.pickers import Choice, Picker, shown
 from messages_extends.views.publication_forms import (
     STATES,
@@ -108,7 +108,8 @@ class PublicationView(View):
         """Say in words whom a publication is for."""
 
     def find(self, pk: uuid.UUID) -> Any:
-        publication = self.visible().filter(pk=pk).first()
+        found = self.visible().filter(pk=pk)
+        publication = (for_write(found) if self.request.method == "POST" else found).first()
         if publication is None:
             raise Http404("There is no such publication.")
         publication.in_words = self.audience(publication)
@@ -129,7 +130,7 @@ class PublicationView(View):
             "kind": self.kind,
             "plural": self.plural,
             "list_address": reverse_own(self.plural),
-            "zone": timezone.get_current_timezone_name(),
+            "zone": str(shown_zone()),
         }
         return render(self.request, f"messages_extends/{template}.html", about | context, status=status)
 
@@ -337,7 +338,7 @@ class EditPublication(PublicationView):
         return self._form_page(publication, EditForm(publication=publication))
 
     def post(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-        with transaction.atomic():
+        with atomic():
             publication = self.find_to_change(pk)
             try:
                 # Held until it is changed: what was compared is what is changed.

@@ -12,6 +12,7 @@ from messages_extends.inbox import Inbox
 from messages_extends.languages import in_interface_language, language_attributes
 from messages_extends.links import reverse_own
 from messages_extends.querysets import UNREAD_CAP
+from messages_extends.tenancy.databases import reading_what_is_written
 from messages_extends.undo import read_token, token_of_snapshot
 from messages_extends.views.filters import TABS, Choice, InboxFilter
 from messages_extends.views.readers import login_to_read, reader_of
@@ -52,11 +53,13 @@ def inbox(request: HttpRequest) -> HttpResponse:
 def panel(request: HttpRequest) -> HttpResponse:
     """The latest entries, the unread ones first, as a part of a page: for the script of the bell."""
     mailbox = Inbox(reader_of(request))
-    # Before the entries: what comes while the panel is made has not been seen.
-    snapshot = mailbox.snapshot()
-    entries = [*mailbox.page(size=PANEL_SIZE, unread=True).entries]
-    if len(entries) < PANEL_SIZE:
-        entries += [entry for entry in mailbox.page(size=PANEL_SIZE).entries if entry.read]
+    # It is opened because the bell has been told of news, which a replica may not have yet.
+    with reading_what_is_written():
+        # Before the entries: what comes while the panel is made has not been seen.
+        snapshot = mailbox.snapshot()
+        entries = [*mailbox.page(size=PANEL_SIZE, unread=True).entries]
+        if len(entries) < PANEL_SIZE:
+            entries += [entry for entry in mailbox.page(size=PANEL_SIZE).entries if entry.read]
     context = {
         "entries": entries[:PANEL_SIZE],
         "snapshot": token_of_snapshot(request, snapshot),

@@ -19,10 +19,14 @@ from django.test.utils import setup_databases, teardown_databases
 from django_tenants.utils import get_tenant_domain_model, get_tenant_model, schema_context
 from pytest_django import DjangoDbBlocker
 
-HOSTS = ("folders", "live", "operators", "shared_users", "tenant_users", "types")
+HOSTS = ("folders", "live", "naive_times", "no_groups", "operators", "shared_users", "tenant_users", "types")
 SCHEMAS = ("public", "t1", "t2")
+# These need more than the tests' own server: tests/hosts/test_replica.py starts two for it.
+WITH_SERVERS = ("replica",)
 
-collect_ignore = [host for host in HOSTS if os.environ["DJANGO_SETTINGS_MODULE"] != f"tests.hosts.{host}.settings"]
+collect_ignore = [
+    host for host in (*HOSTS, *WITH_SERVERS) if os.environ["DJANGO_SETTINGS_MODULE"] != f"tests.hosts.{host}.settings"
+]
 
 
 @pytest.fixture(scope="session")

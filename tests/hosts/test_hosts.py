@@ -14,13 +14,18 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_suite_of_the_host_project_passes(host: str) -> None:
+    run_suite(host)
+
+
+def run_suite(host: str, **env: str) -> None:
+    """Run the suite of one host project in a process of its own; AssertionError, with what it says, if it fails."""
     command = [sys.executable, "-m", "pytest", "-q", "--color=no", "--create-db", "--confcutdir=tests/hosts"]
     settings = f"tests.hosts.{host}.settings"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     run = subprocess.run(
         [*command, f"--ds={settings}", f"tests/hosts/{host}"],
         cwd=ROOT,
-        env={**environment, "DJANGO_SETTINGS_MODULE": settings},
+        env={**environment, **env, "DJANGO_SETTINGS_MODULE": settings},
         capture_output=True,
         text=True,
         check=False,

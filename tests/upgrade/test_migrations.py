@@ -32,6 +32,7 @@ def as_upgraded(old: dict[str, Any]) -> dict[str, Any]:
         "level": OURS.get(old["level"], old["level"]),
         "read_at": old["modified"] if old["read"] else None,
         "sender_id": None,
+        "from_person": False,
         "params": None,
         "url": "",
         "is_safe": False,

@@ -17,6 +17,9 @@ class Command(OrganisationCommand):
 
     def run(self, **options: Any) -> None:
         sender, recipient = person(options["sender"]), person(options["recipient"])
-        self.stdout.write("yes" if policy().may_message(sender, recipient) else "no")
-        for reason in policy().reasons(sender, recipient):
+        reasons = policy().reasons(sender, recipient)
+        # What stands in the way is asked before any policy.
+        allowed = policy().may_message(sender, recipient) and all(reason.allows for reason in reasons)
+        self.stdout.write("yes" if allowed else "no")
+        for reason in reasons:
             self.stdout.write(f"- {reason}")

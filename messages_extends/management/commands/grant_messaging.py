@@ -3,6 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.management.base import CommandError
+
+from messages_extends.exceptions import NoGroups
 from messages_extends.grants import grant
 from messages_extends.management.organisation import OrganisationCommand, holder, target
 
@@ -16,5 +19,8 @@ class Command(OrganisationCommand):
         parser.add_argument("target", help="A person, by what they log in with, group:NAME, or everybody.")
 
     def run(self, **options: Any) -> None:
-        grant(holder(options["holder"]), target(options["target"]))
+        try:
+            grant(holder(options["holder"]), target(options["target"]))
+        except NoGroups as error:
+            raise CommandError(str(error)) from error
         self.stdout.write(f"{options['holder']} may now write to {options['target']}.")

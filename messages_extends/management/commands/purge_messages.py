@@ -8,10 +8,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
-from django_tenants.utils import get_public_schema_name, get_tenant_database_alias
+from django_tenants.utils import get_public_schema_name
 
 from messages_extends.importing.database import tenant_schemas
 from messages_extends.retention import BATCH_SIZE, forecast, purge
+from messages_extends.tenancy.databases import write_database
 from messages_extends.tenancy.schemas import inside
 
 
@@ -49,7 +50,7 @@ class Command(BaseCommand):
         except Exception as error:
             self.stderr.write(f"{schema}: {str(error).strip() or type(error).__name__}")
             # It may have been lost.
-            connections[get_tenant_database_alias()].close_if_unusable_or_obsolete()
+            connections[write_database()].close_if_unusable_or_obsolete()
             return False
         return True
 

@@ -7,10 +7,14 @@ import os
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from django.utils.asyncio import async_unsafe
 from django_tenants.postgresql_backend import base
-from django_tenants.utils import quote_schema_name
+from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, quote_schema_name
 from psycopg.pq import TransactionStatus
+
+from messages_extends.exceptions import WrongTenant
 
 # Of a process that this one was forked from: kept, so that nothing ends them here.
 _pools_of_parent: list[Any] = []
@@ -35,9 +39,14 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     * in an aborted transaction none is sent: every statement there fails anyway, but for the rollback;
     * the path is unknown after a new connection, a rollback, a savepoint's rollback and an aborted commit.
 
+    The connections of other aliases, such as a replica's, have the search path of the tenants' own connection
+    (TENANT_DB_ALIAS), without being told.
+
     So the path is sent once for many statements, which is safe with this backend and with no other, and saves half of
     all round trips. TENANT_LIMIT_SET_CALLS = False has it sent before each of them.
     """
+
+    follows_tenant = True
 
     def connect(self) -> None:
         self.search_path_set_schemas = None
@@ -90,7 +99,39 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         self.search_path_set_schemas = path
 
     def _path_is_trusted(self) -> bool:
-        return bool(self.search_path_set_schemas) and getattr(settings, "TENANT_LIMIT_SET_CALLS", True)
+        if not self.search_path_set_schemas or not getattr(settings, "TENANT_LIMIT_SET_CALLS", True):
+            return False
+        # Nothing is told when the connection that is followed enters another schema.
+        return self._leader() is self or bool(self.search_path_set_schemas == self._get_cursor_search_paths())
+
+    def _get_cursor_search_paths(self) -> Any:
+        leader = self._leader()
+        if leader is not self:
+            return leader._get_cursor_search_paths()
+        if not self.schema_name:
+            raise ImproperlyConfigured(f"The connection {self.alias!r} is in no schema: call set_tenant or set_schema.")
+        return super()._get_cursor_search_paths()
+
+    def _leader(self) -> Any:
+        """Return the connection whose search path this one has: a replica's has that of the tenants' own.
+
+        One that has entered a tenant itself, as `migrate_schemas --database` does, keeps that one; but not beside
+        another tenant, for one of both would be read by mistake.
+        """
+        if self.alias == get_tenant_database_alias():
+            return self
+        leader = connections[get_tenant_database_alias()]
+        if not isinstance(leader, base.DatabaseWrapper):
+            return self
+        public = get_public_schema_name()
+        if self.schema_name == public:
+            return leader
+        if leader.schema_name not in {public, self.schema_name}:
+            raise WrongTenant(
+                f"The connection {self.alias!r} has entered the schema {self.schema_name!r}, while "
+                f"{leader.alias!r} is in {leader.schema_name!r}: leave the first, and it follows the second by itself."
+            )
+        return self
 
     def _is_aborted(self) -> bool:
         return self.connection is not None and self.connection.info.transaction_status == TransactionStatus.INERROR
