@@ -239,5 +239,5 @@ def test_what_was_written_before_is_noted_by_the_migration(in_acme: Any, make_us
         Message.objects.create(user=alice, sender=sender, message="hello", level=INFO_PERSISTENT)
     Message.objects.update(from_person=False)
     with connection.cursor() as cursor:
-        cursor.execute(import_module("messages_extends.migrations.0010_from_person").NOTE_PEOPLE)
+        cursor.execute(import_module("messages_extends.migrations.0011_from_person").NOTE_PEOPLE)
     assert list(Message.objects.order_by("pk").values_list("from_person", flat=True)) == [True, False]

@@ -17,8 +17,7 @@ from django_tenants.utils import schema_context
 from messages_extends import entries, prepared
 from messages_extends.api import ALL_TENANTS, EVERYONE, add_message, announce, broadcast, inbox, revise, send
 from messages_extends.constants import INFO_PERSISTENT
-from messages_extends.entries import Chosen
-from messages_extends.forms import TextForm
+from messages_extends.entries import Chosen, UnreadSnapshot
 from messages_extends.lifecycle import as_json, export
 from messages_extends.models import Announcement, Message
 from messages_extends.publications import State
@@ -117,14 +116,33 @@ def test_pages_are_compiled_once_as_anywhere() -> None:
 
 
 @pytest.mark.parametrize("aware", [False, True])
-def test_all_are_marked_up_to_a_time_and_that_is_undone(alice: Any, aware: bool) -> None:
+def test_all_that_a_snapshot_saw_are_marked_and_that_is_undone(alice: Any, aware: bool) -> None:
     send(alice, "before")
-    until = datetime.now(UTC) if aware else datetime.now()
-    announce("also before", to=EVERYONE, publish_at=until - HOUR)
+    now = datetime.now(UTC) if aware else datetime.now()
+    announce("also before", to=EVERYONE, publish_at=now - HOUR)
+    snapshot = inbox(alice).snapshot()
     send(alice, "after")
-    marked = inbox(alice).mark_all_read(until)
+    marked = inbox(alice).mark_all_read(snapshot)
     assert (marked.count, inbox(alice).unread_count()) == (2, 1)
     assert inbox(alice).undo(marked.at) == 2
+
+
+@pytest.mark.parametrize("minutes", [0, 30])
+def test_a_snapshot_that_does_not_list_all_marks_what_is_old_enough(
+    alice: Any, minutes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(UnreadSnapshot, "LISTED", 1)
+    for number in range(2):
+        send(alice, f"number {number}")
+    first = Message.objects.order_by("pk")[0]
+    Message.objects.filter(pk=first.pk).update(created=timezone.now() - timedelta(minutes=minutes))
+    assert inbox(alice).mark_all_read(inbox(alice).snapshot()).count == (2 if minutes else 1)
+
+
+def test_an_empty_snapshot_marks_nothing(alice: Any) -> None:
+    snapshot = inbox(alice).snapshot()
+    send(alice, "after")
+    assert inbox(alice).mark_all_read(snapshot).count == 0
 
 
 def test_the_inbox_marks_and_undoes_what_its_pages_show(alice: Any, browser_at: MakeBrowser) -> None:
@@ -133,7 +151,7 @@ def test_the_inbox_marks_and_undoes_what_its_pages_show(alice: Any, browser_at: 
     browser = browser_at("t1", alice)
     first = browser.get("/messages/")
     assert browser.get(first.context["next"]).status_code == 200
-    answer = browser.post("/messages/mark_read/all/", {"until": first.context["until"], "undoable": "1"})
+    answer = browser.post("/messages/mark_read/all/", {"snapshot": first.context["snapshot"], "undoable": "1"})
     with schema_context("t1"):
         assert inbox(alice).unread_count() == 0
     undo = browser.get(answer.url).context["undo"]
@@ -162,15 +180,6 @@ def publish(browser: Client, values: dict[str, Any]) -> str:
     number = look.context["number"]
     assert browser.post("/messages/announcements/new/", values | {"step": "publish", "number": number}).url
     return look.content.decode()
-
-
-def test_a_time_in_a_browsers_own_zone_is_that_moment() -> None:
-    there = datetime.now(UTC).replace(second=0, microsecond=0) + HOUR
-    form = TextForm(
-        {"message": "x", "level": INFO_PERSISTENT, "zone": "UTC", "expires": there.strftime("%Y-%m-%dT%H:%M")}
-    )
-    assert form.is_valid(), form.errors
-    assert form.text["expires"] == timezone.make_naive(there, timezone.get_default_timezone())
 
 
 def test_a_time_in_a_page_comes_back_as_it_was() -> None:
