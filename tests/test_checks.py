@@ -489,7 +489,7 @@ def test_a_table_of_an_app_in_both_lists_is_no_leftover() -> None:
 @pytest.mark.django_db
 def test_a_tenants_own_table_of_a_shared_app_is_refused(acme: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE acme.django_content_type (id int)")
+        cursor.execute("CREATE TABLE acme.django_content_type (LIKE public.django_content_type)")
         cursor.execute("CREATE TABLE acme.my_own (id int); CREATE SCHEMA of_nobody")
         cursor.execute("CREATE TABLE of_nobody.django_content_type (id int)")
     assert found() == []

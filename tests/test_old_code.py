@@ -346,7 +346,7 @@ class TestRows:
         row: Any = Message.objects.get()
         with pytest.raises(TypeError):
             iter(row)
-        with pytest.raises(KeyError):
+        with pytest.raises(TypeError):
             row["url"]
         with pytest.raises(TypeError, match="use a user"):
             send(row, "Hello")

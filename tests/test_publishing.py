@@ -161,7 +161,7 @@ class TestRefusals:
             ({"url": "javascript:alert(1)"}, r"url 'javascript:alert\(1\)' is not allowed: use a path on this site"),
             ({"url": "//evil.example/"}, r"is not allowed"),
             ({"url": "///evil.example/"}, r"is not allowed"),
-            ({"url": "http://["}, r"is not a valid address"),
+            ({"url": "http://["}, r"is not allowed"),
             (
                 {"level": constants.INFO},
                 r"level INFO \(20\) is not stored; use a persistent one: DEBUG_PERSISTENT",

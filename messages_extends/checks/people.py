@@ -5,12 +5,13 @@ from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
 from django.core.checks import CheckMessage, Tags, Warning, register  # noqa: A004 - Django's name
 from django.db.models import Q
 from django_tenants.utils import get_public_schema_name, get_tenant_database_alias
 
 from messages_extends.tenancy.own_tables import schemas_with
-from messages_extends.tenancy.schemas import current_schema, inside, is_public, users_are_shared
+from messages_extends.tenancy.schemas import current_schema, inside, is_public, user_model_has, users_are_shared
 
 # How many organisations a report names.
 NAMED: Final = 5
@@ -19,7 +20,8 @@ NAMED: Final = 5
 @register(Tags.database)
 def only_superusers_change_groups(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """Find people who are no superusers and may change groups or people: by Django's forms, they can take any right."""
-    if get_tenant_database_alias() not in (databases or ()) or not hasattr(get_user_model(), "user_permissions"):
+    has_permissions = all(map(user_model_has, ("is_superuser", "groups", "user_permissions")))
+    if get_tenant_database_alias() not in (databases or ()) or not has_permissions:
         return []
     found = [schema for schema in _schemas_with_people() if _has_such_people(schema)]
     if not found:
@@ -39,6 +41,9 @@ def only_superusers_change_groups(databases: Sequence[str] | None = None, **_kwa
 def _schemas_with_people() -> list[str]:
     """Return where to look: in all organisations, or in the one that is being migrated, which asks for each anew."""
     public = get_public_schema_name()
+    if public not in schemas_with(ContentType._meta.db_table):
+        # Nothing is migrated yet.
+        return []
     if users_are_shared():
         return [public]
     schemas = set(schemas_with(get_user_model()._meta.db_table)) - {public}
