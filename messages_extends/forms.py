@@ -11,7 +11,6 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db.models import QuerySet
 from django.forms.utils import ErrorDict
-from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
@@ -32,7 +31,7 @@ from messages_extends.tenancy.schemas import user_model_has
 from messages_extends.validation import (
     LIMITS,
     MAX_TEXT,
-    as_stored_time,
+    moment,
     moment_to_come,
     require_characters,
     require_link,
@@ -58,7 +57,7 @@ class MomentField(forms.DateTimeField):
             return None
         try:
             # Without USE_TZ, Django leaves it without a zone.
-            return as_stored_time("time", timezone.make_aware(at) if timezone.is_naive(at) else at)
+            return moment("time", at)
         except ValueError as error:
             raise ValidationError(self.error_messages["invalid"], code="invalid") from error
 

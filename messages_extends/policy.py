@@ -1,7 +1,7 @@
 """Who may message whom: everything that one person says to others passes here."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -51,12 +51,12 @@ def members() -> QuerySet[AbstractBaseUser]:
 
 
 @contextmanager
-def inactive_as_members() -> Iterator[None]:
-    """Have `members` return inactive people too, while a queryset is built that asks what holds once they are active.
+def inactive_as_members(*, when: bool) -> Iterator[None]:
+    """Have `members` return inactive people too, `when` a queryset is built that asks what holds once they are active.
 
     Only build querysets in it: what is compiled or evaluated there would take them for members as well.
     """
-    token = _with_inactive.set(True)
+    token = _with_inactive.set(when)
     try:
         yield
     finally:
@@ -241,7 +241,7 @@ class Policy:
         if isinstance(target, grants.All):
             return False
         reached: QuerySet[Any] = self.groups_for(person) if of_groups else self.recipients_for(person)
-        return reached.filter(pk=target.pk).exists()
+        return for_write(reached.filter(pk=target.pk)).exists()
 
     def doors_for(self, person: Any) -> QuerySet[Any]:
         """Return one row of what `person` may do: write to somebody, see announcements of theirs or others', grant.
@@ -399,7 +399,7 @@ def require_may_send(
     """
     if sender is not None and not _may_speak(sender):
         raise PermissionDenied(gettext("An inactive person cannot send messages."))
-    with inactive_as_members() if inactive else nullcontext():
+    with inactive_as_members(when=inactive):
         chosen = members().filter(pk__in=recipients.order_by().values("pk"))
         reachable = None if sender is None else policy().recipients_for(sender)
     if inactive and reachable is not None:

@@ -118,24 +118,21 @@ def flag(name: str, value: Any) -> bool:
 
 
 def moment(name: str, value: Any) -> datetime:
-    """Return `value` as this project's times are; one without a zone is taken in the zone that people see.
+    """Return `value` as this project's times are: in UTC; without USE_TZ, in TIME_ZONE and naive.
+
+    One without a zone is taken in the zone that people see.
 
     TypeError for what is no datetime, ValueError for one that could be stored but never be read again.
     """
     if not isinstance(value, datetime):
         raise TypeError(f"{name} is {value!r}: use a datetime.")
-    return as_stored_time(name, timezone.make_aware(value, shown_zone()) if timezone.is_naive(value) else value)
+    at = in_utc(name, timezone.make_aware(value, shown_zone()) if timezone.is_naive(value) else value)
+    return at if settings.USE_TZ else timezone.make_naive(at, timezone.get_default_timezone())
 
 
 def shown_zone() -> dt.tzinfo:
     """Return the time zone in which templates show times: without USE_TZ, Django shows all as they are stored."""
     return timezone.get_current_timezone() if settings.USE_TZ else timezone.get_default_timezone()
-
-
-def as_stored_time(name: str, value: datetime) -> datetime:
-    """Return an aware datetime as this project's times are: in UTC; without USE_TZ, in TIME_ZONE and naive."""
-    at = in_utc(name, value)
-    return at if settings.USE_TZ else timezone.make_naive(at, timezone.get_default_timezone())
 
 
 def in_utc(name: str, value: datetime) -> datetime:

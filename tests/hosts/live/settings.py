@@ -10,14 +10,16 @@ SHARED_APPS = [
     "messages_extends.broadcasts",
 ]
 TENANT_APPS = [
+    "messages_extends",
     "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.admin",
     "django.contrib.messages",
     "tests.hosts.shop",
     "guardian",
-    "messages_extends",
 ]
 INSTALLED_APPS = SHARED_APPS + TENANT_APPS
 
 DATABASES = databases("live")
+# Its history has people who may change groups.
+SILENCED_SYSTEM_CHECKS = ["messages_extends.W062"]

@@ -10,12 +10,12 @@ SHARED_APPS = [
     "messages_extends.broadcasts",
 ]
 TENANT_APPS = [
+    "messages_extends",
     "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.admin",
     "django.contrib.messages",
     "guardian",
-    "messages_extends",
 ]
 INSTALLED_APPS = SHARED_APPS + TENANT_APPS
 

@@ -18,6 +18,7 @@ from messages_extends import entries, prepared
 from messages_extends.api import ALL_TENANTS, EVERYONE, add_message, announce, broadcast, inbox, revise, send
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.entries import Chosen, UnreadSnapshot
+from messages_extends.forms import TextForm
 from messages_extends.lifecycle import as_json, export
 from messages_extends.models import Announcement, Message
 from messages_extends.publications import State
@@ -192,6 +193,14 @@ def test_a_time_without_a_zone_is_one_of_time_zone_whatever_zone_is_active() -> 
     at = datetime(2030, 1, 1, 12)
     with timezone.override("America/New_York"):
         assert moment("at", at) == at
+
+
+def test_a_form_takes_times_in_time_zone_whatever_zone_is_active() -> None:
+    at = (datetime.now() + HOUR).replace(second=0, microsecond=0)
+    with timezone.override("America/New_York"):
+        form = TextForm({"message": "x", "level": INFO_PERSISTENT, "expires": at.strftime("%Y-%m-%dT%H:%M")})
+        assert form.is_valid(), form.errors
+        assert (form.text["expires"], form.zone_name) == (at, "Asia/Kolkata")
 
 
 def test_browsers_and_exports_are_told_the_zone(alice: Any) -> None:

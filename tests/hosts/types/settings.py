@@ -16,7 +16,7 @@ TENANT_TYPES = {
         ],
         "URLCONF": "tests.hosts.urls",
     },
-    "full": {"APPS": [*PEOPLE, GUARDIAN, "messages_extends"], "URLCONF": "tests.hosts.urls"},
+    "full": {"APPS": ["messages_extends", *PEOPLE, GUARDIAN], "URLCONF": "tests.hosts.urls"},
     "plain": {"APPS": PEOPLE, "URLCONF": "tests.hosts.urls"},
     "bare": {"APPS": ["tests.hosts.shop"], "URLCONF": "tests.hosts.urls"},
 }

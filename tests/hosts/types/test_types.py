@@ -148,7 +148,7 @@ def test_unread_messages_are_counted_as_none_there() -> None:
 def test_a_tenant_of_another_type_is_checked_for_what_its_own_type_shares() -> None:
     assert not has_own_content_types("t2")
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE t2.django_content_type (id int)")
+        cursor.execute("CREATE TABLE t2.django_content_type (LIKE public.django_content_type)")
     with pytest.raises(SystemCheckError, match=r"t2\.django_content_type"):
         call_command("check", databases=["default"])
 
