@@ -26,7 +26,7 @@ from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.policy import policy
 from messages_extends.push.looking import counts_of, next_change
 from messages_extends.retention import purge
-from messages_extends.sending import once
+from messages_extends.sending import once, send_as_before
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
 from messages_extends.testing import assert_sent_to
@@ -383,6 +383,9 @@ WRITES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "send to a person": lambda on: send(on["bob"], "hello", sender=on["alice"], key="news"),
     "send to a group": lambda on: send(on["sales"], "hello", sender=on["alice"]),
     "send to a query": lambda on: send(User.objects.filter(is_active=True), "hello"),
+    "send as before": lambda on: send_as_before(
+        on["bob"], "hello", sender=on["alice"], level=INFO_PERSISTENT, key="news"
+    ),
     "announce": lambda on: announce("hello", to=on["sales"], sender=on["alice"]),
     "announce to all": lambda on: announce("hello", to=EVERYONE, key="keyed"),
     "revise": lambda on: revise(on["announcement"], sender=on["alice"], message="two"),
@@ -424,6 +427,7 @@ def test_nothing_that_writes_asks_the_replica(prepared_for_all: dict[str, Any], 
         lambda on: policy().may_see_announcements(on["alice"]),
         lambda on: policy().may_compose(on["alice"]),
         lambda on: policy().may_grant(on["alice"]),
+        lambda on: policy().may_give(on["alice"], on["bob"]),
         lambda on: policy().may_view_report(on["bob"], on["announcement"]),
         lambda on: policy().rights_count(on["alice"]),
         lambda on: policy().reasons(on["alice"], on["bob"]),
