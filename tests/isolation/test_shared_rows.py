@@ -95,8 +95,9 @@ def test_nothing_in_public_or_elsewhere_hangs_on_a_row_of_a_tenant() -> None:
 
 
 @pytest.fixture
-def with_anonymous_users(monkeypatch: pytest.MonkeyPatch, make_user: Any) -> Iterator[None]:
-    """Have guardian keep its anonymous user for ever, as its setting -1 does."""
+def with_anonymous_users(monkeypatch: pytest.MonkeyPatch, make_user: Any, settings: Any) -> Iterator[None]:
+    """Have guardian keep its anonymous user for ever, as its setting -1 does, in a cache that knows no tenants."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     monkeypatch.setattr(guardian_settings, "ANONYMOUS_USER_NAME", "nobody@example.com")
     monkeypatch.setattr(guardian_settings, "ANONYMOUS_USER_CACHE_TTL", -1)
     for number, schema in enumerate(("acme", "globex")):
