@@ -1,6 +1,7 @@
 """Messages as rows: `read` and `read_at`, bulk verbs, and the database's own rules."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
@@ -241,3 +243,36 @@ def test_what_was_written_before_is_noted_by_the_migration(in_acme: Any, make_us
     with connection.cursor() as cursor:
         cursor.execute(import_module("messages_extends.migrations.0011_from_person").NOTE_PEOPLE)
     assert list(Message.objects.order_by("pk").values_list("from_person", flat=True)) == [True, False]
+
+
+class TestInOrder:
+    """Stale statistics must not make a statement evaluate its choice once for each row."""
+
+    @pytest.fixture
+    def with_little_memory(self, in_acme: Any, make_user: Any) -> None:
+        alice = make_user("alice")
+        Message.objects.bulk_create(
+            Message(user=alice, message=str(number), level=INFO_PERSISTENT) for number in range(2_000)
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL work_mem = '64kB'")
+
+    def plan_of(self, statement: Callable[[], Any]) -> str:
+        with CaptureQueriesContext(connection) as captured:
+            statement()
+        [query] = [each["sql"] for each in captured if "FOR UPDATE" in each["sql"]]
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {query}")
+            return "\n".join(row for (row,) in cursor.fetchall())
+
+    @pytest.mark.usefixtures("with_little_memory")
+    def test_what_is_locked_is_chosen_once(self) -> None:
+        changes = Message.objects.filter(level=INFO_PERSISTENT).in_order()
+        assert "InitPlan" in (plan := self.plan_of(changes.mark_read))
+        assert "SubPlan" not in plan
+        assert not Message.objects.unread().exists()
+
+    @pytest.mark.usefixtures("with_little_memory")
+    def test_what_is_deleted_is_chosen_once(self) -> None:
+        assert "InitPlan" in self.plan_of(Message.objects.filter(level=INFO_PERSISTENT).delete_in_order)
+        assert not Message.objects.exists()
