@@ -17,7 +17,7 @@ from tests.documentation import DOCS, blocks_of
 from tests.processes import PLAIN
 from tests.upgrade.hosts import connect, database, server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.longrun]
 
 PAGE = DOCS / "how-to" / "backup.md"
 SAVE, RESTORE, FORGET, LOOK = (block.code for block in blocks_of(PAGE))

@@ -23,7 +23,7 @@ from tests.documentation import DOCS, blocks_of
 from tests.processes import HERE, PLAIN, eventually
 from tests.upgrade.hosts import database, server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.longrun]
 
 PAGE = DOCS / "how-to" / "deploying.md"
 [PROXY] = [block.code for block in blocks_of(PAGE) if block.language == "nginx"]

@@ -9,6 +9,8 @@ from tests.upgrade.conftest import SCHEMAS
 from tests.upgrade.hosts import Host, connect
 from tests.upgrade.shapes import TABLE, shape
 
+pytestmark = pytest.mark.longrun
+
 OURS = {11: 9, 21: 19, 26: 24, 31: 29, 41: 39}
 UNCHANGED = ("id", "user_id", "message", "extra_tags", "created", "modified", "expires", "read")
 
