@@ -46,12 +46,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--with-longrun", action="store_true", help="run everything")
 
 
+@pytest.hookimpl(trylast=True)  # after the order has been made random
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long, or whatever else the options leave out."""
+    """Leave out what takes long, or whatever else the options leave out; unit tests come last.
+
+    They are short, so that no process waits for the last test of another.
+    """
     left_out = [item for item in items if not _is_wanted(item, config)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if _is_wanted(item, config)]
+    items[:] = sorted((item for item in items if _is_wanted(item, config)), key=_is_unit_test)
 
 
 def _is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
