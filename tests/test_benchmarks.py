@@ -17,6 +17,7 @@ from benchmarks.processes import OURS, PEERS, PLAIN, RAW, Contestants
 from benchmarks.scenarios import SCENARIOS
 from config.running.database import ensure_database
 from config.running.folders import PROJECT
+from config.running.locks import lock
 
 # Who has to be there, by scenario; the rest is ours alone.
 EVERYBODY = {OURS, *PEERS}
@@ -35,16 +36,27 @@ TAKE_PART = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return the results of all scenarios at their tiny size."""
-    file = tmp_path_factory.mktemp("bench") / "results.json"
-    ensure_database(os.environ["DATABASE_URL"])
-    command = [sys.executable, "-m", "benchmarks", "--tiny", "--results", str(file)]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    """Return the results of all scenarios at their tiny size, which one process of a test run measures for all."""
+    folder = tmp_path_factory.mktemp("bench")
+    if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
+        folder = tmp_path_factory.getbasetemp().parent / f"bench-{run}"
+    file = folder / "results.json"
+    with lock(folder / "lock", wait=True):
+        if not file.exists():
+            _measure(file)
     found: dict[str, Any] = json.loads(file.read_text())["scenarios"]
     return found
+
+
+def _measure(file: Path) -> None:
+    ensure_database(os.environ["DATABASE_URL"])
+    draft = file.with_name("draft.json")
+    command = [sys.executable, "-m", "benchmarks", "--tiny", "--results", str(draft)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    draft.rename(file)
 
 
 def _left_out(said: dict[str, Any]) -> str:
