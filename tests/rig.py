@@ -14,6 +14,9 @@ TESTS = Path(__file__).parent
 # Folders whose tests need browsers, servers, databases of their own or threads.
 NO_UNIT_TESTS = {"browser", "faults", "hostile", "hosts", "isolation", "push", "upgrade"}
 
+# What commits, or asks for whole pages, tests more than a unit.
+WIDER_FIXTURES = {"committing", "browser_of"}
+
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
@@ -41,9 +44,16 @@ def _drop_templates() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("messages_extends")
-    group.addoption("--quick", action="store_true", help="run unit tests only: no other programs, no commits")
+    group.addoption("--quick", action="store_true", help="run unit tests only: no other programs, commits or pages")
     group.addoption("--longrun", action="store_true", help="run what takes long by its nature, and nothing else")
     group.addoption("--with-longrun", action="store_true", help="run everything")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import nothing that --quick leaves out as a whole."""
+    if config.getoption("--quick") and collection_path.parent == TESTS and collection_path.name in NO_UNIT_TESTS:
+        return True
+    return None
 
 
 @pytest.hookimpl(trylast=True)  # after the order has been made random
@@ -67,5 +77,5 @@ def _is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
 
 def _is_unit_test(item: pytest.Item) -> bool:
     folder = item.path.relative_to(TESTS).parts[0]
-    commits = "committing" in getattr(item, "fixturenames", ())
-    return folder not in NO_UNIT_TESTS and not commits and not item.get_closest_marker("integration")
+    wider = WIDER_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+    return folder not in NO_UNIT_TESTS and not wider and not item.get_closest_marker("integration")

@@ -391,6 +391,7 @@ def _fifty(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
             _drop_fifty()
 
 
+@pytest.mark.integration
 @pytest.mark.usefixtures("_fifty", "db")
 class TestFiftyOrganisations:
     """10,000 people read one row."""

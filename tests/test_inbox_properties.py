@@ -17,6 +17,8 @@ from messages_extends.constants import ERROR, INFO, INFO_PERSISTENT, PERSISTENT_
 from messages_extends.entries import KINDS, Position
 from messages_extends.models import Announcement, Message
 
+pytestmark = pytest.mark.integration
+
 # Few, so that many are equal: neighbouring microseconds, the first of all, and long ago.
 TIMES = [timezone.now().replace(microsecond=at) - timedelta(days=1) for at in (0, 1, 999_999)]
 TIMES += [datetime(1970, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC)]

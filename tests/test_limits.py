@@ -35,6 +35,8 @@ from messages_extends.sending import send_once
 from tests.test_concurrency import AtOnce, at_once  # noqa: F401 - a fixture
 from tests.test_storages import make_request
 
+pytestmark = pytest.mark.integration
+
 TOO_MUCH = "You have sent too much in too short a time. Try again in"
 MakeUser = Callable[..., Any]
 

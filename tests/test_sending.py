@@ -120,6 +120,7 @@ class TestRecipients:
             send([], "Hello")
 
 
+@pytest.mark.integration
 class TestMany:
     def test_ten_thousand_cost_what_one_costs(self, people: Any, django_assert_num_queries: Any) -> None:
         crowd = many_people(10_000)

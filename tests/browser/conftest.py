@@ -23,12 +23,14 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, connections
 from django.test import Client
 from django_tenants.utils import schema_context
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from config.running.folders import PROJECT
 from tests.processes import eventually
 from tests.servers import at_the_database
 
+# Other processes of the run may have the cores; no time is asserted here.
+expect.set_options(timeout=20_000)
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 APPLICATION = f"browser-tests-{os.getpid()}"
 REMEDY = "No Chromium was found: install it (Debian: apt install chromium), or name it in CHROMIUM."

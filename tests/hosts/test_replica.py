@@ -15,5 +15,6 @@ def servers() -> Iterator[dict[str, str]]:
         yield {"DATABASE_URL": primary, "REPLICA_URL": replica}
 
 
+@pytest.mark.longrun
 def test_the_suite_of_the_host_with_a_replica_passes(servers: dict[str, str]) -> None:
     run_suite("replica", **servers)

@@ -18,6 +18,8 @@ from tenants import locks
 from tenants.locks import migration_lock
 from tenants.models import Tenant
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def unblocked(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from tenants.models import Domain, Tenant
 from tenants.names import PATTERN, RESERVED, host_for, is_reserved, validate_host, validate_schema
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize("schema", ["a", "acme", "acme2", "north_wind", "a1_b2_c3", "a" * 48])
 def test_words_of_letters_and_digits_with_single_underscores_are_names(schema: str) -> None:

@@ -14,6 +14,8 @@ from django.core.mail.backends.smtp import EmailBackend
 
 from config.mail import mail_settings
 
+pytestmark = pytest.mark.integration
+
 SAFE = {
     "DEBUG": "false",
     "SECRET_KEY": "abcdefghij0123456789ABCDEFGHIJ!%" * 2,

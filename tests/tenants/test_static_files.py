@@ -8,6 +8,8 @@ from django.db import connection
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 
+pytestmark = pytest.mark.integration
+
 PATH = "/static/config/site.css"
 
 
