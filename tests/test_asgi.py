@@ -15,6 +15,7 @@ from django.urls import path
 
 from config.asgi import Handler
 from messages_extends.models import Message
+from tests.pools import in_use_when_settled
 
 
 def breaks_off(request: HttpRequest) -> StreamingHttpResponse:
@@ -34,17 +35,12 @@ class Urls:
 
 def connections_kept(handler: ASGIHandler) -> int:
     """Return how many connections more are out of the pool after five requests whose stream breaks off."""
-    before = _in_use()
+    before = asyncio.run(in_use_when_settled())
     with override_settings(ROOT_URLCONF=Urls):
         asyncio.run(_ask(handler, times=5))
     # The open bodies are this test's, and not of the one that runs when they are collected.
     gc.collect()
-    return _in_use() - before
-
-
-def _in_use() -> int:
-    stats = connection.pool.get_stats()
-    return int(stats["pool_size"] - stats["pool_available"])
+    return asyncio.run(in_use_when_settled()) - before
 
 
 async def _ask(handler: ASGIHandler, times: int) -> None:

@@ -32,6 +32,8 @@ from messages_extends.policy import AllowAll
 from messages_extends.storages import FallbackStorage, PersistentStorage
 from messages_extends.tenancy import sessions
 
+pytestmark = pytest.mark.usefixtures("known_version")
+
 OURS = "messages_extends."
 TESTS = "tests.test_checks"
 

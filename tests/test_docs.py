@@ -108,6 +108,7 @@ def test_views(code: str, in_acme: Any, make_user: Any) -> None:
     run(code, request=make_request(in_acme, alice), sally=sally, order=None)
 
 
+@pytest.mark.usefixtures("known_version")
 @pytest.mark.parametrize("code", blocks("python", "settings.py"))
 def test_settings_pass_our_checks(code: str, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for file in ("storages.py", "policies.py", "routers.py"):

@@ -27,6 +27,7 @@ from messages_extends.push.asgi import LiveUpdates
 from messages_extends.tenancy.schemas import current_schema
 from tests.isolation.conftest import OURS, OpenConnection
 from tests.isolation.test_house_rules import SOURCES
+from tests.pools import in_use_when_settled
 
 MakeUser = Callable[..., Any]
 Communicator: Any = ApplicationCommunicator
@@ -210,7 +211,7 @@ def test_open_streams_hold_no_connection(
 async def _connections_held_by_streams(headers: list[tuple[bytes, bytes]], count: int) -> int:
     application = LiveUpdates(Handler())
     scope = {"type": "http", "method": "GET", "path": "/messages/stream/", "query_string": b"", "http_version": "1.1"}
-    before = _in_use()
+    before = await in_use_when_settled()
     browsers: list[Any] = [Communicator(application, {**scope, "headers": headers}) for _ in range(count)]
     try:
         for browser in browsers:
@@ -219,18 +220,8 @@ async def _connections_held_by_streams(headers: list[tuple[bytes, bytes]], count
             # What the stream says first, and how things stand.
             while b'"unread": 1' not in (await browser.receive_output(timeout=10))["body"]:
                 pass
-        # What counted for them may not have given its own back yet.
-        for _ in range(200):
-            if _in_use() == before:
-                break
-            await asyncio.sleep(0.05)
-        return _in_use() - before
+        return await in_use_when_settled() - before
     finally:
         for browser in browsers:
             await browser.send_input({"type": "http.disconnect"})
         await application.close()
-
-
-def _in_use() -> int:
-    stats = connection.pool.get_stats()
-    return int(stats["pool_size"] - stats["pool_available"])

@@ -1,0 +1,20 @@
+"""How many connections of the pool are in use."""
+
+import asyncio
+
+from django.db import connection
+
+
+async def in_use_when_settled() -> int:
+    """Wait until the number is the same for a second: who counted may not have given its own back, a pool may grow."""
+    found = [_in_use()]
+    while len(found) < 20 or len(set(found[-20:])) > 1:
+        assert len(found) < 400, f"in use in the last second: {found[-20:]}"
+        await asyncio.sleep(0.05)
+        found.append(_in_use())
+    return found[-1]
+
+
+def _in_use() -> int:
+    stats = connection.pool.get_stats()
+    return int(stats["pool_size"] - stats["pool_available"])
