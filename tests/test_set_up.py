@@ -338,9 +338,10 @@ class TestUvOnPath:
 
 class TestPipSettings:
     def test_its_files_say_where_packages_are(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        file = tmp_path / "pip.conf"
+        file, certificates = tmp_path / "pip.conf", tmp_path / "own.pem"
+        certificates.touch()
         file.write_text(
-            "[global]\nindex-url = http://127.0.0.1:9/100%/\ncert = /etc/own.pem\ntimeout = 7\n"
+            f"[global]\nindex-url = http://127.0.0.1:9/100%/\ncert = {certificates}\ntimeout = 7\n"
             "[install]\nextra-index-url =\n    http://one/\n    http://two/\n"
         )
         monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
@@ -351,11 +352,20 @@ class TestPipSettings:
         assert read_pip_settings().index_url == "http://127.0.0.1:10/"
         for name in ("SSL_CERT_FILE", "UV_HTTP_TIMEOUT"):
             monkeypatch.delenv(name, raising=False)
-        assert settings.uv_environment["SSL_CERT_FILE"] == "/etc/own.pem"
+        assert settings.uv_environment["SSL_CERT_FILE"] == str(certificates)
         assert settings.uv_environment["UV_HTTP_TIMEOUT"] == "7"
 
-    def test_what_uv_was_told_itself_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("PIP_CERT", "/etc/pips.pem")
+    @pytest.mark.parametrize("name", ["PIP_CERT", "PIP_CLIENT_CERT", "REQUESTS_CA_BUNDLE"])
+    def test_certificates_that_do_not_exist_are_one_line_that_names_them(
+        self, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv(name, str(tmp_path / "missing.pem"))
+        with pytest.raises(Failure, match=rf"missing\.pem does not exist: correct .*{name}"):
+            read_pip_settings()
+
+    def test_what_uv_was_told_itself_stays(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "pips.pem").touch()
+        monkeypatch.setenv("PIP_CERT", str(tmp_path / "pips.pem"))
         monkeypatch.setenv("SSL_CERT_FILE", "/etc/everybodys.pem")
         assert "SSL_CERT_FILE" not in read_pip_settings().uv_environment
 

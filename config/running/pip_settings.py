@@ -60,6 +60,15 @@ class PipSettings:
 def read_pip_settings() -> PipSettings:
     """Read pip's environment variables and configuration files; raise Failure for a file that cannot be read."""
     options = _options()
+    # requests, which pip uses, reads the two variables.
+    cert = options.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or ""
+    client_cert = options.get("client-cert", "")
+    for file in filter(None, (cert, client_cert)):
+        if not Path(file).exists():
+            raise Failure(
+                f"The certificate file {file} does not exist: correct PIP_CERT, PIP_CLIENT_CERT, REQUESTS_CA_BUNDLE or "
+                "CURL_CA_BUNDLE, whichever names it, or pip's configuration file."
+            )
     return PipSettings(
         index_url=options.get("index-url", ""),
         extra_index_urls=tuple(options.get("extra-index-url", "").split()),
@@ -67,9 +76,8 @@ def read_pip_settings() -> PipSettings:
         no_index=options.get("no-index", "").lower() in {"1", "true", "yes", "on"},
         trusted_hosts=tuple(options.get("trusted-host", "").split()),
         proxy=options.get("proxy", ""),
-        # requests, which pip uses, reads these two.
-        cert=options.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or "",
-        client_cert=options.get("client-cert", ""),
+        cert=cert,
+        client_cert=client_cert,
         timeout=options.get("default-timeout") or options.get("timeout", ""),
     )
 
