@@ -28,6 +28,6 @@ class Handler(ASGIHandler):
 
 django.setup(set_prefix=False)
 
-from messages_extends.push.asgi import LiveUpdates  # noqa: E402 - once the apps are there
+from messages_extends.live.asgi import LiveUpdates  # noqa: E402 - once the apps are there
 
 application = LiveUpdates(Handler())

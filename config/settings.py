@@ -205,7 +205,7 @@ MESSAGE_STORAGE = "messages_extends.storages.FallbackStorage"
 MESSAGES_EXTENDS: dict[str, Any] = {"PLATFORM_SCHEMA": TENANTS_PLATFORM_SCHEMA}
 # Live updates go through PostgreSQL; beyond what that is good for (docs/how-to/live.md), through Redis.
 if REDIS_URL := env.str("REDIS_URL", default=""):
-    MESSAGES_EXTENDS |= {"PUSH_BUS": "messages_extends.push.redis.RedisBus", "PUSH_REDIS_URL": REDIS_URL}
+    MESSAGES_EXTENDS |= {"PUSH_BUS": "messages_extends.events.redis.RedisBus", "PUSH_REDIS_URL": REDIS_URL}
 
 LANGUAGE_CODE = "en"
 # Those that there are catalogues for; each reader gets the one that their browser asks for.

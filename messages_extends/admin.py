@@ -15,12 +15,12 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from messages_extends.access.policy import policy
 from messages_extends.api import retract
-from messages_extends.audit import Action, record
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
-from messages_extends.policy import policy
-from messages_extends.publications import PublicationQuerySet, State
-from messages_extends.querysets import CONTENT, MessageQuerySet
+from messages_extends.models.audit import Action, log_event
+from messages_extends.models.message import CONTENT_FIELDS, MessageQuerySet
+from messages_extends.models.publication import PublicationQuerySet, State
 from messages_extends.tenancy.schemas import has_messages, schema_of
 
 
@@ -101,7 +101,7 @@ def _rights_count(request: HttpRequest) -> bool:
     """
     known = vars(request)
     if "_rights_count" not in known:
-        known["_rights_count"] = has_messages(schema_of(request)) and policy().rights_count(request.user)
+        known["_rights_count"] = has_messages(schema_of(request)) and policy().honours_model_permissions(request.user)
     return bool(known["_rights_count"])
 
 
@@ -134,7 +134,7 @@ class MessageAdmin(ReadOnlyAdmin):
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         # Django lets every column of the table be compared, by whoever writes it into the address.
-        if lookup.split(LOOKUP_SEP, maxsplit=1)[0] in CONTENT:
+        if lookup.split(LOOKUP_SEP, maxsplit=1)[0] in CONTENT_FIELDS:
             return False
         return super().lookup_allowed(lookup, value, *([request] if request else []))
 
@@ -166,7 +166,7 @@ class MessageAdmin(ReadOnlyAdmin):
             raise Http404("There is no such message.")
         message = Message.objects.get(pk=envelope.pk)
         actor: Any = request.user
-        record(Action.REVEAL, actor=actor, subject=f"message {message.pk}", audience=f"user {message.user_id}")
+        log_event(Action.REVEAL, actor=actor, subject=f"message {message.pk}", audience=f"user {message.user_id}")
         context = {
             **self.admin_site.each_context(request),
             "title": str(envelope),

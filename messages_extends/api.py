@@ -17,12 +17,12 @@ from django.http import HttpRequest
 
 from messages_extends import constants
 from messages_extends.broadcasts.models import Broadcast
-from messages_extends.broadcasts.publishing import broadcast, retract_broadcast, revise_broadcast
 from messages_extends.constants import ALL_TENANTS, EVERYONE
-from messages_extends.inbox import Inbox
+from messages_extends.inbox.inbox import Inbox
 from messages_extends.models import Announcement
-from messages_extends.publishing import announce, retract_announcement, revise_announcement
-from messages_extends.sending import cancel, send
+from messages_extends.sending.broadcasts import broadcast, retract_broadcast, revise_broadcast
+from messages_extends.sending.messages import cancel, send
+from messages_extends.sending.publications import announce, retract_announcement, revise_announcement
 from messages_extends.tenancy.schemas import current_schema, has_messages, inside, schema_of
 
 AnyPublication = TypeVar("AnyPublication", Announcement, Broadcast)

@@ -29,19 +29,20 @@ class MessagesExtendsConfig(AppConfig):
         super().import_models()
 
     def ready(self) -> None:
-        from messages_extends import grants, permissions
+        from messages_extends.access import grants, permissions
 
         # They register themselves.
         from messages_extends.checks import database, isolation, layout, own, people, requests  # noqa: F401
-        from messages_extends.push import hints
+        from messages_extends.events import changes
+        from messages_extends.models import Message
         from messages_extends.tenancy import databases
-        from messages_extends.tenancy.stamp import stamp_people
+        from messages_extends.tenancy.origin import stamp_people
 
         extend_django_messages()
         permissions.connect()
         grants.connect()
-        hints.connect()
-        databases.connect()
+        changes.connect_signals()
+        databases.connect(Message)
         stamp_people()
 
 

@@ -12,7 +12,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 
-DEFAULT_BUS: Final = "messages_extends.push.postgres.PostgresBus"
+DEFAULT_BUS: Final = "messages_extends.events.postgres.PostgresBus"
 DEFAULT_POLICY: Final = "messages_extends.policy.Policy"
 DEFAULT_STORAGES: Final = (
     "messages_extends.storages.StickyStorage",
@@ -74,7 +74,7 @@ class Settings:
 
     @property
     def push_bus(self) -> type[Any] | None:
-        """The class that carries hints to open pages (`PUSH_BUS`: messages_extends.push.postgres.PostgresBus).
+        """The class that carries hints to open pages (`PUSH_BUS`: messages_extends.events.postgres.PostgresBus).
 
         Or its dotted path; None is no live updates.
         """

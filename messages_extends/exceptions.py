@@ -53,7 +53,7 @@ class MustAcknowledge(MessagesExtendsError, ValueError):
     """This message asks to be acknowledged: it can be neither closed nor marked as unread."""
 
 
-class TooManyMessages(MessagesExtendsError, PermissionDenied):
+class RateLimitExceeded(MessagesExtendsError, PermissionDenied):
     """You have sent too much in too short a time.
 
     `retry_after` is how many seconds to wait. A refusal, so that a view which knows nothing of it answers 403.

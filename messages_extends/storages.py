@@ -22,15 +22,20 @@ from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
 from messages_extends.conf import settings
-from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, STICKY_MESSAGE_LEVELS, base_level, name_of_level
+from messages_extends.constants import (
+    PERSISTENT_MESSAGE_LEVELS,
+    STICKY_MESSAGE_LEVELS,
+    base_level,
+    name_of_level,
+)
 from messages_extends.deprecation import log_once, renamed
-from messages_extends.inbox import Unread
+from messages_extends.inbox.inbox import Unread
+from messages_extends.inbox.unread import keep_private, note_personal, unread_for
 from messages_extends.links import reverse_own
 from messages_extends.models import Message as SavedMessage
-from messages_extends.querysets import UNREAD_CAP
-from messages_extends.sending import send_as_before
+from messages_extends.models.message import UNREAD_CAP
+from messages_extends.sending.messages import send_leniently
 from messages_extends.tenancy.schemas import has_messages, inside, is_public, require_messages, schema_of
-from messages_extends.unread import keep_private, note_personal, unread_for
 
 if not TYPE_CHECKING:
     __getattr__ = renamed(__name__, {"PersistentMessage": "messages_extends.models.Message"})
@@ -144,7 +149,7 @@ class PersistentStorage(LevelStorage):
 
         A blank text is ignored. Options that another storage may know are let pass. NotImplementedError for an
         anonymous recipient, as in django-messages-extends; TypeError for one that is no user object; otherwise what
-        `send_as_before` raises.
+        `send_leniently` raises.
         """
         if message.level not in self.levels:
             return message
@@ -163,7 +168,7 @@ class PersistentStorage(LevelStorage):
             raise TypeError(f"user={recipient!r} is no user object: load the recipient in this organisation first.")
         if not recipient.is_authenticated:
             raise NotImplementedError("Persistent messages need a recipient who is logged in: this one is anonymous.")
-        send_as_before(
+        send_leniently(
             recipient,
             message.message,
             level=message.level,

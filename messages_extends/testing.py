@@ -20,7 +20,7 @@ from django_tenants.utils import (
 
 from messages_extends.api import Inbox
 from messages_extends.constants import base_level, name_of_level
-from messages_extends.entries import Entry, Kind
+from messages_extends.inbox.items import FeedItem, Kind
 from messages_extends.models import Announcement, Message
 from messages_extends.tenancy.databases import reading_what_is_written
 from messages_extends.tenancy.tenant_tables import existing_tables, schemas_here, tables_of
@@ -52,7 +52,7 @@ FILLED: Final = "SELECT {} WHERE EXISTS (SELECT FROM {})"
 Rows = Mapping[str, list[Any]]
 
 
-def sent_to(user: AbstractBaseUser) -> list[Message | Entry]:
+def sent_to(user: AbstractBaseUser) -> list[Message | FeedItem]:
     """Return all that `user` can read in the current organisation, oldest first; WrongTenant if from another."""
     return list(reversed(list(_entries(user))))
 
@@ -64,7 +64,7 @@ def assert_sent_to(
     level: int | None = None,
     kind: Kind | None = None,
     count: int | None = None,
-) -> list[Message | Entry]:
+) -> list[Message | FeedItem]:
     """Return what `user` can read of this text (as it is rendered), level and kind; AssertionError if there is none.
 
     `level` stands for its family: INFO finds what was sent as INFO_PERSISTENT. With `count` there have to be exactly
@@ -89,7 +89,7 @@ def assert_nothing_sent(user: AbstractBaseUser | None = None) -> None:
         raise AssertionError(f"Nothing was to be sent, but {_told(written)}.")
 
 
-def _entries(user: AbstractBaseUser) -> Iterator[Message | Entry]:
+def _entries(user: AbstractBaseUser) -> Iterator[Message | FeedItem]:
     inbox, after = Inbox(user), ""
     while True:
         # What the code under test has written, which it may have done in a request of its own.
@@ -101,7 +101,7 @@ def _entries(user: AbstractBaseUser) -> Iterator[Message | Entry]:
             return
 
 
-def _fits(entry: Message | Entry, text: str | None, level: int | None, kind: Kind | None) -> bool:
+def _fits(entry: Message | FeedItem, text: str | None, level: int | None, kind: Kind | None) -> bool:
     return (
         text in {None, str(entry)}
         and (level is None or base_level(level) == base_level(entry.level))

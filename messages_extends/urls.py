@@ -7,31 +7,31 @@ django-messages-extends are also there without it, as code written for that pack
 from django.urls import URLPattern, URLResolver, include, path
 
 from messages_extends.links import APP_NAME
-from messages_extends.views import announcing, composing, granting, live, marking, reading, streaming
+from messages_extends.web import announcements, compose, fragments, grants, inbox, marking, stream
 
 pages: list[URLPattern | URLResolver] = [
-    path("", reading.inbox, name="inbox"),
-    path("panel/", reading.panel, name="message_panel"),
-    path("badge/", live.badge, name="message_badge"),
-    path("banners/", live.message_banners, name="message_banners"),
-    path("stream/", streaming.stream, name="message_stream"),
+    path("", inbox.inbox, name="inbox"),
+    path("panel/", inbox.panel, name="message_panel"),
+    path("badge/", fragments.badge, name="message_badge"),
+    path("banners/", fragments.message_banners, name="message_banners"),
+    path("stream/", stream.stream, name="message_stream"),
     path("mark_read/all/", marking.message_mark_all_read, name="message_mark_all_read"),
     path("mark_read/<str:message_id>/", marking.message_mark_read, name="message_mark_read"),
     path("mark_unread/<str:message_id>/", marking.message_mark_unread, name="message_mark_unread"),
     path("acknowledge/<str:message_id>/", marking.message_acknowledge, name="message_acknowledge"),
-    path("compose/", composing.compose, name="message_compose"),
-    path("compose/recipients/", composing.recipients, name="message_recipients"),
-    path("grants/", granting.message_grants, name="message_grants"),
-    path("grants/remove/", granting.message_grant_remove, name="message_grant_remove"),
-    path("grants/why/", granting.message_why, name="message_why"),
-    path("grants/people/<str:field>/", granting.message_grant_people, name="message_grant_people"),
+    path("compose/", compose.compose, name="message_compose"),
+    path("compose/recipients/", compose.recipients, name="message_recipients"),
+    path("grants/", grants.message_grants, name="message_grants"),
+    path("grants/remove/", grants.message_grant_remove, name="message_grant_remove"),
+    path("grants/why/", grants.message_why, name="message_why"),
+    path("grants/people/<str:field>/", grants.message_grant_people, name="message_grant_people"),
     path("undo/", marking.message_undo, name="message_undo"),
-    path("announcements/", announcing.AnnouncementList.as_view(), name="announcements"),
-    path("announcements/new/", announcing.NewAnnouncement.as_view(), name="announcement_new"),
-    path("announcements/groups/", announcing.groups, name="announcement_groups"),
-    path("announcements/<uuid:pk>/", announcing.AnnouncementPage.as_view(), name="announcement"),
-    path("announcements/<uuid:pk>/edit/", announcing.EditAnnouncement.as_view(), name="announcement_edit"),
-    path("announcements/<uuid:pk>/retract/", announcing.RetractAnnouncement.as_view(), name="announcement_retract"),
+    path("announcements/", announcements.AnnouncementList.as_view(), name="announcements"),
+    path("announcements/new/", announcements.NewAnnouncement.as_view(), name="announcement_new"),
+    path("announcements/groups/", announcements.groups, name="announcement_groups"),
+    path("announcements/<uuid:pk>/", announcements.AnnouncementPage.as_view(), name="announcement"),
+    path("announcements/<uuid:pk>/edit/", announcements.EditAnnouncement.as_view(), name="announcement_edit"),
+    path("announcements/<uuid:pk>/retract/", announcements.RetractAnnouncement.as_view(), name="announcement_retract"),
     path("broadcasts/", include("messages_extends.broadcasts.urls")),
 ]
 

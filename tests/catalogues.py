@@ -11,7 +11,7 @@ LINE = re.compile(r'(?:(msgctxt|msgid|msgid_plural|msgstr|msgstr\[\d\]) )?(".*")
 
 
 @dataclass
-class Entry:
+class FeedItem:
     msgid: str = ""
     msgctxt: str = ""
     msgid_plural: str = ""
@@ -23,7 +23,7 @@ class Entry:
         return f"{self.msgctxt}\x04{self.msgid}" if self.msgctxt else self.msgid
 
 
-def entries_of(path: Path) -> list[Entry]:
+def entries_of(path: Path) -> list[FeedItem]:
     """Return all entries of a .po file, without its header."""
     return [entry for block in path.read_text().split("\n\n") if (entry := _entry(block)).msgid]
 
@@ -44,13 +44,13 @@ def compiled(path: Path) -> dict[str, list[str]]:
     return found
 
 
-def _entry(block: str) -> Entry:
+def _entry(block: str) -> FeedItem:
     values: dict[str, str] = {}
     for name, text in _parts(block):
         values[name] = values.get(name, "") + text
     texts = [text for name, text in values.items() if name.startswith("msgstr")]
     fuzzy = bool(re.search(r"^#, .*\bfuzzy\b", block, re.MULTILINE))
-    return Entry(values.get("msgid", ""), values.get("msgctxt", ""), values.get("msgid_plural", ""), texts, fuzzy)
+    return FeedItem(values.get("msgid", ""), values.get("msgctxt", ""), values.get("msgid_plural", ""), texts, fuzzy)
 
 
 def _parts(block: str) -> Iterator[tuple[str, str]]:

@@ -5,12 +5,17 @@ from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from config.running.database import database_for_tests
 from config.running.failures import Failure, explain
 
 TESTS = Path(__file__).parent
+# How fast inputs are made says how busy the machine is.
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
+
 # Folders whose tests need browsers, servers, databases of their own or threads.
 NO_UNIT_TESTS = {"browser", "faults", "hostile", "hosts", "isolation", "push", "upgrade"}
 

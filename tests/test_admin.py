@@ -16,8 +16,8 @@ from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inb
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import ERROR_PERSISTENT
 from messages_extends.models import Announcement, AuditRecord, Message
+from messages_extends.models.publication import State
 from messages_extends.policy import Policy
-from messages_extends.publications import State
 from messages_extends.tenancy.schemas import inside
 from tests.conftest import count_our_queries
 
@@ -210,11 +210,11 @@ def test_who_may_view_messages_does_not_mark_them(
 def test_membership_is_asked_once_a_request(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def rights_count(_policy: Policy, person: Any) -> bool:
+    def honours_model_permissions(_policy: Policy, person: Any) -> bool:
         asked.append(person)
         return True
 
-    monkeypatch.setattr(Policy, "rights_count", rights_count)
+    monkeypatch.setattr(Policy, "honours_model_permissions", honours_model_permissions)
     assert browser.get("/admin/messages_extends/message/").status_code == 200
     assert len(asked) == 1
 

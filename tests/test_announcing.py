@@ -21,11 +21,11 @@ from guardian.shortcuts import assign_perm
 from messages_extends.api import EVERYONE, announce, inbox, retract, revise
 from messages_extends.constants import DEBUG_PERSISTENT, ERROR_PERSISTENT, INFO_PERSISTENT, WARNING_PERSISTENT
 from messages_extends.exceptions import RecipientUnavailable
+from messages_extends.inbox.reports import read_report, with_numbers
 from messages_extends.models import Announcement, AuditRecord, Message
+from messages_extends.models.publication import State
 from messages_extends.policy import Policy
-from messages_extends.publications import State
-from messages_extends.reports import read_report, with_numbers
-from messages_extends.views import announcing
+from messages_extends.web import announcements
 
 GRANTS = "/messages/grants/"
 LIST, NEW, GROUPS = "/messages/announcements/", "/messages/announcements/new/", "/messages/announcements/groups/"
@@ -465,12 +465,12 @@ class TestWriting:
     def test_a_form_that_failed_can_be_sent_again(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         form = entered(step="publish", number=str(uuid.uuid4()), message="Kept")
         with monkeypatch.context() as patch:
-            patch.setattr(announcing, "announce", refused(PermissionDenied("You may not.")))
+            patch.setattr(announcements, "announce", refused(PermissionDenied("You may not.")))
             answer = admin.post(NEW, form)
             assert answer.status_code == 400
             assert "You may not." in text_of(answer)
             assert "Kept" in text_of(answer)
-            patch.setattr(announcing, "announce", refused(RecipientUnavailable()))
+            patch.setattr(announcements, "announce", refused(RecipientUnavailable()))
             assert "something that you chose has gone meanwhile" in text_of(admin.post(NEW, form))
         assert admin.post(NEW, form).status_code == 302
         assert Announcement.objects.count() == 1
@@ -550,7 +550,7 @@ class TestWriting:
             Group.objects.filter(name="Sales").delete()
             return announce(*args, **options)
 
-        monkeypatch.setattr(announcing, "announce", late)
+        monkeypatch.setattr(announcements, "announce", late)
         answer = published(admin, to="picked", picked=[sales.pk])
         assert answer.status_code == 400
         assert "something that you chose has gone meanwhile" in text_of(answer)

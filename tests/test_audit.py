@@ -9,15 +9,15 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django_tenants.utils import schema_context
 
-from messages_extends import audit, lifecycle
+from messages_extends.access.grants import grant, revoke
 from messages_extends.api import EVERYONE, announce, broadcast, cancel, retract, revise, send
-from messages_extends.audit import Action
 from messages_extends.broadcasts.models import BroadcastRecord
 from messages_extends.exceptions import NotPublished
-from messages_extends.grants import grant, revoke
-from messages_extends.lifecycle import erase, export
-from messages_extends.models import AuditRecord, Message
-from messages_extends.retention import purge
+from messages_extends.maintenance import personal_data
+from messages_extends.maintenance.personal_data import erase, export
+from messages_extends.maintenance.purge import purge
+from messages_extends.models import AuditRecord, Message, audit
+from messages_extends.models.audit import Action
 from messages_extends.tenancy.triggers import erasing_names
 from tests.test_retention import ago, ended
 
@@ -148,7 +148,7 @@ def test_a_deed_that_fails_is_not_recorded_and_one_whose_record_fails_is_not_don
     def fail(*_args: Any, **_options: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(audit, "record", fail)
+    monkeypatch.setattr(audit, "log_event", fail)
     with pytest.raises(RuntimeError):
         acts[deed]()
     assert Message.objects.get().message == "Pay"
@@ -164,7 +164,7 @@ def test_what_has_ended_is_neither_changed_nor_recorded(in_acme: Any) -> None:
 def test_what_is_too_long_is_cut(root: Any, bob: Any) -> None:
     type(root).objects.filter(pk=root.pk).update(name="r" * 150)
     root.refresh_from_db()
-    audit.record(Action.SEND, actor=root, subject="s" * 201, audience="a" * 501)
+    audit.log_event(Action.SEND, actor=root, subject="s" * 201, audience="a" * 501)
     record = only()
     assert (record.subject, record.audience) == ("s" * 199 + "…", "a" * 499 + "…")
     assert record.actor_name == "r" * 150
@@ -183,7 +183,7 @@ def test_a_primary_key_that_is_too_long_is_recorded_by_its_hash_not_by_what_othe
     keys = ["k" * 64, "k" * 64 + "a", "k" * 64 + "b"]
     actors: list[Any] = [Actor(key) for key in keys]
     for actor in actors:
-        audit.record(Action.SEND, actor=actor, subject="x")
+        audit.log_event(Action.SEND, actor=actor, subject="x")
     recorded = list(AuditRecord.objects.order_by("pk").values_list("actor_id", flat=True))
     assert recorded == [keys[0], sha256(keys[1]), sha256(keys[2])]
 
@@ -191,8 +191,8 @@ def test_a_primary_key_that_is_too_long_is_recorded_by_its_hash_not_by_what_othe
 def test_a_persons_records_are_found_by_what_was_recorded_for_their_key(
     root: Any, bob: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (audit, lifecycle):
-        monkeypatch.setattr(module, "id_for_record", lambda pk: f"hash of {pk}")
+    for module in (audit, personal_data):
+        monkeypatch.setattr(module, "actor_id_of", lambda pk: f"hash of {pk}")
     send(bob, "x", sender=root)
     assert [deed["action"] for deed in export(root)["audit_records"]] == ["send"]
     erase(root)
@@ -207,10 +207,10 @@ def record(request: pytest.FixtureRequest, root: Any) -> Iterator[Any]:
     """A record of an organisation, and one of the platform, in its own schema."""
     if request.param == "public":
         with schema_context("public"):
-            audit.record(Action.BROADCAST, actor=root, subject="x", text="y", into="broadcasts.BroadcastRecord")
+            audit.log_event(Action.BROADCAST, actor=root, subject="x", text="y", into=BroadcastRecord)
             yield BroadcastRecord.objects.get()
     else:
-        audit.record(Action.SEND, actor=root, subject="x", text="y")
+        audit.log_event(Action.SEND, actor=root, subject="x", text="y")
         yield only()
 
 
@@ -285,7 +285,7 @@ def test_while_a_person_is_erased_the_name_alone_can_be_emptied(record: Any) -> 
 
 def test_a_tenant_cannot_write_the_platforms_records(root: Any) -> None:
     with pytest.raises(Exception, match="Only the platform writes"), transaction.atomic():
-        audit.record(Action.BROADCAST, actor=root, subject="x", into="broadcasts.BroadcastRecord")
+        audit.log_event(Action.BROADCAST, actor=root, subject="x", into=BroadcastRecord)
 
 
 def test_a_record_outlives_whoever_did_it(root: Any, bob: Any) -> None:

@@ -24,7 +24,7 @@ from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inb
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastRecord, BroadcastTenant
 from messages_extends.exceptions import NotPublished
 from messages_extends.models import Message, Receipt
-from messages_extends.publications import LASTS, State
+from messages_extends.models.publication import DEFAULT_LIFETIME, State
 from tests.databases import name_here
 
 TABLES = (
@@ -82,7 +82,7 @@ class TestBroadcast:
     def test_what_is_not_said_has_a_default(self, acme: Any) -> None:
         written = broadcast("Hello", to=ALL_TENANTS)
         assert (written.author, written.level, written.audience) == ("", constants.INFO_PERSISTENT, "all")
-        assert written.expires == written.publish_at + LASTS
+        assert written.expires == written.publish_at + DEFAULT_LIFETIME
         organisations = get_tenant_model().objects.exclude(schema_name="public").count()
         assert written.audience_size == organisations >= 3
 
@@ -306,14 +306,14 @@ def _save(written: Any) -> None:
 
 
 def _new() -> Broadcast:
-    return Broadcast(level=19, message="Mine", audience="all", expires=timezone.now() + LASTS)
+    return Broadcast(level=19, message="Mine", audience="all", expires=timezone.now() + DEFAULT_LIFETIME)
 
 
 WRITES: dict[str, Callable[[Any], Any]] = {
     "saving a new one": lambda _: _new().save(),
     "saving one that is there": _save,
     "creating": lambda _: Broadcast.objects.create(
-        level=19, message="Mine", audience="all", expires=timezone.now() + LASTS
+        level=19, message="Mine", audience="all", expires=timezone.now() + DEFAULT_LIFETIME
     ),
     "creating in bulk": lambda _: Broadcast.objects.bulk_create([_new()]),
     "updating": lambda _: Broadcast.objects.update(message="Mine"),

@@ -155,7 +155,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "a host's own policy": {"MESSAGES_EXTENDS": {"POLICY": f"{TESTS}.HostPolicy"}},
     "a policy as a class": {"MESSAGES_EXTENDS": {"POLICY": HostPolicy}},
     "no live updates": {"MESSAGES_EXTENDS": {"PUSH_BUS": None}},
-    "live updates over Redis": {"MESSAGES_EXTENDS": {"PUSH_BUS": "messages_extends.push.redis.RedisBus"}},
+    "live updates over Redis": {"MESSAGES_EXTENDS": {"PUSH_BUS": "messages_extends.events.redis.RedisBus"}},
     "members as a callable": {**SHARED_USERS, "MESSAGES_EXTENDS": {"MEMBERS": members}},
     "no settings of ours": {"MESSAGES_EXTENDS": {}},
     "a host's own tenant middleware": {"MIDDLEWARE": middleware(TenantMiddleware=f"{TESTS}.HostTenantMiddleware")},

@@ -16,14 +16,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_tenants.utils import get_tenant_model, schema_context
 
+from messages_extends.access.grants import EVERYBODY, grant, revoke
 from messages_extends.constants import DEBUG_PERSISTENT, INFO_PERSISTENT, WARNING_PERSISTENT
-from messages_extends.forms import ComposeForm
-from messages_extends.grants import EVERYBODY, grant, revoke
+from messages_extends.maintenance.purge import purge
 from messages_extends.models import AuditRecord, Message, Submission
-from messages_extends.people import people_called
-from messages_extends.retention import purge
-from messages_extends.sending import send_once
-from messages_extends.views import composing
+from messages_extends.sending.messages import send_once
+from messages_extends.web import compose
+from messages_extends.web.forms import ComposeForm
+from messages_extends.web.search import search_people
 
 URL = "/messages/compose/"
 SEARCH = "/messages/compose/recipients/"
@@ -171,7 +171,7 @@ class TestSearch:
         Group.objects.create(name="Other").user_set.add(people["bob"])
         joined = get_user_model().objects.filter(groups__isnull=False)
         assert joined.filter(pk=people["bob"].pk).count() == 2
-        assert list(people_called("bob", joined)) == [people["bob"]]
+        assert list(search_people("bob", joined)) == [people["bob"]]
 
 
 class TestForm:
@@ -466,13 +466,15 @@ class TestSend:
             elif meanwhile == "refused":
                 options["sender"] = people["erin"]
             else:
-                monkeypatch.setattr("messages_extends.sending.require_may_send", lambda *_args, **_: [people["bob"].pk])
+                monkeypatch.setattr(
+                    "messages_extends.sending.messages.require_may_send", lambda *_args, **_: [people["bob"].pk]
+                )
                 options["sender"] = get_user_model()(pk=2_000_000_001)
             return send_once(number, recipients, message, **options)
 
         number, later = str(uuid.uuid4()), "2090-07-01T12:00"
         with monkeypatch.context() as patch:
-            patch.setattr(composing, "send_once", act)
+            patch.setattr(compose, "send_once", act)
             answer = self.send(browser, people["bob"], number=number, expires=later, message="Kept")
         assert answer.status_code == 400
         assert error in text_of(answer)

@@ -21,14 +21,14 @@ from django.test import override_settings
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
+from messages_extends.access.grants import grant
+from messages_extends.access.rate_limits import check_rate_limit
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, cancel, inbox, retract, revise, send
 from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
 from messages_extends.exceptions import NoSuchMessage, RecipientUnavailable
-from messages_extends.grants import grant
-from messages_extends.limits import require_room
+from messages_extends.maintenance.purge import purge
 from messages_extends.models import Announcement, Message, Receipt
-from messages_extends.publications import State
-from messages_extends.retention import purge
+from messages_extends.models.publication import State
 
 ROUNDS = 15
 
@@ -268,7 +268,7 @@ class TestSending:
         def join() -> None:
             with transaction.atomic():
                 # As if the sender were writing something else.
-                require_room(sender)
+                check_rate_limit(sender)
                 begin.wait()
                 wait_until_blocked(is_over)
                 with ThreadPoolExecutor(1) as pool:

@@ -16,12 +16,13 @@ from django.utils import timezone
 from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends.api import ALL_TENANTS, broadcast, inbox, retract, revise
-from messages_extends.broadcasts import counting, organisations, views
-from messages_extends.broadcasts.counting import count_readers
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastRecord
 from messages_extends.constants import INFO_PERSISTENT
+from messages_extends.inbox import broadcast_counts
+from messages_extends.inbox.broadcast_counts import count_readers
 from messages_extends.models import Message, Submission
-from messages_extends.publications import State
+from messages_extends.models.publication import State
+from messages_extends.web import broadcasts, organisations
 from tests.conftest import SCHEMAS
 
 LIST, NEW = "/messages/broadcasts/", "/messages/broadcasts/new/"
@@ -291,7 +292,7 @@ class TestWriting:
 
         with monkeypatch.context() as patch:
             for act, error in ((late, "a time is over"), (unwelcome, "You may not.")):
-                patch.setattr(views, "broadcast", act)
+                patch.setattr(broadcasts, "broadcast", act)
                 answer = operator.post(NEW, form)
                 assert answer.status_code == 400
                 assert error in text_of(answer)
@@ -310,7 +311,7 @@ def test_a_host_whose_organisations_have_no_name_goes_by_their_schemas(
     acme: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(organisations, "NAME", "nickname")
-    assert [organisations.name_of(each) for each in organisations.organisations_called("ACM")] == ["acme"]
+    assert [organisations.name_of(each) for each in organisations.search_organisations("ACM")] == ["acme"]
 
 
 class TestChanging:
@@ -422,7 +423,9 @@ class TestCounting:
     def _one_a_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let a step have time for one organisation only."""
         monkeypatch.setattr(
-            views, "count_readers", lambda *args, **options: counting.count_readers(*args, seconds=0, **options)
+            broadcasts,
+            "count_readers",
+            lambda *args, **options: broadcast_counts.count_readers(*args, seconds=0, **options),
         )
 
     def count(self, browser: Client, written: Broadcast, start: str = "") -> tuple[Any, str]:

@@ -16,9 +16,9 @@ from django.utils import timezone
 from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends.api import ALL_TENANTS, broadcast, inbox, retract, revise
-from messages_extends.broadcasts import counting
-from messages_extends.broadcasts.counting import Progress, count_readers, progress_of
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount
+from messages_extends.inbox import broadcast_counts
+from messages_extends.inbox.broadcast_counts import Progress, count_readers, progress_of
 from tests.conftest import SCHEMAS
 
 TENANTS = len(SCHEMAS)
@@ -154,14 +154,14 @@ class TestTime:
         self, written: Broadcast, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         begun = count(1)
-        counted = counting._count_in
+        counted = broadcast_counts._count_in
 
         def interrupted(*args: Any) -> Any:
             if next(begun) == 2:
                 raise KeyboardInterrupt
             return counted(*args)
 
-        monkeypatch.setattr(counting, "_count_in", interrupted)
+        monkeypatch.setattr(broadcast_counts, "_count_in", interrupted)
         with pytest.raises(KeyboardInterrupt):
             count_readers(written)
         assert (progress_of(written).done, connection.schema_name) == (1, "public")
@@ -199,7 +199,7 @@ class TestMeanwhile:
     def test_an_organisation_that_went_between_two_looks_stops_nothing(
         self, written: Broadcast, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(counting, "_oldest_first", lambda _: ["just_dropped", *SCHEMAS])
+        monkeypatch.setattr(broadcast_counts, "_oldest_first", lambda _: ["just_dropped", *SCHEMAS])
         progress = count_readers(written)
         assert (progress.done, progress.failed) == (TENANTS, [])
 
@@ -221,7 +221,7 @@ class TestMeanwhile:
         def lose(_people: Any) -> Any:
             raise OperationalError
 
-        monkeypatch.setattr(counting, "count", lose)
+        monkeypatch.setattr(broadcast_counts, "count", lose)
         monkeypatch.setattr(connection, "is_usable", lambda: False)
         with pytest.raises(OperationalError):
             count_readers(written)
@@ -290,7 +290,7 @@ class TestCommand:
         self, written: Broadcast, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         count_readers(written)
-        command = "messages_extends.broadcasts.management.commands.count_broadcast_readers.count_readers"
+        command = "messages_extends.management.commands.count_broadcast_readers.count_readers"
         monkeypatch.setattr(command, one_more)
         started = timezone.now()
         self.run("--all")

@@ -9,12 +9,12 @@ from django.db import connection
 from django.utils import timezone
 from django_tenants.utils import get_tenant_model, schema_context, schema_exists
 
+from messages_extends.access.grants import EVERYBODY, grant
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, send
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastTenant
-from messages_extends.grants import EVERYBODY, grant
+from messages_extends.maintenance.purge import purge
 from messages_extends.models import Announcement, AnnouncementGroup, Message, Receipt
-from messages_extends.publishing import audience_of
-from messages_extends.retention import purge
+from messages_extends.sending.publications import audience_of
 from tenants.provisioning import remove_organisation
 from tests.conftest import SCHEMAS
 from tests.tenants.conftest import fast_passwords as fast_passwords  # noqa: PLC0414 - fixtures

@@ -15,11 +15,11 @@ from django.template import engines
 from django.urls import URLResolver
 from django_tenants.utils import schema_context
 
+from messages_extends.access.grants import grant
 from messages_extends.conf import DEFAULT_POLICY, Settings
-from messages_extends.grants import grant
+from messages_extends.live.asgi import LiveUpdates
 from messages_extends.models import Message
 from messages_extends.policy import Policy
-from messages_extends.push.asgi import LiveUpdates
 from tests.documentation import DOCS, PAGES, ROOT, all_blocks
 from tests.hosts.operators import settings as operators
 from tests.hosts.shared_users import settings as shared_users

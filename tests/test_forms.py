@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from messages_extends.constants import INFO_PERSISTENT
-from messages_extends.forms import TextForm
+from messages_extends.web.forms import TextForm
 
 WRITTEN = {"message": "Hello", "level": str(INFO_PERSISTENT), "url": ""}
 

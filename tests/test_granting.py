@@ -13,10 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import schema_context
 from guardian.models import UserObjectPermission
 
-from messages_extends.forms import as_key, as_keys
-from messages_extends.grants import EVERY_GROUP, EVERYBODY, All, grant, held, is_held
+from messages_extends.access.grants import EVERY_GROUP, EVERYBODY, All, grant, held, is_held
+from messages_extends.access.policy import policy
 from messages_extends.models import AuditRecord
-from messages_extends.policy import policy
+from messages_extends.web.forms import as_key, as_keys
 
 URL = "/messages/grants/"
 REMOVE, WHY = f"{URL}remove/", f"{URL}why/"

@@ -24,11 +24,11 @@ from django_tenants.utils import get_tenant_model, schema_context
 
 from config.management.commands.seed_demo import PAYMENT_FAILED
 from config.running.folders import PROJECT
+from messages_extends.access.guards import require_may_change
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, send
-from messages_extends.badge import Badge
 from messages_extends.exceptions import MustAcknowledge
+from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.models import Announcement, Message
-from messages_extends.policy import require_may_change
 from messages_extends.templatetags.messages_extends import ago
 from tests.catalogues import compiled, entries_of, header_of
 from tests.test_storages import make_request
@@ -225,7 +225,7 @@ class TestWords:
 
     def test_plurals_follow_the_language(self) -> None:
         with translation.override("es"):
-            assert [Badge(count).name for count in (0, 1, 5)] == [
+            assert [UnreadBadge(count).name for count in (0, 1, 5)] == [
                 "Mensajes, ninguno sin leer",
                 "Mensajes, 1 sin leer",
                 "Mensajes, 5 sin leer",

@@ -21,7 +21,7 @@ from messages_extends.constants import (
     WARNING_PERSISTENT,
 )
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, WrongTenant
-from messages_extends.lifecycle import erase
+from messages_extends.maintenance.personal_data import erase
 from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.templatetags.messages_extends import sender_name
 from messages_extends.tenancy.schemas import inside

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, example, given, settings
 from messages_extends.api import EVERYONE, inbox
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import ERROR, INFO, INFO_PERSISTENT, PERSISTENT_MESSAGE_LEVELS, base_level
-from messages_extends.entries import KINDS, Position
+from messages_extends.inbox.cursor import Cursor
+from messages_extends.inbox.items import KINDS
 from messages_extends.models import Announcement, Message
 
 pytestmark = pytest.mark.integration
@@ -100,20 +101,20 @@ def test_walking_all_pages_finds_each_entry_once_in_the_order_of_one_list(
 @settings(max_examples=40, deadline=None, database=None, derandomize=True)
 @given(
     st.builds(
-        Position,
+        Cursor,
         st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
         st.just("message"),
         st.integers(0, 10**18 - 1),
     )
     | st.builds(
-        Position,
+        Cursor,
         st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
         st.sampled_from(KINDS[1:]),
         st.uuids(),
     )
 )
-def test_a_position_is_read_as_it_was_written(position: Position) -> None:
-    assert Position.parse(str(position)) == position
+def test_a_position_is_read_as_it_was_written(position: Cursor) -> None:
+    assert Cursor.parse(str(position)) == position
 
 
 @pytest.mark.django_db
@@ -126,7 +127,7 @@ def test_a_position_is_read_as_it_was_written(position: Position) -> None:
 )
 @given(
     text=st.text(max_size=60)
-    | st.from_regex(Position.PATTERN)
+    | st.from_regex(Cursor.PATTERN)
     | st.from_regex(r"\A[0-9]{1,16}-(message-[0-9]{1,18}|broadcast-[0-9a-f]{32})\Z")
 )
 def test_whatever_else_an_address_says_is_a_page_or_a_value_error(alice: Any, text: str) -> None:

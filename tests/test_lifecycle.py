@@ -14,13 +14,13 @@ from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django_tenants.utils import schema_context
 
-from messages_extends import lifecycle
+from messages_extends.access.grants import EVERYBODY, grant
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, send
 from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import WrongTenant
-from messages_extends.grants import EVERYBODY, grant
-from messages_extends.lifecycle import as_json, erase, erase_deleted, export
+from messages_extends.maintenance import personal_data
+from messages_extends.maintenance.personal_data import as_json, erase, erase_deleted, export
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from tests.test_docs import ROOT, blocks, run
 
@@ -161,7 +161,7 @@ def test_people_of_other_organisations_are_refused_and_so_is_reading_elsewhere(a
 
 
 def test_however_much_there_is_little_of_it_is_in_memory(bob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "CHUNK", 20)
+    monkeypatch.setattr(personal_data, "CHUNK", 20)
     text = "x" * 10_000
     Message.objects.bulk_create(Message(user=bob, message=text, level=INFO_PERSISTENT) for _ in range(400))
     tracemalloc.start()
@@ -235,15 +235,15 @@ def test_a_dry_run_says_what_a_run_does_and_does_nothing(alice: Any, make_messag
 def test_all_of_it_is_erased_or_nothing(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     before = everything()
 
-    wipe = lifecycle.Trace.wipe
+    erase_rows = personal_data.PersonalRows.erase
 
-    def fail_at_the_last(trace: lifecycle.Trace) -> int:
+    def fail_at_the_last(trace: personal_data.PersonalRows) -> int:
         if trace.kind == "records":
             assert everything() != before
             raise RuntimeError
-        return wipe(trace)
+        return erase_rows(trace)
 
-    monkeypatch.setattr(lifecycle.Trace, "wipe", fail_at_the_last)
+    monkeypatch.setattr(personal_data.PersonalRows, "erase", fail_at_the_last)
     with pytest.raises(RuntimeError):
         erase(alice)
     assert everything() == before
@@ -312,7 +312,7 @@ def test_export_writes_a_new_file_that_nobody_else_may_read(alice: Any, tmp_path
 def test_export_leaves_no_file_that_is_not_complete(
     alice: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "_recorded", lambda deed: {"broken": object()})
+    monkeypatch.setattr(personal_data, "_recorded", lambda deed: {"broken": object()})
     with pytest.raises(TypeError):
         command("export_messages", alice.email, "--output", str(tmp_path / "alice.json"))
     assert list(tmp_path.iterdir()) == []

@@ -16,22 +16,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from django_tenants.utils import get_tenant_model, schema_context
 
-from messages_extends import limits as counting
-from messages_extends.api import (
-    ALL_TENANTS,
-    EVERYONE,
-    add_persistent_info,
-    announce,
-    broadcast,
-    retract,
-    revise,
-    send,
-)
+from messages_extends.access import rate_limits as counting
+from messages_extends.access.grants import EVERYBODY, grant
+from messages_extends.api import ALL_TENANTS, EVERYONE, add_persistent_info, announce, broadcast, retract, revise, send
 from messages_extends.broadcasts.models import Broadcast
-from messages_extends.exceptions import TooManyMessages
-from messages_extends.grants import EVERYBODY, grant
+from messages_extends.exceptions import RateLimitExceeded
 from messages_extends.models import Announcement, AuditRecord, Message
-from messages_extends.sending import send_once
+from messages_extends.sending.messages import send_once
 from tests.test_concurrency import AtOnce, at_once  # noqa: F401 - a fixture
 from tests.test_storages import make_request
 
@@ -66,8 +57,8 @@ def speak(sender: Any, recipient: Any, times: int = 1) -> None:
         send(recipient, "Hello", sender=sender)
 
 
-def refused(act: Callable[[], object]) -> TooManyMessages:
-    with pytest.raises(TooManyMessages) as caught:
+def refused(act: Callable[[], object]) -> RateLimitExceeded:
+    with pytest.raises(RateLimitExceeded) as caught:
         act()
     return caught.value
 
@@ -258,7 +249,7 @@ def test_requests_at_once_do_not_exceed_it_together(
     def attempt() -> bool:
         try:
             speak(alice, bob)
-        except TooManyMessages:
+        except RateLimitExceeded:
             return False
         return True
 

@@ -10,8 +10,8 @@ from django_tenants.utils import schema_context
 
 from messages_extends.api import EVERYONE, announce, inbox, retract, revise, send
 from messages_extends.constants import ERROR_PERSISTENT, WARNING_PERSISTENT
+from messages_extends.live.browser_channel import broadcast_channel_name
 from messages_extends.models import Message
-from messages_extends.tabs import name_of_tabs
 from tests.conftest import count_our_queries
 
 BADGE, BANNERS = "/messages/badge/", "/messages/banners/"
@@ -146,8 +146,8 @@ class TestBoth:
 def test_a_tab_of_somebody_who_was_logged_in_before_is_told_nothing(
     browser: Client, alice: Any, make_user: Any, address: str
 ) -> None:
-    assert browser.get(address, {"tabs": name_of_tabs("acme", alice)}).status_code in (200, 204)
-    for other in (name_of_tabs("acme", make_user("bob")), name_of_tabs("globex", alice), "", "x"):
+    assert browser.get(address, {"tabs": broadcast_channel_name("acme", alice)}).status_code in (200, 204)
+    for other in (broadcast_channel_name("acme", make_user("bob")), broadcast_channel_name("globex", alice), "", "x"):
         assert browser.get(address, {"tabs": other}).status_code == 403
 
 
@@ -156,7 +156,7 @@ class TestBell:
         send(alice, "Hello")
         send(alice, "Careful", level=WARNING_PERSISTENT)
         said = bell(browser.get("/"))
-        assert said["live"] == name_of_tabs("acme", alice)
+        assert said["live"] == broadcast_channel_name("acme", alice)
         assert (said["badge"], said["fresh"]) == (BADGE, BANNERS)
         assert said["version"] == browser.get(BADGE).json()["version"]
         assert said["urgent"] == str(Message.objects.get(level=WARNING_PERSISTENT).pk)
@@ -165,10 +165,10 @@ class TestBell:
     def test_its_name_tells_nothing_and_is_another_one_for_each(
         self, browser: Client, alice: Any, globex: Any, make_user: Any
     ) -> None:
-        names = {name_of_tabs("acme", alice), name_of_tabs("acme", make_user("bob"))}
+        names = {broadcast_channel_name("acme", alice), broadcast_channel_name("acme", make_user("bob"))}
         with schema_context("globex"):
             carol = make_user("carol", pk=alice.pk)
-        names.add(name_of_tabs("globex", carol))
+        names.add(broadcast_channel_name("globex", carol))
         assert len(names) == 3
         assert all(re.fullmatch("[0-9a-f]{32}", name) for name in names)
 

@@ -23,10 +23,10 @@ from django.utils.safestring import mark_safe
 from django_tenants.utils import schema_context
 
 from messages_extends import api, deprecation, views
+from messages_extends.access.grants import EVERYBODY, grant
 from messages_extends.api import EVERYONE, announce, inbox, send
 from messages_extends.constants import INFO_PERSISTENT, INFO_STICKY, PERSISTENT_MESSAGE_LEVELS
 from messages_extends.exceptions import LevelOfMessageException, MessagesExtendsError, NoTenant, WrongTenant
-from messages_extends.grants import EVERYBODY, grant
 from messages_extends.models import Message
 from messages_extends.policy import AllowAll
 from messages_extends.storages import FallbackStorage, PersistentStorage

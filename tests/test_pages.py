@@ -19,10 +19,10 @@ from django_tenants.utils import schema_context
 
 import messages_extends
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, send
-from messages_extends.badge import Badge
 from messages_extends.constants import ERROR_PERSISTENT
+from messages_extends.inbox.badge import UnreadBadge
+from messages_extends.inbox.unread import unread_for
 from messages_extends.models import Message
-from messages_extends.unread import unread_for
 from tests.conftest import count_our_queries
 
 HOSTILE = "<script>alert(1)</script> \u202eevil 😀 " + "x" * 9_000
@@ -217,7 +217,7 @@ class TestBell:
         ],
     )
     def test_its_name_says_the_number(self, count: int, text: str, name: str) -> None:
-        assert (Badge(count).text, Badge(count).name) == (text, name)
+        assert (UnreadBadge(count).text, UnreadBadge(count).name) == (text, name)
 
     def test_marking_by_a_script_answers_with_the_new_number(self, browser: Client, alice: Any) -> None:
         send(alice, "one")

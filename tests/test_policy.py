@@ -20,20 +20,19 @@ from django_tenants.utils import schema_context
 from guardian.models import GroupObjectPermission, UserObjectPermission
 from guardian.shortcuts import assign_perm, remove_perm
 
-from messages_extends.exceptions import RecipientUnavailable, WrongTenant
-from messages_extends.grants import EVERYBODY, grant, orphaned_grants, remove_orphaned_grants, revoke
-from messages_extends.models import Announcement, AuditRecord
-from messages_extends.permissions import make_permissions
-from messages_extends.policy import (
-    AllowAll,
-    Policy,
-    members,
-    policy,
+from messages_extends.access.grants import EVERYBODY, grant, orphaned_grants, remove_orphaned_grants, revoke
+from messages_extends.access.guards import (
     require_may_announce,
     require_may_broadcast,
     require_may_change,
     require_may_send,
 )
+from messages_extends.access.membership import members
+from messages_extends.access.permissions import make_permissions
+from messages_extends.access.policy import policy
+from messages_extends.exceptions import RecipientUnavailable, WrongTenant
+from messages_extends.models import Announcement, AuditRecord
+from messages_extends.policy import AllowAll, Policy
 
 User: Any = get_user_model()
 pytestmark = pytest.mark.django_db

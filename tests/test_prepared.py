@@ -10,18 +10,20 @@ from django.db.models import QuerySet, Value
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
-from messages_extends import entries, prepared
-from messages_extends.entries import Chosen
+from messages_extends.inbox import feed
+from messages_extends.inbox.filters import InboxFilter
+from messages_extends.inbox.items import as_feed_item
 from messages_extends.models import Message
-from messages_extends.prepared import Reader
+from messages_extends.queries import compiled
+from messages_extends.queries.compiled import Reader
 
 
 @pytest.fixture(autouse=True)
 def _forget_templates() -> None:
-    prepared._template.cache_clear()
+    compiled._template.cache_clear()
 
 
-def reader_of(user: Any, schema: str = "acme") -> Reader:
+def require_reader(user: Any, schema: str = "acme") -> Reader:
     return Reader(user, timezone.now(), schema)
 
 
@@ -30,15 +32,15 @@ def by_the_orm(build: Any, reader: Reader, *shape: Any) -> list[Any]:
 
 
 def texts(reader: Reader) -> set[str]:
-    rows = prepared.rows(entries.page, reader, 20, Chosen(), None)
-    return {str(entries.as_entry(row, reader.user)) for row in rows}
+    rows = compiled.rows(feed.page, reader, 20, InboxFilter(), None)
+    return {str(as_feed_item(row, reader.user)) for row in rows}
 
 
 def test_the_statement_is_compiled_once_for_all_readers(in_acme: Any, make_user: Any, make_message: Any) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     make_message(alice, "for Alice"), make_message(bob, "for Bob")
-    assert [texts(reader_of(alice)), texts(reader_of(bob))] == [{"for Alice"}, {"for Bob"}]
-    assert prepared._template.cache_info().misses == 1
+    assert [texts(require_reader(alice)), texts(require_reader(bob))] == [{"for Alice"}, {"for Bob"}]
+    assert compiled._template.cache_info().misses == 1
 
 
 def test_the_same_statement_serves_every_schema(acme: Any, globex: Any, make_user: Any, make_message: Any) -> None:
@@ -46,26 +48,26 @@ def test_the_same_statement_serves_every_schema(acme: Any, globex: Any, make_use
         with schema_context(schema):
             user = make_user()
             make_message(user, f"of {schema}")
-            assert texts(reader_of(user, schema)) == {f"of {schema}"}
-    assert prepared._template.cache_info().misses == 1
+            assert texts(require_reader(user, schema)) == {f"of {schema}"}
+    assert compiled._template.cache_info().misses == 1
 
 
 def test_time_goes_on(in_acme: Any, make_user: Any, make_message: Any) -> None:
     alice = make_user()
     make_message(alice, "soon over", expires=timezone.now() + timedelta(hours=1))
-    assert texts(reader_of(alice)) == {"soon over"}
+    assert texts(require_reader(alice)) == {"soon over"}
     assert texts(Reader(alice, timezone.now() + timedelta(hours=2), "acme")) == set()
 
 
 @pytest.mark.parametrize(
     ("build", "shape"),
     [
-        (entries.banners, (10,)),
-        (entries.page, (20, Chosen(unread=True), None)),
-        (entries.page, (20, Chosen(level=20, kind="message"), None)),
-        (entries.page, (20, Chosen(), "message")),
-        (entries.marks, (100, Chosen())),
-        (entries.marks, (None, Chosen(level=20))),
+        (feed.banners, (10,)),
+        (feed.page, (20, InboxFilter(unread=True), None)),
+        (feed.page, (20, InboxFilter(level=20, kind="message"), None)),
+        (feed.page, (20, InboxFilter(), "message")),
+        (feed.unread_marks, (100, InboxFilter())),
+        (feed.unread_marks, (None, InboxFilter(level=20))),
     ],
 )
 def test_it_says_what_the_orm_says(
@@ -79,8 +81,8 @@ def test_it_says_what_the_orm_says(
     for user in (alice, bob):
         reader = Reader(user, timezone.now(), "acme", last.created, last.pk)
         expected = sorted(map(str, by_the_orm(build, reader, *shape)))
-        assert sorted(map(str, prepared.rows(build, reader, *shape))) == expected
-        assert prepared.count(build, reader, *shape) == len(expected)
+        assert sorted(map(str, compiled.rows(build, reader, *shape))) == expected
+        assert compiled.count(build, reader, *shape) == len(expected)
 
 
 def test_what_differs_beyond_a_readers_own_values_is_never_prepared(in_acme: Any, make_user: Any) -> None:
@@ -90,8 +92,8 @@ def test_what_differs_beyond_a_readers_own_values_is_never_prepared(in_acme: Any
         return get_user_model().objects.annotate(call=Value(next(calls))).values_list("call")
 
     make_user()
-    assert prepared._template(build, (), "{}", type(None), get_user_model()) is None
-    assert prepared.rows(build, reader_of(make_user("bob")))[0] == (2,)
+    assert compiled._template(build, (), "{}", type(None), get_user_model()) is None
+    assert compiled.rows(build, require_reader(make_user("bob")))[0] == (2,)
 
 
 def test_where_a_host_says_who_the_members_are_nothing_is_prepared(
@@ -101,18 +103,18 @@ def test_where_a_host_says_who_the_members_are_nothing_is_prepared(
     make_message(alice)
     members = get_user_model().objects.all
     settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MEMBERS": members}
-    assert texts(reader_of(alice)) == {"Hello"}
-    assert prepared._template.cache_info().misses == 0
+    assert texts(require_reader(alice)) == {"Hello"}
+    assert compiled._template.cache_info().misses == 0
 
 
 @pytest.mark.parametrize("kind", [models.SmallAutoField, models.SmallIntegerField, models.PositiveSmallIntegerField])
 def test_a_key_that_holds_small_numbers_only_is_not_made_up(kind: type[models.Field]) -> None:  # type: ignore[type-arg]
-    assert prepared._maker(kind(primary_key=True)) is None
+    assert compiled._maker(kind(primary_key=True)) is None
 
 
 @pytest.mark.parametrize("kind", [models.AutoField, models.BigAutoField, models.UUIDField, models.CharField])
 def test_any_other_key_is_made_up(kind: type[models.Field]) -> None:  # type: ignore[type-arg]
     key = kind(primary_key=True, max_length=40)
-    make = prepared._maker(key)
+    make = compiled._maker(key)
     assert make is not None
     assert make(10) == key.clean(make(10), None) != make(20)

@@ -17,7 +17,7 @@ from messages_extends import constants
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, cancel, inbox, retract, revise, send
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, NoTenant, NotPublished, WrongTenant
 from messages_extends.models import Announcement, AnnouncementGroup, AuditRecord, Receipt
-from messages_extends.publications import LASTS, State
+from messages_extends.models.publication import DEFAULT_LIFETIME, State
 from tests.conftest import count_our_queries
 
 HOUR = timedelta(hours=1)
@@ -73,13 +73,17 @@ class TestAnnounce:
         before = timezone.now()
         announcement = announce("Hello", to=EVERYONE)
         assert before <= announcement.publish_at <= timezone.now()
-        assert announcement.expires == announcement.publish_at + LASTS == announcement.publish_at + timedelta(days=30)
+        assert (
+            announcement.expires
+            == announcement.publish_at + DEFAULT_LIFETIME
+            == announcement.publish_at + timedelta(days=30)
+        )
         assert (announcement.level, announcement.sender, announcement.key) == (constants.INFO_PERSISTENT, None, "")
         assert (announcement.must_acknowledge, announcement.revision, announcement.retracted_at) == (False, 1, None)
 
     def test_thirty_days_begin_when_it_appears(self, alice: Any) -> None:
         start = timezone.now() + timedelta(days=5)
-        assert announce("Hello", to=EVERYONE, publish_at=start).expires == start + LASTS
+        assert announce("Hello", to=EVERYONE, publish_at=start).expires == start + DEFAULT_LIFETIME
 
     def test_the_size_of_its_audience_is_kept(self, alice: Any, bob: Any, make_user: Any, sales: Group) -> None:
         make_user("gone", is_active=False)
@@ -123,7 +127,7 @@ class TestAnnounce:
         def fail(*_args: Any, **_options: Any) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr("messages_extends.audit.record", fail)
+        monkeypatch.setattr("messages_extends.models.audit.log_event", fail)
         with pytest.raises(ZeroDivisionError):
             announce("Hello", to=sales)
         assert not Announcement.objects.exists()

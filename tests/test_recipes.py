@@ -11,10 +11,10 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django_tenants.utils import schema_context
 
+from messages_extends.access.grants import grant
 from messages_extends.api import EVERYONE, announce, inbox, revise, send
-from messages_extends.audit import Action
-from messages_extends.grants import grant
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
+from messages_extends.models.audit import Action
 from messages_extends.policy import Policy
 from tests.conftest import SCHEMAS
 from tests.documentation import ROOT

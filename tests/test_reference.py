@@ -16,13 +16,13 @@ from django.urls import URLPattern, URLResolver
 from config.running.main import COMMANDS as RUN_PY
 from messages_extends import api, constants, exceptions, urls
 from messages_extends.conf import settings
-from messages_extends.content import Content
-from messages_extends.entries import UnreadSnapshot
-from messages_extends.inbox import UNREAD_CAP, Inbox
+from messages_extends.inbox.inbox import UNREAD_CAP, Inbox
+from messages_extends.inbox.snapshot import UnreadSnapshot
+from messages_extends.models.content import Content
+from messages_extends.sending.cleaning import MAX_TEXT
 from messages_extends.templatetags.messages_extends import register
 from messages_extends.tenancy.schemas import inside
-from messages_extends.validation import MAX_TEXT
-from messages_extends.views.publication_forms import NewPublicationForm
+from messages_extends.web.publication_forms import NewPublicationForm
 from tests.documentation import DOCS
 
 REFERENCE = DOCS / "reference"

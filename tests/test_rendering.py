@@ -9,7 +9,7 @@ from django.utils import translation
 from django.utils.safestring import SafeData, mark_safe
 
 from messages_extends.api import inbox, send
-from messages_extends.rendering import render
+from messages_extends.texts.rendering import render
 
 GERMAN = {
     "": "Content-Type: text/plain; charset=UTF-8\n",

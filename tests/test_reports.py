@@ -11,8 +11,8 @@ from django_tenants.utils import schema_context
 
 from messages_extends.api import EVERYONE, announce, inbox, retract, revise
 from messages_extends.exceptions import WrongTenant
+from messages_extends.inbox.reports import ReadReport, read_report
 from messages_extends.models import Announcement
-from messages_extends.reports import ReadReport, read_report
 
 
 @pytest.fixture

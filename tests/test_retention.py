@@ -20,13 +20,13 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 from guardian.models import UserObjectPermission
 
+from messages_extends.access.grants import grant
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, retract
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastRecord, BroadcastTenant
 from messages_extends.constants import INFO_PERSISTENT
-from messages_extends.grants import grant
+from messages_extends.maintenance.purge import count_expired, purge
 from messages_extends.management.commands.purge_messages import Progress
 from messages_extends.models import Announcement, AnnouncementGroup, AuditRecord, Message, Receipt
-from messages_extends.retention import forecast, purge
 from tests.processes import eventually
 from tests.tenants.conftest import environment as environment  # noqa: PLC0414 - a fixture
 
@@ -151,7 +151,7 @@ def test_grants_go_whose_target_was_deleted_past_django(alice: Any, make_user: M
     bob = make_user("bob")
     grant(alice, bob)
     type(bob).objects.filter(pk=bob.pk)._raw_delete(using="default")
-    assert forecast() == {"grants": 1}
+    assert count_expired() == {"grants": 1}
     assert purge() == {"grants": 1}
     assert not UserObjectPermission.objects.exists()
 

@@ -11,12 +11,12 @@ from django.db import connection
 from django.utils.safestring import mark_safe
 from django.utils.timezone import now
 
+from messages_extends.access.grants import grant
 from messages_extends.api import EVERYONE, announce, cancel, inbox, send
 from messages_extends.constants import ERROR_PERSISTENT, INFO, INFO_PERSISTENT
 from messages_extends.exceptions import NoTenant, RecipientUnavailable, WrongTenant
-from messages_extends.grants import grant
 from messages_extends.models import AuditRecord, Message
-from messages_extends.publications import State
+from messages_extends.models.publication import State
 from messages_extends.tenancy.schemas import inside
 
 

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeData, mark_safe
 
 from messages_extends.api import EVERYONE, announce, get_messages, inbox, send
 from messages_extends.constants import ERROR_PERSISTENT, WARNING_PERSISTENT
-from messages_extends.entries import Entry
+from messages_extends.inbox.items import FeedItem
 from messages_extends.models import Announcement, Message
 from messages_extends.testing import assert_sent_to
 from tests.test_storages import make_request
@@ -157,7 +157,7 @@ class TestRow:
     def test_a_publication_is_an_entry_with_its_text(self, in_acme: Any, alice: Any) -> None:
         announce(MSGID, params={}, to=EVERYONE, level=ERROR_PERSISTENT, must_acknowledge=True)
         message = shown_to(alice, in_acme)
-        assert isinstance(message, Entry)
+        assert isinstance(message, FeedItem)
         assert message.tags == "error persistent announcement unread"
         assert message.must_acknowledge
         assert Announcement.objects.get().message == MSGID

@@ -30,6 +30,8 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from messages_extends.access.grants import EVERYBODY as EVERYBODY_HERE
+from messages_extends.access.grants import grant, revoke
 from messages_extends.api import (
     ALL_TENANTS,
     EVERYONE,
@@ -45,11 +47,9 @@ from messages_extends.api import (
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import DEBUG, PERSISTENT_MESSAGE_LEVELS
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, NotPublished, RecipientUnavailable
-from messages_extends.grants import EVERYBODY as EVERYBODY_HERE
-from messages_extends.grants import grant, revoke
+from messages_extends.maintenance.purge import purge
 from messages_extends.models import Announcement, Message
-from messages_extends.publications import Reference
-from messages_extends.retention import purge
+from messages_extends.models.publication import Reference
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
 from tests import expected

@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy
 from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends import api, constants
+from messages_extends.access.grants import grant
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import (
     DEBUG_PERSISTENT,
@@ -37,8 +38,7 @@ from messages_extends.constants import (
     base_level,
 )
 from messages_extends.exceptions import NoSessionTable, NoTenant, RecipientUnavailable, WrongTenant
-from messages_extends.grants import grant
-from messages_extends.lifecycle import export
+from messages_extends.maintenance.personal_data import export
 from messages_extends.models import Announcement, Message
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore

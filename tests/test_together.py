@@ -8,7 +8,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django_tenants.utils import schema_context
 
-from messages_extends.tenancy.together import Together
+from messages_extends.tenancy.grouped_operations import GroupedOperations
 
 # One that tenants have tables of.
 LABEL = "messages_extends"
@@ -73,7 +73,7 @@ def run(operation: Operation, before: ProjectState, after: ProjectState, directi
 
 def test_the_state_is_that_of_the_operations_one_by_one_and_models_are_made_once() -> None:
     one_by_one = state_after(*first(), *second())
-    together = state_after(Together(first()), Together(second()))
+    together = state_after(GroupedOperations(first()), GroupedOperations(second()))
     assert together == one_by_one
     assert (one_by_one.reloads, together.reloads) == (6, 2)
     book = together.apps.get_model(LABEL, "Book")
@@ -81,8 +81,8 @@ def test_the_state_is_that_of_the_operations_one_by_one_and_models_are_made_once
 
 
 def test_an_operation_that_fails_leaves_the_state_able_to_make_models() -> None:
-    state = state_after(Together(first()))
-    wrong = Together([migrations.AddField("nothing", "price", models.IntegerField())])
+    state = state_after(GroupedOperations(first()))
+    wrong = GroupedOperations([migrations.AddField("nothing", "price", models.IntegerField())])
     with pytest.raises(KeyError):
         wrong.state_forwards(LABEL, state)
     assert "reload_model" not in vars(state)
@@ -91,15 +91,15 @@ def test_an_operation_that_fails_leaves_the_state_able_to_make_models() -> None:
 @pytest.mark.usefixtures("_in_acme")
 def test_the_database_is_changed_and_changed_back() -> None:
     empty, made, changed = state_after(), state_after(*first()), state_after(*first(), *second())
-    run(Together(first()), empty, made)
-    run(Together(second()), made, changed)
+    run(GroupedOperations(first()), empty, made)
+    run(GroupedOperations(second()), made, changed)
     assert columns("messages_extends_book") == {"id", "title", "price"}
     assert "book_by_price" in constraints("messages_extends_book")
     assert "page_once" in constraints("messages_extends_page")
-    run(Together(second()), changed, made, "database_backwards")
+    run(GroupedOperations(second()), changed, made, "database_backwards")
     assert columns("messages_extends_book") == {"id", "title"}
     assert "page_once" not in constraints("messages_extends_page")
-    run(Together(first()), made, empty, "database_backwards")
+    run(GroupedOperations(first()), made, empty, "database_backwards")
     with connection.cursor() as cursor:
         assert not {"messages_extends_book", "messages_extends_page"} & set(
             connection.introspection.table_names(cursor)
@@ -107,5 +107,5 @@ def test_the_database_is_changed_and_changed_back() -> None:
 
 
 def test_it_says_what_it_does() -> None:
-    assert Together(second()).describe().startswith("Add field price to book; Alter field title on book; ")
-    assert Together(second()).reversible
+    assert GroupedOperations(second()).describe().startswith("Add field price to book; Alter field title on book; ")
+    assert GroupedOperations(second()).reversible

@@ -156,14 +156,14 @@ class Ours(ReferenceProduct):
 
     def _before_page(self, organisation: int, user: int, number: int) -> str:
         """Return what leads to a page: what the link on the one before says."""
-        from messages_extends.entries import Position
+        from messages_extends.inbox.cursor import Cursor
         from messages_extends.models import Message
 
         if number == 1:
             return ""
         with self._inside(organisation):
             last = Message.objects.for_user(self._user(user)).newest_first()[(number - 1) * PAGE_SIZE - 1]
-            return str(Position.of(last))
+            return str(Cursor.of(last))
 
     def mark_all(self, organisation: int, user: int) -> dict[str, Any]:
         from messages_extends.api import inbox
@@ -310,7 +310,7 @@ class Ours(ReferenceProduct):
         self._execute(organisation, "ANALYZE")
 
     def recipients(self, organisation: int, user: int, repeat: int) -> dict[str, Any]:
-        from messages_extends.policy import policy
+        from messages_extends.access.policy import policy
 
         def keys(person: Any) -> list[int]:
             return sorted(policy().recipients_for(person).values_list("pk", flat=True))
@@ -319,11 +319,11 @@ class Ours(ReferenceProduct):
 
     def search(self, organisation: int, user: int, text: str, repeat: int) -> dict[str, Any]:
         """Search as the page for writing does."""
-        from messages_extends.people import SHOWN, people_called
-        from messages_extends.policy import policy
+        from messages_extends.access.policy import policy
+        from messages_extends.web.search import MAX_RESULTS, search_people
 
         def found(person: Any) -> list[str]:
-            return [each.name for each in people_called(text, policy().recipients_for(person))[: SHOWN + 1]]
+            return [each.name for each in search_people(text, policy().recipients_for(person))[: MAX_RESULTS + 1]]
 
         return self._taken_apart(organisation, user, repeat, found)
 

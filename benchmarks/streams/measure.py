@@ -22,7 +22,7 @@ from config.running.folders import PROJECT
 from config.running.ports import check_port
 from config.running.postgres import free_port
 
-BUSES = {"off": None, "postgres": "messages_extends.push.postgres.PostgresBus"}
+BUSES = {"off": None, "postgres": "messages_extends.events.postgres.PostgresBus"}
 
 
 @dataclass

@@ -39,7 +39,7 @@ def verdict(report: Mapping[str, Any]) -> str:
     weak = [package for package in packages if package.get("vulns")]
     unknown = [package["name"] for package in packages if "skip_reason" in package]
     if weak:
-        raise Failure("Known weaknesses: " + "; ".join(map(_in_words, weak)))
+        raise Failure("Known weaknesses: " + "; ".join(map(_wait_message, weak)))
     if len(unknown) == len(packages):
         return "NOT AUDITED: the index that packages come from here knows of no weaknesses at all."
     if unknown:
@@ -47,7 +47,7 @@ def verdict(report: Mapping[str, Any]) -> str:
     return f"No known weakness in {len(packages)} packages."
 
 
-def _in_words(package: Mapping[str, Any]) -> str:
+def _wait_message(package: Mapping[str, Any]) -> str:
     found = [f"{each['id']} ({_remedy(each)})" for each in package["vulns"]]
     return f"{package['name']} {package['version']}: {', '.join(found)}"
 

@@ -4,9 +4,9 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
+from messages_extends.access.policy import policy
 from messages_extends.admin import PublicationAdmin, ReadOnlyAdmin, RecordAdmin
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastRecord
-from messages_extends.policy import policy
 
 
 class PlatformOnly(ReadOnlyAdmin):

@@ -11,8 +11,8 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
-from messages_extends.audit import Record
-from messages_extends.publications import Publication, PublicationQuerySet
+from messages_extends.models.audit import BaseAuditRecord
+from messages_extends.models.publication import Publication, PublicationQuerySet
 
 
 class BroadcastQuerySet(PublicationQuerySet):
@@ -98,10 +98,10 @@ class BroadcastCount(models.Model):
         return f"{self.schema_name}: " + ("?" if self.people is None else f"{self.readers} / {self.people}")
 
 
-class BroadcastRecord(Record):
+class BroadcastRecord(BaseAuditRecord):
     """A deed of the platform."""
 
-    class Meta(Record.Meta):
+    class Meta(BaseAuditRecord.Meta):
         app_label = "broadcasts"
         verbose_name = _("audit record")
         verbose_name_plural = _("audit records")

@@ -2,14 +2,14 @@
 
 from django.urls import path
 
-from messages_extends.broadcasts import views
+from messages_extends.web import broadcasts
 
 urlpatterns = [
-    path("", views.BroadcastList.as_view(), name="broadcasts"),
-    path("new/", views.NewBroadcast.as_view(), name="broadcast_new"),
-    path("organisations/", views.Organisations.as_view(), name="broadcast_organisations"),
-    path("<uuid:pk>/", views.BroadcastPage.as_view(), name="broadcast"),
-    path("<uuid:pk>/edit/", views.EditBroadcast.as_view(), name="broadcast_edit"),
-    path("<uuid:pk>/retract/", views.RetractBroadcast.as_view(), name="broadcast_retract"),
-    path("<uuid:pk>/count/", views.CountBroadcast.as_view(), name="broadcast_count"),
+    path("", broadcasts.BroadcastList.as_view(), name="broadcasts"),
+    path("new/", broadcasts.NewBroadcast.as_view(), name="broadcast_new"),
+    path("organisations/", broadcasts.Organisations.as_view(), name="broadcast_organisations"),
+    path("<uuid:pk>/", broadcasts.BroadcastPage.as_view(), name="broadcast"),
+    path("<uuid:pk>/edit/", broadcasts.EditBroadcast.as_view(), name="broadcast_edit"),
+    path("<uuid:pk>/retract/", broadcasts.RetractBroadcast.as_view(), name="broadcast_retract"),
+    path("<uuid:pk>/count/", broadcasts.CountBroadcast.as_view(), name="broadcast_count"),
 ]

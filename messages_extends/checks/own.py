@@ -8,10 +8,10 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 from django.utils.module_loading import import_string
 
+from messages_extends.access.policy import Policy
 from messages_extends.conf import DEFAULT_BUS, DEFAULT_POLICY, PERIODS, Settings
 from messages_extends.conf import settings as own
-from messages_extends.policy import Policy
-from messages_extends.push.bus import Bus
+from messages_extends.events.bus import Bus
 from messages_extends.storages import FallbackStorage, PersistentStorage
 from messages_extends.tenancy.schemas import is_public, user_model_has, users_are_shared
 
@@ -250,8 +250,9 @@ def bus_is_one(**_kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             f'MESSAGES_EXTENDS["PUSH_BUS"] is {value!r}, which does not import or is no bus.',
-            hint=f"Use {DEFAULT_BUS}; or messages_extends.push.redis.RedisBus, which needs the package redis (pip "
-            "install django-messages-extends-tenants[redis]); or a subclass of messages_extends.push.bus.Bus; or None.",
+            hint=f"Use {DEFAULT_BUS}; or messages_extends.events.redis.RedisBus, which needs the package redis "
+            "(pip install django-messages-extends-tenants[redis]); or a subclass of messages_extends.events.bus.Bus; "
+            "or None.",
             id="messages_extends.E049",
         )
     ]

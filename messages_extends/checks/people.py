@@ -10,8 +10,8 @@ from django.core.checks import CheckMessage, Tags, Warning, register  # noqa: A0
 from django.db.models import Q
 from django_tenants.utils import get_public_schema_name, get_tenant_database_alias
 
-from messages_extends.tenancy.own_tables import schemas_with
 from messages_extends.tenancy.schemas import current_schema, inside, is_public, user_model_has, users_are_shared
+from messages_extends.tenancy.table_location import schemas_with
 
 # How many organisations a report names.
 NAMED: Final = 5

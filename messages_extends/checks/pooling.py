@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import AsyncConnection
 
-from messages_extends.push.postgres import connection_parameters
+from messages_extends.events.postgres import connection_parameters
 
 # How often each of two connections is asked, and how long all of that may take.
 ROUNDS: Final = 5

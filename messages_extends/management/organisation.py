@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django_tenants.utils import get_public_schema_name
 
-from messages_extends.grants import EVERYBODY
+from messages_extends.access.grants import EVERYBODY
 from messages_extends.tenancy.databases import for_write, write_database
 from messages_extends.tenancy.schemas import inside, organisations
 

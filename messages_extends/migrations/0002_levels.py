@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from messages_extends.tenancy.own_tables import RequireOwnTable
+from messages_extends.tenancy.table_location import RequireOwnTable
 
 # As SQL: before a function in Python Django makes all its models of that time anew.
 #

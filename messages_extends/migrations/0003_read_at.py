@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from messages_extends.tenancy.together import Together
+from messages_extends.tenancy.grouped_operations import GroupedOperations
 
 DATE_READING = "UPDATE messages_extends_message SET read_at = modified WHERE read"
 FLAG_READING = "UPDATE messages_extends_message SET read = true WHERE read_at IS NOT NULL"
@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
     dependencies = [("messages_extends", "0002_levels")]
 
     operations = [
-        Together(
+        GroupedOperations(
             [
                 migrations.AddField(
                     "message", "read_at", models.DateTimeField(blank=True, null=True, verbose_name="read at")

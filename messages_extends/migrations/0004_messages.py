@@ -5,7 +5,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 from messages_extends.tenancy.foreign_keys import DeleteInDatabase
-from messages_extends.tenancy.together import Together
+from messages_extends.tenancy.grouped_operations import GroupedOperations
 
 LEVELS = [(9, "debug"), (19, "info"), (24, "success"), (29, "warning"), (39, "error")]
 NEWEST_FIRST = (models.F("user"), models.F("created").desc(), models.F("id").desc())
@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        Together(
+        GroupedOperations(
             [
                 migrations.AlterModelOptions("message", {"verbose_name": "message", "verbose_name_plural": "messages"}),
                 migrations.AlterField(

@@ -7,7 +7,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-from messages_extends.tenancy.together import Together
+from messages_extends.tenancy.grouped_operations import GroupedOperations
 
 
 class Migration(migrations.Migration):
@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        Together(
+        GroupedOperations(
             [
                 migrations.CreateModel(
                     name="AuditRecord",
@@ -198,7 +198,7 @@ class Migration(migrations.Migration):
                 ),
             ]
         ),
-        Together(
+        GroupedOperations(
             [
                 migrations.AddField(
                     model_name="announcement",

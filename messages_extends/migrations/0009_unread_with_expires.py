@@ -2,14 +2,14 @@
 
 from django.db import migrations, models
 
-from messages_extends.tenancy.together import Together
+from messages_extends.tenancy.grouped_operations import GroupedOperations
 
 
 class Migration(migrations.Migration):
     dependencies = [("messages_extends", "0008_records_by_actor")]
 
     operations = [
-        Together(
+        GroupedOperations(
             [
                 migrations.RemoveIndex(model_name="message", name="messages_unread"),
                 migrations.AddIndex(

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db import migrations, models
 
-from messages_extends.tenancy.together import Together
+from messages_extends.tenancy.grouped_operations import GroupedOperations
 
 NOTE_PEOPLE = """
 UPDATE messages_extends_message SET from_person = true WHERE sender_id IS NOT NULL;
@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
     dependencies = [("messages_extends", "0010_reveal")]
 
     operations = [
-        Together(
+        GroupedOperations(
             [
                 migrations.AddField("message", "from_person", from_person()),
                 migrations.AddField("announcement", "from_person", from_person()),

@@ -19,29 +19,23 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext, ngettext, npgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from messages_extends.badge import Badge
+from messages_extends.access.pages import accessible_pages
 from messages_extends.conf import settings
 from messages_extends.constants import DEBUG, ERROR, INFO, SUCCESS, WARNING, base_level
-from messages_extends.doors import doors_of
-from messages_extends.inbox import with_senders
-from messages_extends.languages import in_interface_language, in_readers_language, language_attributes
+from messages_extends.inbox.badge import UnreadBadge
+from messages_extends.inbox.inbox import with_senders
+from messages_extends.inbox.unread import note_personal, unread_for
+from messages_extends.labels import KIND_NAMES, LEVEL_NAMES
 from messages_extends.links import APP_NAME, reverse_if_any, reverse_own, start_page, within_organisation
-from messages_extends.tabs import name_of_tabs
+from messages_extends.live.browser_channel import broadcast_channel_name
 from messages_extends.tenancy.schemas import has_messages, inside, schema_of
-from messages_extends.unread import note_personal, unread_for
+from messages_extends.texts.languages import in_interface_language, in_readers_language, language_attributes
 
 register = template.Library()
 
 # What a template is given, for a page's context.
 PartOfPage = Callable[..., dict[str, Any]]
 
-LEVEL_NAMES = {
-    DEBUG: _("Debug"),
-    INFO: _("Information"),
-    SUCCESS: _("Success"),
-    WARNING: _("Warning"),
-    ERROR: _("Error"),
-}
 BOOTSTRAP_NAMES = {DEBUG: "secondary", INFO: "info", SUCCESS: "success", WARNING: "warning", ERROR: "danger"}
 ICONS = {DEBUG: "debug", INFO: "info", SUCCESS: "success", WARNING: "warning", ERROR: "error"}
 NAV = {
@@ -62,7 +56,6 @@ AGO: dict[str, Any] = {
 }
 # Characters; what is longer may not fit into two lines of a phone.
 SHORT: Final = 40
-KIND_NAMES = {"message": _("Message"), "announcement": _("Announcement"), "broadcast": _("From the platform")}
 
 
 def part_of_page(template_name: str) -> Callable[[PartOfPage], PartOfPage]:
@@ -145,7 +138,7 @@ def messages_nav(context: Context, here: str = "") -> dict[str, Any]:
     user = _reader(context["request"])
     if user is None:
         return {"pages": []}
-    doors = doors_of(user)
+    doors = accessible_pages(user)
     open_to_them = {
         "inbox": has_messages(schema_of(context["request"])),
         "message_compose": doors.compose,
@@ -191,10 +184,10 @@ def _bell(request: HttpRequest) -> dict[str, Any]:
         return {"badge": None}
     with inside(schema):
         unread = unread_for(request, user)
-    live = name_of_tabs(schema, user) if settings.push_bus else ""
+    live = broadcast_channel_name(schema, user) if settings.push_bus else ""
     urgent = " ".join(str(entry.pk) for entry in unread.shown if base_level(entry.level) >= WARNING)
     about = {"live": live, "stream": reverse_if_any("message_stream"), "urgent": urgent, "now": timezone.now()}
-    return {"badge": Badge(unread.count), "unread": unread, **about}
+    return {"badge": UnreadBadge(unread.count), "unread": unread, **about}
 
 
 @register.simple_tag

@@ -16,8 +16,8 @@ from django.db import connections, models, transaction
 from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, quote_schema_name
 
 from messages_extends.exceptions import MessagesExtendsError
-from messages_extends.tenancy.own_tables import has_table
 from messages_extends.tenancy.schemas import is_per_tenant, is_shared
+from messages_extends.tenancy.table_location import has_table
 
 TABLE: Final = "django_content_type"
 # Whoever uses the tenant's tables holds locks: the move goes on with the next tenant rather than wait for their end.

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_started
 from django.db import connections, router, transaction
@@ -20,12 +19,19 @@ from messages_extends.tenancy.schemas import current_schema
 Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")
 Row = TypeVar("Row", bound=Model)
 
+
+class _Routing:
+    """What the host's routers are asked about: one model stands for all of ours."""
+
+    model: type[Model]
+
+
 _reads_what_is_written: ContextVar[bool] = ContextVar("messages_extends.databases", default=False)
 
 
 def write_database() -> str:
     """Return the alias of the database that our tables, users and groups are written in."""
-    return router.db_for_write(_message())
+    return router.db_for_write(_Routing.model)
 
 
 def read_database() -> str:
@@ -33,7 +39,7 @@ def read_database() -> str:
 
     ImproperlyConfigured for a connection that is not in the current schema and does not follow it.
     """
-    alias = database_of_own_writes() or router.db_for_read(_message())
+    alias = database_of_own_writes() or router.db_for_read(_Routing.model)
     connection: Any = connections[alias]
     if not getattr(connection, "follows_tenant", False) and getattr(connection, "schema_name", "") != current_schema():
         raise ImproperlyConfigured(
@@ -73,17 +79,14 @@ def reading_what_is_written() -> Iterator[None]:
         _reads_what_is_written.reset(token)
 
 
-def connect() -> None:
-    """Have each request begin as one that has not written yet."""
+def connect(model: type[Model]) -> None:
+    """Ask the routers about `model` for all tables of ours, and have each request begin as one that has not written."""
+    _Routing.model = model
     request_started.connect(_begin, dispatch_uid="messages_extends.databases")
 
 
 def _begin(**_signal: Any) -> None:
     _reads_what_is_written.set(False)
-
-
-def _message() -> Any:
-    return apps.get_model("messages_extends", "Message")
 
 
 class ReadsOwnWrites(QuerySet[Row]):

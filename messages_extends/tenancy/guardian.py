@@ -12,8 +12,8 @@ from django.db.models.signals import post_migrate
 from guardian.apps import GuardianConfig as Config
 
 from messages_extends.tenancy.foreign_keys import is_deleted_in_database, rule_statement
-from messages_extends.tenancy.own_tables import has_table
 from messages_extends.tenancy.schemas import exists_without
+from messages_extends.tenancy.table_location import has_table
 
 
 class GuardianConfig(Config):

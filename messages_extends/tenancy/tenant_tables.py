@@ -17,8 +17,8 @@ from django_tenants.utils import (
     quote_schema_name,
 )
 
-from messages_extends.tenancy.own_tables import has_table
 from messages_extends.tenancy.schemas import apps_of, current_schema, inside, is_public, shared_apps
+from messages_extends.tenancy.table_location import has_table
 
 RECORDED: Final = "SELECT app, name FROM {schema}.django_migrations"
 

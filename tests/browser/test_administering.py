@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django_tenants.utils import get_tenant_model, schema_context
 from playwright.sync_api import expect
 
-from messages_extends.policy import policy
+from messages_extends.access.policy import policy
 from tests.browser.conftest import Visitor
 from tests.tenants.conftest import drop
 

@@ -9,11 +9,11 @@ from django.contrib.auth.models import Group
 from django_tenants.utils import get_tenant_model, schema_context
 from playwright.sync_api import Page, expect
 
+from messages_extends.access.grants import EVERYBODY, grant
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, send
 from messages_extends.broadcasts.models import Broadcast
-from messages_extends.grants import EVERYBODY, grant
 from messages_extends.models import Announcement, Message
-from messages_extends.publications import State
+from messages_extends.models.publication import State
 from tests.browser.conftest import Visitor
 
 # As two impatient clicks do, or a browser that tries again.

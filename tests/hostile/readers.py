@@ -23,16 +23,17 @@ from django_tenants.utils import get_tenant_model
 from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as hypothesis_settings
 
-from messages_extends.entries import Position, UnreadSnapshot
-from messages_extends.inbox import Marked
-from messages_extends.publications import Reference
-from messages_extends.push.hints import KEYS, Hint
-from messages_extends.rendering import render
+from messages_extends.events.changes import KEY_FIELDS, ChangeEvent
+from messages_extends.inbox.cursor import Cursor
+from messages_extends.inbox.inbox import Marked
+from messages_extends.inbox.snapshot import UnreadSnapshot
+from messages_extends.models.publication import Reference
+from messages_extends.sending.cleaning import EARLIEST, LATEST, parse_datetime_of_page, require_link
 from messages_extends.storages import CookieStorage
 from messages_extends.tenancy.schemas import inside
 from messages_extends.tenancy.sessions import SessionStore
-from messages_extends.undo import read_snapshot, read_token, token_of, token_of_snapshot
-from messages_extends.validation import EARLIEST, LATEST, moment_of, require_link
+from messages_extends.texts.rendering import render
+from messages_extends.web.tokens import read_snapshot, read_token, token_of, token_of_snapshot
 from tenants.names import host_for, validate_host, validate_schema
 from tenants.people.models import Invitation
 from tenants.people.tokens import invitation_token, read_invitation_token
@@ -98,11 +99,11 @@ def cookie_of_messages() -> str:
 # Where somebody stands ----------------------------------------------------------------------------------------------
 
 
-@rule(ANY_TEXT | st.from_regex(Position.PATTERN, fullmatch=True))
+@rule(ANY_TEXT | st.from_regex(Cursor.PATTERN, fullmatch=True))
 def a_position_is_what_a_page_names(text: str) -> None:
     with suppress(ValueError):
-        position = Position.parse(text)
-        assert Position.parse(str(position)) == position
+        position = Cursor.parse(text)
+        assert Cursor.parse(str(position)) == position
 
 
 @rule(ANY_TEXT | st.from_regex(r"[0-9a-f]{32}-[0-9]+"))
@@ -113,7 +114,7 @@ def a_reference_is_what_a_page_names(text: str) -> None:
 
 @rule(ANY_TEXT | st.datetimes().map(str) | st.datetimes(timezones=st.timezones()).map(lambda at: at.isoformat()))
 def a_time_is_one_that_can_be_stored(text: str) -> None:
-    at = moment_of(text)
+    at = parse_datetime_of_page(text)
     assert at is None or (timezone.is_aware(at) and EARLIEST <= at < LATEST)
 
 
@@ -168,11 +169,11 @@ def a_cookie_of_messages_is_ours(forgery: tuple[int, int, str]) -> None:
 # What comes over the bus --------------------------------------------------------------------------------------------
 
 
-@rule(ANY_TEXT | JSON.map(json.dumps) | st.dictionaries(st.sampled_from(("schema", *KEYS)), JSON).map(json.dumps))
+@rule(ANY_TEXT | JSON.map(json.dumps) | st.dictionaries(st.sampled_from(("schema", *KEY_FIELDS)), JSON).map(json.dumps))
 def a_hint_says_whom_it_concerns(text: str) -> None:
     with suppress(ValueError, RecursionError):
-        hint = Hint.parse(text)
-        for part in map(Hint.parse, hint.texts(8_000)):
+        hint = ChangeEvent.parse(text)
+        for part in map(ChangeEvent.parse, hint.texts(8_000)):
             assert part.schema == hint.schema
             assert part.users <= hint.users
             assert part.groups <= hint.groups

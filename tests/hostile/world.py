@@ -15,7 +15,7 @@ from django.test import Client
 from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends import api
-from messages_extends.grants import grant
+from messages_extends.access.grants import grant
 from messages_extends.models import Message
 from tenants.people.models import Invitation, User
 

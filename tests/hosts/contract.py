@@ -13,8 +13,8 @@ from django_tenants.utils import get_tenant_model, schema_context
 from guardian.models import GroupObjectPermission, UserObjectPermission
 
 from messages_extends import constants
+from messages_extends.access.grants import grant
 from messages_extends.exceptions import NoTenant
-from messages_extends.grants import grant
 from messages_extends.models import Message
 from tests.hosts.conftest import host_name
 

@@ -88,14 +88,14 @@ def _share_one_way_back() -> None:
 
 
 def _forget_where_objects_come_from() -> None:
-    _replace("messages_extends.tenancy.stamp.schema_of_origin", lambda _instance: None)
+    _replace("messages_extends.tenancy.origin.schema_of_origin", lambda _instance: None)
 
 
 def _save_anywhere() -> None:
     from django.db.models import Model
 
     for name in ("save_base", "refresh_from_db", "delete"):
-        _replace(f"messages_extends.tenancy.stamp.TenantBound.{name}", getattr(Model, name))
+        _replace(f"messages_extends.tenancy.origin.TenantBound.{name}", getattr(Model, name))
 
 
 def _save_people_anywhere() -> None:
@@ -115,23 +115,23 @@ def _let_inboxes_answer_anywhere() -> None:
 
 
 def _read_exports_anywhere() -> None:
-    _replace("messages_extends.lifecycle._only_in", lambda _schema, rows: rows)
+    _replace("messages_extends.maintenance.personal_data._only_in", lambda _schema, rows: rows)
 
 
 def _look_the_schema_up_at_the_commit() -> None:
     from django.db import transaction
 
-    from messages_extends.push import hints
+    from messages_extends.events import changes
 
     def wake(**whom: Any) -> None:
         users = frozenset(str(key) for key in whom.get("users", ()))
 
         def publish() -> None:
-            hints.Publication([hints.Hint(hints.current_schema(), users)]).publish()
+            changes.PendingEvents([changes.ChangeEvent(changes.current_schema(), users)]).publish()
 
         transaction.on_commit(publish)
 
-    _replace("messages_extends.push.hints.wake", wake)
+    _replace("messages_extends.events.changes.notify_changed", wake)
 
 
 def _ask_the_connection_for_the_schema() -> None:
@@ -151,7 +151,7 @@ def _connect() -> None:
 def _query_while_streaming() -> None:
     from asgiref.sync import sync_to_async
 
-    from messages_extends.push.streams import Stream
+    from messages_extends.live.streams import Stream
 
     write = Stream._write_news
 
@@ -159,7 +159,7 @@ def _query_while_streaming() -> None:
         await sync_to_async(_connect, thread_sensitive=False)()
         await write(self, send)
 
-    _replace("messages_extends.push.streams.Stream._write_news", write_and_query)
+    _replace("messages_extends.live.streams.Stream._write_news", write_and_query)
 
 
 # Sessions and cookies -----------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def _lead_every_host_to_one_organisation() -> None:
 
 
 def _find_everybodys_messages() -> None:
-    _replace("messages_extends.querysets.MessageQuerySet.for_user", lambda self, _user: self.all())
+    _replace("messages_extends.models.message.MessageQuerySet.for_user", lambda self, _user: self.all())
 
 
 def _show_every_broadcast_to_all() -> None:
@@ -245,7 +245,7 @@ def _let_tenants_broadcast() -> None:
     from messages_extends import policy
 
     _replace(
-        "messages_extends.policy._is_granted_by_platform",
+        "messages_extends.access.policy._is_granted_by_platform",
         lambda sender, codename: policy._is_granted(sender, policy.Right("broadcasts", codename)),
     )
 
@@ -254,7 +254,7 @@ def _let_tenants_code_broadcast() -> None:
     from messages_extends import policy
 
     ask = policy.require_may_broadcast
-    for module in ("messages_extends.policy", "messages_extends.broadcasts.publishing"):
+    for module in ("messages_extends.policy", "messages_extends.sending.broadcasts"):
         _replace(
             f"{module}.require_may_broadcast",
             lambda sender, action="add": None if sender is None else ask(sender, action),
@@ -262,7 +262,7 @@ def _let_tenants_code_broadcast() -> None:
 
 
 def _show_messages_to_administrators() -> None:
-    _replace("messages_extends.querysets.MessageQuerySet.without_content", lambda self: self.all())
+    _replace("messages_extends.models.message.MessageQuerySet.without_content", lambda self: self.all())
 
 
 def _give_what_is_not_held() -> None:
@@ -289,7 +289,7 @@ def _show_any_link() -> None:
 
 
 def _count_without_waiting() -> None:
-    _replace("messages_extends.limits._wait_for_others", lambda *_names: None)
+    _replace("messages_extends.access.rate_limits._wait_for_others", lambda *_names: None)
 
 
 def _count_attempts_of_all_together() -> None:

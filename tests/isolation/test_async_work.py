@@ -22,8 +22,8 @@ from django_tenants.utils import schema_context
 
 from config.asgi import Handler
 from messages_extends.api import asend
+from messages_extends.live.asgi import LiveUpdates
 from messages_extends.models import Message
-from messages_extends.push.asgi import LiveUpdates
 from messages_extends.tenancy.schemas import current_schema
 from tests.isolation.conftest import OURS, OpenConnection
 from tests.isolation.test_house_rules import SOURCES

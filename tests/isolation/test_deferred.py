@@ -15,11 +15,11 @@ from django.test import override_settings
 from django_tenants.utils import schema_context
 
 from messages_extends.api import inbox
+from messages_extends.events import changes
+from messages_extends.events.bus import Bus
 from messages_extends.exceptions import WrongTenant
-from messages_extends.lifecycle import export
+from messages_extends.maintenance.personal_data import export
 from messages_extends.models import Message
-from messages_extends.push import hints
-from messages_extends.push.bus import Bus
 from messages_extends.tenancy.schemas import current_schema
 from tests.isolation.test_house_rules import SOURCES
 
@@ -70,8 +70,8 @@ def test_a_hint_names_the_schema_of_the_change() -> None:
     said.clear()
     own = {**django_settings.MESSAGES_EXTENDS, "PUSH_BUS": Ear}
     with override_settings(MESSAGES_EXTENDS=own):
-        in_globex_within_a_transaction_of_acme(lambda: hints.wake(users=[1]))
-    assert [hints.Hint.parse(text).schema for text in said] == ["globex"]
+        in_globex_within_a_transaction_of_acme(lambda: changes.notify_changed(users=[1]))
+    assert [changes.ChangeEvent.parse(text).schema for text in said] == ["globex"]
 
 
 # Querysets ----------------------------------------------------------------------------------------------------------

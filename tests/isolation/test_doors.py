@@ -27,13 +27,13 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from messages_extends import api, urls
+from messages_extends.access.grants import grant
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import MessagesExtendsError, NoSuchMessage, WrongTenant
-from messages_extends.grants import grant
-from messages_extends.inbox import Inbox
+from messages_extends.inbox.inbox import Inbox
 from messages_extends.links import reverse_own
 from messages_extends.models import Announcement, Message
-from messages_extends.publications import Publication, Reference
+from messages_extends.models.publication import Publication, Reference
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
 

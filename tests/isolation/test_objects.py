@@ -18,8 +18,8 @@ from messages_extends.constants import INFO_PERSISTENT, SUCCESS
 from messages_extends.exceptions import WrongTenant
 from messages_extends.models import Message
 from messages_extends.storages import FallbackStorage
+from messages_extends.tenancy.origin import schema_of_origin
 from messages_extends.tenancy.sessions import SessionStore
-from messages_extends.tenancy.stamp import schema_of_origin
 from tenants.people.models import LoginAttempt
 from tenants.people.origin import WrongOrganisation
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from messages_extends.push.asgi import TICKET, LiveUpdates
-from messages_extends.push.looking import Holder
+from messages_extends.live.asgi import HANDSHAKE_KEY, LiveUpdates
+from messages_extends.live.queries import Subscriber
 
 MANY = 20
 
@@ -72,7 +72,7 @@ async def _status_when_the_view_is_overruled(status: int) -> list[int]:
     """Ask an application whose view gives a ticket, and one of whose middlewares then answers otherwise."""
 
     async def host(scope: Any, receive: Any, send: Any) -> None:
-        scope[TICKET].holder = Holder("acme", "1", "en")
+        scope[HANDSHAKE_KEY].subscriber = Subscriber("acme", "1", "en")
         await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
@@ -120,7 +120,7 @@ def test_who_takes_their_time_to_send_a_body_holds_up_nobody(committing: None, h
     asked = []
 
     async def host(scope: Any, receive: Any, send: Any) -> None:
-        asked.append(TICKET in scope)
+        asked.append(HANDSHAKE_KEY in scope)
 
     scope = ask("/messages/stream/", headers=[(b"accept", b"text/event-stream"), header])
     asyncio.run(LiveUpdates(host)(scope, _forever, _swallow))

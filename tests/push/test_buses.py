@@ -11,10 +11,10 @@ from django.test import override_settings
 from redis import RedisError
 
 from messages_extends.conf import settings
-from messages_extends.push import postgres, redis
-from messages_extends.push.bus import Bus, current_bus
-from messages_extends.push.postgres import PostgresBus
-from messages_extends.push.redis import RedisBus
+from messages_extends.events import postgres, redis
+from messages_extends.events.bus import Bus, current_bus
+from messages_extends.events.postgres import PostgresBus
+from messages_extends.events.redis import RedisBus
 from tests.servers import at_the_database, redis_server
 
 PATIENCE = 30
@@ -68,12 +68,12 @@ class Listening:
 @asynccontextmanager
 async def listening(bus: Bus) -> AsyncIterator[Listening]:
     """Listen, from the moment on at which the bus says that it hears."""
-    ear = Listening(bus)
+    watcher = Listening(bus)
     try:
-        assert await ear.next() is None
-        yield ear
+        assert await watcher.next() is None
+        yield watcher
     finally:
-        await ear.close()
+        await watcher.close()
 
 
 async def publish(bus: Bus, *texts: str) -> None:
@@ -93,7 +93,7 @@ def test_everyone_who_listens_hears_everything_in_order(bus: Bus) -> None:
         async with listening(bus) as first, listening(bus) as second:
             await publish(bus, "one", "two")
             await publish(bus, "three")
-            return [await ear.next() for ear in (first, second) for _ in range(3)]
+            return [await watcher.next() for watcher in (first, second) for _ in range(3)]
 
     assert asyncio.run(hear()) == ["one", "two", "three"] * 2
 
@@ -102,32 +102,32 @@ def test_texts_come_as_they_are(bus: Bus) -> None:
     texts = ("x" * bus.limit, "ünïcödé \N{SNOWMAN}", '{"a": "\\u0000"}', "'; SELECT 1; --", "%s %(a)s")
 
     async def hear() -> tuple[str | None, ...]:
-        async with listening(bus) as ear:
+        async with listening(bus) as watcher:
             await publish(bus, *texts)
-            return tuple([await ear.next() for _ in texts])
+            return tuple([await watcher.next() for _ in texts])
 
     assert asyncio.run(hear()) == texts
 
 
 def test_what_comes_while_nobody_asks_is_kept(bus: Bus) -> None:
     async def hear() -> list[str | None]:
-        async with listening(bus) as ear:
+        async with listening(bus) as watcher:
             await publish(bus, "one")
-            first = await ear.next()
+            first = await watcher.next()
             for number in range(200):
                 await publish(bus, str(number))
-            return [first, *[await ear.next() for _ in range(200)]]
+            return [first, *[await watcher.next() for _ in range(200)]]
 
     assert asyncio.run(hear()) == ["one", *map(str, range(200))]
 
 
 def test_silence_is_survived(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (postgres, redis):
-        monkeypatch.setattr(module, "SILENCE", 0.2)
+        monkeypatch.setattr(module, "IDLE_CHECK_S", 0.2)
 
     async def hear() -> str | None:
-        async with listening(bus) as ear:
-            heard = asyncio.ensure_future(ear.next())
+        async with listening(bus) as watcher:
+            heard = asyncio.ensure_future(watcher.next())
             await asyncio.sleep(1.5)
             await publish(bus, "at last")
             return await heard
@@ -137,9 +137,9 @@ def test_silence_is_survived(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_lost_connection_is_noticed(bus: Bus, stop: Callable[[], None]) -> None:
     async def hear() -> None:
-        async with listening(bus) as ear:
+        async with listening(bus) as watcher:
             await asyncio.to_thread(stop)
-            await ear.next()
+            await watcher.next()
 
     with pytest.raises((psycopg.OperationalError, RedisError)):
         asyncio.run(hear())
@@ -147,13 +147,13 @@ def test_a_lost_connection_is_noticed(bus: Bus, stop: Callable[[], None]) -> Non
 
 def test_nothing_is_heard_of_another_product(bus: Bus) -> None:
     async def hear() -> str | None:
-        async with listening(bus) as ear:
+        async with listening(bus) as watcher:
             with override_settings(
                 MESSAGES_EXTENDS={"PUSH_NAME": "another", "PUSH_REDIS_URL": settings.push_redis_url}
             ):
                 await publish(bus, "theirs")
             await publish(bus, "ours")
-            return await ear.next()
+            return await watcher.next()
 
     assert asyncio.run(hear()) == "ours"
 

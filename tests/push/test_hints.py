@@ -15,28 +15,28 @@ from hypothesis import strategies as st
 
 from messages_extends import api
 from messages_extends.constants import INFO_PERSISTENT
+from messages_extends.events.bus import Bus, current_bus
+from messages_extends.events.changes import ChangeEvent, notify_changed, notify_changed_everywhere
 from messages_extends.models import Message
-from messages_extends.push.bus import Bus, current_bus
-from messages_extends.push.hints import Hint, wake, wake_everywhere
 
 KEYS = st.frozensets(st.text(max_size=80))
-HINTS = st.builds(Hint, st.none() | st.text(min_size=1, max_size=63), KEYS, KEYS, st.booleans())
+HINTS = st.builds(ChangeEvent, st.none() | st.text(min_size=1, max_size=63), KEYS, KEYS, st.booleans())
 
 
 @given(HINTS, st.integers(2_000, 9_000))
-def test_a_hint_survives_its_way_in_texts_that_are_short_enough(hint: Hint, limit: int) -> None:
-    texts = list(hint.texts(limit))
+def test_a_hint_survives_its_way_in_texts_that_are_short_enough(event: ChangeEvent, limit: int) -> None:
+    texts = list(event.texts(limit))
     assert all(len(text.encode()) <= limit for text in texts)
-    read = [Hint.parse(text) for text in texts]
-    assert frozenset().union(*(each.users for each in read)) == hint.users
-    assert frozenset().union(*(each.groups for each in read)) == hint.groups
-    assert any(each.everyone for each in read) == hint.everyone
-    assert {each.schema for each in read} <= {hint.schema}
+    read = [ChangeEvent.parse(text) for text in texts]
+    assert frozenset().union(*(each.users for each in read)) == event.users
+    assert frozenset().union(*(each.groups for each in read)) == event.groups
+    assert any(each.everyone for each in read) == event.everyone
+    assert {each.schema for each in read} <= {event.schema}
 
 
 def test_a_hint_for_very_many_fits_into_what_the_database_takes() -> None:
-    hint = Hint("s" * 63, frozenset(str(number) for number in range(10_000, 60_000)))
-    texts = list(hint.texts(Bus.limit))
+    event = ChangeEvent("s" * 63, frozenset(str(number) for number in range(10_000, 60_000)))
+    texts = list(event.texts(Bus.limit))
     assert max(len(text.encode()) for text in texts) <= 7_999
     assert sum(len(json.loads(text)["users"]) for text in texts) == 50_000
 
@@ -51,7 +51,7 @@ def test_a_hint_for_very_many_fits_into_what_the_database_takes() -> None:
 )
 def test_what_is_no_hint_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - that of the parser too
-        Hint.parse(text)
+        ChangeEvent.parse(text)
 
 
 class NotedBus(Bus):
@@ -81,42 +81,42 @@ class TestWhen:
     def test_not_before_the_commit_and_in_the_schema_of_the_change(self, published: list[str]) -> None:
         with transaction.atomic():
             with schema_context("acme"):
-                wake(users=[7])
+                notify_changed(users=[7])
             with schema_context("globex"):
                 assert published == []
-                wake(users=[7])
+                notify_changed(users=[7])
         assert said(published) == [[{"schema": "acme", "users": ["7"]}, {"schema": "globex", "users": ["7"]}]]
 
     def test_never_after_a_rollback(self, published: list[str]) -> None:
         with schema_context("acme"), transaction.atomic():
-            wake(users=[1])
+            notify_changed(users=[1])
             with suppress(ZeroDivisionError), transaction.atomic():
-                wake(users=[2])
+                notify_changed(users=[2])
                 raise ZeroDivisionError
-            wake(users=[3])
+            notify_changed(users=[3])
         assert said(published) == [[{"schema": "acme", "users": [key]} for key in ("1", "3")]]
 
     def test_at_once_outside_of_a_transaction(self, published: list[str]) -> None:
         with schema_context("acme"):
-            wake(everyone=True)
+            notify_changed(everyone=True)
             assert said(published) == [[{"schema": "acme", "everyone": True}]]
 
     def test_the_same_is_said_once(self, published: list[str]) -> None:
         with schema_context("acme"), transaction.atomic():
             for _ in range(3):
-                wake(users=[1])
+                notify_changed(users=[1])
         assert said(published) == [[{"schema": "acme", "users": ["1"]}]]
 
     def test_nobody_is_no_hint(self, published: list[str]) -> None:
         with schema_context("acme"):
-            wake(users=[])
-            wake(groups=[])
+            notify_changed(users=[])
+            notify_changed(groups=[])
         assert published == []
 
     def test_everywhere(self, published: list[str]) -> None:
-        wake_everywhere()
-        wake_everywhere(["acme", "globex"])
-        wake_everywhere([])
+        notify_changed_everywhere()
+        notify_changed_everywhere(["acme", "globex"])
+        notify_changed_everywhere([])
         everyone = {"everyone": True}
         assert said(published)[0] == [{"schema": None, **everyone}]
         assert said(published)[1] == [{"schema": "acme", **everyone}, {"schema": "globex", **everyone}]
@@ -139,7 +139,7 @@ class TestWhen:
     def test_without_a_bus_nothing_is_asked(self, committing: None, django_assert_num_queries: Any) -> None:
         assert current_bus() is None
         with schema_context("acme"), django_assert_num_queries(0):
-            wake(users=[1])
+            notify_changed(users=[1])
 
 
 class TestWhom:

@@ -14,13 +14,13 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from messages_extends import api
-from messages_extends.push import hub as hub_module
-from messages_extends.push import looking
-from messages_extends.push.bus import current_bus
-from messages_extends.push.hints import wake
-from messages_extends.push.hub import Hub
-from messages_extends.push.looking import Holder
-from messages_extends.push.streams import Stream
+from messages_extends.events.bus import current_bus
+from messages_extends.events.changes import notify_changed
+from messages_extends.live import hub as hub_module
+from messages_extends.live import queries
+from messages_extends.live.hub import Hub
+from messages_extends.live.queries import Subscriber
+from messages_extends.live.streams import Stream
 
 PATIENCE = 30
 
@@ -36,8 +36,8 @@ class Told(Stream):
 
     __slots__ = ("numbers",)
 
-    def __init__(self, holder: Holder, scope: Any = None) -> None:
-        super().__init__(holder, scope)
+    def __init__(self, subscriber: Subscriber, scope: Any = None) -> None:
+        super().__init__(subscriber, scope)
         self.numbers: list[int] = []
 
     def tell(self, unread: int, *, changed: bool, spread: int) -> None:
@@ -49,8 +49,8 @@ class Told(Stream):
                 await asyncio.sleep(0.01)
 
 
-def holder(user: Any, schema: str = "acme") -> Holder:
-    return Holder(schema, str(user.pk), "en")
+def subscriber(user: Any, schema: str = "acme") -> Subscriber:
+    return Subscriber(schema, str(user.pk), "en")
 
 
 async def served(_scope: Any) -> bool:
@@ -83,11 +83,11 @@ def in_acme(act: Callable[[], object]) -> Awaitable[object]:
 
 def test_one_who_asks_for_what_is_no_key_keeps_nobody_else_from_being_told(alice: Any) -> None:
     async def act(hub: Hub) -> None:
-        page = Told(holder(alice))
+        page = Told(subscriber(alice))
         hub.enter(page)
         await page.until(0)
         # As text, a name is no key of a group; and a message in the same turn.
-        await in_acme(partial(wake, groups=["Sales"]))
+        await in_acme(partial(notify_changed, groups=["Sales"]))
         await in_acme(partial(api.send, alice, "Hello"))
         await page.until(1)
 
@@ -96,13 +96,13 @@ def test_one_who_asks_for_what_is_no_key_keeps_nobody_else_from_being_told(alice
 
 def test_objects_are_no_keys(alice: Any) -> None:
     with pytest.raises(TypeError, match="primary keys"):
-        wake(groups=[Group(name="Sales")])
+        notify_changed(groups=[Group(name="Sales")])
 
 
 def test_what_is_scheduled_while_the_next_change_is_asked_for_appears(
     alice: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = looking.next_change
+    asked = queries.next_change
     soon = timezone.now() + timedelta(seconds=3)
 
     def next_change(schema: str) -> Any:
@@ -114,10 +114,10 @@ def test_what_is_scheduled_while_the_next_change_is_asked_for_appears(
         return answer
 
     published: list[bool] = []
-    monkeypatch.setattr(looking, "next_change", next_change)
+    monkeypatch.setattr(queries, "next_change", next_change)
 
     async def act(hub: Hub) -> None:
-        page = Told(holder(alice))
+        page = Told(subscriber(alice))
         hub.enter(page)
         await page.until(1)
 
@@ -127,14 +127,14 @@ def test_what_is_scheduled_while_the_next_change_is_asked_for_appears(
 class TestWhoMayStay:
     @pytest.fixture(autouse=True)
     def _often(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(hub_module, "ROUND", 0.2)
+        monkeypatch.setattr(hub_module, "RECHECK_INTERVAL_S", 0.2)
 
     def test_of_an_organisation_whose_schema_is_gone_nobody(self, alice: Any) -> None:
         async def refused(_scope: Any) -> bool:
             return False
 
         async def act(hub: Hub) -> None:
-            page = Told(holder(alice, "gone"))
+            page = Told(subscriber(alice, "gone"))
             hub.enter(page)
             async with asyncio.timeout(PATIENCE):
                 while not page.has_ended:
@@ -144,13 +144,13 @@ class TestWhoMayStay:
 
     def test_everybody_whom_the_host_lets_in_whatever_becomes_of_others(self, alice: Any, make_user: Any) -> None:
         """A host may have a middleware that refuses who is logged out: that is no word about the organisation."""
-        others = [Told(holder(make_user(f"person{number}")), "fine") for number in range(3)]
+        others = [Told(subscriber(make_user(f"person{number}")), "fine") for number in range(3)]
 
         async def is_served(scope: Any) -> bool:
             return bool(scope == "fine")
 
         async def act(hub: Hub) -> None:
-            out = Told(holder(alice), "logged out")
+            out = Told(subscriber(alice), "logged out")
             for page in (*others, out):
                 hub.enter(page)
             await asyncio.sleep(3)
@@ -160,10 +160,10 @@ class TestWhoMayStay:
 
     def test_those_whose_session_is_a_cookie_that_nobody_keeps(self, alice: Any) -> None:
         with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies"):
-            in_cookie = Holder("acme", str(alice.pk), "en", session_key="x" * 200)
-            assert looking.who_has_to_go("acme", {in_cookie}) == set()
+            in_cookie = Subscriber("acme", str(alice.pk), "en", session_key="x" * 200)
+            assert queries.revoked_subscribers("acme", {in_cookie}) == set()
 
 
 def test_the_limit_of_one_look_is_small_where_each_costs_a_query() -> None:
     with override_settings(MESSAGES_EXTENDS={"MEMBERS": lambda: None}):
-        assert looking.at_once() < 100
+        assert queries.recipients_per_query() < 100

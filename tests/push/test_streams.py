@@ -18,7 +18,7 @@ from django.urls import reverse
 from django_tenants.utils import schema_context
 
 from messages_extends import api
-from messages_extends.push.hub import ROUND
+from messages_extends.live.hub import RECHECK_INTERVAL_S
 from tests.processes import eventually
 from tests.push.conftest import OpenPage
 from tests.servers import Site, at_the_database, redis_server, served
@@ -148,7 +148,7 @@ class TestTheEnd:
         Session.objects.filter(session_key=key).update(expire_date="2001-01-01T00:00Z")
 
         for name in names[1:]:
-            assert pages[name].next(timeout=2 * ROUND) is None, name
+            assert pages[name].next(timeout=2 * RECHECK_INTERVAL_S) is None, name
         assert open_page(site, in_acme, cookies=cookies["logs_out"]).status == 403
         pages["stays"].require_silence()
 
@@ -181,7 +181,7 @@ def log_out(site: Site, organisation: str, cookie: str) -> None:
 
 
 # Long before anybody looks at who may stay.
-AT_ONCE = ROUND / 2
+AT_ONCE = RECHECK_INTERVAL_S / 2
 
 
 class TestTheEndAtOnce:

@@ -14,8 +14,8 @@ from django.utils.translation import gettext_noop
 from django_tenants.utils import schema_context
 
 from messages_extends import constants
+from messages_extends.access.grants import grant
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, send
-from messages_extends.grants import grant
 from tenants.models import Tenant
 from tenants.provisioning import Administrator, ProvisioningError, create_organisation
 

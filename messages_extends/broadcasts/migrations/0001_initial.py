@@ -7,7 +7,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-from messages_extends.tenancy.together import Together
+from messages_extends.tenancy.grouped_operations import GroupedOperations
 from messages_extends.tenancy.triggers import append_only, written_in_public_only
 
 
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        Together(
+        GroupedOperations(
             [
                 migrations.CreateModel(
                     name="Broadcast",
@@ -189,7 +189,7 @@ class Migration(migrations.Migration):
                 ),
             ]
         ),
-        Together(
+        GroupedOperations(
             [
                 migrations.AddField(
                     model_name="broadcast",

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 
-from messages_extends.lifecycle import erase, erase_deleted
+from messages_extends.maintenance.personal_data import erase, erase_deleted
 from messages_extends.management.organisation import person
 from messages_extends.management.person import PersonCommand
 
@@ -37,14 +37,14 @@ class Command(PersonCommand):
         except ValueError as error:
             raise CommandError(str(error)) from error
         if options["dry_run"]:
-            self.stdout.write(f"Would erase {_in_words(found)}.")
+            self.stdout.write(f"Would erase {_summary(found)}.")
         elif options["yes"] or self.confirms(found):
-            self.stdout.write(f"Erased {_in_words(act())}.")
+            self.stdout.write(f"Erased {_summary(act())}.")
         else:
             raise CommandError("Nothing was erased.")
 
     def confirms(self, found: Counter[str]) -> bool:
-        self.stdout.write(f"This erases for ever: {_in_words(found)}.")
+        self.stdout.write(f"This erases for ever: {_summary(found)}.")
         try:
             return input("Type “yes” to go on: ").strip() == "yes"
         except EOFError:
@@ -64,5 +64,5 @@ def _id(text: str | None) -> Any:
         raise CommandError(f"{text!r} is no id: {' '.join(error.messages)}") from error
 
 
-def _in_words(counts: Counter[str]) -> str:
+def _summary(counts: Counter[str]) -> str:
     return ", ".join(f"{kind}: {count:,}" for kind, count in counts.items() if count) or "nothing"

@@ -3,8 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from messages_extends.access.policy import policy
 from messages_extends.management.organisation import OrganisationCommand, person
-from messages_extends.policy import policy
 
 
 class Command(OrganisationCommand):

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from messages_extends.lifecycle import as_json, export
+from messages_extends.maintenance.personal_data import as_json, export
 from messages_extends.management.organisation import person
 from messages_extends.management.person import PersonCommand
 

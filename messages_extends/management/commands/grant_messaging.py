@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from messages_extends.access.grants import grant
 from messages_extends.exceptions import NoGroups
-from messages_extends.grants import grant
 from messages_extends.management.organisation import OrganisationCommand, holder, target
 
 

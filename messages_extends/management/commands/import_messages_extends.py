@@ -9,10 +9,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
 from messages_extends.exceptions import MessagesExtendsError
-from messages_extends.importing import old_table, people
-from messages_extends.importing.database import ImportRefused, one_import_at_a_time, public, tenant_schemas
-from messages_extends.importing.old_table import OldTable
-from messages_extends.importing.transfer import first_of, require_tables, transfer
+from messages_extends.maintenance import import_people, import_table
+from messages_extends.maintenance.import_database import ImportRefused, one_import_at_a_time, public, tenant_schemas
+from messages_extends.maintenance.import_rows import first_of, require_tables, transfer
+from messages_extends.maintenance.import_table import OldTable
 from messages_extends.tenancy.schemas import inside
 
 
@@ -71,17 +71,17 @@ class Command(BaseCommand):
             self.bring(dry_run=dry_run, **options)
         elif options["prepare"]:
             self.prepare(dry_run=dry_run)
-        table = old_table.find_old_table()
+        table = import_table.find_old_table()
         if drop and dry_run:
             self.stdout.write(f"Would drop {table} if none of its rows were left.")
         elif drop:
-            old_table.drop(discard=discard)
+            import_table.drop(discard=discard)
             self.stdout.write(f"{table} has been dropped.")
 
     def prepare(self, *, dry_run: bool) -> None:
         if not dry_run:
-            table = old_table.move_aside()
-        elif not (table := old_table.find_old_table()).is_aside:
+            table = import_table.move_aside()
+        elif not (table := import_table.find_old_table()).is_aside:
             self.stdout.write(f"Would rename {table}.")
             return
         self.stdout.write(f"The old table is {table}. Now run migrate_schemas, then this command with a mapping.")
@@ -90,21 +90,21 @@ class Command(BaseCommand):
         self, *, dry_run: bool, batch_size: int, tenant: list[str] | None, several_to: str | None, **options: Any
     ) -> None:
         # Before anything is changed: what was mistyped is refused.
-        table, schemas = old_table.find_old_table(), tenant_schemas()
+        table, schemas = import_table.find_old_table(), tenant_schemas()
         _require_known([*(tenant or ()), *([several_to] if several_to else ())], schemas)
         mapping = _mapping(options["match"], options["mapping"], table)
         if not dry_run:
-            table = old_table.move_aside()
-        with people.pairs_of(mapping, schemas, table, several_to=several_to) as strangers:
+            table = import_table.move_aside()
+        with import_people.pairs_of(mapping, schemas, table, several_to=several_to) as strangers:
             for schema, number in strangers.items():
                 self.stderr.write(f"{schema}: the mapping names {number} people who are not there.")
-            counts = people.count_by_tenant(table)
+            counts = import_people.count_by_tenant(table)
             wanted = {schema: number for schema, number in counts.items() if not tenant or schema in tenant}
             if dry_run:
                 self.foretell(wanted)
             else:
                 self.transfer(table, wanted, batch_size)
-            self.report(table, people.count_left(table), sum(wanted.values()) if dry_run else 0)
+            self.report(table, import_people.count_left(table), sum(wanted.values()) if dry_run else 0)
 
     def foretell(self, wanted: dict[str, int]) -> None:
         for schema, number in wanted.items():
@@ -116,7 +116,7 @@ class Command(BaseCommand):
             progress = Progress(schema, number, self.stdout)
             progress.end(transfer(table, schema, batch_size=batch_size, on_batch=progress))
 
-    def report(self, table: OldTable, left: people.Left, foretold: int) -> None:
+    def report(self, table: OldTable, left: import_people.Left, foretold: int) -> None:
         waiting = left.chosen - foretold
         if not (left.unmatched or waiting):
             self.stdout.write(f"Nothing is left in {table}; --drop drops it." if not foretold else "Nothing is left.")
@@ -166,11 +166,11 @@ def _require_known(named: Collection[str], schemas: list[str]) -> None:
             raise ImportRefused(f"There is no tenant {schema!r}. There are: {first_of(schemas)}.")
 
 
-def _mapping(match: str | None, path: str | None, table: OldTable) -> people.PeopleMapping:
+def _mapping(match: str | None, path: str | None, table: OldTable) -> import_people.PeopleMapping:
     if match:
-        return people.mapping_by(match, table)
+        return import_people.mapping_by(match, table)
     try:
-        mapping: Callable[[str], people.Pairs] = import_string(path or "")
+        mapping: Callable[[str], import_people.Pairs] = import_string(path or "")
     except ImportError as error:
         raise ImportRefused(f"--mapping {path}: {error}") from error
     if not callable(mapping):

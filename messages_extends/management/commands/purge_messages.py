@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django_tenants.utils import get_public_schema_name
 
-from messages_extends.importing.database import tenant_schemas
-from messages_extends.retention import BATCH_SIZE, forecast, purge
+from messages_extends.maintenance.import_database import tenant_schemas
+from messages_extends.maintenance.purge import BATCH_SIZE, count_expired, purge
 from messages_extends.tenancy.databases import write_database
 from messages_extends.tenancy.schemas import inside
 
@@ -56,10 +56,10 @@ class Command(BaseCommand):
 
     def one(self, schema: str, *, days: int | None, batch_size: int, dry_run: bool, public_too: bool, **_: Any) -> None:
         if dry_run:
-            self.stdout.write(f"{schema}: would delete {_in_words(forecast(days, with_broadcasts=public_too))}")
+            self.stdout.write(f"{schema}: would delete {_summary(count_expired(days, with_broadcasts=public_too))}")
             return
         gone = purge(days, batch_size=batch_size, progress=Progress(schema, self.stdout))
-        self.stdout.write(f"{schema}: deleted {_in_words(gone)}")
+        self.stdout.write(f"{schema}: deleted {_summary(gone)}")
 
 
 class Progress:
@@ -77,7 +77,7 @@ class Progress:
             self.stdout.flush()
 
 
-def _in_words(counts: Counter[str]) -> str:
+def _summary(counts: Counter[str]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "nothing"
 
 

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from messages_extends.grants import revoke
+from messages_extends.access.grants import revoke
 from messages_extends.management.organisation import OrganisationCommand, holder, target
 
 

@@ -60,10 +60,10 @@ class Command(BaseCommand):
         if not has_own_content_types(schema):
             self.stdout.write(f"{schema}: uses the content types of the public schema already")
         elif dry_run:
-            self.stdout.write(f"{schema}: would change {_in_words(changes(schema))}")
+            self.stdout.write(f"{schema}: would change {_summary(changes(schema))}")
         else:
-            self.stdout.write(f"{schema}: changed {_in_words(share_content_types(schema) or Counter())}")
+            self.stdout.write(f"{schema}: changed {_summary(share_content_types(schema) or Counter())}")
 
 
-def _in_words(counts: Counter[str]) -> str:
+def _summary(counts: Counter[str]) -> str:
     return ", ".join(f"{count:,} rows of {name}" for name, count in counts.items()) or "no rows"

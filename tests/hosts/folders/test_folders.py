@@ -12,7 +12,7 @@ from django_tenants.utils import get_tenant_model, schema_context
 from messages_extends.api import ALL_TENANTS, broadcast, send
 from messages_extends.broadcasts.models import BroadcastCount
 from messages_extends.links import own_namespace
-from messages_extends.renaming import rename_schema
+from messages_extends.maintenance.schema_names import rename_schema
 
 pytestmark = pytest.mark.django_db
 

@@ -14,17 +14,19 @@ from django.test import Client
 from django.utils import timezone
 from django_tenants.utils import schema_context
 
-from messages_extends import entries, prepared
 from messages_extends.api import ALL_TENANTS, EVERYONE, add_message, announce, broadcast, inbox, revise, send
 from messages_extends.constants import INFO_PERSISTENT
-from messages_extends.entries import Chosen, UnreadSnapshot
-from messages_extends.forms import TextForm
-from messages_extends.lifecycle import as_json, export
+from messages_extends.inbox import feed
+from messages_extends.inbox.filters import InboxFilter
+from messages_extends.inbox.snapshot import UnreadSnapshot
+from messages_extends.maintenance.personal_data import as_json, export
 from messages_extends.models import Announcement, Message
-from messages_extends.publications import State
+from messages_extends.models.publication import State
+from messages_extends.queries import compiled
+from messages_extends.sending.cleaning import clean_datetime, parse_datetime_of_page
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
-from messages_extends.validation import moment, moment_of
+from messages_extends.web.forms import TextForm
 from tests.hosts.contract import MakeBrowser
 
 HOUR = timedelta(hours=1)
@@ -112,8 +114,8 @@ def test_pages_follow_one_another_to_the_last(alice: Any) -> None:
 
 
 def test_pages_are_compiled_once_as_anywhere() -> None:
-    for build, shape in ((entries.page, (21, Chosen(), "message")), (entries.banners, (10,))):
-        assert prepared._template(build, shape, "{}", int, User) is not None
+    for build, shape in ((feed.page, (21, InboxFilter(), "message")), (feed.banners, (10,))):
+        assert compiled._template(build, shape, "{}", int, User) is not None
 
 
 @pytest.mark.parametrize("aware", [False, True])
@@ -185,14 +187,14 @@ def publish(browser: Client, values: dict[str, Any]) -> str:
 
 def test_a_time_in_a_page_comes_back_as_it_was() -> None:
     now = timezone.now()
-    assert moment_of(now.isoformat()) == now
-    assert moment_of(timezone.make_aware(now).isoformat()) == now
+    assert parse_datetime_of_page(now.isoformat()) == now
+    assert parse_datetime_of_page(timezone.make_aware(now).isoformat()) == now
 
 
 def test_a_time_without_a_zone_is_one_of_time_zone_whatever_zone_is_active() -> None:
     at = datetime(2030, 1, 1, 12)
     with timezone.override("America/New_York"):
-        assert moment("at", at) == at
+        assert clean_datetime("at", at) == at
 
 
 def test_a_form_takes_times_in_time_zone_whatever_zone_is_active() -> None:

@@ -9,11 +9,12 @@ from django.core import checks
 from django.core.management import CommandError, call_command
 from django_tenants.utils import schema_context
 
+from messages_extends.access.grants import EVERY_GROUP, EVERYBODY, grant, revoke
+from messages_extends.access.membership import groups_of, keys_of_people_in
+from messages_extends.access.policy import policy
 from messages_extends.api import EVERYONE, announce, inbox, send
 from messages_extends.exceptions import NoGroups
-from messages_extends.grants import EVERY_GROUP, EVERYBODY, grant, groups_of, keys_of_people_in, revoke
 from messages_extends.models import Announcement, Message
-from messages_extends.policy import policy
 from messages_extends.templatetags.messages_extends import sender_name
 from tests.hosts.contract import grants_in
 from tests.hosts.no_groups.people.models import Person

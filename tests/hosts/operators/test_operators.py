@@ -12,11 +12,11 @@ from django.test import RequestFactory
 from django_tenants.utils import schema_context
 
 from messages_extends import constants
+from messages_extends.access.grants import grant
 from messages_extends.api import ALL_TENANTS, broadcast, inbox
 from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
 from messages_extends.exceptions import NoTenant, WrongTenant
-from messages_extends.grants import grant
-from messages_extends.lifecycle import erase, export
+from messages_extends.maintenance.personal_data import erase, export
 from messages_extends.models import Message
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore

@@ -7,13 +7,13 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from django_tenants.utils import schema_context
 
+from messages_extends.access.grants import grant
 from messages_extends.api import EVERYONE, announce, inbox
 from messages_extends.exceptions import RecipientUnavailable, WrongTenant
-from messages_extends.grants import grant
-from messages_extends.lifecycle import erase, export
+from messages_extends.maintenance.personal_data import erase, export
 from messages_extends.models import Announcement, AnnouncementGroup, Message, Receipt
 from messages_extends.policy import Policy
-from messages_extends.tenancy.own_tables import schemas_with
+from messages_extends.tenancy.table_location import schemas_with
 from tests.hosts.conftest import SCHEMAS
 from tests.hosts.contract import HostContract, MakeBrowser, add, grant_in, grants_in, page, texts_in, write
 

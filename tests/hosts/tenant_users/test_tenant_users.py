@@ -12,10 +12,10 @@ from django.db import connection
 from django_tenants.utils import get_tenant_model, schema_context
 from tenant_users.permissions.models import UserTenantPermissions
 
+from messages_extends.access.grants import grant, revoke
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, send
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.exceptions import RecipientUnavailable
-from messages_extends.grants import grant, revoke
 from messages_extends.models import Message
 from tests.hosts.contract import MakeBrowser, add, page, texts_in
 

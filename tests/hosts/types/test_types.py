@@ -14,15 +14,15 @@ from django.test import RequestFactory
 from django_tenants.utils import schema_context
 
 from messages_extends import constants
+from messages_extends.access.grants import grant
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, aunread_count, broadcast, send
-from messages_extends.broadcasts.counting import count_readers
-from messages_extends.broadcasts.organisations import organisations_called
 from messages_extends.exceptions import NoTenant
-from messages_extends.grants import grant
-from messages_extends.lifecycle import erase, export
-from messages_extends.retention import forecast, purge
+from messages_extends.inbox.broadcast_counts import count_readers
+from messages_extends.maintenance.personal_data import erase, export
+from messages_extends.maintenance.purge import count_expired, purge
 from messages_extends.tenancy.content_types import has_own_content_types
 from messages_extends.tenancy.schemas import has_messages
+from messages_extends.web.organisations import search_organisations
 from tests.hosts.contract import MakeBrowser, add, grants_in, page
 from tests.hosts.types.tenants_of_types.models import Tenant
 
@@ -107,7 +107,7 @@ def test_commands_leave_it_out() -> None:
         run("grant_messaging", "--schema", "t2", "alice", "alice")
     with schema_context("t2"):
         assert not purge()
-        assert not forecast()
+        assert not count_expired()
 
 
 def test_a_broadcast_is_for_those_who_can_read_it(browser_at: MakeBrowser) -> None:
@@ -117,7 +117,7 @@ def test_a_broadcast_is_for_those_who_can_read_it(browser_at: MakeBrowser) -> No
         assert published.audience_size == 1
         progress = count_readers(published)
         assert (progress.total, progress.failed, progress.people) == (1, [], 1)
-        assert [tenant.schema_name for tenant in organisations_called("")] == ["t1"]
+        assert [tenant.schema_name for tenant in search_organisations("")] == ["t1"]
     assert "Maintenance" in page(browser_at("t1", user))
     assert "Maintenance" not in page(browser_at("t2", make_user("t2")))
 

@@ -1,0 +1,373 @@
+"""Grants: who holds `send_message` and `send_group_message` on whom. The only module that asks guardian.
+
+They are rows of guardian's, in the tables of the current schema, so that guardian's own functions read and write the
+same. What is granted model-wide is a row of Django's.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any, Final
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    CharField,
+    Exists,
+    IntegerField,
+    Model,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast
+from django.db.models.lookups import In
+from django.db.models.signals import m2m_changed, post_delete, post_save
+from django_tenants.utils import get_tenant_model
+from guardian.shortcuts import assign_perm, remove_perm
+from guardian.utils import get_group_obj_perms_model, get_user_obj_perms_model
+
+from messages_extends.access.permissions import (
+    SEND_GROUP_MESSAGE,
+    SEND_MESSAGE,
+    Right,
+    send_group_message,
+    send_message,
+)
+from messages_extends.models.announcement import keys_of_groups_of
+from messages_extends.models.audit import Action, log_event
+from messages_extends.tenancy.databases import for_write, write_database
+from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.schemas import (
+    current_schema,
+    has_messages,
+    inside,
+    is_per_tenant,
+    require_groups,
+    user_model_has,
+)
+from messages_extends.tenancy.table_location import schemas_with
+
+
+class All(Enum):
+    EVERYBODY = "everybody"
+    EVERY_GROUP = "every group"
+
+
+EVERYBODY: Final = All.EVERYBODY
+"""The target of the model-wide grant: everybody in the organisation, those to come included."""
+EVERY_GROUP: Final = All.EVERY_GROUP
+"""The target of the model-wide grant on groups: the members of each, and of those to come."""
+
+Target = Model | All
+# What guardian writes for a key that is a number; one that is longer would not fit into any.
+NUMBER: Final = r"^(0|[1-9][0-9]{0,17})$"
+# The least number that PostgreSQL knows: no sequence gives it.
+NOBODYS: Final = -(2**63)
+
+# Who grants or revokes, for the record; in guardian's own functions nobody says so.
+_actor: ContextVar[Any] = ContextVar("messages_extends.access.grants.actor", default=None)
+
+
+# Reading ------------------------------------------------------------------------------------------------------------
+
+
+def model_wide(user: Any, *rights: Right) -> Q:
+    """Return the condition that `user` is a superuser, or that they or a group of theirs hold one of `rights` on all.
+
+    It says nothing about the rows it is put upon: the database finds it out once, whatever their number.
+    """
+    holds = granted_on_all(user, *rights)
+    if knows_superusers():
+        holds |= Q(Exists(get_user_model()._base_manager.filter(pk=user.pk, is_superuser=True)))
+    return holds
+
+
+def knows_superusers() -> bool:
+    """Tell whether the user model has the columns of Django's PermissionsMixin, rather than permissions elsewhere."""
+    return user_model_has("is_superuser")
+
+
+def granted_on_all(user: Any, *rights: Right) -> Q:
+    """Return the same condition of somebody who is no superuser."""
+    wanted = Q()
+    for right in rights:
+        wanted |= right.rows
+    holds = Q(Exists(Permission.objects.filter(wanted, group__in=keys_of_groups_of(user))))
+    if user_model_has("user_permissions"):
+        holds |= Q(Exists(user.user_permissions.filter(wanted)))
+    return holds
+
+
+def by_user(user: Any, right: Right) -> QuerySet[Any]:
+    """Return guardian's rows by which `user` themselves holds `right` on an object."""
+    return _rows(get_user_obj_perms_model(), right).filter(user=user.pk)
+
+
+def by_groups(user: Any, right: Right) -> QuerySet[Any]:
+    """Return guardian's rows by which a group that `user` is in holds `right` on an object."""
+    return _rows(get_group_obj_perms_model(), right).filter(group__in=keys_of_groups_of(user))
+
+
+def _rows(model: Any, right: Right) -> QuerySet[Any]:
+    # By the permission's name, and in SQL: its key differs between schemas, and caches of content types are the
+    # process's.
+    named = {"permission__codename": right.codename, "permission__content_type__app_label": right.app_label}
+    return model.objects.filter(**named)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Held:
+    """One grant: kinds are "user" and "group", of a target also those of `All`; keys are text, of `All` empty."""
+
+    holder_kind: str
+    holder_key: str
+    target_kind: str
+    target_key: str
+
+
+def held(*, people: QuerySet[Any] | None = None, groups: QuerySet[Group] | None = None) -> QuerySet[Any]:
+    """Return all grants of this organisation, sorted by their holders' names: rows of a name and the values of a Held.
+
+    With `people` and `groups`, those only whose holder or target is among them. One statement.
+    """
+    login = get_user_model().USERNAME_FIELD
+    first, *others = [
+        *_held_on_objects(get_user_obj_perms_model(), "user", f"user__{login}", people, groups),
+        *_held_on_objects(get_group_obj_perms_model(), "group", "group__name", people, groups),
+        *_held_on_all(get_user_model(), "user", login, people),
+        *_held_on_all(Group, "group", "name", groups),
+    ]
+    rows: QuerySet[Any] = first.union(*others, all=True).order_by(
+        "held_name", *(f"held_{each.name}" for each in fields(Held))
+    )
+    return rows
+
+
+def _held_on_objects(
+    model: Any, kind: str, name: str, people: QuerySet[Any] | None, groups: QuerySet[Group] | None
+) -> Iterator[QuerySet[Any]]:
+    holders = people if kind == "user" else groups
+    for right, target_kind, targets in ((send_message(), "user", people), (send_group_message(), "group", groups)):
+        rows = _rows(model, right)
+        if holders is not None and targets is not None:
+            keys = targets.order_by().values_list(Cast("pk", CharField()), flat=True)
+            rows = rows.filter(Q(**{f"{kind}__in": holders.order_by().values("pk")}) | Q(object_pk__in=keys))
+        yield _as_held(rows, name, Value(kind), kind, Value(target_kind), "object_pk")
+
+
+def _held_on_all(model: Any, kind: str, name: str, among: QuerySet[Any] | None) -> Iterator[QuerySet[Any]]:
+    everyone = model._base_manager.all()
+    holders = everyone if among is None else everyone.filter(pk__in=among.order_by().values("pk"))
+    for field in _permission_fields(model):
+        for right, target in ((send_message(), EVERYBODY), (send_group_message(), EVERY_GROUP)):
+            rows = holders.filter(**{f"{field.name}__in": Permission.objects.filter(right.rows)})
+            yield _as_held(rows, name, Value(kind), "pk", Value(target.value), Value(""))
+
+
+def _as_held(rows: QuerySet[Any], name: str, *columns: Any) -> QuerySet[Any]:
+    # Of one type in each branch of the union.
+    named = dict(zip(("held_name", *(f"held_{each.name}" for each in fields(Held))), (name, *columns), strict=True))
+    as_text = {alias: Cast(column, TextField()) for alias, column in named.items()}
+    found: QuerySet[Any] = rows.order_by().annotate(**as_text).values_list(*as_text)
+    return found
+
+
+def is_held(holder: Model, target: Target) -> bool:
+    """Tell whether exactly this has been granted, on its own and not by way of something else."""
+    right = _right(target)
+    if isinstance(target, All):
+        rights = [getattr(holder, field.name) for field in _permission_fields(type(holder))]
+        return any(for_write(each.filter(right.rows)).exists() for each in rights)
+    model, kind = (
+        (get_group_obj_perms_model(), "group") if isinstance(holder, Group) else (get_user_obj_perms_model(), "user")
+    )
+    return for_write(_rows(model, right).filter(**{kind: holder.pk}, object_pk=str(target.pk))).exists()
+
+
+def on_object(user: Any, right: Right) -> Q:
+    """Return the condition that picks the objects on which `user`, or one of their groups, holds `right`."""
+    if isinstance(_model_of(right)._meta.pk, IntegerField):
+        return Q(pk__in=keys_on_object(user, right))
+    # guardian keeps objects' keys as text. Cast the other way, text that is no such key would be an error.
+    key = Cast("pk", CharField())
+    return Q(In(key, by_user(user, right).values("object_pk"))) | Q(In(key, by_groups(user, right).values("object_pk")))
+
+
+def keys_on_object(user: Any, right: Right) -> QuerySet[Any]:
+    """Return the primary keys of the objects on which `user`, or one of their groups, holds `right`.
+
+    One list for both, as each more is looked into for every object; some of them may be those of objects that are gone.
+    """
+    model = _model_of(right)
+    if isinstance(model._meta.pk, IntegerField):
+        keys: QuerySet[Any] = _numbers(by_user(user, right)).union(_numbers(by_groups(user, right)), all=True)
+        return keys
+    found: QuerySet[Any] = model._base_manager.filter(on_object(user, right)).values("pk")
+    return found
+
+
+def _model_of(right: Right) -> Any:
+    return Group if right == send_group_message() else get_user_model()
+
+
+def _numbers(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the keys of the objects of guardian's `rows` as numbers, so that not every object's key is made text."""
+    # A condition does not keep PostgreSQL from casting first what it leaves out; CASE does. No NULL: a list that has
+    # one is never certain to leave somebody out.
+    number = Case(When(object_pk__regex=NUMBER, then=Cast("object_pk", BigIntegerField())), default=Value(NOBODYS))
+    numbers: QuerySet[Any] = rows.annotate(number=number).values("number")
+    return numbers
+
+
+# Writing ------------------------------------------------------------------------------------------------------------
+
+
+def grant(holder: Model, target: Target, *, by: Any = None) -> None:
+    """Let `holder`, a user or a group, write to `target`: a user, a group's members, EVERYBODY or EVERY_GROUP.
+
+    Granting twice changes nothing. `by` is the person who does it, for the record. WrongTenant if one of them was
+    loaded in another organisation; TypeError for anything else, as NoGroups where the user model has no groups.
+    """
+    _require_usable(holder, target, by)
+    if target is EVERY_GROUP or Group in {type(holder), type(target)}:
+        require_groups()
+    with _recorded_as(by):
+        assign_perm(str(_right(target)), holder, *_object(target))
+
+
+def revoke(holder: Model, target: Target, *, by: Any = None) -> None:
+    """Take back what `grant` gave with the same holder and target; what was not granted is no error."""
+    _require_usable(holder, target, by)
+    with _recorded_as(by):
+        remove_perm(str(_right(target)), holder, *_object(target))
+
+
+def _require_usable(holder: Any, target: Any, by: Any) -> None:
+    if not isinstance(holder, get_user_model() | Group):
+        raise TypeError(f"{holder!r} cannot hold a grant: use a user or a group.")
+    if not isinstance(target, get_user_model() | Group | All):
+        raise TypeError(f"{target!r} cannot be written to: use a user, a group, EVERYBODY or EVERY_GROUP.")
+    for one in (holder, target, by):
+        require_here(one)
+
+
+def _right(target: Target) -> Right:
+    return send_group_message() if isinstance(target, Group) or target is EVERY_GROUP else send_message()
+
+
+def _object(target: Target) -> tuple[Model, ...]:
+    return () if isinstance(target, All) else (target,)
+
+
+@contextmanager
+def _recorded_as(actor: Any) -> Iterator[None]:
+    token = _actor.set(actor)
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
+# The record ---------------------------------------------------------------------------------------------------------
+
+
+def connect() -> None:
+    """Record what is granted and revoked, by whatever function; let grants die with their target."""
+    if not apps.is_installed("guardian"):
+        return
+    for rows in (get_user_obj_perms_model(), get_group_obj_perms_model()):
+        post_save.connect(_record_row, sender=rows, dispatch_uid="messages_extends.access.grants")
+        post_delete.connect(_record_row, sender=rows, dispatch_uid="messages_extends.access.grants")
+    holders = (get_user_model(), Group)
+    for through in [field.remote_field.through for model in holders for field in _permission_fields(model)]:
+        m2m_changed.connect(_record_model_wide, sender=through, dispatch_uid="messages_extends.access.grants")
+    for model in apps.get_models():
+        if issubclass(model, holders):
+            post_delete.connect(_remove_grants_on, sender=model, dispatch_uid="messages_extends.access.grants")
+
+
+def _permission_fields(model: type[Model]) -> list[Any]:
+    return [field for field in model._meta.many_to_many if field.related_model is Permission]
+
+
+def _is_ours(permission: Permission) -> bool:
+    app_label = ContentType.objects.db_manager(write_database()).get_for_id(permission.content_type_id).app_label
+    return Right(app_label, permission.codename) in (send_message(), send_group_message())
+
+
+def _record_row(instance: Any, created: bool | None = None, **_signal: Any) -> None:
+    """Record a row of guardian's that was made (`created`) or deleted (None)."""
+    if created is False or not _is_ours(instance.permission):
+        return
+    kind = "group" if instance.permission.codename == SEND_GROUP_MESSAGE else "user"
+    holder = f"group {instance.group_id}" if hasattr(instance, "group_id") else f"user {instance.user_id}"
+    _record(Action.GRANT if created else Action.REVOKE, f"{kind} {instance.object_pk}", holder)
+
+
+def _record_model_wide(instance: Any, action: str, reverse: bool, pk_set: set[Any] | None, **_signal: Any) -> None:
+    """Record what was granted or revoked on all: through a holder, or, in reverse, through the permission."""
+    deed = {"post_add": Action.GRANT, "post_remove": Action.REVOKE}.get(action)
+    if deed is None or not pk_set or (reverse and not _is_ours(instance)):
+        return
+    permissions = [instance] if reverse else filter(_is_ours, for_write(Permission.objects.filter(pk__in=pk_set)))
+    holders = pk_set if reverse else {instance.pk}
+    kind = "group" if _signal["sender"] is Group.permissions.through else "user"
+    for permission in permissions:
+        for holder in holders:
+            _record(deed, "everybody" if permission.codename == SEND_MESSAGE else "every group", f"{kind} {holder}")
+
+
+def _record(action: str, target: str, holder: str) -> None:
+    # Names are not for the record, but the actor's: the others could not be erased. In public there is none.
+    if has_messages(current_schema()):
+        log_event(action, actor=_actor.get(), subject=f"to write to {target}", audience=holder)
+
+
+# Their end ----------------------------------------------------------------------------------------------------------
+
+
+def _remove_grants_on(instance: Any, **_signal: Any) -> None:
+    """Delete the grants on a user or group that has been deleted, in every organisation that had them."""
+    right = _right(instance)
+    for schema in _schemas_with_grants_on(instance):
+        with inside(schema):
+            for rows in (get_user_obj_perms_model(), get_group_obj_perms_model()):
+                _rows(rows, right).filter(object_pk=str(instance.pk)).delete()
+
+
+def _schemas_with_grants_on(target: Model) -> list[str]:
+    if not is_per_tenant(target._meta.app_label):
+        found = schemas_with(get_user_obj_perms_model()._meta.db_table)
+        tenants = for_write(get_tenant_model()._default_manager.filter(schema_name__in=found))
+        return list(tenants.values_list("schema_name", flat=True))
+    return [current_schema()] if has_messages(current_schema()) else []
+
+
+def orphaned_grants() -> list[QuerySet[Any]]:
+    """Return guardian's rows of our rights in this schema whose target is gone, as querysets that can be deleted.
+
+    A target's deletion takes them along; they are left over where it was deleted past Django.
+    """
+    return [
+        _rows(holders(), right).exclude(object_pk__in=_keys_as_text(model))
+        for holders in (get_user_obj_perms_model, get_group_obj_perms_model)
+        for right, model in ((send_message(), get_user_model()), (send_group_message(), Group))
+    ]
+
+
+def _keys_as_text(model: type[Model]) -> QuerySet[Any]:
+    return model._base_manager.values_list(Cast("pk", CharField()), flat=True)
+
+
+def remove_orphaned_grants() -> int:
+    """Delete the grants in this schema whose target is gone; return how many that were."""
+    return sum(orphans.delete()[0] for orphans in orphaned_grants())

@@ -1,0 +1,83 @@
+"""Who belongs to the current organisation, and who is in which of its groups."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+
+from messages_extends.conf import settings
+from messages_extends.tenancy.databases import for_write
+from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.schemas import user_model_has
+
+_includes_inactive: ContextVar[bool] = ContextVar("messages_extends.access.policy.with_inactive", default=False)
+
+
+def members() -> QuerySet[AbstractBaseUser]:
+    """Return the active people of the current organisation."""
+    people = people_here()
+    return people.filter(is_active=True) if has_activity_flag(people) and not _includes_inactive.get() else people
+
+
+@contextmanager
+def inactive_as_members(*, when: bool) -> Iterator[None]:
+    """Have `members` return inactive people too, `when` a queryset is built that asks what holds once they are active.
+
+    Only build querysets in it: what is compiled or evaluated there would take them for members as well.
+    """
+    token = _includes_inactive.set(when)
+    try:
+        yield
+    finally:
+        _includes_inactive.reset(token)
+
+
+def inactive_members() -> QuerySet[AbstractBaseUser]:
+    """Return the people of the current organisation who neither send nor receive."""
+    people = people_here()
+    return people.filter(is_active=False) if has_activity_flag(people) else people.none()
+
+
+def people_here() -> QuerySet[Any]:
+    """Return the people of the current organisation, inactive ones too."""
+    return settings.members() if settings.members else get_user_model()._default_manager.all()
+
+
+def has_activity_flag(people: QuerySet[Any]) -> bool:
+    # A user model need not have that column: then everybody is active.
+    return "is_active" in {field.name for field in people.model._meta.fields}
+
+
+def may_act(sender: Any) -> bool:
+    """Tell, as far as the object itself knows, whether it can send at all; an anonymous one cannot."""
+    require_here(sender)
+    return bool(sender.pk is not None and sender.is_active)
+
+
+def member(sender: Any) -> QuerySet[Any]:
+    return members().filter(pk=sender.pk)
+
+
+def is_active_member(sender: Any) -> bool:
+    return may_act(sender) and for_write(member(sender)).exists()
+
+
+def groups_of(user: Any) -> QuerySet[Group]:
+    """Return the groups that `user` is in; none where the user model has no groups."""
+    found: QuerySet[Group] = user.groups.all() if user_model_has("groups") else Group.objects.none()
+    return found
+
+
+def keys_of_people_in(groups: QuerySet[Group] | None) -> QuerySet[Any]:
+    """Return the primary keys of the people who are in one of `groups`, or, for None, in any."""
+    if not user_model_has("groups"):
+        return get_user_model()._base_manager.none().values("pk")
+    field: Any = get_user_model().groups
+    in_them = {} if groups is None else {f"{field.field.m2m_reverse_field_name()}__in": groups}
+    memberships: QuerySet[Any] = field.through._base_manager.filter(**in_them)
+    return memberships.values(f"{field.field.m2m_field_name()}_id")

@@ -1,0 +1,69 @@
+"""The permissions that our grants stand on, and their rows in every schema that has permissions."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.apps import AppConfig, apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db import models, router
+from django.db.models import Q
+from django.db.models.signals import post_migrate
+
+SEND_MESSAGE: Final = "send_message"
+SEND_GROUP_MESSAGE: Final = "send_group_message"
+NAMES: Final = {SEND_MESSAGE: "Can send messages to", SEND_GROUP_MESSAGE: "Can send messages to members of"}
+
+
+@dataclass(frozen=True)
+class Right:
+    """A permission by what is the same in every schema: its primary key differs."""
+
+    app_label: str
+    codename: str
+
+    def __str__(self) -> str:
+        return f"{self.app_label}.{self.codename}"
+
+    @property
+    def rows(self) -> Q:
+        """The condition that picks its row in a table of permissions."""
+        return Q(content_type__app_label=self.app_label, codename=self.codename)
+
+
+def send_message() -> Right:
+    return Right(get_user_model()._meta.app_label, SEND_MESSAGE)
+
+
+def send_group_message() -> Right:
+    return Right(Group._meta.app_label, SEND_GROUP_MESSAGE)
+
+
+def connect() -> None:
+    """Make the rows after each migration of a schema."""
+    post_migrate.connect(
+        make_permissions,
+        sender=apps.get_app_config("messages_extends"),
+        dispatch_uid="messages_extends.access.permissions",
+    )
+
+
+def make_permissions(sender: AppConfig, using: str, apps: Any = apps, **_signal: Any) -> None:
+    """Make `send_message` on the user model and `send_group_message` on Group, where this schema has permissions."""
+    try:
+        # Of the state that was migrated to: as with Django's own, there may be no table yet.
+        apps.get_model("auth", "Permission")
+    except LookupError:
+        return
+    if router.allow_migrate_model(using, Permission):
+        _make(using, SEND_MESSAGE, get_user_model())
+        _make(using, SEND_GROUP_MESSAGE, Group)
+
+
+def _make(using: str, codename: str, model: type[models.Model]) -> None:
+    Permission.objects.using(using).get_or_create(
+        content_type=ContentType.objects.db_manager(using).get_for_model(model),
+        codename=codename,
+        defaults={"name": f"{NAMES[codename]} {model._meta.verbose_name_raw}"},
+    )

@@ -1,0 +1,67 @@
+"""The bus for those who have outgrown the database's: plain publish and subscribe on Redis.
+
+It needs the extra: `pip install django-messages-extends-tenants[redis]`.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, Final
+
+from django.db import connections
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from messages_extends.conf import settings
+from messages_extends.events.bus import Bus
+from messages_extends.tenancy.databases import write_database
+
+# Seconds of silence after which the connection is asked, and that it has to answer; seconds that it has to be made.
+IDLE_CHECK_S: Final = 10
+SOCKET_TIMEOUT_S: Final = 5
+
+
+class RedisBus(Bus):
+    """Publish to one channel of the server that PUSH_REDIS_URL names."""
+
+    limit: ClassVar[int] = 60_000
+
+    @property
+    def name(self) -> str:
+        # Redis has one space of channels for all of its databases, and perhaps for several products.
+        return f"{settings.push_name}:{connections[write_database()].settings_dict['NAME']}"
+
+    @cached_property
+    def _redis(self) -> Any:
+        # Once more at most, and a short wait: somebody's request has been committed, and waits for this.
+        options: Any = {
+            "socket_timeout": SOCKET_TIMEOUT_S,
+            "socket_connect_timeout": SOCKET_TIMEOUT_S,
+            "retry": Retry(NoBackoff(), 1),
+        }
+        return Redis.from_url(settings.push_redis_url, **options)
+
+    def publish(self, texts: Sequence[str]) -> None:
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for text in texts:
+                pipeline.publish(self.name, text)
+            pipeline.execute()
+
+    async def listen(self) -> AsyncGenerator[str | None]:
+        options: Any = {"socket_connect_timeout": SOCKET_TIMEOUT_S, "retry": AsyncRetry(NoBackoff(), 0)}
+        async with AsyncRedis.from_url(settings.push_redis_url, **options) as redis, redis.pubsub() as watcher:
+            await watcher.subscribe(self.name)
+            asked = False
+            while True:
+                message = await watcher.get_message(timeout=IDLE_CHECK_S)
+                if message is None:
+                    if asked:
+                        raise ConnectionError("Redis does not answer.")
+                    await watcher.ping()
+                elif message["type"] == "subscribe":
+                    yield None
+                elif message["type"] == "message":
+                    yield message["data"].decode()
+                asked = message is None

@@ -1,0 +1,32 @@
+"""The number at the bell, as people read it and hear it."""
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext, ngettext
+
+from messages_extends.models.message import UNREAD_CAP
+
+
+@dataclass(frozen=True)
+class UnreadBadge:
+    """How many are unread, counted up to UNREAD_CAP."""
+
+    unread: int
+
+    @property
+    def text(self) -> str:
+        """What is seen: "3", "99+", nothing at zero."""
+        if not self.unread:
+            return ""
+        return str(self.unread) if self.unread < UNREAD_CAP else f"{UNREAD_CAP - 1}+"
+
+    @property
+    def name(self) -> str:
+        """What is heard, whole: "Messages, 3 unread"."""
+        if not self.unread:
+            return gettext("Messages, none unread")
+        return ngettext("Messages, %(count)s unread", "Messages, %(count)s unread", self.unread) % {"count": self.text}
+
+    @property
+    def as_json(self) -> dict[str, object]:
+        return {"unread": self.unread, "text": self.text, "name": self.name}

@@ -1,0 +1,54 @@
+"""Where a page of the inbox begins."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final, Self
+from uuid import UUID
+
+from django.conf import settings as django_settings
+
+from messages_extends.inbox.items import KINDS, FeedItem, Kind
+from messages_extends.models import Message
+from messages_extends.models.publication import Reference
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a page ends: the next one begins with what comes after."""
+
+    at: datetime
+    kind: Kind
+    id: Any
+
+    PATTERN: ClassVar = re.compile(r"([0-9]{1,16})-(?:message-([0-9]{1,18})|(announcement|broadcast)-([0-9a-f]{32}))")
+
+    def __str__(self) -> str:
+        return f"{(self.at - epoch()) // timedelta(microseconds=1)}-{self.kind}-{getattr(self.id, 'hex', self.id)}"
+
+    @classmethod
+    def of(cls, entry: "Message | FeedItem") -> Self:
+        reference = Reference.parse(entry.pk) if isinstance(entry, FeedItem) else None
+        kind: Kind = entry.kind
+        return cls(entry.created, kind, reference.id if reference else entry.pk)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` has written; ValueError for anything else."""
+        found = cls.PATTERN.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{text[:100]!r} is no position in an inbox: use the one that a page names as its next.")
+        at = epoch() + timedelta(microseconds=int(found[1]))
+        kind: Any = found[3] or "message"
+        return cls(at, kind, UUID(found[4]) if found[3] else int(found[2]))
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """What sorts entries as the queries do: the newest first."""
+        return (self.at, -KINDS.index(self.kind), self.id)
+
+
+def epoch() -> datetime:
+    return EPOCH if django_settings.USE_TZ else EPOCH.replace(tzinfo=None)

@@ -1,0 +1,115 @@
+"""One user's messages, announcements and broadcasts as one list: one statement, each branch with its own limit.
+
+A union that is limited only outside sorts everything there is; limited inside, each branch stops at its index.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import Exists, F, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast
+
+from messages_extends.access.membership import members
+from messages_extends.broadcasts.models import Broadcast
+from messages_extends.conf import settings
+from messages_extends.inbox.filters import Branch, Branches, InboxFilter
+from messages_extends.inbox.items import KINDS, TEXT_COLUMNS, TIME_COLUMNS, Kind
+from messages_extends.models import Announcement, Message
+from messages_extends.models.publication import PublicationQuerySet
+from messages_extends.queries.compiled import Reader
+
+
+def after(kind: Kind, reader: Reader, last: Kind) -> Q:
+    """Return the condition that keeps what comes after the reader's position, an entry of kind `last`."""
+    column = TIME_COLUMNS[kind]
+    earlier, not_later = Q(**{f"{column}__lt": reader.after}), Q(**{f"{column}__lte": reader.after})
+    if kind == last:
+        return not_later & (earlier | Q(pk__lt=reader.after_id))
+    return not_later if KINDS.index(kind) > KINDS.index(last) else earlier
+
+
+def branches(reader: Reader) -> Branches:
+    """Return what the reader can see, read or not, by kind."""
+    user, at = reader.user, reader.at
+    return {
+        "message": Message.objects.for_user(user).live(at),
+        "announcement": for_members(Announcement.objects.addressed_to(user), user).live(at),
+        "broadcast": for_members(Broadcast.objects.addressed_to(reader.schema), user).live(at),
+    }
+
+
+def unread_branches(reader: Reader) -> Branches:
+    return {kind: branch.unread_by(reader.user) for kind, branch in branches(reader).items()}
+
+
+def for_members(publications: PublicationQuerySet, user: AbstractBaseUser) -> PublicationQuerySet:
+    """Keep `publications` for a member of the current organisation; who has people of its own has members only."""
+    return publications.filter(Exists(members().filter(pk=user.pk))) if settings.members else publications
+
+
+def banners(reader: Reader, limit: int) -> "QuerySet[Any, Any]":
+    """Return rows of what is unread, each with the `total` of its kind."""
+    unread = unread_branches(reader)
+    return union({kind: branch.counted().most_urgent_first()[:limit] for kind, branch in unread.items()}, reader)
+
+
+def page(reader: Reader, size: int, chosen: InboxFilter, last: Kind | None) -> "QuerySet[Any, Any]":
+    """Return rows of a page: the newest `size` of each kind that come after the reader's position, of kind `last`."""
+    found = chosen.of(unread_branches(reader) if chosen.unread else branches(reader))
+    if last is not None:
+        found = {kind: branch.filter(after(kind, reader, last)) for kind, branch in found.items()}
+    return union({kind: branch.newest_first()[:size] for kind, branch in found.items()}, reader)
+
+
+def unread_marks(reader: Reader, limit: int | None, chosen: InboxFilter) -> "QuerySet[Any, Any]":
+    """Return a row for each unread entry, `limit` of each kind: for counting them."""
+    unread = chosen.of(unread_branches(reader))
+    # With a limit and no order, PostgreSQL reads the whole table in the hope of finding some of this reader soon.
+    ordered = {kind: branch.newest_first() if limit else branch.order_by() for kind, branch in unread.items()}
+    return union_all([branch.annotate(one=Value(1)).values_list("one")[:limit] for branch in ordered.values()])
+
+
+def unread_rows(reader: Reader, limit: int, chosen: InboxFilter) -> "QuerySet[Any, Any]":
+    """Return kind, primary key, revision and time of what is unread, the newest `limit` of each kind."""
+    unread = chosen.of(unread_branches(reader))
+    return union_all(
+        [
+            branch.newest_first().values_list(
+                Value(kind),
+                Cast("pk", TextField()),
+                Value(0) if kind == "message" else F("revision"),
+                TIME_COLUMNS[kind],
+            )[:limit]
+            for kind, branch in unread.items()
+        ]
+    )
+
+
+def union(branches: Branches, reader: Reader) -> "QuerySet[Any, Any]":
+    """Return the rows of all branches, each already ordered and limited."""
+    return union_all([_rows(kind, branch.with_read_at(reader.user)) for kind, branch in branches.items()])
+
+
+def union_all(branches: Sequence["QuerySet[Any, Any]"]) -> "QuerySet[Any, Any]":
+    first, *others = branches
+    rows: QuerySet[Any, Any] = first.union(*others, all=True) if others else first
+    return rows
+
+
+def _rows(kind: Kind, branch: Branch) -> "QuerySet[Any, Any]":
+    total = "total" if "total" in branch.query.annotations else Value(0)
+    text = (Cast(name, TextField()) if name == "params" else name for name in TEXT_COLUMNS)
+    columns = (Value(kind), Cast("pk", TextField()), *text, TIME_COLUMNS[kind], *_own_columns(kind), total)
+    rows: QuerySet[Any, Any] = branch.values_list(*columns)
+    return rows
+
+
+def _own_columns(kind: Kind) -> tuple[Any, ...]:
+    """Return sender, whether that was a person, author, revision and whether it must be acknowledged."""
+    if kind == "message":
+        return ("sender_id", "from_person", Value(""), Value(0), Value(False))
+    if kind == "announcement":
+        return ("sender_id", "from_person", Value(""), "revision", "must_acknowledge")
+    nobody = Cast(Value(None), Message._meta.get_field("sender").target_field)
+    return (nobody, Value(False), "author", "revision", "must_acknowledge")

@@ -1,0 +1,42 @@
+"""What a list of the inbox is narrowed down to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.messages.constants import DEFAULT_LEVELS
+
+from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, base_level, name_of_level
+from messages_extends.inbox.items import KINDS, Kind
+
+# A queryset of messages or of publications: both know `newest_first`, `unread_by` and their like.
+Branch = Any
+
+Branches = Mapping[Kind, Branch]
+
+
+@dataclass(frozen=True)
+class InboxFilter:
+    """What a page is narrowed down to; ValueError, with the allowed values, for what does not exist."""
+
+    unread: bool = False
+    level: int | None = None
+    kind: Kind | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind is not None and self.kind not in KINDS:
+            raise ValueError(f"kind {self.kind!r} is not one of {', '.join(KINDS)}.")
+        if self.level is not None and not self._levels:
+            allowed = ", ".join(name_of_level(level) for level in DEFAULT_LEVELS.values())
+            raise ValueError(f"level {name_of_level(self.level)} is not one of {allowed}.")
+
+    def of(self, branches: Branches) -> dict[Kind, Branch]:
+        chosen = {kind: branch for kind, branch in branches.items() if self.kind in (None, kind)}
+        if self.level is None:
+            return chosen
+        return {kind: branch.filter(level__in=self._levels) for kind, branch in chosen.items()}
+
+    @property
+    def _levels(self) -> list[int]:
+        """The levels of the family, of which `level` is any."""
+        return [each for each in PERSISTENT_MESSAGE_LEVELS if base_level(each) == base_level(self.level or 0)]

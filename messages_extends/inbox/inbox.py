@@ -1,0 +1,305 @@
+"""One user's reading side: messages, announcements and broadcasts of the current organisation.
+
+Whatever a request names is reached through here, so that nobody reads or marks what is not theirs.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.messages.storage.base import Message as OrdinaryMessage
+from django.db.models import QuerySet, Value
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from messages_extends import constants
+from messages_extends.conf import settings
+from messages_extends.events.changes import notify_changed
+from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
+from messages_extends.inbox import feed
+from messages_extends.inbox.cursor import Cursor
+from messages_extends.inbox.filters import Branches, InboxFilter
+from messages_extends.inbox.items import FeedItem, Kind, as_feed_item
+from messages_extends.inbox.snapshot import UnreadSnapshot
+from messages_extends.models import Message, Receipt
+from messages_extends.models.message import UNREAD_CAP, MessageQuerySet
+from messages_extends.models.publication import Reference
+from messages_extends.queries import compiled
+from messages_extends.queries.compiled import Reader
+from messages_extends.sending.cleaning import clean_datetime
+from messages_extends.tenancy.databases import atomic, for_write, read_database
+from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.schemas import current_schema
+from messages_extends.texts import rendering
+from messages_extends.texts.languages import in_interface_language
+
+PAGE_SIZE = 20
+# What a banner says; the key of a publication holds its revision.
+VERSION_FIELDS = ("kind", "pk", "level", "message", "params", "extra_tags", "url", "is_safe", "must_acknowledge")
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What "mark all as read" has done: the time that it wrote, and how many it changed."""
+
+    at: datetime
+    count: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some entries, newest first; `next` is what to ask for the page after, "" where this is the last."""
+
+    entries: Sequence[Message | FeedItem]
+    next: str
+
+
+@dataclass(frozen=True)
+class Unread:
+    """The most urgent of what is unread, as banners show it, and how many there are: of messages, up to UNREAD_CAP."""
+
+    shown: Sequence[Message | FeedItem]
+    total: int
+
+    @property
+    def count(self) -> int:
+        """Return what `Inbox.unread_count` returns."""
+        return min(self.total, UNREAD_CAP)
+
+    @property
+    def banners(self) -> list[Message | FeedItem | OrdinaryMessage]:
+        hidden = self.total - len(self.shown)
+        more = [_and_more(hidden, capped=self.total >= UNREAD_CAP)] if hidden else []
+        return [*map(rendering.shown, self.shown), *more]
+
+    @property
+    def version(self) -> str:
+        """Return a short text that is another one once there is anything else to show, in whatever language."""
+        said = [[str(getattr(entry, name)) for name in VERSION_FIELDS] for entry in self.shown]
+        return blake2b(json.dumps([self.total, said]).encode(), digest_size=8).hexdigest()
+
+
+class Inbox:
+    """What one user can read now in the current organisation.
+
+    Raises WrongTenant if the user object was loaded in another.
+    """
+
+    def __init__(self, user: AbstractBaseUser) -> None:
+        require_here(user)
+        self.user = user
+
+    def banners(self) -> list[Message | FeedItem | OrdinaryMessage]:
+        """Return what is unread, and "and n more": one query.
+
+        What must be acknowledged comes first, then the level decides, then the time. At most MAX_BANNERS of them; of
+        messages only the newest MAX_BANNERS are considered.
+        """
+        return self.unread().banners
+
+    def unread(self) -> Unread:
+        """Return the same, with how many are unread in all, and a word that changes with either: one query."""
+        # One at least: a row carries the total of its kind.
+        rows = compiled.rows(feed.banners, self._reader(), max(settings.max_banners, 1))
+        found = [as_feed_item(row, self.user) for row in rows]
+        total = sum({entry.kind: row[-1] for entry, row in zip(found, rows, strict=True)}.values())
+        return Unread(_by_urgency(found)[: settings.max_banners], total)
+
+    def page(
+        self,
+        after: str = "",
+        *,
+        unread: bool = False,
+        level: int | None = None,
+        kind: Kind | None = None,
+        size: int = PAGE_SIZE,
+    ) -> Page:
+        """Return `size` entries, newest first, with their senders: two queries at most, however far down.
+
+        `after`: the `next` of another page; `level`: one of the fifteen, which stands for its whole family; `kind`:
+        message, announcement or broadcast. ValueError, with the allowed values, for anything else.
+        """
+        chosen = InboxFilter(unread=unread, level=level, kind=kind)
+        last = Cursor.parse(after) if after else None
+        reader = self._reader(last)
+        rows = compiled.rows(feed.page, reader, size + 1, chosen, last.kind if last else None)
+        found = [as_feed_item(row, self.user) for row in rows]
+        found.sort(key=lambda entry: Cursor.of(entry).rank, reverse=True)
+        entries_here = with_senders(found[:size])
+        following = str(Cursor.of(entries_here[-1])) if len(found) > size else ""
+        return Page([rendering.shown(entry) for entry in entries_here], following)
+
+    def unread_count(self, *, exact: bool = False, level: int | None = None, kind: Kind | None = None) -> int:
+        """Return how many are unread, counted up to 100 unless `exact`: one query."""
+        chosen = InboxFilter(level=level, kind=kind)
+        count = compiled.count(feed.unread_marks, self._reader(), None if exact else UNREAD_CAP, chosen)
+        return count if exact else min(count, UNREAD_CAP)
+
+    def mark_read(self, pk: str | int) -> bool:
+        """Mark one as read; return whether that changed anything.
+
+        NoSuchMessage for what this user cannot read; MustAcknowledge for what `acknowledge` is for.
+        """
+        return self._read(pk, acknowledge=False)
+
+    def acknowledge(self, pk: str | int) -> bool:
+        """Mark one as read that must be acknowledged; any other too."""
+        return self._read(pk, acknowledge=True)
+
+    def mark_unread(self, pk: str | int) -> bool:
+        """Take the reading of one back; return whether that changed anything. Errors as in `mark_read`."""
+        reference = Reference.parse(str(pk))
+        if reference is None:
+            return self._change(pk, MessageQuerySet.mark_unread)
+        if self._must_acknowledge(reference):
+            raise MustAcknowledge
+        deleted, _by_model = Receipt.objects.of(self.user).filter(publication_id=reference.id).delete()
+        return self._notify_changed(deleted)
+
+    def snapshot(self, *, level: int | None = None, kind: Kind | None = None) -> UnreadSnapshot:
+        """Return what is unread now, for `mark_all_read`: take it before the page that it belongs to. One query."""
+        reader = self._reader()
+        chosen = InboxFilter(level=level, kind=kind)
+        return UnreadSnapshot.of(compiled.rows(feed.unread_rows, reader, UnreadSnapshot.LISTED, chosen), reader.at)
+
+    def mark_all_read(
+        self, snapshot: UnreadSnapshot | None = None, *, level: int | None = None, kind: Kind | None = None
+    ) -> Marked:
+        """Mark as read what `snapshot` saw, or without one what is there now; never what must be acknowledged.
+
+        What was still being sent when the snapshot was taken stays unread. `level` and `kind` narrow it down as they
+        do a page. Two statements; return how many they changed, and the time they wrote, which `undo` takes.
+        """
+        at = timezone.now()
+        chosen = InboxFilter(level=level, kind=kind).of(feed.unread_branches(Reader(self.user, at, current_schema())))
+        messages: Any = chosen.pop("message", Message.objects.none())
+        publications = [_markable(each) for each in chosen.values()]
+        if snapshot is not None:
+            messages = messages.filter(snapshot.seen_messages)
+            publications = [each.filter(snapshot.seen_publications) for each in publications]
+        with atomic():
+            count = messages.filter(created__lte=at).in_order().mark_read(at)
+            if publications:
+                count += Receipt.objects.write(self.user, feed.union_all(publications), at)
+        self._notify_changed(count)
+        return Marked(at, count)
+
+    def undo(self, at: datetime) -> int:
+        """Restore what `mark_all_read` changed when it wrote `at`; return how many entries that were.
+
+        Earlier receipts come back too; a message whose key has been sent again since stays read.
+        """
+        at = clean_datetime("at", at)
+        with atomic():
+            messages = messages_of(self.user).filter(read_at=at).mark_unread()
+            count = messages + Receipt.objects.restore(self.user, at)
+        self._notify_changed(count)
+        return count
+
+    def _read(self, pk: str | int, *, acknowledge: bool) -> bool:
+        reference = Reference.parse(str(pk))
+        if reference is None:
+            return self._change(pk, MessageQuerySet.mark_read)
+        if self._must_acknowledge(reference) and not acknowledge:
+            raise MustAcknowledge
+        # The revision that was shown, which may not be the current one any more.
+        shown = _publications(self._readable(), lambda each: _shown(each, reference).values_list("pk", "shown"))
+        return self._notify_changed(Receipt.objects.write(self.user, shown, timezone.now()))
+
+    def _change(self, pk: str | int, act: Callable[[MessageQuerySet], int]) -> bool:
+        """Change one message; NoSuchMessage if it is none of this user's."""
+        if not re.fullmatch("[0-9]{1,18}", str(pk)):
+            raise NoSuchMessage
+        own = messages_of(self.user).filter(pk=pk)
+        changed = act(own)
+        if not changed and not for_write(own).exists():
+            raise NoSuchMessage
+        return self._notify_changed(changed)
+
+    def _notify_changed(self, changed: int) -> bool:
+        """Have this user's other pages learn of it; return whether anything was changed."""
+        if changed:
+            notify_changed(users=[self.user.pk])
+        return changed > 0
+
+    def _must_acknowledge(self, reference: Reference) -> bool:
+        """Tell whether this publication must be acknowledged; NoSuchMessage if this user cannot read it."""
+        known = _publications(self._readable(), lambda each: _shown(each, reference).values_list("must_acknowledge"))
+        # Not `first`, which would order the union by a key that it has not selected.
+        found = next(iter(for_write(known)), None)
+        if found is None:
+            raise NoSuchMessage
+        return bool(found[0])
+
+    def _readable(self) -> Branches:
+        return feed.branches(self._reader())
+
+    def _reader(self, last: Cursor | None = None) -> Reader:
+        # Here too: a statement that is compiled already asks no object where it came from.
+        require_here(self.user)
+        at, schema = timezone.now(), current_schema()
+        return Reader(self.user, at, schema, last.at, last.id) if last else Reader(self.user, at, schema)
+
+
+def unread_counts(keys: Collection[Any]) -> Mapping[Any, int]:
+    """Return what `unread_count` says to each of the people with these primary keys in the current organisation.
+
+    One query, or with MEMBERS one for each; who does not exist is left out.
+    """
+    counts = compiled.count_each(feed.unread_marks, keys, timezone.now(), UNREAD_CAP, InboxFilter())
+    return {key: min(count, UNREAD_CAP) for key, count in counts.items()}
+
+
+def messages_of(user: AbstractBaseUser) -> MessageQuerySet:
+    """Return every message to `user` in the current schema: the only way to reach one by an id from a request."""
+    return Message.objects.for_user(user)
+
+
+def _publications(readable: Branches, select: Callable[[Any], Any]) -> "QuerySet[Any, Any]":
+    union: QuerySet[Any, Any] = select(readable["announcement"]).union(select(readable["broadcast"]), all=True)
+    return union
+
+
+def _markable(publications: Any) -> Any:
+    return publications.filter(must_acknowledge=False).values_list("pk", "revision")
+
+
+def _shown(publications: Any, reference: Reference) -> Any:
+    known = publications.filter(pk=reference.id, revision__gte=reference.revision)
+    return known.annotate(shown=Value(reference.revision))
+
+
+def _by_urgency(found: Sequence[Message | FeedItem]) -> Sequence[Message | FeedItem]:
+    """Order what must be acknowledged first, then by level, then the newest."""
+    newest_first = sorted(found, key=lambda entry: Cursor.of(entry).rank, reverse=True)
+    return sorted(newest_first, key=lambda entry: (not entry.must_acknowledge, -constants.base_level(entry.level)))
+
+
+def with_senders(shown: Sequence[Message | FeedItem]) -> Sequence[Message | FeedItem]:
+    """Load the senders of all of them: one query, none where no person has written."""
+    ids = {entry.sender_id for entry in shown if entry.sender_id is not None}
+    # From where the entries are, so that who has just been added is there too.
+    senders = get_user_model()._default_manager.using(read_database()).in_bulk(ids) if ids else {}
+    for entry in shown:
+        sender = senders.get(entry.sender_id)
+        if isinstance(entry, Message):
+            # Not assigned: the row would lose a sender whom the user model's own manager hides.
+            Message._meta.get_field("sender").set_cached_value(entry, sender)
+        elif entry.kind == "announcement":
+            entry.sender = sender
+    return shown
+
+
+def _and_more(count: int, *, capped: bool) -> OrdinaryMessage:
+    with in_interface_language():
+        text = ngettext("and %(count)s more", "and %(count)s more", count) % {"count": f"{count}+" if capped else count}
+    more = OrdinaryMessage(constants.INFO, text)
+    more.is_more = True  # type: ignore[attr-defined]
+    more.beyond = f"{count}+" if capped else str(count)  # type: ignore[attr-defined]
+    return more

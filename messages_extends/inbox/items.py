@@ -1,0 +1,123 @@
+"""What the inbox lists: a message, or a publication as one reader sees it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, Final, Literal, get_args
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.messages.storage import base as messages_storage
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
+
+from messages_extends.models import Message
+from messages_extends.models.content import equals_ordinary
+from messages_extends.models.publication import Reference
+from messages_extends.tenancy.databases import read_database
+from messages_extends.tenancy.schemas import current_schema, inside
+from messages_extends.texts.languages import in_interface_language
+from messages_extends.texts.rendering import Params, render, shown_link
+
+Kind = Literal["message", "announcement", "broadcast"]
+
+# Also the order of what appeared in the same microsecond.
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+# What each kind is ordered by.
+TIME_COLUMNS: Final[Mapping[Kind, str]] = {
+    "message": "created",
+    "announcement": "publish_at",
+    "broadcast": "publish_at",
+}
+
+TEXT_COLUMNS: Final = ("level", "message", "params", "extra_tags", "url", "is_safe", "key", "expires", "read_at")
+
+
+@dataclass(kw_only=True)
+class FeedItem:
+    """A publication as one reader sees it; it has what a template asks a message for.
+
+    `from_person` stays true of an announcement whose sender has been deleted.
+    """
+
+    kind: Kind
+    pk: str
+    level: int
+    message: str
+    params: Params
+    extra_tags: str
+    url: str
+    is_safe: bool
+    key: str
+    created: datetime
+    expires: datetime
+    read_at: datetime | None
+    must_acknowledge: bool
+    author: str
+    sender_id: Any
+    from_person: bool
+    # Of this organisation: elsewhere the same primary key is somebody else's.
+    schema: str = field(default_factory=current_schema)
+
+    def __str__(self) -> str:
+        return render(self.message, self.params, is_safe=self.is_safe)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal an ordinary message too that has this level and text: Django's `assertMessages` compares with those."""
+        if isinstance(other, messages_storage.Message):
+            return equals_ordinary(self, other)
+        if not isinstance(other, FeedItem):
+            return NotImplemented
+        return all(getattr(self, each.name) == getattr(other, each.name) for each in fields(self))
+
+    # It can be changed, as a dataclass that is compared by its fields.
+    __hash__ = None  # type: ignore[assignment]
+
+    @cached_property
+    def sender(self) -> Any:
+        """The person who wrote an announcement, loaded when asked for; of a broadcast, the name that it is under.
+
+        None for the application, and for somebody who is gone.
+        """
+        if self.kind == "broadcast":
+            with in_interface_language():
+                return self.author or gettext("The platform")
+        if self.sender_id is None:
+            return None
+        with inside(self.schema):
+            return get_user_model()._default_manager.using(read_database()).filter(pk=self.sender_id).first()
+
+    @property
+    def read(self) -> bool:
+        return self.read_at is not None
+
+    @property
+    def level_tag(self) -> str:
+        return str(messages_storage.LEVEL_TAGS.get(self.level, ""))
+
+    @property
+    def tags(self) -> str:
+        """The CSS words: extra tags, the level's, the kind, and "read" or "unread"."""
+        words = (self.extra_tags, self.level_tag, self.kind, "read" if self.read else "unread")
+        return " ".join(word for word in words if word)
+
+
+def as_feed_item(values: tuple[Any, ...], user: AbstractBaseUser) -> "Message | FeedItem":
+    """Return the entry that a row of a union says; without the total, which is the row's last."""
+    kind, pk, *text, created, sender_id, from_person, author, revision, must_acknowledge, _total = values
+    columns = dict(zip(TEXT_COLUMNS, text, strict=True))
+    columns |= {"created": created, "sender_id": sender_id, "from_person": from_person}
+    if columns["params"] is not None:
+        columns["params"] = json.loads(columns["params"])
+    # Compiled statements know nothing of fields.
+    columns["url"] = shown_link(columns["url"])
+    if kind == "message":
+        columns |= {"id": Message._meta.pk.to_python(pk), "user_id": user.pk}
+        # Django takes them in the order of the model's own; the rest is loaded when asked for.
+        names = [each.attname for each in Message._meta.concrete_fields if each.attname in columns]
+        return Message.from_db(read_database(), names, [columns[name] for name in names])
+    reference = Reference(UUID(pk), revision)
+    return FeedItem(kind=kind, pk=str(reference), author=author, must_acknowledge=must_acknowledge, **columns)

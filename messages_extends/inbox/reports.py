@@ -1,0 +1,109 @@
+"""Who has read an announcement. Every number is about the people it is for now."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db.models import Case, Count, Exists, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, When
+
+from messages_extends.access.membership import keys_of_people_in, members
+from messages_extends.access.policy import policy
+from messages_extends.models import Announcement, AnnouncementGroup, Receipt
+from messages_extends.sending.publications import audience_of
+from messages_extends.tenancy.origin import require_here
+
+People = QuerySet[Any]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How many have read it, of how many."""
+
+    readers: int
+    people: int
+
+
+@dataclass(frozen=True)
+class ReadReport(Numbers):
+    """Who has read an announcement, of those whom it is for now.
+
+    `audience_size` is how many that were when it was written. The people are those whom the viewer may see: their
+    querysets may be shorter than the numbers say.
+    """
+
+    audience_size: int | None
+    _visible: Callable[[], People]
+
+    def everyone(self) -> People:
+        """Return whom it is for, with `read_at`: when they read what is shown now; null while they have not."""
+        return self._visible()
+
+    def read(self) -> People:
+        return self._visible().filter(read_at__isnull=False)
+
+    def unread(self) -> People:
+        return self._visible().filter(read_at=None)
+
+
+def read_report(announcement: Announcement, viewer: Any) -> ReadReport:
+    """Tell who has read `announcement`, as far as `viewer` may know; None is the application, which may know all.
+
+    PermissionDenied unless they sent it or may view announcements; WrongTenant for one of another organisation. The
+    number of queries does not depend on how many people there are.
+    """
+    require_here(announcement)
+    if viewer is not None and not policy().may_view_report(viewer, announcement):
+        raise PermissionDenied("You may not see who has read this announcement.")
+    # What the caller has at hand may be older than the revision that is shown.
+    revision = Subquery(Announcement.objects.filter(pk=announcement.pk).values("revision"))
+    people = with_read_at(audience_of(announcement), announcement.pk, revision)
+
+    def visible() -> People:
+        return people if viewer is None else people.filter(pk__in=policy().visible_people(viewer).values("pk"))
+
+    numbers = count(people)
+    return ReadReport(numbers.readers, numbers.people, announcement.audience_size, visible)
+
+
+def with_read_at(people: People, publication_id: Any, revision: Any) -> People:
+    """Add `read_at`: when each of `people` read a publication in this revision or a later one."""
+    receipts = Receipt.objects.filter(user_id=OuterRef("pk"), publication_id=publication_id, revision__gte=revision)
+    annotated: People = people.annotate(read_at=Subquery(receipts.values("read_at")))
+    return annotated
+
+
+def count(people: People) -> Numbers:
+    """Count those of `people` whose `read_at` is set, and all of them, in one query."""
+    # Distinct: a host's members may come out of a join.
+    has_read = Count("pk", distinct=True, filter=Q(read_at__isnull=False))
+    found = people.order_by().aggregate(readers=has_read, people=Count("pk", distinct=True))
+    return Numbers(**cast(dict[str, int], found))
+
+
+def with_numbers(announcements: Any) -> Any:
+    """Add `readers` and `people` to each of `announcements`: how many have read it, of how many it is for now."""
+    everyone: Any = members()
+    receipts = Receipt.objects.filter(
+        user_id=OuterRef("pk"),
+        publication_id=OuterRef(OuterRef("pk")),
+        revision__gte=OuterRef(OuterRef("revision")),
+    )
+
+    def numbers(people: People) -> Case:
+        to_everyone = When(audience=Announcement.Audience.EVERYONE, then=_number(people))
+        return Case(to_everyone, default=_number(people.filter(pk__in=_keys_of_members())))
+
+    return announcements.annotate(people=numbers(everyone), readers=numbers(everyone.filter(Exists(receipts))))
+
+
+def _number(people: People) -> Subquery:
+    counted = Func("pk", function="COUNT", template="%(function)s(DISTINCT %(expressions)s)")
+    return Subquery(people.order_by().values(number=counted), output_field=IntegerField())
+
+
+def _keys_of_members() -> Any:
+    """Return the keys of those who are in a group of the announcement two queries further out."""
+    chosen = AnnouncementGroup.objects.filter(announcement=OuterRef(OuterRef(OuterRef(OuterRef("pk")))))
+    return keys_of_people_in(Group.objects.filter(pk__in=chosen.values("group")))

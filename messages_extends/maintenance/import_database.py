@@ -1,0 +1,77 @@
+"""What every step of the import asks of the database: statements, quoted names, tenants, and a lock."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from django.db import connections
+from django_tenants.utils import get_public_schema_name, quote_schema_name
+
+from messages_extends.exceptions import MessagesExtendsError
+from messages_extends.tenancy import table_location
+from messages_extends.tenancy.databases import for_write, write_database
+from messages_extends.tenancy.schemas import organisations
+
+# Any number will do, as long as nobody else locks it.
+_LOCK: Final = 7_205_759_403_792_794
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+class ImportRefused(MessagesExtendsError, ValueError):
+    """The import cannot go on: mend what it says, and run it again."""
+
+
+def fetch(statement: str, parameters: Parameters = (), **names: str) -> list[tuple[Any, ...]]:
+    """Run a statement that returns rows.
+
+    Its `{name}`s are replaced by what `qualified` and `column` return, or by other SQL.
+    """
+    with connections[write_database()].cursor() as cursor:
+        cursor.execute(statement.format(**names), parameters)
+        return list(cursor.fetchall())
+
+
+def execute(statement: str, parameters: Parameters = (), **names: str) -> int:
+    """Run a statement as `fetch` does; return how many rows it changed."""
+    with connections[write_database()].cursor() as cursor:
+        cursor.execute(statement.format(**names), parameters)
+        return int(cursor.rowcount)
+
+
+def qualified(schema: str, table: str) -> str:
+    """Quote the name of a table for `fetch` and `execute`, whatever the search path."""
+    return f"{column(schema)}.{column(table)}"
+
+
+def column(name: str | None) -> str:
+    """Quote a name; in a statement that takes parameters a per cent sign is doubled."""
+    return str(quote_schema_name(name or "")).replace("%", "%%")
+
+
+def public() -> str:
+    return str(get_public_schema_name())
+
+
+def has_table(schema: str, table: str) -> bool:
+    return table_location.has_table(connections[write_database()], schema, table)
+
+
+def tenant_schemas() -> list[str]:
+    """Return the schemas of all tenants that have messages, in order; those that were never created are left out."""
+    named = for_write(organisations()).values_list("schema_name", flat=True)
+    rows = fetch("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s) ORDER BY 1", [list(named)])
+    return [schema for (schema,) in rows]
+
+
+@contextmanager
+def one_import_at_a_time() -> Iterator[None]:
+    """Refuse to run beside another import; PostgreSQL lets go of the lock when this process dies."""
+    ((locked,),) = fetch("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+    if not locked:
+        raise ImportRefused("Another import is running in this database: wait for it to end, or stop it.")
+    try:
+        yield
+    finally:
+        # The connection may go back to a pool, and would keep it.
+        fetch("SELECT pg_advisory_unlock(%s)", [_LOCK])

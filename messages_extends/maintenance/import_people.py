@@ -1,0 +1,228 @@
+"""Who is who: which user of the shared table is which user of a tenant.
+
+A mapping is a callable that is given a schema, is called inside it, and returns pairs: the id of a user in the old
+table, the id of the same person in this tenant. A queryset's `values_list` and a dictionary are as good.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from django.contrib.auth import get_user_model
+from django.db import DataError, connections, transaction
+
+from messages_extends.conf import settings
+from messages_extends.maintenance.import_database import (
+    ImportRefused,
+    column,
+    execute,
+    fetch,
+    has_table,
+    public,
+    qualified,
+)
+from messages_extends.maintenance.import_table import OldTable
+from messages_extends.tenancy.databases import write_database
+from messages_extends.tenancy.schemas import inside, is_per_tenant
+
+Pairs = Iterable[tuple[Any, Any]] | Mapping[Any, Any]
+PeopleMapping = Callable[[str], Pairs]
+
+PAIRS: Final = "pg_temp.messages_extends_pairs"
+SAME_IDS: Final = "pk"
+
+
+INSERT: Final = f"INSERT INTO {PAIRS} (schema, old_id, new_id) VALUES (%s, %s, %s)"  # noqa: S608 - a constant
+UNIQUE_VALUES: Final = """
+    SELECT (array_agg({key}))[1] AS id, {value}::text AS value FROM {users}
+    WHERE {value}::text <> '' GROUP BY 2 HAVING count(*) = 1
+"""
+CHOOSE: Final = """
+    UPDATE {pairs} pair SET chosen = (found.number = 1 OR pair.schema = %s)
+    FROM (SELECT old_id, count(*) AS number FROM {pairs} GROUP BY 1) found
+    WHERE found.old_id = pair.old_id
+"""
+OLD_USERS: Final = """
+    SELECT users.relnamespace::regnamespace::name, users.relname, key.attname
+    FROM pg_constraint c
+    JOIN pg_attribute source ON source.attrelid = c.conrelid AND source.attnum = c.conkey[1]
+    JOIN pg_class users ON users.oid = c.confrelid
+    JOIN pg_attribute key ON key.attrelid = c.confrelid AND key.attnum = c.confkey[1]
+    WHERE c.contype = 'f' AND source.attname = 'user_id' AND c.conrelid = %s::regclass
+"""
+TO_GO: Final = """
+    SELECT pair.schema, count(*) FROM {old} old JOIN {pairs} pair ON pair.old_id = old.user_id
+    WHERE pair.chosen AND {is_left} GROUP BY 1 ORDER BY 1
+"""
+LEFT: Final = """
+    SELECT count(*) FILTER (WHERE old.user_id IS NOT NULL AND who.old_id IS NULL),
+           count(*) FILTER (WHERE old.user_id IS NULL),
+           count(*) FILTER (WHERE NOT who.chosen),
+           count(*) FILTER (WHERE who.chosen)
+    FROM {old} old
+    LEFT JOIN (SELECT old_id, bool_or(chosen) AS chosen FROM {pairs} GROUP BY 1) who ON who.old_id = old.user_id
+    WHERE {is_left}
+"""
+
+
+class Left(NamedTuple):
+    """How many rows are left in the old table, by the reason."""
+
+    nobody: int
+    no_user: int
+    several: int
+    chosen: int
+
+    @property
+    def unmatched(self) -> int:
+        return self.nobody + self.no_user + self.several
+
+
+def mapping_by(field: str, table: OldTable) -> PeopleMapping:
+    """Return the mapping by a field of the user model, or by the same ids; ImportRefused for what cannot work."""
+    if is_per_tenant(get_user_model()._meta.app_label):
+        return _by_value(field, table)
+    if field != SAME_IDS:
+        raise ImportRefused(
+            f"--match {field}: users are shared by all tenants, so only --match {SAME_IDS} makes sense."
+        )
+    members = settings.members
+    if members is None:
+        raise ImportRefused(
+            'MESSAGES_EXTENDS["MEMBERS"] is not set: it says whose tenant a shared user belongs to '
+            "(docs/how-to/upgrading.md)."
+        )
+    return lambda _schema: [(pk, pk) for pk in members().values_list("pk", flat=True)]
+
+
+def _by_value(field: str, table: OldTable) -> PeopleMapping:
+    """Match people whose value is the same, is not empty, and is nobody else's on either side."""
+    old_users, old_key = _old_users(table)
+    model = get_user_model()
+    names = {f.column: f.name for f in model._meta.concrete_fields if not f.primary_key}
+    allowed = {names[name] for name in _columns_of(old_users) if name in names}
+    if field not in allowed:
+        raise ImportRefused(
+            f"--match {field}: users are per tenant, so name a field that both they and the old users have: "
+            f"{', '.join(sorted(allowed))}."
+        )
+    old = _unique_values(qualified(*old_users), old_key, field)
+
+    def pairs(schema: str) -> Pairs:
+        if not has_table(schema, model._meta.db_table):
+            raise ImportRefused(f"{schema} has no table of users: run migrate_schemas, then this command again.")
+        new = _unique_values(qualified(schema, model._meta.db_table), model._meta.pk.column, field)
+        rows = fetch("SELECT old.id, new.id FROM ({old}) old JOIN ({new}) new USING (value)", old=old, new=new)
+        return [(old_id, new_id) for old_id, new_id in rows]
+
+    return pairs
+
+
+def _unique_values(users: str, key: str | None, field: str) -> str:
+    value = getattr(get_user_model()._meta.get_field(field), "column", None)
+    return UNIQUE_VALUES.format(key=column(key), value=column(value), users=users)
+
+
+def _old_users(table: OldTable) -> tuple[tuple[str, str], str]:
+    """Return schema, name and key of the table that the old messages refer to, whatever it is called by now."""
+    rows = fetch(OLD_USERS, [str(table)])
+    if not rows:
+        raise ImportRefused(f"{table} refers to no table of users any more: say who is who with --mapping.")
+    schema, name, key = rows[0]
+    return (schema, name), key
+
+
+def _columns_of(table: tuple[str, str]) -> list[str]:
+    rows = fetch(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s", table
+    )
+    return [name for (name,) in rows]
+
+
+@contextmanager
+def pairs_of(
+    mapping: PeopleMapping, schemas: Sequence[str], table: OldTable, *, several_to: str | None = None
+) -> Iterator[dict[str, int]]:
+    """Put the pairs of all tenants into the temporary table PAIRS; yield how many of each name nobody of the tenant.
+
+    A user who is in several tenants is chosen in `several_to`, or in none: which of them a message was about is
+    nothing that we could know, and it must not be shown in the wrong one.
+    """
+    _create(table)
+    try:
+        strangers = {schema: _load(mapping, schema) for schema in schemas}
+        execute(CHOOSE, [several_to or ""], pairs=PAIRS)
+        execute("ANALYZE {pairs}", pairs=PAIRS)
+        yield {schema: number for schema, number in strangers.items() if number}
+    finally:
+        execute("DROP TABLE {pairs}", pairs=PAIRS)
+
+
+def _create(table: OldTable) -> None:
+    ((old_type,),) = fetch(
+        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
+        "WHERE attrelid = %s::regclass AND attname = 'user_id'",
+        [str(table)],
+    )
+    new_type = get_user_model()._meta.pk.rel_db_type(connections[write_database()])
+    execute(
+        f"CREATE TEMPORARY TABLE {PAIRS.removeprefix('pg_temp.')} (schema text, old_id {old_type}, "
+        f"new_id {new_type} NOT NULL, chosen boolean NOT NULL DEFAULT false, PRIMARY KEY (schema, old_id))"
+    )
+
+
+def _load(mapping: PeopleMapping, schema: str) -> int:
+    with inside(schema):
+        pairs = _checked(mapping(schema), schema)
+    try:
+        with transaction.atomic(using=write_database()):
+            _insert(schema, pairs)
+    except DataError as error:
+        raise ImportRefused(f"The mapping of {schema} names something that is no user's id: {error}") from error
+    return _forget_strangers(schema)
+
+
+def _checked(pairs: Any, schema: str) -> dict[Any, Any]:
+    checked: dict[Any, Any] = {}
+    for pair in pairs.items() if isinstance(pairs, Mapping) else pairs:
+        if not (isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2 and None not in pair):
+            raise ImportRefused(f"The mapping of {schema} must return pairs (old id, new id), not {pair!r}.")
+        old, new = pair
+        if checked.setdefault(old, new) != new:
+            raise ImportRefused(
+                f"The mapping of {schema} makes two people of the old user {old}: {checked[old]}, {new}."
+            )
+    return checked
+
+
+def _insert(schema: str, pairs: dict[Any, Any]) -> None:
+    rows = ((schema, old, new) for old, new in pairs.items())
+    with connections[write_database()].cursor() as cursor:
+        while batch := list(islice(rows, 1000)):
+            cursor.executemany(INSERT, batch)
+
+
+def _forget_strangers(schema: str) -> int:
+    """Delete the pairs whose new id is nobody's in this tenant; return how many those were."""
+    model = get_user_model()
+    per_tenant = is_per_tenant(model._meta.app_label)
+    users = qualified(schema if per_tenant else public(), model._meta.db_table)
+    return execute(
+        "DELETE FROM {pairs} pair WHERE schema = %s AND NOT EXISTS (SELECT FROM {users} WHERE {key} = pair.new_id)",
+        [schema],
+        pairs=PAIRS,
+        users=users,
+        key=column(model._meta.pk.column),
+    )
+
+
+def count_by_tenant(table: OldTable) -> dict[str, int]:
+    """Return how many rows each tenant is still to get."""
+    return dict(fetch(TO_GO, old=table.sql, pairs=PAIRS, is_left=table.is_left))
+
+
+def count_left(table: OldTable) -> Left:
+    """Return how many rows no tenant has got, by the reason."""
+    (counts,) = fetch(LEFT, old=table.sql, pairs=PAIRS, is_left=table.is_left)
+    return Left(*counts)

@@ -1,0 +1,82 @@
+"""From the old table into the tenants', in batches.
+
+A batch is one statement that writes the rows into the tenant and notes in the old table where each one went. So an
+import that is killed at any moment has lost and doubled nothing, and goes on when it is started again.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from django.db import IntegrityError
+
+from messages_extends.maintenance.import_database import ImportRefused, fetch, qualified
+from messages_extends.maintenance.import_people import PAIRS
+from messages_extends.maintenance.import_table import TABLE, OldTable
+
+BELOW_EVERY_ID: Final = -(2**31) - 1
+
+# The levels of the published code are two above ours; whatever else was written by hand stays.
+BATCH: Final = """
+    WITH batch AS MATERIALIZED (
+        SELECT old.*, pair.new_id AS new_user_id
+        FROM {old} old JOIN {pairs} pair ON pair.old_id = old.user_id
+        WHERE pair.schema = %(schema)s AND pair.chosen AND {is_left} AND old.id > %(after)s
+        ORDER BY old.id LIMIT %(size)s FOR UPDATE OF old
+    ), numbered AS MATERIALIZED (
+        SELECT ordered.*, nextval(%(sequence)s::regclass) AS new_id
+        FROM (SELECT * FROM batch ORDER BY id) ordered
+    ), inserted AS (
+        INSERT INTO {new} (
+            id, user_id, level, message, extra_tags, created, modified, expires, read_at, url, is_safe, key
+        )
+        SELECT new_id, new_user_id, CASE WHEN level IN (11, 21, 26, 31, 41) THEN level - 2 ELSE level END, message,
+               extra_tags, created, modified, expires, CASE WHEN read THEN modified END, '', false, ''
+        FROM numbered
+    )
+    UPDATE {old} old SET imported_into = %(schema)s, imported_id = numbered.new_id
+    FROM numbered WHERE numbered.id = old.id RETURNING old.id
+"""
+
+
+def require_tables(schemas: Iterable[str]) -> None:
+    """Raise ImportRefused unless each of these tenants has a table of ours."""
+    ready = {
+        schema
+        for (schema,) in fetch(
+            "SELECT table_schema FROM information_schema.columns WHERE table_name = %s AND column_name = 'is_safe'",
+            [TABLE],
+        )
+    }
+    missing = sorted(set(schemas) - ready)
+    if missing:
+        raise ImportRefused(
+            f"{len(missing)} tenants have no table of ours yet ({first_of(missing)}). The old one is out of the way: "
+            "run migrate_schemas, then this command again."
+        )
+
+
+def transfer(table: OldTable, schema: str, *, batch_size: int, on_batch: Callable[[int], None]) -> int:
+    """Bring one tenant its rows; call `on_batch` with how many there are so far, and return how many those were."""
+    new = qualified(schema, TABLE)
+    names = {"old": table.sql, "pairs": PAIRS, "is_left": table.is_left, "new": new}
+    # A placeholder's value, not part of the statement: no per cent sign is doubled in it.
+    ((sequence,),) = fetch("SELECT pg_get_serial_sequence(%s, 'id')", [new.replace("%%", "%")])
+    after, done = BELOW_EVERY_ID, 0
+    while ids := _write({"schema": schema, "size": batch_size, "sequence": sequence, "after": after}, names):
+        after, done = max(ids), done + len(ids)
+        on_batch(done)
+    return done
+
+
+def _write(parameters: Mapping[str, Any], names: Mapping[str, str]) -> list[int]:
+    try:
+        return [number for (number,) in fetch(BATCH, parameters, **names)]
+    except IntegrityError as error:
+        raise ImportRefused(
+            f"A user of {parameters['schema']} was deleted meanwhile: run it again ({error})."
+        ) from error
+
+
+def first_of(names: Sequence[str], limit: int = 10) -> str:
+    """Name some, and say that there are more."""
+    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")

@@ -1,0 +1,107 @@
+"""Who did what: records that the database lets nobody change or delete.
+
+They say what persons did, and what was published by whomever; a message that the application itself sends to
+somebody is recorded by its own row.
+"""
+
+import hashlib
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from messages_extends.tenancy.databases import note_write
+
+
+class Action(models.TextChoices):
+    SEND = "send", _("sent")
+    ANNOUNCE = "announce", _("announced")
+    BROADCAST = "broadcast", pgettext_lazy("deed", "broadcast")
+    REVISE = "revise", _("revised")
+    RETRACT = "retract", _("retracted")
+    CANCEL = "cancel", _("cancelled")
+    GRANT = "grant", _("granted")
+    REVOKE = "revoke", _("revoked")
+    PURGE = "purge", _("purged")
+    EXPORT = "export", _("exported")
+    ERASE = "erase", _("erased")
+    REVEAL = "reveal", _("revealed")
+
+
+class BaseAuditRecord(models.Model):
+    """One deed.
+
+    The actor is text, no foreign key: the record outlives them. Nothing but `actor_name` may hold anybody's name,
+    because only that can be emptied when a person is erased.
+    """
+
+    recorded_at = models.DateTimeField(_("recorded at"), auto_now_add=True, db_index=True)
+    actor_id = models.CharField(_("actor's id"), max_length=64, blank=True)
+    actor_name = models.CharField(_("actor"), max_length=200, blank=True)
+    action = models.CharField(_("action"), max_length=20, choices=Action)
+    subject = models.CharField(_("what"), max_length=200)
+    audience = models.CharField(_("to whom"), max_length=500, blank=True)
+    count = models.PositiveIntegerField(_("how many"), blank=True, null=True)
+    text_hash = models.CharField(_("SHA-256 of the text"), max_length=64, blank=True)
+    text = models.TextField(_("text"), blank=True, help_text=_("Of publications only, never of personal messages."))
+
+    class Meta:
+        abstract = True
+        indexes = [models.Index(fields=["actor_id", "recorded_at"], name="%(class)s_by_actor")]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {self.subject}"
+
+
+class AuditRecord(BaseAuditRecord):
+    """A deed in this organisation."""
+
+    class Meta(BaseAuditRecord.Meta):
+        verbose_name = _("audit record")
+        verbose_name_plural = _("audit records")
+        ordering = ["-id"]
+        default_permissions = ("view",)
+
+
+def log_event(
+    action: str,
+    *,
+    actor: AbstractBaseUser | None,
+    subject: str,
+    audience: str = "",
+    count: int | None = None,
+    text: str = "",
+    keep_text: bool = False,
+    into: "type[BaseAuditRecord]" = AuditRecord,
+) -> None:
+    """Record a deed in the current organisation.
+
+    Of `text` only the hash is stored, unless `keep_text`: a publication's text, never a personal message's.
+    `into` is the model of the record; the platform has its own.
+    """
+    note_write()
+    into._default_manager.create(
+        action=action,
+        actor_id="" if actor is None else actor_id_of(actor.pk),
+        actor_name="" if actor is None else _truncate(str(actor), 200),
+        subject=_truncate(subject, 200),
+        audience=_truncate(audience, 500),
+        count=count,
+        text_hash=hashlib.sha256(text.encode()).hexdigest() if text else "",
+        text=text if keep_text else "",
+    )
+
+
+def actor_id_of(pk: Any) -> str:
+    """Return what a record says in place of this primary key: itself, or the SHA-256 of one that is too long.
+
+    Not its beginning, which somebody else's may share: erasing one would take the other's name.
+    """
+    text = str(pk)
+    return text if len(text) <= 64 else hashlib.sha256(text.encode()).hexdigest()
+
+
+def _truncate(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

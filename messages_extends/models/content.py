@@ -1,0 +1,68 @@
+"""What every text for a reader has, whether one person or many read it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.messages.storage import base as messages_storage
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from messages_extends import constants
+from messages_extends.texts.rendering import render, shown_link
+
+
+class LinkField(models.CharField):  # type: ignore[type-arg]
+    """A link that is loaded only if it may be shown, whoever has written it: SQL and other code check nothing."""
+
+    def from_db_value(self, value: str | None, _expression: Any, _connection: Any) -> str | None:
+        return shown_link(value) if value else value
+
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
+
+
+class Content(models.Model):
+    """A text with its level and link.
+
+    The text is literal, or, where `params` is not null, a msgid that is rendered in the reader's language.
+    """
+
+    LEVEL_CHOICES = (
+        (constants.DEBUG_PERSISTENT, _("debug")),
+        (constants.INFO_PERSISTENT, _("info")),
+        (constants.SUCCESS_PERSISTENT, _("success")),
+        (constants.WARNING_PERSISTENT, _("warning")),
+        (constants.ERROR_PERSISTENT, _("error")),
+    )
+
+    level = models.IntegerField(_("level"), choices=LEVEL_CHOICES)
+    message = models.TextField(_("text"))
+    params = models.JSONField(_("parameters"), blank=True, null=True)
+    extra_tags = models.CharField(_("extra tags"), max_length=128, blank=True)
+    url = LinkField(_("link"), max_length=2000, blank=True)
+    is_safe = models.BooleanField(_("safe HTML"), default=False)
+    key = models.CharField(_("key"), max_length=200, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return render(self.message, self.params, is_safe=self.is_safe)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal an ordinary message too that has this level and text: Django's `assertMessages` compares with those."""
+        if isinstance(other, messages_storage.Message):
+            return equals_ordinary(self, other)
+        return super().__eq__(other)
+
+    __hash__ = models.Model.__hash__
+
+    @property
+    def level_tag(self) -> str:
+        return str(messages_storage.LEVEL_TAGS.get(self.level, ""))
+
+
+def equals_ordinary(message: Any, ordinary: messages_storage.Message) -> bool:
+    """Tell whether a saved message has the level and the text of one of Django's."""
+    return bool(message.level == ordinary.level and str(message) == str(ordinary.message))

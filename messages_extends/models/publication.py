@@ -1,0 +1,157 @@
+"""What announcements and broadcasts share: one row that many read.
+
+Publishing writes that one row; whom it is for is decided when they read. So an edit or a retraction is seen by the
+next request of everyone, and who joins later sees what is live.
+"""
+
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Self, TypeVar
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import models
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Subquery, Value, Window
+from django.db.models.functions import Cast
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from messages_extends.models.content import Content
+from messages_extends.models.receipt import Receipt
+from messages_extends.tenancy.databases import ReadsOwnWrites
+from messages_extends.tenancy.origin import require_here
+
+DEFAULT_LIFETIME: Final = timedelta(days=30)
+
+
+class State(models.TextChoices):
+    SCHEDULED = "scheduled", _("scheduled")
+    LIVE = "live", _("live")
+    EXPIRED = "expired", _("expired")
+    RETRACTED = "retracted", _("retracted")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A publication as a page names it: with the revision that was shown, so that no other is marked as read."""
+
+    id: uuid.UUID
+    revision: int
+
+    def __str__(self) -> str:
+        return f"{self.id.hex}-{self.revision}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        found = re.fullmatch(r"([0-9a-f]{32})-([1-9][0-9]{0,8})", text)
+        return cls(uuid.UUID(found[1]), int(found[2])) if found else None
+
+
+class PublicationQuerySet(ReadsOwnWrites[Any]):
+    """Publications of one kind."""
+
+    def live(self, at: datetime | None = None) -> Self:
+        """Keep what its readers can see at `at` (now)."""
+        at = at or timezone.now()
+        return self.filter(retracted_at=None, publish_at__lte=at, expires__gt=at)
+
+    def ended(self, at: datetime | None = None) -> Self:
+        """Keep what nobody will see again, expired or retracted at `at` (now)."""
+        at = at or timezone.now()
+        return self.filter(Q(retracted_at__lte=at) | Q(expires__lte=at))
+
+    def in_state(self, state: State, at: datetime | None = None) -> Self:
+        at = at or timezone.now()
+        if state is State.RETRACTED:
+            return self.exclude(retracted_at=None)
+        if state is State.EXPIRED:
+            return self.filter(retracted_at=None, expires__lte=at)
+        return self.live(at) if state is State.LIVE else self.filter(retracted_at=None, publish_at__gt=at)
+
+    def next_change(self, at: datetime | None = None) -> datetime | None:
+        """Return when the next of these appears or disappears by itself; None if that is not to come."""
+        at = at or timezone.now()
+        to_come = self.filter(retracted_at=None, expires__gt=at)
+        first = to_come.aggregate(appears=Min("publish_at", filter=Q(publish_at__gt=at)), disappears=Min("expires"))
+        return min((moment for moment in first.values() if moment), default=None)
+
+    def with_read_at(self, user: AbstractBaseUser) -> Self:
+        """Add `read_at`: when `user` read the revision that is shown now; null while it is unread."""
+        if "read_at" in self.query.annotations:
+            return self
+        return self.annotate(read_at=Subquery(_receipts(user).values("read_at")[:1]))
+
+    def unread_by(self, user: AbstractBaseUser) -> Self:
+        """Keep what `user` has not read; so `read_at` need not be looked up."""
+        never = Cast(Value(None), models.DateTimeField())
+        return self.filter(~Exists(_receipts(user))).annotate(read_at=never)
+
+    def counted(self) -> Self:
+        """Add `total`: how many there are. What is live is never much."""
+        return self.annotate(total=Window(Count("*")))
+
+    def newest_first(self) -> Self:
+        return self.order_by("-publish_at", "-id")
+
+    def most_urgent_first(self) -> Self:
+        """What must be acknowledged, then by level, then the newest."""
+        return self.order_by("-must_acknowledge", "-level", "-publish_at", "-id")
+
+
+def _receipts(user: AbstractBaseUser) -> QuerySet[Any]:
+    """Return `user`'s receipt for the publication of the outer query, in its current revision."""
+    require_here(user)
+    return Receipt.objects.filter(user_id=user.pk, publication_id=OuterRef("pk"), revision__gte=OuterRef("revision"))
+
+
+class Publication(Content):
+    """One text for many readers.
+
+    `revision` counts how often it has been shown again: a reader whose receipt is of an earlier one has it unread.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    created = models.DateTimeField(_("created"), auto_now_add=True)
+    publish_at = models.DateTimeField(_("published"), default=timezone.now)
+    # Never null: what is live stays small, and reading it cheap.
+    expires = models.DateTimeField(_("expires"))
+    retracted_at = models.DateTimeField(_("retracted at"), blank=True, null=True)
+    must_acknowledge = models.BooleanField(_("must be acknowledged"), default=False)
+    revision = models.PositiveIntegerField(_("revision"), default=1)
+    audience_size = models.PositiveIntegerField(
+        _("size of the audience when it was written"), blank=True, null=True, editable=False
+    )
+
+    class Meta:
+        abstract = True
+        indexes = [
+            models.Index(
+                fields=["expires", "publish_at"], condition=Q(retracted_at__isnull=True), name="%(class)s_not_retracted"
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["key"], condition=~Q(key=""), name="one_%(class)s_per_key"),
+            models.CheckConstraint(
+                condition=Q(expires__gt=models.F("publish_at")), name="%(class)s_expires_after_it_is_published"
+            ),
+        ]
+
+    @property
+    def reference(self) -> Reference:
+        return Reference(self.id, self.revision)
+
+    def state(self, at: datetime | None = None) -> State:
+        at = at or timezone.now()
+        if self.retracted_at is not None:
+            return State.RETRACTED
+        if self.expires <= at:
+            return State.EXPIRED
+        return State.LIVE if self.publish_at <= at else State.SCHEDULED
+
+    def has_ended(self, at: datetime | None = None) -> bool:
+        """Tell whether nobody will see it again: it was retracted, or has expired at `at` (now)."""
+        return self.state(at) in (State.EXPIRED, State.RETRACTED)
+
+
+AnyPublication = TypeVar("AnyPublication", bound=Publication)

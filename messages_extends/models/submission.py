@@ -1,0 +1,24 @@
+"""The forms that have been sent."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from messages_extends.tenancy.origin import TenantBound
+
+
+class Submission(TenantBound):
+    """A form that somebody has sent, by the number that its page carried.
+
+    The primary key decides which of two is the first, so that a double click or a reload sends nothing again.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    sent_at = models.DateTimeField(_("sent"), auto_now_add=True, db_index=True)
+    count = models.PositiveIntegerField(_("how many"), default=0)
+
+    class Meta:
+        verbose_name = _("submission")
+        verbose_name_plural = _("submissions")
+
+    def __str__(self) -> str:
+        return str(self.id)

@@ -1,0 +1,98 @@
+"""From what a caller names as recipients to a queryset of this organisation's people."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import Group
+from django.db.models import Q, QuerySet
+
+from messages_extends.access.membership import inactive_members, keys_of_people_in, members, people_here
+from messages_extends.exceptions import RecipientUnavailable
+from messages_extends.tenancy.databases import for_write
+from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.schemas import require_groups
+
+ALLOWED = "a user, a group, an iterable of users, or a queryset of users"
+
+
+@dataclass(frozen=True)
+class Recipients:
+    """Active people of the current organisation, and what the caller called them.
+
+    `exactly` is their number where each was named: then all of them have to be there.
+    """
+
+    people: QuerySet[Any]
+    exactly: int | None
+    named: str
+
+    @classmethod
+    def of(cls, recipients: Any) -> "Recipients":
+        """Resolve `recipients` in the current schema; TypeError if they are nothing that can be written to."""
+        if isinstance(recipients, Recipients):
+            return recipients
+        if isinstance(recipients, AbstractBaseUser):
+            return cls._named([recipients], f"user {recipients.pk}")
+        if isinstance(recipients, Group):
+            require_here(recipients)
+            require_groups()
+            people: QuerySet[Any] = members()
+            return cls(people.filter(groups=recipients.pk), None, _name(recipients))
+        if isinstance(recipients, QuerySet):
+            return cls._matched(recipients)
+        if isinstance(recipients, Iterable) and not isinstance(recipients, str | bytes | dict):
+            users = list(recipients)
+            return cls._named(users, f"{len(users)} people")
+        raise TypeError(f"recipients is {recipients!r}: use {ALLOWED}.")
+
+    @classmethod
+    def chosen(cls, groups: Collection[Group], people: Collection[AbstractBaseUser]) -> "Recipients":
+        """Return the members of `groups` and these `people`, each once; those who are inactive are left out."""
+        for one in (*groups, *people):
+            require_here(one)
+        if groups:
+            require_groups()
+        found = Q(pk__in=_keys_of_people_in(groups)) | Q(pk__in=[person.pk for person in people])
+        names = [_name(group) for group in groups] + ([f"{len(people)} people"] if people else [])
+        return cls(members().filter(found), None, ", ".join(names))
+
+    @classmethod
+    def with_inactive(cls, user: AbstractBaseUser) -> "Recipients":
+        """Return one person of this organisation, active or not."""
+        return cls(people_here().filter(pk=user.pk), 1, f"user {user.pk}")
+
+    @classmethod
+    def _matched(cls, people: QuerySet[Any]) -> "Recipients":
+        if not issubclass(people.model, get_user_model()):
+            raise TypeError(f"recipients is a queryset of {people.model._meta.verbose_name_plural}: use {ALLOWED}.")
+        # A union can be neither filtered nor, once it is ordered, reduced to its keys: it is asked once, for these.
+        rows = for_write(people)
+        keys = [person.pk for person in rows] if people.query.combinator else rows.values("pk")
+        return cls(members().filter(pk__in=keys), None, "people by a query")
+
+    @classmethod
+    def _named(cls, users: list[Any], name: str) -> "Recipients":
+        for user in users:
+            if not isinstance(user, AbstractBaseUser):
+                raise TypeError(f"recipients contains {user!r}: use {ALLOWED}.")
+            require_here(user)
+        ids = {user.pk for user in users}
+        if None in ids:
+            raise RecipientUnavailable
+        return cls(members().filter(pk__in=ids), len(ids), name)
+
+
+def inactive_in(groups: Collection[Group]) -> QuerySet[Any]:
+    """Return the inactive members of `groups`, who are left out."""
+    return inactive_members().filter(pk__in=_keys_of_people_in(groups))
+
+
+def _keys_of_people_in(groups: Collection[Group]) -> QuerySet[Any]:
+    return keys_of_people_in(Group.objects.filter(pk__in=[group.pk for group in groups]))
+
+
+def _name(group: Group) -> str:
+    return f"group {group.pk} ({group.name})"

@@ -1,0 +1,167 @@
+"""Writing to people and groups: what to whom, a look at it, then it is sent."""
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.translation import gettext, ngettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from messages_extends.access.policy import policy
+from messages_extends.exceptions import RecipientUnavailable
+from messages_extends.links import reverse_own
+from messages_extends.models import Message
+from messages_extends.sending.idempotency import Sent
+from messages_extends.sending.messages import send, send_once
+from messages_extends.sending.recipients import inactive_in
+from messages_extends.web.forms import ComposeForm
+from messages_extends.web.pickers import Choice, Picker, found_response, group_choice, person_choice, shown
+from messages_extends.web.refusals import refused
+from messages_extends.web.requests import login_to_read, require_reader
+from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups, search_people
+
+
+@never_cache
+@login_to_read
+@require_http_methods(["GET", "HEAD", "POST"])
+def compose(request: HttpRequest) -> HttpResponse:
+    """Show the form, look at it, test it or send it, as the button says that was pressed; each keeps what is there."""
+    sender: Any = request.user
+    _require_may_compose(sender)
+    if request.method != "POST":
+        return _form_page(request, ComposeForm(sender=sender))
+    step = request.POST.get("step")
+    form = ComposeForm(request.POST, sender=sender, checks=step not in ("search", "back"))
+    if not form.checks:
+        return _form_page(request, form)
+    if not form.is_valid():
+        return _form_page(request, form, status=400)
+    return STEPS.get(str(step), _look)(request, form)
+
+
+@require_safe
+@never_cache
+def recipients(request: HttpRequest) -> HttpResponse:
+    """Answer who of those to whom the reader may write is called so; `groups=1` asks for groups too."""
+    sender: Any = require_reader(request)
+    _require_may_compose(sender)
+    search = clean_search(request.GET.get("q", ""))
+    return found_response(_found(sender, search, with_groups=request.GET.get("groups") == "1"))
+
+
+def _require_may_compose(sender: Any) -> None:
+    if not policy().may_compose(sender):
+        raise PermissionDenied("You may not write to anybody.")
+
+
+def _found(sender: Any, search: str, *, with_groups: bool) -> list[Choice]:
+    """Return what a search finds, and one more than it shows if there are more."""
+    groups = search_groups(search, policy().groups_for(sender))[: MAX_RESULTS + 1] if with_groups else ()
+    people = search_people(search, policy().recipients_for(sender))[: MAX_RESULTS + 1]
+    return [*(group_choice(group, "groups") for group in groups), *(person_choice(each, "people") for each in people)]
+
+
+# The steps ----------------------------------------------------------------------------------------------------------
+
+
+def _form_page(request: HttpRequest, form: ComposeForm, status: int = 200) -> HttpResponse:
+    context = {"form": form, "picker": _picker(form), "draft": Message(sender=form.sender)}
+    return render(request, "messages_extends/compose.html", context, status=status)
+
+
+def _picker(form: ComposeForm) -> Picker:
+    searches_groups = form.few_groups is None
+    chosen = [person_choice(person, "people") for person in form.picked_people]
+    if searches_groups:
+        chosen = [*(group_choice(group, "groups") for group in form.picked_groups), *chosen]
+    found, more = (None, False)
+    if not form.checks and form.search:
+        others = _found(form.sender, form.search, with_groups=searches_groups)
+        found, more = shown([choice for choice in others if choice not in chosen])
+    return Picker(
+        id="id_people",
+        label=gettext("People and groups") if searches_groups else gettext("People"),
+        search_name="q",
+        url=reverse_own("message_recipients") + ("?groups=1" if searches_groups else ""),
+        several=True,
+        search=form.search,
+        hint=gettext("Search by name or e-mail address."),
+        chosen=chosen,
+        found=found,
+        more=more,
+        errors=[str(error) for error in form.errors.get("people", ())],
+    )
+
+
+def _look(request: HttpRequest, form: ComposeForm, *, number: uuid.UUID | None = None, note: str = "") -> HttpResponse:
+    """Show what will be sent to how many; a number of its own makes that page count once."""
+    text = form.text
+    context = {
+        "form": form,
+        "number": number or uuid.uuid4(),
+        "note": note,
+        "message": Message(level=text["level"], message=text["message"], url=text["url"], sender=form.sender),
+        "left_out": inactive_in(form.picked_groups).distinct().count(),
+        "with_oneself": form.recipients.people.filter(pk=form.sender.pk).exists(),
+    }
+    return render(request, "messages_extends/compose_confirm.html", context)
+
+
+def _test(request: HttpRequest, form: ComposeForm) -> HttpResponse:
+    number = _number(request) or uuid.uuid4()
+    # Under a key, so that a double click makes no two of it.
+    send(request.user, **form.text, sender=form.sender, key=f"test:{number}")
+    note = gettext("A test was sent to you alone. It is in your inbox.")
+    return _look(request, form, number=number, note=note)
+
+
+def _send(request: HttpRequest, form: ComposeForm) -> HttpResponse:
+    number = _number(request)
+    if number is None:
+        return _look(request, form)
+    try:
+        sent = send_once(number, form.recipients, **form.text, sender=form.sender)
+    except (PermissionDenied, ValueError) as error:
+        _refuse(form, error)
+        return refused(_form_page(request, form), error)
+    messages.add_message(request, messages.INFO if sent.before else messages.SUCCESS, _report(sent))
+    return HttpResponseRedirect(reverse_own("inbox"))
+
+
+STEPS = {"test": _test, "send": _send}
+
+
+def _refuse(form: ComposeForm, error: Exception) -> None:
+    """Say what was good a moment ago, until somebody was deleted or a time was over."""
+    gone = gettext("The sender is not active, or no member of this organisation.")
+    if isinstance(error, PermissionDenied):
+        form.add_error(None, str(error) or gone)
+    elif isinstance(error, RecipientUnavailable):
+        form.add_error(None, gone)
+    elif form.cleaned_data["expires"] is not None:
+        form.add_error("expires", gettext("This time is over: choose one in the future."))
+    else:
+        raise error
+
+
+def _number(request: HttpRequest) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(request.POST.get("number", ""))
+    except ValueError:
+        return None
+
+
+def _report(sent: Sent) -> str:
+    if sent.before:
+        text = ngettext(
+            "This was sent before, to %(count)s person. It was not sent again.",
+            "This was sent before, to %(count)s people. It was not sent again.",
+            sent.count,
+        )
+    else:
+        text = ngettext("Sent to %(count)s person.", "Sent to %(count)s people.", sent.count)
+    return text % {"count": sent.count}

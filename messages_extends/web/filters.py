@@ -1,0 +1,81 @@
+"""What an inbox is narrowed down to, as an address or a form says it."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib.messages.constants import DEFAULT_LEVELS
+from django.utils.translation import gettext_lazy as _
+
+from messages_extends.inbox.cursor import Cursor
+from messages_extends.inbox.items import Kind
+
+TABS: Final = (("", _("All")), ("1", _("Unread")))
+KINDS: Final = (
+    ("", _("All kinds")),
+    ("message", _("Messages to you")),
+    ("announcement", _("Announcements")),
+    ("broadcast", _("From the platform")),
+)
+LEVELS: Final = (
+    ("", _("All levels")),
+    (DEFAULT_LEVELS["ERROR"], _("Errors")),
+    (DEFAULT_LEVELS["WARNING"], _("Warnings")),
+    (DEFAULT_LEVELS["SUCCESS"], _("Successes")),
+    (DEFAULT_LEVELS["INFO"], _("Information")),
+    (DEFAULT_LEVELS["DEBUG"], _("Debugging")),
+)
+
+
+@dataclass(frozen=True)
+class RequestedFilter:
+    """What somebody wants to see of their inbox."""
+
+    unread: bool
+    kind: Kind | None
+    level: int | None
+    after: str
+
+    @property
+    def narrows(self) -> bool:
+        return self.kind is not None or self.level is not None
+
+    def as_query(self, **other: Any) -> str:
+        """Return what an address says to show the same from its first page, but for what is `other`."""
+        values = {"unread": "1" if self.unread else "", "kind": self.kind, "level": self.level, **other}
+        return urlencode({name: value for name, value in values.items() if value})
+
+
+class InboxFilterForm(forms.Form):
+    """Tab, kind, level, and where the page begins."""
+
+    unread = forms.ChoiceField(choices=TABS, required=False, widget=forms.HiddenInput)
+    kind = forms.ChoiceField(choices=KINDS, required=False, label=_("Kind"))
+    level = forms.ChoiceField(choices=LEVELS, required=False, label=_("Level"))
+    after = forms.CharField(max_length=100, required=False, widget=forms.HiddenInput)
+
+    def clean_after(self) -> str:
+        after: str = self.cleaned_data["after"]
+        try:
+            if after:
+                Cursor.parse(after)
+        except ValueError as error:
+            raise forms.ValidationError(_("This page does not exist. Go back to the first one.")) from error
+        return after
+
+    @property
+    def problem(self) -> str:
+        return " ".join(str(error) for errors in self.errors.values() for error in errors)
+
+    @property
+    def chosen(self) -> RequestedFilter:
+        """What is asked for, without what was refused."""
+        values = {name: self.cleaned_data.get(name) or None for name in self.fields}
+        level = values["level"]
+        return RequestedFilter(
+            unread=bool(values["unread"]),
+            kind=values["kind"],
+            level=None if level is None else int(level),
+            after=values["after"] or "",
+        )

@@ -1,0 +1,336 @@
+"""Forms in which people write to others."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
+from django.db.models import QuerySet
+from django.forms.utils import ErrorDict
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from messages_extends.access.grants import EVERYBODY, All
+from messages_extends.access.membership import members, people_here
+from messages_extends.access.policy import policy
+from messages_extends.constants import (
+    ERROR_PERSISTENT,
+    INFO_PERSISTENT,
+    SUCCESS_PERSISTENT,
+    WARNING_PERSISTENT,
+    base_level,
+)
+from messages_extends.labels import LEVEL_NAMES
+from messages_extends.sending.cleaning import (
+    LIMITS,
+    MAX_TEXT,
+    clean_datetime,
+    clean_future_datetime,
+    require_characters,
+    require_link,
+    shown_zone,
+)
+from messages_extends.sending.recipients import Recipients
+from messages_extends.tenancy.databases import for_write
+from messages_extends.tenancy.schemas import user_model_has
+from messages_extends.web.search import clean_search, search_groups, search_people
+
+# The usual one first. The debug level is for developers: code sends it, people are not offered it.
+LEVELS: Final = tuple(
+    (level, LEVEL_NAMES[base_level(level)])
+    for level in (INFO_PERSISTENT, SUCCESS_PERSISTENT, WARNING_PERSISTENT, ERROR_PERSISTENT)
+)
+
+
+class LocalDateTimeField(forms.DateTimeField):
+    """A time that people enter in the form's time zone, by the browser's own control."""
+
+    widget = forms.DateTimeInput({"type": "datetime-local"}, "%Y-%m-%dT%H:%M")
+    default_error_messages = {"invalid": _("Enter a date and a time, such as 2030-12-31T18:00.")}
+
+    def to_python(self, value: Any) -> datetime | None:
+        at = super().to_python(value)
+        if at is None:
+            return None
+        try:
+            # Without USE_TZ, Django leaves it without a zone.
+            return clean_datetime("time", at)
+        except ValueError as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
+
+
+class DraftForm(forms.Form):
+    """A form that can be shown again as it is, before it is finished."""
+
+    def __init__(self, *args: Any, checks: bool = True, **options: Any) -> None:
+        """With `checks=False` show again what was entered, and complain of nothing."""
+        self.checks = checks
+        super().__init__(*args, **options)
+
+    def full_clean(self) -> None:
+        if self.checks:
+            super().full_clean()
+        else:
+            self._errors, self.cleaned_data = ErrorDict(), {}
+
+
+class TextForm(DraftForm):
+    """What every text for others has; `text` is what `send`, `announce` and `broadcast` take.
+
+    Shown by `includes/text_fields.html`, its errors by `includes/problems.html`, made lively by `writing.js`. Its
+    times are in the current time zone, as on all other pages.
+    """
+
+    message = forms.CharField(
+        label=_("Text"),
+        help_text=_("At most 10,000 characters. No HTML."),
+        # No attribute maxlength: it would cut what is pasted, and counts otherwise than we do.
+        validators=[MaxLengthValidator(MAX_TEXT)],
+        widget=forms.Textarea({"rows": 5, "dir": "auto", "data-mx-limit": MAX_TEXT}),
+        error_messages={"required": _("Write what the reader shall see.")},
+    )
+    level = forms.TypedChoiceField(
+        label=_("Level"), choices=LEVELS, coerce=int, initial=INFO_PERSISTENT, widget=forms.RadioSelect
+    )
+    url = forms.CharField(
+        label=_("Link"),
+        required=False,
+        max_length=LIMITS["url"],
+        help_text=_("Optional: a path on this site (/orders/5/) or an http(s) address."),
+        widget=forms.TextInput({"inputmode": "url", "autocomplete": "off"}),
+    )
+    expires = LocalDateTimeField(label=_("Not shown after"), required=False, help_text=_("Optional."))
+
+    @property
+    def zone_name(self) -> str:
+        """The time zone in which this form's times are."""
+        return str(shown_zone())
+
+    @property
+    def text(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in ("message", "level", "url", "expires")}
+
+    def clean_message(self) -> str:
+        # Browsers send two characters for the end of a line.
+        message = self.cleaned_data["message"].replace("\r\n", "\n")
+        try:
+            require_characters("message", message)
+        except ValueError as error:
+            raise ValidationError(_("This text contains characters that cannot be stored.")) from error
+        return str(message)
+
+    def clean_url(self) -> str:
+        url: str = self.cleaned_data["url"]
+        try:
+            require_characters("url", url)
+            require_link(url)
+        except ValueError as error:
+            raise ValidationError(
+                _("This link is not allowed: use a path on this site (/orders/5/) or an http(s) address.")
+            ) from error
+        return url
+
+    def clean_expires(self) -> Any:
+        expires = self.cleaned_data["expires"]
+        try:
+            return None if expires is None else clean_future_datetime("expires", expires)
+        except ValueError as error:
+            raise ValidationError(_("This time is over: choose one in the future.")) from error
+
+
+class PickedField(forms.Field):
+    """Keys of several rows, whichever way they were picked."""
+
+    widget = forms.SelectMultiple
+
+
+class ComposeForm(TextForm):
+    """A text for people and members of groups, out of those to whom `sender` may write; nobody else is ever named."""
+
+    groups = PickedField(label=_("Groups"), required=False)
+    people = PickedField(label=_("People"), required=False)
+
+    # More groups than these are searched for, like people.
+    FEW_GROUPS: Final = 12
+    # Django refuses a form of 1,000 values or more, without a word on why.
+    MAX_PICKED: Final = 500
+
+    def __init__(self, *args: Any, sender: Any, **options: Any) -> None:
+        self.sender = sender
+        super().__init__(*args, **options)
+
+    def clean(self) -> dict[str, Any]:
+        for name, found in (("groups", self.picked_groups), ("people", self.picked_people)):
+            self._require_found(name, len(found))
+        if not self.errors.keys() & {"groups", "people"}:
+            self._require_somebody()
+        return self.cleaned_data
+
+    @cached_property
+    def recipients(self) -> Recipients:
+        """Those who will get it: asked anew whenever it is evaluated."""
+        return Recipients.chosen(self.picked_groups, self.picked_people)
+
+    @cached_property
+    def count(self) -> int:
+        return for_write(self.recipients.people.distinct()).count()
+
+    @cached_property
+    def picked_people(self) -> list[Any]:
+        keys = self._keys("people")
+        return (
+            list(for_write(search_people("", policy().recipients_for(self.sender).filter(pk__in=keys)))) if keys else []
+        )
+
+    @cached_property
+    def picked_groups(self) -> list[Group]:
+        keys = self._keys("groups")
+        return list(for_write(search_groups("", policy().groups_for(self.sender).filter(pk__in=keys)))) if keys else []
+
+    @cached_property
+    def few_groups(self) -> list[Group] | None:
+        """All groups to whose members the sender may write; None if these are many."""
+        groups = list(search_groups("", policy().groups_for(self.sender))[: self.FEW_GROUPS + 1])
+        return groups if len(groups) <= self.FEW_GROUPS else None
+
+    @property
+    def search(self) -> str:
+        return clean_search(str(self.data.get("q", "")))
+
+    def _require_found(self, name: str, found: int) -> None:
+        picked = len(set(self._picked(name)))
+        if picked > self.MAX_PICKED:
+            self.add_error(
+                self._shown(name),
+                _("Choose at most %(limit)s one by one; for more, use a group.") % {"limit": self.MAX_PICKED},
+            )
+        elif picked != found:
+            self.add_error(
+                self._shown(name),
+                _("You cannot write to everybody whom you chose. They have been taken out: check who is left."),
+            )
+
+    def _shown(self, name: str) -> str:
+        """Return the field at which an error is seen: many groups are searched for together with people."""
+        return "people" if self.few_groups is None else name
+
+    def _require_somebody(self) -> None:
+        if not (self.picked_groups or self.picked_people):
+            self.add_error("people", _("Choose at least one person or group."))
+        elif not self.count:
+            self.add_error(self._shown("groups"), _("Nobody in what you chose is active, so nobody would get this."))
+
+    def _picked(self, name: str) -> list[str]:
+        data: Any = self.data
+        return list(data.getlist(name)) if self.is_bound else []
+
+    def _keys(self, name: str) -> set[Any]:
+        model = Group if name == "groups" else get_user_model()
+        picked = set(self._picked(name))
+        return as_keys(model, picked) if len(picked) <= self.MAX_PICKED else set()
+
+
+class PairForm(DraftForm):
+    """Two of the organisation's people or groups, each picked; `picked` has them, or None."""
+
+    PICKERS: ClassVar[tuple[str, ...]]
+    GROUPS: ClassVar[bool]
+
+    @cached_property
+    def picked(self) -> dict[str, Any]:
+        found = {name: find_one(str(self.data.get(name, "")), self.people) for name in self.PICKERS}
+        return {name: one if isinstance(one, self._kinds) else None for name, one in found.items()}
+
+    @property
+    def people(self) -> QuerySet[Any]:
+        return members()
+
+    def search(self, name: str) -> str:
+        return clean_search(str(self.data.get(f"{name}_q", "")))
+
+    def clean(self) -> dict[str, Any]:
+        for name in self.required:
+            if self.picked[name] is None:
+                self.add_error(name, _("Choose one of those that a search finds."))
+        return self.cleaned_data
+
+    @property
+    def required(self) -> Iterable[str]:
+        return self.PICKERS
+
+    @property
+    def _kinds(self) -> tuple[type[Any], ...]:
+        return (get_user_model(), Group) if self.GROUPS and user_model_has("groups") else (get_user_model(),)
+
+
+class GrantForm(PairForm):
+    """Who may write, and to whom."""
+
+    PICKERS = ("holder", "target")
+    GROUPS = True
+
+    holder = PickedField(label=_("Who may write"), required=False)
+    target = PickedField(label=_("To whom"), required=False)
+    everybody = forms.BooleanField(label=_("To everybody, those to come included"), required=False)
+
+    @property
+    def to_everybody(self) -> bool:
+        return "everybody" in self.data
+
+    @property
+    def chosen_target(self) -> Any:
+        return EVERYBODY if self.to_everybody else self.picked["target"]
+
+    @property
+    def required(self) -> Iterable[str]:
+        return ("holder",) if self.to_everybody else self.PICKERS
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if self.to_everybody and self.picked["target"] is not None:
+            self.add_error("target", _("Choose somebody, or everybody: not both."))
+        return cleaned
+
+
+class WhyForm(PairForm):
+    """Two people, of whom is asked whether one may write to the other; inactive ones too."""
+
+    PICKERS = ("sender", "recipient")
+    GROUPS = False
+
+    sender = PickedField(label=_("Who"), required=False)
+    recipient = PickedField(label=_("Writes to whom"), required=False)
+
+    @property
+    def people(self) -> QuerySet[Any]:
+        return people_here()
+
+
+def find_one(text: str, people: QuerySet[Any]) -> Any:
+    """Return the one of `people`, the group, or the `All` that a page names so ("user:5"); None for nothing."""
+    if text in {each.value for each in All}:
+        return All(text)
+    kind, _colon, key = text.partition(":")
+    rows: QuerySet[Any] | None = {"user": people, "group": Group.objects.all()}.get(kind)
+    found = None if rows is None else as_key(rows.model, key)
+    return None if rows is None or found is None else for_write(rows.filter(pk=found)).first()
+
+
+def as_keys(model: Any, texts: Iterable[str]) -> set[Any]:
+    """Return those of `texts` that can be primary keys of `model`, as such."""
+    return {key for text in texts if (key := as_key(model, text)) is not None}
+
+
+def as_key(model: Any, text: str) -> Any:
+    """Return `text` as a primary key of `model`; None if it cannot be one."""
+    try:
+        require_characters("key", text)
+        key = model._meta.pk.to_python(text)
+        model._meta.pk.run_validators(key)
+    except (ValidationError, ValueError):
+        return None
+    return key

@@ -1,0 +1,64 @@
+"""Choosing people and groups: a search field that works by itself, and as you type where scripts run."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.http import JsonResponse
+from django.utils.translation import gettext
+
+from messages_extends.texts.languages import in_interface_language
+from messages_extends.web.search import MAX_RESULTS, login_name
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Somebody who can be chosen: the field and the value that a form sends, and what they are called."""
+
+    name: str
+    value: str
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Picker:
+    """What `includes/picker.html` shows. `found`: None where nothing has been searched for."""
+
+    id: str
+    label: str
+    search_name: str
+    url: str
+    several: bool
+    search: str = ""
+    hint: str = ""
+    chosen: Sequence[Choice] = ()
+    found: Sequence[Choice] | None = None
+    more: bool = False
+    errors: Iterable[str] = field(default=())
+
+    @property
+    def type(self) -> str:
+        return "checkbox" if self.several else "radio"
+
+
+def person_choice(person: Any, name: str, prefix: str = "") -> Choice:
+    return Choice(name, f"{prefix}{person.pk}", str(person), login_name(person))
+
+
+def group_choice(group: Group, name: str, prefix: str = "") -> Choice:
+    with in_interface_language():
+        kind = gettext("Group")
+    return Choice(name, f"{prefix}{group.pk}", group.name, kind)
+
+
+def shown(choices: Sequence[Choice]) -> tuple[Sequence[Choice], bool]:
+    """Return as many as a search shows, and whether there are more."""
+    return choices[:MAX_RESULTS], len(choices) > MAX_RESULTS
+
+
+def found_response(choices: Sequence[Choice]) -> JsonResponse:
+    """Answer a script that searches."""
+    results, more = shown(choices)
+    return JsonResponse({"results": [vars(choice) for choice in results], "more": more})

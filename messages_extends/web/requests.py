@@ -1,0 +1,78 @@
+"""Who is asking, and where they go next."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from messages_extends.inbox.badge import UnreadBadge
+from messages_extends.inbox.inbox import Inbox
+from messages_extends.inbox.unread import note_personal
+from messages_extends.links import start_page
+from messages_extends.live.browser_channel import broadcast_channel_name
+from messages_extends.tenancy.schemas import has_messages, schema_of
+
+View = Callable[..., HttpResponse]
+
+
+def require_organisation(request: HttpRequest) -> None:
+    """Raise 404 outside any organisation, and at those without messages; every other answer is for one person."""
+    if not has_messages(schema_of(request)):
+        raise Http404("There are no messages outside an organisation.")
+    # Refusals too: a decorator of the view does not see the answer to an exception.
+    note_personal(request)
+
+
+def require_reader(request: HttpRequest) -> AbstractBaseUser:
+    """Return who is reading: 404 outside any organisation, 403 when nobody is logged in."""
+    require_organisation(request)
+    if not request.user.is_authenticated:
+        raise PermissionDenied
+    return request.user
+
+
+def require_reader_of_tab(request: HttpRequest) -> AbstractBaseUser:
+    """Return who is reading, as `require_reader`; 403 too where the page that asks was made for somebody else.
+
+    A browser has one session: after another login, tabs of the one before go on asking.
+    """
+    reader = require_reader(request)
+    name = broadcast_channel_name(schema_of(request), reader)
+    if request.GET.get("tabs", name) != name:
+        raise PermissionDenied
+    return reader
+
+
+def login_to_read(view: View) -> View:
+    """Have a page ask people to log in, and answer 404 outside any organisation."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        require_organisation(request)
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def wants_json(request: HttpRequest) -> bool:
+    return request.headers.get("Accept") == "application/json"
+
+
+def badge_response(inbox: Inbox) -> JsonResponse:
+    """Answer a script with what the bell has to show now."""
+    return JsonResponse(UnreadBadge(inbox.unread_count()).as_json)
+
+
+def get_success_url(request: HttpRequest) -> str:
+    """Return where the user came from, if that is on this site; else the start page."""
+    for url in (request.POST.get("next", ""), request.headers.get("Referer", "")):
+        if url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
+            return url
+    return start_page(request)

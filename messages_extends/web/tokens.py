@@ -1,0 +1,53 @@
+"""What a page carries about "mark all as read": what it may mark, and how to undo it.
+
+Both are signed, and bound to the organisation and the user.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.core.signing import BadSignature, Signer
+from django.http import HttpRequest
+
+from messages_extends.inbox.inbox import Marked
+from messages_extends.inbox.snapshot import UnreadSnapshot
+from messages_extends.tenancy.schemas import schema_of
+
+
+def token_of(request: HttpRequest, marked: Marked) -> str:
+    return _signer(request, "undo").sign_object([marked.at.isoformat(), marked.count])
+
+
+def read_token(request: HttpRequest, token: str) -> Marked | None:
+    """Return what `token_of` was given in this organisation for this user; None for anything else."""
+    try:
+        at, count = _signer(request, "undo").unsign_object(token)
+    except (BadSignature, ValueError):
+        return None
+    return Marked(datetime.fromisoformat(at), count)
+
+
+def token_of_snapshot(request: HttpRequest, snapshot: UnreadSnapshot) -> str:
+    times = [None if time is None else time.isoformat() for time in (snapshot.newest, snapshot.before)]
+    publications = {pk.hex: revision for pk, revision in snapshot.publications.items()}
+    return _signer(request, "snapshot").sign_object([list(snapshot.messages), *times, publications], compress=True)
+
+
+def read_snapshot(request: HttpRequest, token: str) -> UnreadSnapshot | None:
+    """Return what `token_of_snapshot` was given in this organisation for this user; None for anything else."""
+    try:
+        messages, newest, before, publications = _signer(request, "snapshot").unsign_object(token)
+    except (BadSignature, ValueError):
+        return None
+    return UnreadSnapshot(
+        messages=messages,
+        newest=None if newest is None else datetime.fromisoformat(newest),
+        before=None if before is None else datetime.fromisoformat(before),
+        publications={UUID(pk): revision for pk, revision in publications.items()},
+    )
+
+
+def _signer(request: HttpRequest, purpose: str) -> Signer:
+    user: Any = request.user
+    return Signer(salt=f"messages_extends.{purpose}:{schema_of(request)}:{user.pk}")
