@@ -8,7 +8,7 @@ from statistics import median
 
 from benchmarks.streams.browsers import Browsers
 from benchmarks.streams.measure import Server, product
-from tests.faults.server import own_server
+from tests.longrun.chaos.server import own_server
 from tests.servers import redis_server
 
 # Seconds that it is away before it is started again.

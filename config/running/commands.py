@@ -60,24 +60,24 @@ def _at_once() -> list[str]:
 def mutate(arguments: list[str]) -> int:
     """Take out one remedy of isolation after the other, and report which test saw it."""
     with database_for_tests() as url:
-        return _call([PYTHON, "-m", "tests.isolation.mutate", *arguments], {**os.environ, "DATABASE_URL": url})
+        return _call([PYTHON, "-m", "tests.longrun.mutation.run", *arguments], {**os.environ, "DATABASE_URL": url})
 
 
-def storm(arguments: list[str]) -> int:
+def load(arguments: list[str]) -> int:
     """Have many organisations ask the production server at once, and search every answer for what is another's."""
     with database_for_tests() as url:
-        return _call([PYTHON, "-m", "tests.isolation.storm", *arguments], {**os.environ, "DATABASE_URL": url})
+        return _call([PYTHON, "-m", "tests.longrun.load.run", *arguments], {**os.environ, "DATABASE_URL": url})
 
 
 def fuzz(arguments: list[str]) -> int:
     """Send hostile input to every address, and count what was sent, answered and found."""
     with database_for_tests() as url:
-        return _call([PYTHON, "-m", "tests.hostile.fuzz", *arguments], {**os.environ, "DATABASE_URL": url})
+        return _call([PYTHON, "-m", "tests.longrun.fuzz.run", *arguments], {**os.environ, "DATABASE_URL": url})
 
 
-def faults(arguments: list[str]) -> int:
+def chaos(arguments: list[str]) -> int:
     """Kill, cut, cancel and fill up what the product stands on, while it is used, and count what was lost."""
-    return _call([PYTHON, "-m", "tests.faults.run", *arguments], os.environ)
+    return _call([PYTHON, "-m", "tests.longrun.chaos.run", *arguments], os.environ)
 
 
 def manage(arguments: list[str]) -> int:

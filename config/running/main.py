@@ -17,9 +17,9 @@ REQUIREMENTS = {
     "demo": "demo",
     "test": "test",
     "mutate": "test",
-    "storm": "test",
+    "load": "test",
     "fuzz": "fuzz",
-    "faults": "test",
+    "chaos": "test",
     "manage": "demo",
     "serve": "serve",
     "bench": "bench",
@@ -33,9 +33,9 @@ python3 run.py demo [--port N] [--reset]   the whole thing on this machine, with
 python3 run.py test [pytest arguments]     all tests, or those you name; --quick: unit tests; --longrun: what takes
                                            long; --django 6.1, given first: with that release
 python3 run.py mutate [part of a name]     take out what keeps organisations apart, piece by piece: tests must see it
-python3 run.py storm [--requests N] ...    many organisations at one server, each answer searched for another's
+python3 run.py load [--requests N] ...     many organisations at one server, each answer searched for another's
 python3 run.py fuzz [--inputs N] ...       hostile input at every address, counted by kind
-python3 run.py faults [--seconds N] ...    the database and workers killed, cut and filled up under load
+python3 run.py chaos [--seconds N] ...     the database and workers killed, cut and filled up under load
 python3 run.py manage ...                  Django's commands, on the demo's database or DATABASE_URL
 python3 run.py check                       lint, types, import contracts, missing migrations, the documentation
 python3 run.py docs                        the documentation, as pages for a browser

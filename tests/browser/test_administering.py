@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from messages_extends.access.policy import policy
 from tests.browser.conftest import Visitor
-from tests.tenants.conftest import drop
+from tests.integration.tenants.conftest import drop
 
 SUBMIT_AND_LOOK = """() => {
   const form = document.querySelector("form[data-waiting]");

@@ -1,4 +1,4 @@
-"""The storm of `python3 run.py storm`, small: no organisation's request is answered with what is another's."""
+"""The storm of `python3 run.py load`, small: no organisation's request is answered with what is another's."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.isolation.storm import (
+from tests.longrun.load.run import (
     Findings,
     Organisation,
     Question,

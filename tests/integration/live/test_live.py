@@ -1,0 +1,187 @@
+"""What reaches open pages: of exactly those who may read it, from any process, only if it is committed."""
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.utils import timezone
+from django_tenants.utils import schema_context
+
+from messages_extends import api
+from tests.integration.live.conftest import OpenPage
+from tests.processes import run
+from tests.servers import Site
+
+Open = Callable[..., OpenPage]
+MakeUser = Callable[..., Any]
+
+
+class World:
+    """A person in each of two organisations, with one primary key, and the pages that they have open."""
+
+    def __init__(self, site: Site, tenants: tuple[Any, Any], make_user: MakeUser, open_page: Open) -> None:
+        self.site, self.open_page = site, open_page
+        self.acme, self.globex = tenants
+        with schema_context("acme"):
+            self.alice, self.bob = make_user("alice", pk=1), make_user("bob", pk=2)
+        with schema_context("globex"):
+            self.gina = make_user("gina", pk=1)
+        self.of_alice = open_page(site, self.acme, self.alice)
+        self.of_gina = open_page(site, self.globex, self.gina)
+        assert (self.of_alice.unread(), self.of_gina.unread()) == (0, 0)
+
+
+@pytest.fixture
+def world(site: Site, acme: Any, globex: Any, make_user: MakeUser, open_page: Open) -> World:
+    return World(site, (acme, globex), make_user, open_page)
+
+
+def test_a_stream_first_says_how_things_stand(site: Site, in_acme: Any, make_user: MakeUser, open_page: Open) -> None:
+    alice = make_user()
+    api.send(alice, "Hello")
+    page = open_page(site, in_acme, alice, **{"Accept-Language": "de"})
+    event = page.next()
+    assert event == {
+        "schema": "acme",
+        "unread": 1,
+        "text": "1",
+        "name": "Nachrichten, 1 ungelesen",
+        "changed": False,
+        "spread": 0,
+    }
+    assert page.answer.getheader("Content-Type") == "text/event-stream; charset=utf-8"
+    assert page.answer.getheader("X-Accel-Buffering") == "no"
+    assert "no-store" in page.answer.getheader("Cache-Control", "")
+
+
+class TestOneOrganisation:
+    """Each of these moves the number of alice in acme, and nothing of gina in globex, who has the same key."""
+
+    def test_a_message(self, world: World) -> None:
+        with schema_context("acme"):
+            api.send(world.alice, "Hello")
+        assert world.of_alice.unread() == 1
+        world.of_gina.require_silence()
+
+    def test_a_message_to_somebody_else(self, world: World) -> None:
+        with schema_context("acme"):
+            api.send(world.bob, "Hello")
+        world.of_alice.require_silence()
+
+    def test_what_is_cancelled(self, world: World) -> None:
+        with schema_context("acme"):
+            api.send(world.alice, "Hello", key="hello")
+            assert world.of_alice.unread() == 1
+            api.cancel("hello")
+        assert world.of_alice.unread() == 0
+        world.of_gina.require_silence()
+
+    def test_an_announcement_its_edit_and_its_end(self, world: World) -> None:
+        with schema_context("acme"):
+            announcement = api.announce("Hello", to=api.EVERYONE)
+            assert world.of_alice.unread() == 1
+            api.inbox(world.alice).mark_read(str(announcement.reference))
+            assert world.of_alice.unread() == 0
+            announcement = api.revise(announcement, message="Hello again", show_again=True)
+            assert world.of_alice.unread() == 1
+            api.retract(announcement)
+        assert world.of_alice.unread() == 0
+        world.of_gina.require_silence()
+
+    def test_an_edit_that_is_not_shown_again_still_changes_the_page(self, world: World) -> None:
+        with schema_context("acme"):
+            announcement = api.announce("Helo", to=api.EVERYONE)
+            world.of_alice.unread()
+            api.revise(announcement, message="Hello")
+        event = world.of_alice.next()
+        assert event is not None
+        assert (event["unread"], event["changed"]) == (1, True)
+
+    def test_an_announcement_to_groups_reaches_their_members_only(self, world: World) -> None:
+        with schema_context("acme"):
+            sales = Group.objects.create(name="Sales")
+            world.bob.groups.add(sales)
+            of_bob = world.open_page(world.site, world.acme, world.bob)
+            assert of_bob.unread() == 0
+            api.announce("Hello", to=sales)
+        assert of_bob.unread() == 1
+        world.of_alice.require_silence()
+
+    def test_marks_in_another_tab(self, world: World) -> None:
+        with schema_context("acme"):
+            api.send(world.alice, "Hello")
+            message = api.inbox(world.alice).page().entries[0]
+            world.of_alice.unread()
+            for mark, unread in (("mark_read", 0), ("mark_unread", 1)):
+                getattr(api.inbox(world.alice), mark)(message.pk)
+                assert world.of_alice.unread() == unread
+            marked = api.inbox(world.alice).mark_all_read()
+            assert world.of_alice.unread() == 0
+            api.inbox(world.alice).undo(marked.at)
+        assert world.of_alice.unread() == 1
+        world.of_gina.require_silence()
+
+    def test_what_appears_and_disappears_by_itself(self, world: World) -> None:
+        soon = timezone.now() + timedelta(seconds=2)
+        with schema_context("acme"):
+            api.announce("Hello", to=api.EVERYONE, publish_at=soon, expires=soon + timedelta(seconds=2))
+        # It may be told once more that nothing has changed yet: when it is written.
+        for unread in (1, 0):
+            while world.of_alice.unread() != unread:
+                pass
+        world.of_gina.require_silence()
+
+
+class TestEverywhere:
+    def test_a_broadcast_and_its_end(self, world: World) -> None:
+        broadcast = api.broadcast("Hello", to=api.ALL_TENANTS)
+        assert (world.of_alice.unread(), world.of_gina.unread()) == (1, 1)
+        api.retract(broadcast)
+        assert (world.of_alice.unread(), world.of_gina.unread()) == (0, 0)
+
+    def test_a_broadcast_to_one_organisation(self, world: World) -> None:
+        broadcast = api.broadcast("Hello", to=world.globex)
+        assert world.of_gina.unread() == 1
+        api.revise(broadcast, message="Hello again")
+        assert world.of_gina.unread() == 1
+        world.of_alice.require_silence()
+
+
+class TestFromWhere:
+    def test_from_a_request(self, world: World, browser_of: Callable[..., Any]) -> None:
+        with schema_context("acme"):
+            api.send(world.alice, "Hello")
+            message = api.inbox(world.alice).page().entries[0]
+        assert world.of_alice.unread() == 1
+        browser_of(world.acme, world.alice).post(f"/messages/mark_read/{message.pk}/")
+        assert world.of_alice.unread() == 0
+
+    def test_from_a_command(self, world: World) -> None:
+        code = (
+            "from django_tenants.utils import schema_context; from messages_extends import api\n"
+            "from django.contrib.auth import get_user_model\n"
+            "with schema_context('acme'): api.send(get_user_model().objects.get(pk=1), 'Hello')"
+        )
+        done = run(sys.executable, "manage.py", "shell", "-v", "0", "-c", code, **world.site.env)
+        assert done.returncode == 0, done.stderr
+        assert world.of_alice.unread() == 1
+        world.of_gina.require_silence()
+
+    def test_nothing_from_a_transaction_that_is_rolled_back(self, world: World) -> None:
+        with schema_context("acme"), suppress(ZeroDivisionError), transaction.atomic():
+            api.send(world.alice, "Hello")
+            api.announce("Hello", to=api.EVERYONE)
+            raise ZeroDivisionError
+        world.of_alice.require_silence()
+
+    def test_once_from_a_transaction_that_sends_often(self, world: World) -> None:
+        with schema_context("acme"), transaction.atomic():
+            for number in range(20):
+                api.send(world.alice, f"Hello {number}")
+        assert world.of_alice.unread() == 20
+        world.of_alice.require_silence()

@@ -1,0 +1,193 @@
+"""Nobody becomes more than they are: every form that changes groups, members, permissions or a password."""
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.models import Group, Permission
+from django.db import connections
+from django.test import Client
+from guardian.shortcuts import assign_perm
+
+from messages_extends.constants import INFO_PERSISTENT
+from messages_extends.models import Message
+from tenants.models import Tenant
+from tenants.people.holdings import Holdings
+from tenants.people.models import User
+from tests.integration.tenants.conftest import PASSWORD
+from tests.servers import served
+
+MakeUser = Callable[..., User]
+BrowserOf = Callable[..., Client]
+
+
+def permission(name: str) -> Permission:
+    app, codename = name.split(".")
+    return Permission.objects.get(content_type__app_label=app, codename=codename)
+
+
+class Cast:
+    """A clerk who may change people and groups, administrators, and a group whose members may write to one person."""
+
+    def __init__(self, make_user: MakeUser) -> None:
+        self.administrators = Group.objects.create(name="Administrators")
+        self.administrators.permissions.set(map(permission, django_settings.TENANTS_ADMIN_PERMISSIONS))
+        self.administrator = make_user("ada", is_staff=True, password=PASSWORD)
+        self.administrator.groups.add(self.administrators)
+        self.root = make_user("root", is_staff=True, is_superuser=True, password=PASSWORD)
+        self.colleague = make_user("carol", password=PASSWORD)
+        self.insiders = Group.objects.create(name="Insiders")
+        assign_perm("people.send_message", self.insiders, self.root)
+        self.insider = make_user("ivan", password=PASSWORD)
+        self.insider.groups.add(self.insiders)
+        self.harmless = Group.objects.create(name="Harmless")
+        self.clerk = make_user("clerk", is_staff=True, password=PASSWORD)
+        rights = ("people.view_user", "people.change_user", "people.delete_user", "auth.view_group")
+        self.clerk.user_permissions.set(map(permission, (*rights, "auth.add_group", "auth.change_group")))
+
+    def held(self) -> dict[str, Any]:
+        """Return all that anybody holds, and their passwords and addresses."""
+        people = User.objects.order_by("pk")
+        return {
+            "people": {each.email: (Holdings.of_person(each), each.password, each.is_staff) for each in people},
+            "groups": {each.name: Holdings.of_group(each) for each in Group.objects.order_by("pk")},
+        }
+
+
+@pytest.fixture
+def cast(in_acme: Tenant, make_user: MakeUser) -> Cast:
+    return Cast(make_user)
+
+
+def form_of(person: User, **changes: Any) -> dict[str, Any]:
+    groups = list(person.groups.values_list("pk", flat=True))
+    values = {"email": person.email, "name": person.name, "is_active": "on", "groups": groups, **changes}
+    return values | ({"is_staff": "on"} if person.is_staff else {})
+
+
+PASSWORDS = {"usable_password": "true", "password1": "another horse battery", "password2": "another horse battery"}
+# Which form is sent, and what with; the texts are what the answer is refused with.
+TRIES: dict[str, Callable[[Cast], tuple[str, dict[str, Any]]]] = {
+    "join the administrators": lambda cast: (
+        f"people/user/{cast.clerk.pk}/change/",
+        form_of(cast.clerk, groups=[cast.administrators.pk]),
+    ),
+    "have somebody else join them": lambda cast: (
+        f"people/user/{cast.colleague.pk}/change/",
+        form_of(cast.colleague, groups=[cast.administrators.pk]),
+    ),
+    "join a group with a grant on one person": lambda cast: (
+        f"people/user/{cast.clerk.pk}/change/",
+        form_of(cast.clerk, groups=[cast.insiders.pk]),
+    ),
+    "make a group that reads messages": lambda _cast: (
+        "auth/group/add/",
+        {"name": "Readers", "permissions": [permission("messages_extends.view_message").pk]},
+    ),
+    "give a group what one does not hold": lambda cast: (
+        f"auth/group/{cast.harmless.pk}/change/",
+        {"name": "Harmless", "permissions": [permission("people.send_message").pk]},
+    ),
+    "change a group that holds more": lambda cast: (
+        f"auth/group/{cast.administrators.pk}/change/",
+        {"name": "Administrators", "permissions": []},
+    ),
+    "set an administrator's password": lambda cast: (f"people/user/{cast.administrator.pk}/password/", PASSWORDS),
+    "set a superuser's password": lambda cast: (f"people/user/{cast.root.pk}/password/", PASSWORDS),
+    "set the password of somebody with a grant": lambda cast: (f"people/user/{cast.insider.pk}/password/", PASSWORDS),
+    "have an administrator's links sent elsewhere": lambda cast: (
+        f"people/user/{cast.administrator.pk}/change/",
+        form_of(cast.administrator, email="clerk2@acme.example"),
+    ),
+    "become a superuser": lambda cast: (
+        f"people/user/{cast.clerk.pk}/change/",
+        form_of(cast.clerk, is_superuser="on", user_permissions=[permission("people.send_message").pk]),
+    ),
+    "delete an administrator": lambda cast: (f"people/user/{cast.administrator.pk}/delete/", {"post": "yes"}),
+    "delete administrators in the list": lambda cast: (
+        "people/user/",
+        {"action": "delete_selected", "_selected_action": [cast.administrator.pk], "post": "yes"},
+    ),
+}
+
+
+@pytest.mark.parametrize("inactive", [False, True])
+@pytest.mark.parametrize("attempt", TRIES.values(), ids=list(TRIES))
+def test_nobody_gives_or_takes_over_what_they_do_not_hold(
+    attempt: Callable[[Cast], tuple[str, dict[str, Any]]],
+    cast: Cast,
+    in_acme: Tenant,
+    browser_of: BrowserOf,
+    *,
+    inactive: bool,
+) -> None:
+    if inactive:
+        # Someone else could activate them later.
+        User.objects.exclude(pk=cast.clerk.pk).update(is_active=False)
+    path, values = attempt(cast)
+    before = cast.held()
+    browser_of(in_acme, cast.clerk).post(f"/admin/{path}", values)
+    assert cast.held() == before
+
+
+def test_what_one_holds_one_can_give(cast: Cast, in_acme: Tenant, browser_of: BrowserOf) -> None:
+    clerk = browser_of(in_acme, cast.clerk)
+    view = permission("people.view_user").pk
+    assert clerk.post("/admin/auth/group/add/", {"name": "Clerks", "permissions": [view]}).status_code == 302
+    clerks = Group.objects.get(name="Clerks")
+    values = form_of(cast.colleague, groups=[clerks.pk, cast.harmless.pk])
+    assert clerk.post(f"/admin/people/user/{cast.colleague.pk}/change/", values).status_code == 302
+    assert set(cast.colleague.groups.all()) == {clerks, cast.harmless}
+    assert clerk.post(f"/admin/people/user/{cast.colleague.pk}/password/", PASSWORDS).status_code == 302
+    administrator = browser_of(in_acme, cast.administrator)
+    values = form_of(cast.colleague, groups=[cast.administrators.pk])
+    assert administrator.post(f"/admin/people/user/{cast.colleague.pk}/change/", values).status_code == 302
+    assert set(cast.colleague.groups.all()) == {cast.administrators}
+    root = browser_of(in_acme, cast.root)
+    readers = {"name": "Readers", "permissions": [permission("messages_extends.view_message").pk]}
+    assert root.post("/admin/auth/group/add/", readers).status_code == 302
+    assert root.post(f"/admin/people/user/{cast.administrator.pk}/password/", PASSWORDS).status_code == 302
+
+
+def test_the_forms_offer_what_they_accept(cast: Cast, in_acme: Tenant, browser_of: BrowserOf) -> None:
+    browser = browser_of(in_acme, cast.clerk)
+    person = browser.get(f"/admin/people/user/{cast.colleague.pk}/change/").text
+    assert ("Harmless" in person, "Insiders" in person, ">Administrators<" in person) == (True, False, False)
+    group = browser.get(f"/admin/auth/group/{cast.harmless.pk}/change/").text
+    assert ("Can change group" in group, "Can view message" in group) == (True, False)
+    # What one may not change one may still look at.
+    assert browser.get(f"/admin/people/user/{cast.administrator.pk}/change/").status_code == 200
+
+
+def test_at_a_real_server_nobody_becomes_more_however_many_forms_are_sent_at_once(
+    committing: None, cast: Cast, in_acme: Tenant, browser_of: BrowserOf, tmp_path: Path
+) -> None:
+    Message.objects.create(user=cast.root, sender=cast.colleague, message="a secret", level=INFO_PERSISTENT)
+    session = browser_of(in_acme, cast.clerk).cookies[django_settings.SESSION_COOKIE_NAME].value
+    tries = [attempt(cast) for attempt in TRIES.values()]
+    before = cast.held()
+    connections.close_all()
+    with served(tmp_path) as site:
+
+        def send(path: str, values: dict[str, Any]) -> int:
+            host = {"Host": "acme.localhost"}
+            cookies = {django_settings.SESSION_COOKIE_NAME: session}
+            with httpx.Client(base_url=f"http://127.0.0.1:{site.port}", cookies=cookies, timeout=60) as browser:
+                page = browser.get("/admin/auth/group/add/", headers=host)
+                [token, *_more] = re.findall(r'csrfmiddlewaretoken" value="([^"]+)"', page.text)
+                browser.cookies.set(django_settings.CSRF_COOKIE_NAME, page.cookies[django_settings.CSRF_COOKIE_NAME])
+                answer = browser.post(f"/admin/{path}", data={**values, "csrfmiddlewaretoken": token}, headers=host)
+                messages = browser.get("/admin/messages_extends/message/", headers=host)
+            assert "a secret" not in messages.text
+            return answer.status_code if messages.status_code == 403 else 0
+
+        with ThreadPoolExecutor(4) as pool:
+            statuses = list(pool.map(lambda each: send(*each), tries * 2))
+    assert set(statuses) <= {200, 302, 403}
+    with_connection = cast.held()
+    assert with_connection == before

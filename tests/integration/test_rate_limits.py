@@ -1,0 +1,349 @@
+"""How often people may speak: counted in PostgreSQL, for each person and organisation; never exceeded, never silent."""
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from time import sleep
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone, translation
+from django_tenants.utils import get_tenant_model, schema_context
+
+from messages_extends.access import rate_limits as counting
+from messages_extends.access.grants import EVERYBODY, grant
+from messages_extends.api import ALL_TENANTS, EVERYONE, add_persistent_info, announce, broadcast, retract, revise, send
+from messages_extends.broadcasts.models import Broadcast
+from messages_extends.exceptions import RateLimitExceeded
+from messages_extends.models import Announcement, AuditRecord, Message
+from messages_extends.sending.messages import send_once
+from tests.integration.test_concurrency import AtOnce, at_once  # noqa: F401 - a fixture
+from tests.unit.storages.test_storages import make_request
+
+pytestmark = pytest.mark.integration
+
+TOO_MUCH = "You have sent too much in too short a time. Try again in"
+MakeUser = Callable[..., Any]
+
+
+@pytest.fixture
+def limits(settings: Any) -> Callable[..., None]:
+    def set_limits(**limits: int) -> None:
+        settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "SEND_LIMITS": limits}
+
+    set_limits(minute=2)
+    return set_limits
+
+
+@pytest.fixture
+def alice(in_acme: Any, make_user: MakeUser) -> Any:
+    """Somebody who may write to everybody, and announce."""
+    return make_user("alice", is_superuser=True)
+
+
+@pytest.fixture
+def bob(in_acme: Any, make_user: MakeUser) -> Any:
+    return make_user("bob")
+
+
+def speak(sender: Any, recipient: Any, times: int = 1) -> None:
+    for _ in range(times):
+        send(recipient, "Hello", sender=sender)
+
+
+def refused(act: Callable[[], object]) -> RateLimitExceeded:
+    with pytest.raises(RateLimitExceeded) as caught:
+        act()
+    return caught.value
+
+
+def happened(seconds_ago: float) -> None:
+    """Have all that was recorded happen then: the table lets nobody change it, but who owns it."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE messages_extends_auditrecord DISABLE TRIGGER append_only")
+    AuditRecord.objects.update(recorded_at=timezone.now() - timedelta(seconds=seconds_ago))
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE messages_extends_auditrecord ENABLE TRIGGER append_only")
+
+
+# What counts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("limits")
+class TestWhatCounts:
+    def test_as_often_as_it_says_and_once_more_is_refused_and_writes_nothing(self, alice: Any, bob: Any) -> None:
+        speak(alice, bob, times=2)
+        assert 55 < refused(lambda: speak(alice, bob)).retry_after <= 60
+        assert Message.objects.count() == AuditRecord.objects.count() == 2
+
+    def test_it_is_a_refusal_to_code_that_knows_nothing_of_it(self, alice: Any, bob: Any) -> None:
+        speak(alice, bob, times=2)
+        with pytest.raises(PermissionDenied):
+            speak(alice, bob)
+
+    def test_one_call_counts_once_however_many_it_reaches(self, alice: Any, make_user: MakeUser) -> None:
+        people = [make_user(f"person{number}") for number in range(5)]
+        speak(alice, people, times=2)
+        assert Message.objects.count() == 10
+
+    def test_what_is_announced_and_revised_counts_as_well(self, alice: Any, bob: Any) -> None:
+        announcement = announce("Hello", to=EVERYONE, sender=alice)
+        revise(announcement, message="Hallo", sender=alice)
+        for act in (
+            lambda: speak(alice, bob),
+            lambda: announce("Hello", to=EVERYONE, sender=alice),
+            lambda: revise(announcement, message="Hola", sender=alice),
+        ):
+            refused(act)
+        announcement.refresh_from_db()
+        assert (announcement.message, Announcement.objects.count()) == ("Hallo", 1)
+
+    def test_retracting_is_always_possible(self, alice: Any, bob: Any) -> None:
+        announcement = announce("Hello", to=EVERYONE, sender=alice)
+        speak(alice, bob)
+        refused(lambda: speak(alice, bob))
+        assert retract(announcement, sender=alice).retracted_at
+
+    def test_so_is_what_is_there_already(self, alice: Any, bob: Any) -> None:
+        numbers = [uuid.uuid4() for _ in range(2)]
+        for number in numbers:
+            send_once(number, bob, "Hello", sender=alice)
+        assert send_once(numbers[0], bob, "Hello", sender=alice).before
+        Message.objects.all().delete()
+
+    def test_an_announcement_whose_key_is_there_is_returned(self, alice: Any, bob: Any) -> None:
+        first = announce("Hello", to=EVERYONE, sender=alice, key="k")
+        speak(alice, bob)
+        assert announce("Hello", to=EVERYONE, sender=alice, key="k") == first
+
+    def test_the_application_speaks_as_often_as_it_likes(self, alice: Any, bob: Any) -> None:
+        speak(None, bob, times=5)
+        speak(alice, bob, times=2)
+        speak(None, bob)
+
+    def test_so_do_people_to_themselves(self, alice: Any) -> None:
+        speak(alice, alice, times=5)
+
+    def test_each_person_is_counted_for_themselves(self, alice: Any, bob: Any) -> None:
+        grant(bob, EVERYBODY)
+        speak(alice, bob, times=2)
+        speak(bob, alice, times=2)
+        refused(lambda: speak(bob, alice))
+
+    def test_each_organisation_is_counted_for_itself(self, alice: Any, bob: Any, make_user: MakeUser) -> None:
+        speak(alice, bob, times=2)
+        with schema_context("globex"):
+            namesake, other = make_user("alice", pk=alice.pk, is_superuser=True), make_user("other")
+            speak(namesake, other, times=2)
+
+    def test_broadcasts_are_counted_apart(self, acme: Any, make_user: MakeUser) -> None:
+        with schema_context("platform"):
+            olivia, other = make_user("olivia", is_superuser=True), make_user("other")
+            speak(olivia, other, times=2)
+            published = broadcast("Hello", to=ALL_TENANTS, sender=olivia)
+            revise(published, message="Hallo", sender=olivia)
+            refused(lambda: broadcast("Hello", to=ALL_TENANTS, sender=olivia))
+            refused(lambda: revise(published, message="Hola", sender=olivia))
+            broadcast("Hello", to=ALL_TENANTS, author="the application")
+            assert Broadcast.objects.get(pk=published.pk).message == "Hallo"
+            assert retract(published, sender=olivia).retracted_at
+
+    def test_what_a_request_adds_for_somebody_else_counts(self, acme: Any, alice: Any, bob: Any) -> None:
+        request = make_request(acme, alice)
+        for _ in range(2):
+            add_persistent_info(request, "Hello", user=bob)
+        refused(lambda: add_persistent_info(request, "Hello", user=bob))
+        add_persistent_info(request, "Note to self")
+        assert bob.message_set.count() == 2
+
+    def test_it_costs_one_query_beside_the_lock(self, alice: Any, bob: Any, limits: Callable[..., None]) -> None:
+        limits(minute=10, hour=20, day=30)
+        with CaptureQueriesContext(connection) as captured:
+            speak(alice, bob)
+        asked = [query["sql"] for query in captured if "auditrecord" in query["sql"] and "INSERT" not in query["sql"]]
+        assert len(asked) == 1
+
+
+class TestWhen:
+    def test_the_time_to_wait_is_when_the_first_of_them_is_a_period_ago(
+        self, alice: Any, bob: Any, limits: Callable[..., None]
+    ) -> None:
+        speak(alice, bob, times=2)
+        happened(20)
+        assert refused(lambda: speak(alice, bob)).retry_after == 40
+        happened(60.001)
+        speak(alice, bob)
+
+    def test_the_longest_wait_of_all_limits_counts(self, alice: Any, bob: Any, limits: Callable[..., None]) -> None:
+        limits(minute=1, hour=2, day=3)
+        speak(alice, bob)
+        assert refused(lambda: speak(alice, bob)).retry_after <= 60
+        happened(120)
+        speak(alice, bob)
+        happened(120)
+        assert 3_400 < refused(lambda: speak(alice, bob)).retry_after <= 3_480
+        happened(3_700)
+        speak(alice, bob)
+        happened(3_700)
+        assert 82_000 < refused(lambda: speak(alice, bob)).retry_after <= 82_700
+
+    @pytest.mark.parametrize("value", [None, {}])
+    def test_without_limits_nothing_is_counted(self, alice: Any, bob: Any, settings: Any, value: Any) -> None:
+        settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "SEND_LIMITS": value}
+        with CaptureQueriesContext(connection) as captured:
+            speak(alice, bob, times=70)
+        assert not [query for query in captured if "advisory" in query["sql"]]
+
+    @pytest.mark.usefixtures("in_acme")
+    def test_by_default_sixty_in_a_minute(self, alice: Any, bob: Any) -> None:
+        speak(alice, bob, times=60)
+        refused(lambda: speak(alice, bob))
+
+    @pytest.mark.parametrize(
+        ("ago", "words"), [(59.5, "1 second."), (20, "40 seconds."), (3_541, "59 seconds."), (1_800, "30 minutes.")]
+    )
+    def test_it_is_said_in_words(
+        self, alice: Any, bob: Any, limits: Callable[..., None], ago: float, words: str
+    ) -> None:
+        limits(**{"minute" if ago < 60 else "hour": 1})
+        speak(alice, bob)
+        happened(ago)
+        assert str(refused(lambda: speak(alice, bob))) == f"{TOO_MUCH} {words}"
+
+    def test_in_the_language_of_who_is_refused(self, alice: Any, bob: Any, limits: Callable[..., None]) -> None:
+        limits(day=1)
+        speak(alice, bob)
+        with translation.override("de"):
+            assert "in 24 Stunden wieder" in str(refused(lambda: speak(alice, bob)))
+
+
+# Requests at once ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("committing")
+def test_requests_at_once_do_not_exceed_it_together(
+    at_once: AtOnce,  # noqa: F811
+    make_user: MakeUser,
+    limits: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits(hour=5)
+    # So that all of them would have looked before any has written, if they did not wait for each other.
+    free_at = counting._free_at
+
+    def look_slowly(*arguments: Any) -> Any:
+        found = free_at(*arguments)
+        sleep(0.05)
+        return found
+
+    monkeypatch.setattr(counting, "_free_at", look_slowly)
+    with schema_context("acme"):
+        alice, bob = make_user("alice", is_superuser=True), make_user("bob")
+
+    def attempt() -> bool:
+        try:
+            speak(alice, bob)
+        except RateLimitExceeded:
+            return False
+        return True
+
+    for _ in range(2):
+        at_once(*[attempt] * 8)
+    with schema_context("acme"):
+        assert Message.objects.count() == 5
+
+
+@pytest.mark.usefixtures("committing")
+def test_two_who_speak_at_once_do_not_wait_for_each_other(
+    at_once: AtOnce,  # noqa: F811
+    make_user: MakeUser,
+    limits: Callable[..., None],
+) -> None:
+    limits(hour=4)
+    with schema_context("acme"):
+        people = [make_user(name, is_superuser=True) for name in ("alice", "bob")]
+        reader = make_user("reader")
+    at_once(*(partial(speak, person, reader, times=4) for person in people))
+    with schema_context("acme"):
+        assert Message.objects.count() == 8
+
+
+# Pages --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("limits")
+class TestPages:
+    @pytest.fixture
+    def browser(self, acme: Any, alice: Any, browser_of: Callable[..., Client]) -> Client:
+        return browser_of(acme, alice)
+
+    def test_the_form_comes_back_with_all_that_was_entered_and_when_to_try_again(
+        self, browser: Client, alice: Any, bob: Any
+    ) -> None:
+        speak(alice, bob, times=2)
+        form = {"step": "send", "number": str(uuid.uuid4()), "message": "Bring the keys", "people": bob.pk, "level": 19}
+        response = browser.post("/messages/compose/", form)
+        assert response.status_code == 429
+        assert 55 < int(response["Retry-After"]) <= 60
+        assert TOO_MUCH in response.text
+        assert "Bring the keys" in response.text
+        assert Message.objects.count() == 2
+        happened(61)
+        assert browser.post("/messages/compose/", form).status_code == 302
+        assert Message.objects.count() == 3
+
+    def test_so_it_does_when_announcing(self, browser: Client, alice: Any, bob: Any) -> None:
+        speak(alice, bob, times=2)
+        form = {"step": "publish", "number": str(uuid.uuid4()), "message": "Fire drill", "to": "everybody", "level": 19}
+        response = browser.post("/messages/announcements/new/", form)
+        assert (response.status_code, Announcement.objects.count()) == (429, 0)
+        assert int(response["Retry-After"]) > 0
+        assert TOO_MUCH in response.text
+        assert "Fire drill" in response.text
+
+    def test_and_when_changing_an_announcement(self, browser: Client, alice: Any, bob: Any) -> None:
+        announcement = announce("Fire drill", to=EVERYONE)
+        address = f"/messages/announcements/{announcement.pk}/edit/"
+        form = browser.get(address).context["form"]
+        speak(alice, bob, times=2)
+        entered = {"message": "No fire drill", "level": 19, "expires": "2099-01-01 12:00", "again": "quietly"}
+        response = browser.post(address, {**entered, "version": form.initial["version"]})
+        assert response.status_code == 429
+        assert int(response["Retry-After"]) > 0
+        assert "No fire drill" in response.text
+        announcement.refresh_from_db()
+        assert announcement.message == "Fire drill"
+
+    def test_a_broadcast_too(self, database: None, make_user: MakeUser, browser_of: Callable[..., Client]) -> None:
+        with schema_context("platform"):
+            platform = get_tenant_model().objects.get(schema_name="platform")
+            olivia = make_user("olivia", is_superuser=True)
+            browser = browser_of(platform, olivia)
+            for _ in range(2):
+                broadcast("Hello", to=ALL_TENANTS, sender=olivia)
+        form = {"step": "publish", "number": str(uuid.uuid4()), "message": "Downtime", "to": "everybody", "level": 19}
+        response = browser.post("/messages/broadcasts/new/", {**form, "author": "Operations"})
+        assert response.status_code == 429
+        assert "Downtime" in response.text
+
+
+def test_what_is_counted_is_found_by_an_index(in_acme: Any, alice: Any) -> None:
+    Group.objects.create(name="Sales")
+    AuditRecord.objects.bulk_create(
+        AuditRecord(actor_id=f"other {number % 100}", action="send", subject="messages") for number in range(20_000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE messages_extends_auditrecord")
+    with CaptureQueriesContext(connection) as captured:
+        announce("Hello", to=EVERYONE, sender=alice)
+    (counting,) = [query["sql"] for query in captured if "UNION" in query["sql"] and "auditrecord" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {counting}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert plan.count("auditrecord_by_actor") == 2

@@ -1,0 +1,49 @@
+"""Each trap has its tests, each remedy one that fails without it; none of them is only a name."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.isolation.leak_scenarios import TRAPS
+from tests.longrun.mutation.mitigations import REMEDIES
+
+
+def is_there(name: str) -> bool:
+    """Tell whether there is a test of this name: file::function or file::Class::method."""
+    path, *names = name.split("[", maxsplit=1)[0].split("::")
+    node: ast.AST | None = ast.parse((Path(settings.BASE_DIR) / path).read_text("utf-8"))
+    for each in names:
+        defined = {found.name: found for found in getattr(node, "body", ()) if isinstance(found, KINDS)}
+        node = defined.get(each)
+    return isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+
+
+KINDS = (ast.FunctionDef, ast.ClassDef)
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.what)
+def test_a_trap_has_tests(trap: object) -> None:
+    names = (*trap.premises, *trap.remedies)
+    assert trap.remedies
+    assert [name for name in names if not is_there(name)] == []
+
+
+def test_there_are_thirty_traps() -> None:
+    assert len(TRAPS) == len({trap.what for trap in TRAPS}) == 30
+
+
+@pytest.mark.parametrize("remedy", REMEDIES, ids=lambda remedy: remedy.name)
+def test_a_remedy_has_a_test_that_misses_it(remedy: object) -> None:
+    assert remedy.caught_by
+    assert [name for name in remedy.caught_by if not is_there(name)] == []
+
+
+def test_remedies_have_names_of_their_own() -> None:
+    assert len({remedy.name for remedy in REMEDIES}) == len(REMEDIES)
+
+
+def test_a_name_that_is_none_is_seen() -> None:
+    assert is_there("tests/isolation/test_leak_scenarios.py::test_a_name_that_is_none_is_seen")
+    assert is_there("tests/integration/test_async.py::no_such_test") is False

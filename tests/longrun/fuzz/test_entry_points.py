@@ -1,0 +1,153 @@
+"""Hostile input at every address: nothing breaks, nothing is reflected, nothing leads away, nothing crosses a border.
+
+A few inputs for each are part of the suite. `python3 run.py fuzz` sends a hundred thousand, and counts them.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.http import HttpResponse, HttpResponseRedirect
+from django.test import Client
+
+from messages_extends.models import Message
+from tests.longrun.fuzz import judge
+from tests.longrun.fuzz.attacks import SHARES, Attack, Report, applies, run
+from tests.longrun.fuzz.entry_points import doors, known_names
+from tests.longrun.fuzz.inputs import MARK
+from tests.longrun.fuzz.world import THEIRS, World, make_world, taken_back
+
+pytestmark = pytest.mark.django_db
+
+INPUTS = int(os.environ.get("HOSTILE_INPUTS", "0"))
+SEED = int(os.environ.get("HOSTILE_SEED", "0"))
+# In the suite, at each door.
+FEW = 2
+
+
+@pytest.fixture
+def world(acme: Any, globex: Any, settings: Any) -> Iterator[World]:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    logging.disable(logging.CRITICAL)
+    try:
+        yield make_world()
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@pytest.mark.longrun
+@pytest.mark.parametrize("kind", SHARES)
+def test_no_input_does_what_it_must_not(kind: str, world: World) -> None:
+    here = [door for door in doors() if applies(kind, door)]
+    each = max(FEW, INPUTS * SHARES[kind] // 100 // len(here) + 1) if INPUTS else FEW
+    sent, found = 0, dict[str, str]()
+    for number, door in enumerate(here):
+        report = Report()
+        run(kind, door, world, report, examples=each, number=SEED * 1000 + number)
+        # At once: a long run that is ended has said what it found.
+        write_down(report)
+        sent, found = sent + report.sent[kind], found | report.found
+    assert sent >= len(here)
+    assert found == {}
+
+
+def write_down(report: Report) -> None:
+    """Tell the command what was sent and answered."""
+    statuses = [[kind, status, count] for (kind, status), count in report.statuses.items()]
+    _tell({"sent": report.sent, "statuses": statuses, "found": report.found})
+
+
+def note_down(note: str) -> None:
+    """Tell the command a line for its report."""
+    _tell({"notes": [note]})
+
+
+def _tell(line: dict[str, Any]) -> None:
+    if path := os.environ.get("HOSTILE_REPORT"):
+        with Path(path).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+# Whether the judge sees anything ------------------------------------------------------------------------------------
+
+
+class TestJudge:
+    """It would be of no use if it let everything pass."""
+
+    @pytest.mark.parametrize(
+        "page",
+        [
+            f"<p><{MARK}></p>",
+            f'<input value="" {MARK}="1">',
+            f"<p title=x {MARK}=1>",
+            f'<a href="javascript:{MARK}()">',
+            f'<a href=" java&#10;script:{MARK}()">',
+            f'<form action="data:text/html,{MARK} script:">',
+            f"<img src=x onerror={MARK}()>",
+        ],
+    )
+    def test_it_sees_markup(self, page: str) -> None:
+        assert judge.faults(HttpResponse(page), "acme.localhost", "/", ())
+
+    @pytest.mark.parametrize(
+        "page", [f"<p>&lt;{MARK}&gt;</p>", f'<input value="&quot; {MARK}=1">', "<p>javascript:</p>"]
+    )
+    def test_it_lets_text_pass(self, page: str) -> None:
+        assert judge.faults(HttpResponse(page), "acme.localhost", "/", ()) == []
+
+    @pytest.mark.parametrize(
+        "location",
+        [
+            "//evil.example",
+            "///evil.example",
+            "http:///evil.example",
+            "/\\evil.example",
+            "/\t/evil.example",
+            "http://acme.localhost@evil.example",
+            "https:/\\e.x",
+        ],
+    )
+    def test_it_sees_a_way_out(self, location: str) -> None:
+        response = HttpResponse(status=302)
+        response["Location"] = location
+        assert judge.faults(response, "acme.localhost", "/messages/", ())
+
+    def test_it_lets_ways_within_pass(self) -> None:
+        for location in ("/x/?next=//evil.example", "next/", "?a=b", "http://acme.localhost/"):
+            assert judge.faults(HttpResponseRedirect(location), "acme.localhost", "/messages/", ()) == []
+
+    def test_it_sees_a_canary_and_an_error(self) -> None:
+        assert judge.faults(HttpResponse(THEIRS), "acme.localhost", "/", (THEIRS,))
+        assert judge.faults(HttpResponse(status=500), "acme.localhost", "/", ())
+
+    def test_it_sees_rows_written_elsewhere(self, world: World) -> None:
+        with taken_back() as wrote:
+            connection.set_schema("globex")
+            Message.objects.update(message="changed")
+        attack = Attack("keys", doors()[0], world, Report())
+        assert attack._wrong_writes("acme.localhost", wrote) == ["wrote 1 rows in globex"]
+
+    def test_everybody_is_who_they_are_to_be(self, world: World) -> None:
+        reached = {person: world.client(person).get("/messages/").status_code for person in world.people}
+        assert reached == {
+            **dict.fromkeys(("reader", "administrator", "operator", "neighbour"), 200),
+            **dict.fromkeys(("stranger", "intruder"), 302),
+            "passer-by": 404,
+        }
+        assert THEIRS in world.client("neighbour").get("/messages/").content.decode()
+
+
+def test_forms_are_known() -> None:
+    assert {"message", "people", "number", "step", "undo", "next", "q", "organisation"} <= set(known_names())
+    assert len(doors()) > 100
+
+
+def test_a_page_has_the_fields_of_its_form(world: World) -> None:
+    names = {name for name, _value in world.form("reader", "/messages/compose/")}
+    assert {"message", "level", "url", "step"} <= names
+    assert isinstance(world.client("reader"), Client)

@@ -1,0 +1,48 @@
+"""At every address there is: nothing changes by a GET, nor by the form of another site."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from tests.isolation.test_doors import dump
+from tests.longrun.fuzz.entry_points import doors
+from tests.longrun.fuzz.world import World, make_world
+
+pytestmark = pytest.mark.django_db
+
+PEOPLE = ("administrator", "operator")
+
+
+@pytest.fixture
+def world(acme: object, globex: object) -> World:
+    return make_world()
+
+
+def paths(world: World) -> Iterator[str]:
+    """Yield every address, with keys of another organisation and of one's own."""
+    for door in doors():
+        keys = [world.keys.get(kind, world.keys["str"]) for kind in door.kinds]
+        yield from {door.path(*(each[0] for each in keys)), door.path(*(each[-1] for each in keys))}
+
+
+def clients(world: World) -> Iterator[Client]:
+    for person in PEOPLE:
+        client = world.client(person)
+        client.handler.enforce_csrf_checks = True
+        yield client
+
+
+def test_no_get_changes_anything(world: World) -> None:
+    before = dump()
+    statuses = {client.get(path).status_code for client in clients(world) for path in paths(world)}
+    assert 200 in statuses
+    assert dump() == before
+
+
+def test_no_form_without_a_token_changes_anything(world: World) -> None:
+    before = dump()
+    values = {"username": "reader@acme.example", "password": "x", "email": "reader@acme.example", "post": "yes"}
+    answers = [(path, client.post(path, values).status_code) for client in clients(world) for path in paths(world)]
+    assert {status for _path, status in answers} <= {302, 301, 403, 404, 405}
+    assert dump() == before

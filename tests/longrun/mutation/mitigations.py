@@ -1,0 +1,593 @@
+"""Every remedy that keeps organisations apart: how to take it out, and the tests that then must fail.
+
+`python3 run.py mutate` does so, one after the other; nothing in the product knows of it. What is named here are tests
+whose failure is the leak itself, not an accident of the removal.
+"""
+
+import contextlib
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Final
+from unittest.mock import patch
+
+from tests.isolation.leak_scenarios import (
+    ASYNC,
+    COOKIES,
+    DEFERRED,
+    OBJECTS,
+    PERMISSIONS,
+    SEARCH_PATH,
+    SHARED,
+    TABLES,
+    THREADS,
+)
+
+DOORS = "tests/isolation/test_doors.py::"
+PROVISIONING = "tests/integration/tenants/test_provisioning.py::"
+ATTEMPTS = "tests/integration/tenants/test_attempts.py::"
+BROADCASTS = "tests/unit/sending/test_broadcasts.py::"
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """`remove` runs once, when Django is set up; `sql` before each test, within its transaction."""
+
+    name: str
+    caught_by: tuple[str, ...]
+    remove: Callable[[], Any] = lambda: None
+    sql: tuple[str, ...] = ()
+
+
+def _replace(target: str, value: Any) -> None:
+    """Put something in the place of what the dotted path names, for the rest of the process."""
+    patch(target, value).start()
+
+
+# The search path ----------------------------------------------------------------------------------------------------
+
+BACKEND: Final = "messages_extends.tenancy.backend.base.DatabaseWrapper"
+
+
+def _swallow_failed_paths() -> None:
+    from messages_extends.tenancy.backend.base import DatabaseWrapper
+
+    send = DatabaseWrapper._set_search_path
+
+    def send_and_go_on(self: Any, cursor: Any) -> None:
+        with contextlib.suppress(Exception):
+            send(self, cursor)
+
+    _replace(f"{BACKEND}._set_search_path", send_and_go_on)
+
+
+def _trust_the_path_after_a_commit() -> None:
+    from django_tenants.postgresql_backend import base
+
+    _replace(f"{BACKEND}.commit", base.DatabaseWrapper.commit)
+
+
+def _trust_the_path_in_an_aborted_commit() -> None:
+    _replace(f"{BACKEND}._is_aborted", lambda _self: False)
+
+
+def _trust_the_path_of_a_new_connection() -> None:
+    from django_tenants.postgresql_backend import base
+
+    _replace(f"{BACKEND}.connect", base.DatabaseWrapper.connect)
+
+
+def _open_named_cursors_first() -> None:
+    from django_tenants.postgresql_backend import base
+
+    _replace(f"{BACKEND}._cursor", base.DatabaseWrapper._cursor)
+
+
+def _share_one_way_back() -> None:
+    """Enter schemas by one object that all threads share, as `with tenant:` does."""
+    from django_tenants.utils import schema_context
+
+    contexts: dict[str, Any] = {}
+    _replace(
+        "messages_extends.tenancy.schemas.inside",
+        lambda schema: contexts.setdefault(schema, schema_context(schema)),
+    )
+
+
+# Objects ------------------------------------------------------------------------------------------------------------
+
+
+def _forget_where_objects_come_from() -> None:
+    _replace("messages_extends.tenancy.origin.schema_of_origin", lambda _instance: None)
+
+
+def _save_anywhere() -> None:
+    from django.db.models import Model
+
+    for name in ("save_base", "refresh_from_db", "delete"):
+        _replace(f"messages_extends.tenancy.origin.TenantBound.{name}", getattr(Model, name))
+
+
+def _save_people_anywhere() -> None:
+    for module in ("origin", "managers"):
+        _replace(f"tenants.people.{module}.require_here", lambda *_instance: None)
+
+
+def _enter_by_the_tenant_itself() -> None:
+    from django_tenants.models import TenantMixin
+
+    _replace("tenants.models.Tenant.__enter__", TenantMixin.__enter__)
+
+
+def _let_inboxes_answer_anywhere() -> None:
+    for module in ("inbox", "prepared"):
+        _replace(f"messages_extends.{module}.require_here", lambda _user: None)
+
+
+def _read_exports_anywhere() -> None:
+    _replace("messages_extends.maintenance.personal_data._only_in", lambda _schema, rows: rows)
+
+
+def _look_the_schema_up_at_the_commit() -> None:
+    from django.db import transaction
+
+    from messages_extends.events import changes
+
+    def wake(**whom: Any) -> None:
+        users = frozenset(str(key) for key in whom.get("users", ()))
+
+        def publish() -> None:
+            changes.PendingEvents([changes.ChangeEvent(changes.current_schema(), users)]).publish()
+
+        transaction.on_commit(publish)
+
+    _replace("messages_extends.events.changes.notify_changed", wake)
+
+
+def _ask_the_connection_for_the_schema() -> None:
+    _replace("messages_extends.storages.inside", lambda _schema: nullcontext())
+
+
+def _query_where_the_thread_was_left() -> None:
+    _replace("messages_extends.api._in_schema", lambda _schema, act: act())
+
+
+def _connect() -> None:
+    from django.db import connection
+
+    connection.ensure_connection()
+
+
+def _query_while_streaming() -> None:
+    from asgiref.sync import sync_to_async
+
+    from messages_extends.live.streams import Stream
+
+    write = Stream._write_news
+
+    async def write_and_query(self: Any, send: Any) -> None:
+        await sync_to_async(_connect, thread_sensitive=False)()
+        await write(self, send)
+
+    _replace("messages_extends.live.streams.Stream._write_news", write_and_query)
+
+
+# Sessions and cookies -----------------------------------------------------------------------------------------------
+
+
+def _sign_sessions_alike() -> None:
+    salt = property(lambda self: "django.contrib.sessions." + type(self).__qualname__)
+    _replace("messages_extends.tenancy.sessions.SessionStore.key_salt", salt)
+
+
+def _keep_the_key_of_another_schemas_session() -> None:
+    from django.contrib.sessions.backends import db
+
+    _replace("messages_extends.tenancy.sessions.SessionStore.decode", db.SessionStore.decode)
+
+
+def _hash_people_alike() -> None:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    _replace("tenants.people.models.User._get_session_auth_hash", AbstractBaseUser._get_session_auth_hash)
+
+
+def _bind_cookies(*, name: bool, salt: bool) -> Callable[[], None]:
+    def remove() -> None:
+        from messages_extends import storages
+
+        bind = storages.CookieBinding.__init__
+
+        def bind_half(self: Any, request: Any, *args: Any, **kwargs: Any) -> None:
+            bind(self, request, *args, **kwargs)
+            if not name:
+                self.cookie_name = type(self).cookie_name
+            if not salt:
+                self.key_salt = type(self).key_salt
+                self.signer = storages.cookie.signing.get_cookie_signer(salt=self.key_salt)
+
+        _replace("messages_extends.storages.CookieBinding.__init__", bind_half)
+
+    return remove
+
+
+def _name_session_messages_alike() -> None:
+    from messages_extends import storages
+
+    bindings = tuple(pair for pair in storages.BINDINGS if pair[1] is not storages.SessionBinding)
+    _replace("messages_extends.storages.BINDINGS", bindings)
+
+
+# Which organisation -------------------------------------------------------------------------------------------------
+
+
+def _open_every_organisation() -> None:
+    _replace("tenants.models.Tenant.is_open", property(lambda _self: True))
+
+
+def _lead_every_host_to_one_organisation() -> None:
+    _replace(
+        "tenants.models.DomainQuerySet.for_host",
+        lambda self, _host: self.filter(domain="acme.localhost").select_related("tenant"),
+    )
+
+
+# Whose --------------------------------------------------------------------------------------------------------------
+
+
+def _find_everybodys_messages() -> None:
+    _replace("messages_extends.models.message.MessageQuerySet.for_user", lambda self, _user: self.all())
+
+
+def _show_every_broadcast_to_all() -> None:
+    _replace(
+        "messages_extends.broadcasts.models.BroadcastQuerySet.addressed_to", lambda self, *_args, **_options: self.all()
+    )
+
+
+def _let_everybody_write_to_everybody() -> None:
+    from messages_extends.policy import AllowAll
+
+    _replace("messages_extends.policy.Policy.recipients_for", AllowAll.recipients_for)
+
+
+def _let_tenants_broadcast() -> None:
+    from messages_extends import policy
+
+    _replace(
+        "messages_extends.access.policy._is_granted_by_platform",
+        lambda sender, codename: policy._is_granted(sender, policy.Right("broadcasts", codename)),
+    )
+
+
+def _let_tenants_code_broadcast() -> None:
+    from messages_extends import policy
+
+    ask = policy.require_may_broadcast
+    for module in ("messages_extends.policy", "messages_extends.sending.broadcasts"):
+        _replace(
+            f"{module}.require_may_broadcast",
+            lambda sender, action="add": None if sender is None else ask(sender, action),
+        )
+
+
+def _show_messages_to_administrators() -> None:
+    _replace("messages_extends.models.message.MessageQuerySet.without_content", lambda self: self.all())
+
+
+def _give_what_is_not_held() -> None:
+    from django.contrib.auth.models import Group
+
+    _replace("tenants.people.holdings.Holdings.include", lambda *_holdings: True)
+    _replace("tenants.people.holdings.Holdings.included_groups", lambda _self: Group.objects.all())
+
+
+def _grant_what_is_not_held() -> None:
+    _replace("messages_extends.policy.Policy.may_give", lambda *_question: True)
+
+
+def _let_caches_keep_pages() -> None:
+    _replace("messages_extends.storages.keep_private", lambda *_answer: None)
+
+
+def _show_any_link() -> None:
+    for module in ("content", "entries"):
+        _replace(f"messages_extends.{module}.shown_link", lambda url: url)
+
+
+# How often ----------------------------------------------------------------------------------------------------------
+
+
+def _count_without_waiting() -> None:
+    _replace("messages_extends.access.rate_limits._wait_for_others", lambda *_names: None)
+
+
+def _count_attempts_of_all_together() -> None:
+    _replace("tenants.people.attempts.Attempt.begin", classmethod(lambda cls, *_whose: cls([], "")))
+
+
+def _share_a_model_that_names_people() -> None:
+    from django.apps import apps
+    from django.conf import settings
+    from django.db import models
+
+    class Note(models.Model):
+        writer = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+
+        class Meta:
+            app_label = "broadcasts"
+            # There is no table: it is the relation that is looked for.
+            managed = False
+
+    assert Note in apps.get_models()
+
+
+OWN_CONTENT_TYPES: Final = """
+CREATE TABLE acme.django_content_type AS SELECT id + 1000 AS id, app_label, model FROM public.django_content_type
+"""
+NO_RULE_FOR_MESSAGES: Final = """
+DO $$ DECLARE name text; BEGIN
+    SELECT conname INTO name FROM pg_constraint
+    JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
+    WHERE contype = 'f' AND attname = 'user_id' AND conrelid = 'acme.messages_extends_message'::regclass;
+    EXECUTE format('ALTER TABLE acme.messages_extends_message DROP CONSTRAINT %I', name);
+END $$
+"""
+
+REMEDIES: Final = (
+    Remedy(
+        "a path that could not be set is an error",
+        (f"{SEARCH_PATH}test_ours_raises_after_a_cancelled_set_and_then_reads_its_tenant",),
+        _swallow_failed_paths,
+    ),
+    Remedy(
+        "the path is unknown after a commit that failed",
+        (
+            f"{SEARCH_PATH}test_ours_reads_its_tenant_after_a_commit_that_failed",
+            f"{SEARCH_PATH}test_ours_reads_its_tenant_after_an_error_caught_inside_atomic",
+        ),
+        _trust_the_path_after_a_commit,
+    ),
+    Remedy(
+        "an aborted transaction is seen",
+        (f"{SEARCH_PATH}test_ours_reads_its_tenant_after_an_error_caught_inside_atomic",),
+        _trust_the_path_in_an_aborted_commit,
+    ),
+    Remedy(
+        "a new connection has no path",
+        (f"{SEARCH_PATH}test_a_connection_made_anew_behind_djangos_back_has_no_path_yet",),
+        _trust_the_path_of_a_new_connection,
+    ),
+    Remedy(
+        "a named cursor gets its path first",
+        (f"{SEARCH_PATH}test_ours_raises_an_error_of_djangos_when_the_set_of_a_named_cursor_is_cancelled",),
+        _open_named_cursors_first,
+    ),
+    Remedy(
+        "each block has its own way back",
+        (
+            f"{THREADS}test_a_context_made_for_the_block_brings_each_thread_back",
+            f"{THREADS}test_eight_threads_read_their_own_tenant_and_no_other",
+        ),
+        _share_one_way_back,
+    ),
+    Remedy(
+        "people know where they come from",
+        (
+            f"{OBJECTS}test_a_user_of_one_tenant_is_refused_in_another_and_nothing_is_written",
+            f"{DOORS}test_what_comes_from_elsewhere_is_refused",
+        ),
+        _forget_where_objects_come_from,
+    ),
+    Remedy(
+        "rows are saved where they were loaded",
+        (f"{OBJECTS}test_a_message_of_one_tenant_is_refused_in_another_and_changes_nothing",),
+        _save_anywhere,
+    ),
+    Remedy(
+        "people and groups are saved where they were loaded",
+        (f"{OBJECTS}test_a_person_or_group_of_one_organisation_is_refused_in_another_and_changes_nothing",),
+        _save_people_anywhere,
+    ),
+    Remedy(
+        "a tenant is no context of its own",
+        (f"{THREADS}test_the_tenant_of_the_reference_product_refuses_a_with",),
+        _enter_by_the_tenant_itself,
+    ),
+    Remedy(
+        "an inbox answers in its own organisation",
+        (f"{DEFERRED}test_an_inbox_answers_in_its_own_organisation_only",),
+        _let_inboxes_answer_anywhere,
+    ),
+    Remedy(
+        "an export is read in its own organisation",
+        (f"{DEFERRED}test_what_is_handed_over_is_read_in_its_own_organisation_only",),
+        _read_exports_anywhere,
+    ),
+    Remedy(
+        "a hint takes its schema along",
+        (f"{DEFERRED}test_a_hint_names_the_schema_of_the_change",),
+        _look_the_schema_up_at_the_commit,
+    ),
+    Remedy(
+        "a storage goes where its request belongs",
+        (f"{OBJECTS}test_a_storage_reads_and_writes_the_tenant_of_its_request_wherever_the_connection_is",),
+        _ask_the_connection_for_the_schema,
+    ),
+    Remedy(
+        "async code passes its schema by value",
+        (
+            f"{ASYNC}test_what_is_sent_from_the_event_loop_goes_where_it_says",
+            f"{ASYNC}test_what_is_sent_by_a_task_goes_where_it_says_whatever_the_thread_did",
+        ),
+        _query_where_the_thread_was_left,
+    ),
+    Remedy(
+        "streams do not query",
+        (f"{ASYNC}test_open_streams_hold_no_connection",),
+        _query_while_streaming,
+    ),
+    Remedy(
+        "sessions are signed for their schema",
+        (
+            f"{COOKIES}test_the_session_engine_alone_keeps_the_cookie_of_one_tenant_from_its_clone",
+            "tests/unit/tenancy/test_sessions.py::test_elsewhere_it_is_empty_and_saving_takes_another_key",
+        ),
+        _sign_sessions_alike,
+    ),
+    Remedy(
+        "a session of elsewhere is not overwritten",
+        ("tests/unit/tenancy/test_sessions.py::test_elsewhere_it_is_empty_and_saving_takes_another_key",),
+        _keep_the_key_of_another_schemas_session,
+    ),
+    Remedy(
+        "people's session hash holds their schema",
+        (f"{COOKIES}test_the_users_hash_alone_keeps_the_cookie_of_one_tenant_from_its_clone",),
+        _hash_people_alike,
+    ),
+    Remedy(
+        "the messages cookie's signature holds the schema",
+        (f"{COOKIES}test_a_messages_cookie_renamed_to_that_of_another_tenant_is_not_read_there",),
+        _bind_cookies(name=True, salt=False),
+    ),
+    Remedy(
+        "the messages cookie's name holds the schema",
+        (f"{COOKIES}test_the_messages_cookie_of_one_tenant_is_neither_shown_nor_destroyed_at_another",),
+        _bind_cookies(name=False, salt=True),
+    ),
+    Remedy(
+        "messages in the session have their schema in their key",
+        (
+            "tests/unit/storages/test_storages.py::TestTenantBinding::test_session_messages_of_one_organisation_are_not_read_in_another",
+        ),
+        _name_session_messages_alike,
+    ),
+    Remedy(
+        "a tenant's table is nowhere else",
+        (
+            f"{TABLES}test_a_missing_table_is_an_error_when_read_and_when_written",
+            f"{TABLES}test_the_public_schema_has_no_table_of_a_tenants_app",
+        ),
+        sql=("CREATE TABLE public.messages_extends_message (LIKE acme.messages_extends_message INCLUDING ALL)",),
+    ),
+    Remedy(
+        "content types are in public alone",
+        (
+            f"{PERMISSIONS}test_content_types_are_in_the_public_schema_alone",
+            f"{PERMISSIONS}test_a_content_type_has_one_id_in_all_schemas",
+        ),
+        sql=(OWN_CONTENT_TYPES,),
+    ),
+    Remedy(
+        "grants are in each tenant's own table",
+        (f"{PERMISSIONS}test_a_grant_in_one_tenant_means_nothing_in_another",),
+        sql=(
+            "CREATE TABLE public.guardian_userobjectpermission (LIKE acme.guardian_userobjectpermission INCLUDING ALL)",
+            "DROP TABLE acme.guardian_userobjectpermission",
+            "DROP TABLE globex.guardian_userobjectpermission",
+        ),
+    ),
+    Remedy(
+        "guardian has no anonymous user",
+        (f"{SHARED}test_without_it_who_is_not_logged_in_holds_nothing_and_costs_no_query",),
+        lambda: _replace("guardian.conf.settings.ANONYMOUS_USER_NAME", "nobody@example.com"),
+    ),
+    Remedy(
+        "no shared model names people",
+        (f"{SHARED}test_no_shared_model_names_anything_of_a_tenant",),
+        _share_a_model_that_names_people,
+    ),
+    Remedy(
+        "the database deletes what is somebody's",
+        (
+            "tests/unit/models/test_foreign_keys.py::test_the_database_has_a_rule_for_every_foreign_key_to_people_and_groups",
+        ),
+        sql=(NO_RULE_FOR_MESSAGES,),
+    ),
+    Remedy(
+        "an organisation that is not open answers 503",
+        (f"{PROVISIONING}test_a_suspended_organisation_answers_503_everywhere_until_it_is_resumed",),
+        _open_every_organisation,
+    ),
+    Remedy(
+        "each request enters its own organisation",
+        (f"{COOKIES}test_the_session_engine_alone_keeps_the_cookie_of_one_tenant_from_its_clone",),
+        _lead_every_host_to_one_organisation,
+    ),
+    Remedy(
+        "a message is found through its owner",
+        (f"{DOORS}TestMarking::test_what_is_not_ones_own_is_not_there",),
+        _find_everybodys_messages,
+    ),
+    Remedy(
+        "a broadcast is for whom it is for",
+        (
+            f"{BROADCASTS}TestBroadcast::test_chosen_organisations_read_it_and_no_other",
+            f"{BROADCASTS}TestReading::test_one_for_another_organisation_cannot_be_marked",
+        ),
+        _show_every_broadcast_to_all,
+    ),
+    Remedy(
+        "people write to those that they may write to",
+        (f"{DOORS}TestComposing::test_whom_one_may_not_write_to_is_not_there",),
+        _let_everybody_write_to_everybody,
+    ),
+    Remedy(
+        "the platform's people broadcast, at the platform",
+        (f"{BROADCASTS}TestWhoMay::test_a_superuser_of_a_tenant_may_not",),
+        _let_tenants_broadcast,
+    ),
+    Remedy(
+        "a tenant's code does not broadcast",
+        (f"{BROADCASTS}TestWhoMay::test_the_code_of_a_tenant_may_not",),
+        _let_tenants_code_broadcast,
+    ),
+    Remedy(
+        "the database lets no tenant write broadcasts",
+        (f"{BROADCASTS}TestGuards::test_no_write_from_the_schema_of_an_organisation",),
+        sql=tuple(
+            f"DROP TRIGGER public_only ON public.broadcasts_{table}"
+            for table in ("broadcast", "broadcasttenant", "broadcastcount", "broadcastrecord")
+        ),
+    ),
+    Remedy(
+        "administrators do not read messages",
+        (f"{DOORS}TestAdministration::test_no_list_shows_what_a_message_says",),
+        _show_messages_to_administrators,
+    ),
+    Remedy(
+        "forms give no more than their user holds",
+        ("tests/integration/tenants/test_holdings.py::test_nobody_gives_or_takes_over_what_they_do_not_hold",),
+        _give_what_is_not_held,
+    ),
+    Remedy(
+        "who grants holds it themselves",
+        ("tests/integration/web/test_grants.py::TestGrant::test_nobody_gives_what_they_do_not_hold",),
+        _grant_what_is_not_held,
+    ),
+    Remedy(
+        "a page with somebody's messages is private",
+        ("tests/integration/web/test_private_pages.py::test_a_host_page_that_shows_messages_is_private",),
+        _let_caches_keep_pages,
+    ),
+    Remedy(
+        "a link is checked when it is shown",
+        ("tests/unit/storages/test_storages.py::TestPersistent::test_a_link_that_came_in_unchecked_is_not_shown",),
+        _show_any_link,
+    ),
+    Remedy(
+        "records are kept",
+        ("tests/unit/models/test_audit.py::test_sql_can_neither_change_nor_delete_a_record",),
+        sql=("DROP TRIGGER append_only ON acme.messages_extends_auditrecord",),
+    ),
+    Remedy(
+        "what one sender does at once waits its turn",
+        ("tests/integration/test_rate_limits.py::test_requests_at_once_do_not_exceed_it_together",),
+        _count_without_waiting,
+    ),
+    Remedy(
+        "failures to log in are counted",
+        (f"{ATTEMPTS}test_after_too_many_failures_not_even_the_right_password_counts",),
+        _count_attempts_of_all_together,
+    ),
+)

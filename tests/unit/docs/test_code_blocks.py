@@ -1,0 +1,300 @@
+"""The documented code runs, and the documented values are those of the code."""
+
+import copy
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.models import Group
+from django.core.checks import ERROR, run_checks
+from django.template import engines
+from django.urls import URLResolver
+from django_tenants.utils import schema_context
+
+from messages_extends.access.grants import grant
+from messages_extends.conf import DEFAULT_POLICY, Settings
+from messages_extends.live.asgi import LiveUpdates
+from messages_extends.models import Message
+from messages_extends.policy import Policy
+from tests.documentation import DOCS, PAGES, ROOT, all_blocks
+from tests.integration.hosts.operators import settings as operators
+from tests.integration.hosts.shared_users import settings as shared_users
+from tests.integration.hosts.tenant_users import settings as tenant_users
+from tests.unit.storages.test_storages import make_request
+
+TUTORIAL = "docs/tutorial/first-broadcast.md"
+BACKUP = "docs/how-to/backup.md"
+UPGRADING = "docs/how-to/upgrading.md"
+UNINSTALLING = "docs/how-to/uninstalling.md"
+# Pages that a test of their own follows from the first block to the last.
+FOLLOWED = {TUTORIAL: "test_tutorial.py", BACKUP: "test_backup.py"}
+# Where blocks of the other pages are run: by their language, and those of Python by the file that they belong to.
+RUN_BY = {
+    "css": "test_docs.py",
+    "django": "test_docs.py",
+    "html": "test_docs.py",
+    "ini": "test_deploying.py",
+    "nginx": "test_deploying.py",
+    "sql": "test_broadcasts.py",
+    "sh": "test_documented_commands.py",
+    "console": "test_documented_commands.py",
+    "settings.py": "test_docs.py",
+    "urls.py": "test_docs.py",
+    "views.py": "test_docs.py",
+    "storages.py": "test_docs.py",
+    "policies.py": "test_docs.py",
+    "routers.py": "hosts/test_replica.py",
+    "members.py": "test_docs.py",
+    "announcements.py": "test_docs.py",
+    "asgi.py": "test_docs.py",
+    "hints.py": "test_docs.py",
+    "platform.py": "test_docs.py",
+    "tests.py": "test_docs.py",
+    "people.py": "upgrade/test_import_command.py",
+    "shell": "test_policy.py and test_lifecycle.py",
+    "merging.py": "test_recipes.py",
+    "renaming.py": "test_recipes.py",
+    "removing.py": "test_recipes.py",
+    "company_members.py": "test_recipes.py",
+    "conftest.py": "hosts/operators/test_committing.py",
+    "runner.py": "hosts/operators/test_committing.py",
+    "test_orders.py": "hosts/operators/test_committing.py",
+}
+Row = dict[str, str]
+
+
+def blocks(language: str, title: str = "") -> list[Any]:
+    """Return each block of a language as a test parameter; of Python, those that belong to the file `title`."""
+    return [
+        pytest.param(block.code, id=block.name)
+        for block in all_blocks()
+        if block.page not in FOLLOWED
+        and block.language == language
+        and (not title or block.code.startswith((f"# {title}\n", f"# {title}  ")))
+    ]
+
+
+def run(code: str, **names: Any) -> dict[str, Any]:
+    exec(compile(code, "documentation", "exec"), names)
+    return names
+
+
+def test_every_block_is_run_by_a_test() -> None:
+    lost = [
+        block.name
+        for block in all_blocks()
+        if block.page not in FOLLOWED and not any(block.language == kind or block.is_titled(kind) for kind in RUN_BY)
+    ]
+    assert lost == []
+    files = {file for names in {*RUN_BY.values(), *FOLLOWED.values()} for file in names.split(" and ")}
+    assert [file for file in files if not (ROOT / "tests" / file).exists()] == []
+
+
+def test_every_block_says_its_language() -> None:
+    for page in PAGES:
+        fences = re.findall(r"^```.*$", page.read_text(), re.MULTILINE)
+        assert all(fence == "```" for fence in fences[1::2]), page
+        assert "```" not in fences[::2], page
+
+
+@pytest.mark.parametrize("code", blocks("python", "views.py"))
+def test_views(code: str, in_acme: Any, make_user: Any) -> None:
+    alice, sally = make_user("alice"), make_user("sally")
+    grant(alice, sally)
+    run(code, request=make_request(in_acme, alice), sally=sally, order=None)
+
+
+@pytest.mark.usefixtures("known_version")
+@pytest.mark.parametrize("code", blocks("python", "settings.py"))
+def test_settings_pass_our_checks(code: str, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for file in ("storages.py", "policies.py", "routers.py"):
+        [(content,)] = [param.values for param in blocks("python", file)]
+        (tmp_path / file).write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    shared_apps, tenant_apps = (
+        [app for app in apps if f'"{app}"' not in code]
+        for apps in (django_settings.SHARED_APPS, django_settings.TENANT_APPS)
+    )
+    names = run(
+        code,
+        SHARED_APPS=shared_apps,
+        TENANT_APPS=tenant_apps,
+        DATABASES={"default": copy.deepcopy(dict(django_settings.DATABASES["default"]))},
+    )
+    for name in names:
+        if name.isupper() and name != "DATABASES":
+            setattr(settings, name, names[name])
+    assert [check for check in run_checks() if check.level >= ERROR] == []
+
+
+@pytest.mark.parametrize("code", blocks("python", "urls.py"))
+def test_urls_include_ours(code: str) -> None:
+    resolver = next(item for item in run(code)["urlpatterns"] if isinstance(item, URLResolver))
+    assert resolver.resolve("messages/mark_read/5/").url_name == "message_mark_read"
+
+
+@pytest.mark.parametrize("code", blocks("python", "announcements.py"))
+def test_announcements(code: str, in_acme: Any, make_user: Any) -> None:
+    Group.objects.create(name="Sales")
+    run(code, alice=make_user("alice", is_superuser=True))
+
+
+@pytest.mark.parametrize("code", blocks("python", "platform.py"))
+@pytest.mark.parametrize("schema", ["public", "platform"])
+def test_broadcasts(code: str, schema: str, acme: Any, globex: Any) -> None:
+    with schema_context(schema):
+        run(code, acme=acme, globex=globex)
+
+
+@pytest.mark.parametrize("code", blocks("python", "asgi.py"))
+def test_the_application_has_live_updates(code: str) -> None:
+    assert isinstance(run(code)["application"], LiveUpdates)
+
+
+@pytest.mark.parametrize("code", blocks("python", "hints.py"))
+def test_hints(code: str, in_acme: Any, make_user: Any) -> None:
+    run(code, user=make_user(), group=Group.objects.create(name="Sales"))
+
+
+@pytest.mark.parametrize("code", blocks("python", "tests.py"))
+def test_tests(code: str, in_acme: Any, make_user: Any) -> None:
+    run(code, sally=make_user("sally"), bob=make_user("bob"))
+
+
+@pytest.mark.parametrize("code", blocks("html"))
+def test_templates_render_every_kind(code: str, in_acme: Any, make_user: Any, make_message: Any) -> None:
+    alice = make_user("alice")
+    message = make_message(alice, "Hello from the database")
+    html = engines["django"].from_string(code).render({"messages": [message]}, make_request(in_acme, alice))
+    assert f"/messages/mark_read/{message.pk}/" in html
+    assert "Hello from the database" in html
+
+
+def test_the_storage_of_the_documentation_takes_its_own(in_acme: Any, settings: Any) -> None:
+    [(code,)] = [param.values for param in blocks("python", "storages.py")]
+    storage = run(code)["LogStorage"](make_request(in_acme))
+    mine, other = (Message(message="m", extra_tags=tags) for tags in ("log", ""))
+    assert storage.process_message(mine) is None
+    assert storage.process_message(other) is other
+    assert storage.written == ["m"]
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 700
+
+
+def test_every_link_between_the_pages_leads_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_setting_of_the_package_is_documented_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", (DOCS / "reference" / "settings.md").read_text(), re.MULTILINE))
+    assert set(Settings.KEYS) <= set(rows)
+    assert rows["MAX_BANNERS"] == f"`{Settings().max_banners}`"
+    assert rows["POLICY"] == f'`"{DEFAULT_POLICY}"`'
+    assert rows["RETENTION_DAYS"] == f"`{Settings().retention_days}`"
+    assert rows["SEND_LIMITS"] == f"`{json.dumps(Settings().send_limits)}`"
+
+
+def test_every_variable_of_the_environment_is_documented() -> None:
+    used = re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "config" / "settings.py").read_text())
+    table = (DOCS / "reference" / "settings.md").read_text()
+    assert len(used) > 20
+    assert [name for name in used if f"`{name}`" not in table] == []
+
+
+# The blocks of single pages -----------------------------------------------------------------------------------------
+
+
+def block_of(page: str, language: str, title: str = "") -> str:
+    [code] = [
+        block.code
+        for block in all_blocks()
+        if block.page == page and block.language == language and (not title or block.is_titled(title))
+    ]
+    return code
+
+
+@pytest.mark.parametrize(
+    ("page", "title", "suite"),
+    [
+        ("shared-users", "with users that organisations share", shared_users),
+        ("shared-users", "with django-tenant-users", tenant_users),
+        ("operators-in-public", "with operators in the public schema", operators),
+    ],
+)
+def test_the_lists_of_apps_are_those_that_a_suite_of_its_own_runs_with(page: str, title: str, suite: Any) -> None:
+    documented = run(block_of(f"docs/how-to/{page}.md", "python", f"settings.py, {title}"))
+    own = {"customers": "tests.integration.hosts.organisations"} | {
+        name: f"tests.integration.hosts.tenant_users.{name}" for name in ("companies", "users")
+    }
+    for name in ("SHARED_APPS", "TENANT_APPS"):
+        assert [own.get(app, app) for app in documented[name]] == getattr(suite, name)
+    assert documented["MESSAGES_EXTENDS"].keys() == suite.MESSAGES_EXTENDS.keys()
+    assert documented["MESSAGES_EXTENDS"].get("PLATFORM_SCHEMA") == suite.MESSAGES_EXTENDS.get("PLATFORM_SCHEMA")
+
+
+def test_the_documented_members_are_those_of_this_organisation(in_acme: Any, make_user: Any) -> None:
+    alice, _stranger = make_user("alice"), make_user("stranger")
+    alice.groups.add(Group.objects.create(name="acme"))
+    members = run(block_of("docs/how-to/shared-users.md", "python", "members.py"))["members"]
+    assert list(members()) == [alice]
+
+
+def test_the_documented_policy_lets_colleagues_write_to_each_other(in_acme: Any, make_user: Any) -> None:
+    policy = run(block_of("docs/how-to/own-policy.md", "python", "policies.py"))["Colleagues"]()
+    alice, bob, carol, dora = (make_user(name) for name in ("alice", "bob", "carol", "dora"))
+    retired = make_user("retired", is_active=False)
+    sales = Group.objects.create(name="Sales")
+    sales.user_set.add(alice, bob, retired)
+    assert set(policy.recipients_for(alice)) == {alice, bob}
+    assert set(policy.recipients_for(dora)) == {dora}
+    assert not policy.recipients_for(retired).exists()
+    grant(alice, carol)
+    assert set(policy.recipients_for(alice)) == {alice, bob, carol}
+    assert policy.may_message(bob, alice)
+    assert not policy.may_message(bob, carol)
+
+
+def test_the_page_on_policies_names_methods_that_there_are() -> None:
+    table = (DOCS / "how-to" / "own-policy.md").read_text()
+    documented = re.findall(r"^\| `(\w+)\(([\w, ]+)\)`", table, re.MULTILINE)
+    assert len(documented) > 10
+    for name, parameters in documented:
+        assert list(inspect.signature(getattr(Policy, name)).parameters)[1:] == parameters.split(", "), name
+
+
+def test_our_pages_take_the_layout_of_the_documentation(
+    in_acme: Any, make_user: Any, browser_of: Any, settings: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "messages_extends").mkdir()
+    layout = block_of("docs/how-to/pages.md", "django")
+    (tmp_path / "messages_extends" / "base.html").write_text(layout)
+    (tmp_path / "base.html").write_text("<body>my own layout {% block content %}{% endblock %}</body>")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    html = browser_of(in_acme, make_user()).get("/messages/").content.decode()
+    assert "my own layout" in html
+    assert "<h1>Inbox</h1>" in html
+
+
+def test_the_documented_properties_are_those_of_the_style_sheet() -> None:
+    styles = (ROOT / "messages_extends" / "static" / "messages_extends" / "messages.css").read_text()
+    documented = set(re.findall(r"--mx-[\w-]+", block_of("docs/how-to/pages.md", "css")))
+    assert len(documented) > 10
+    assert [name for name in documented if f"var({name}" not in styles or f"{name}:" not in styles] == []
+
+
+def test_the_documented_pool_has_the_numbers_of_the_reference_product() -> None:
+    database: dict[str, Any] = {}
+    run(block_of("docs/how-to/connections.md", "python", "settings.py"), DATABASES={"default": database})
+    ours = django_settings.DATABASES["default"]
+    assert database["OPTIONS"]["pool"] == ours["OPTIONS"]["pool"]
+    assert {name: ours[name] for name in ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS")} == {
+        name: database[name] for name in ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS")
+    }

@@ -1,0 +1,170 @@
+"""What a template's loop over `messages` gets: the text to show, and all else of the message that is saved."""
+
+import pickle
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib import messages
+from django.template import engines
+from django.test import Client
+from django.utils import timezone, translation
+from django.utils.safestring import SafeData, mark_safe
+
+from messages_extends.api import EVERYONE, announce, get_messages, inbox, send
+from messages_extends.constants import ERROR_PERSISTENT, WARNING_PERSISTENT
+from messages_extends.inbox.items import FeedItem
+from messages_extends.models import Announcement, Message
+from messages_extends.testing import assert_sent_to
+from tests.unit.storages.test_storages import make_request
+
+LOOP = "{% for message in messages %}[{{ message }}|{{ message.message }}]{% endfor %}"
+# Django's own catalogues have it in German and Spanish.
+MSGID = "Yes"
+
+
+@pytest.fixture
+def alice(in_acme: Any, make_user: Any) -> Any:
+    return make_user("alice")
+
+
+def all_shown_to(user: Any, tenant: Any) -> list[Any]:
+    """Return the messages that a page shows."""
+    return list(get_messages(make_request(tenant, user)))
+
+
+def shown_to(user: Any, tenant: Any) -> Any:
+    [message] = all_shown_to(user, tenant)
+    return message
+
+
+def stored() -> list[dict[str, Any]]:
+    return list(Message.objects.order_by("pk").values())
+
+
+class TestText:
+    def test_a_loop_shows_the_same_text_by_both_ways_in_the_readers_language(self, in_acme: Any, alice: Any) -> None:
+        send(alice, "%(name)s has sent you an invoice", params={"name": "<Bob>"})
+        send(alice, MSGID, params={})
+        announce(MSGID, params={}, to=EVERYONE)
+        with translation.override("de"):
+            html = engines["django"].from_string(LOOP).render({}, make_request(in_acme, alice))
+        assert html.count("[Ja|Ja]") == 2
+        text = "&lt;Bob&gt; has sent you an invoice"
+        assert f"[{text}|{text}]" in html
+
+    def test_safe_text_is_safe_in_it_and_any_other_is_escaped(self, in_acme: Any, alice: Any) -> None:
+        send(alice, mark_safe("<b>%(name)s</b>"), params={"name": "<Bob>"})
+        assert isinstance(shown_to(alice, in_acme).message, SafeData)
+        send(alice, "<i>plain</i>")
+        html = engines["django"].from_string(LOOP).render({}, make_request(in_acme, alice))
+        assert "|<b>&lt;Bob&gt;</b>]" in html
+        assert "|&lt;i&gt;plain&lt;/i&gt;]" in html
+
+    @pytest.mark.parametrize("params", [None, {}, {"a": 1}])
+    def test_a_text_that_cannot_be_filled_in_is_shown_as_it_is(self, in_acme: Any, alice: Any, params: Any) -> None:
+        send(alice, "100% of %(b)s", params=params)
+        assert shown_to(alice, in_acme).message == "100% of %(b)s"
+
+    def test_so_it_is_wherever_an_inbox_is_read(self, alice: Any) -> None:
+        send(alice, MSGID, params={})
+        announce(MSGID, params={}, to=EVERYONE)
+        with translation.override("es"):
+            for entries in (inbox(alice).banners(), inbox(alice).page().entries, assert_sent_to(alice, "Sí")):
+                assert [entry.message for entry in entries] == ["Sí", "Sí"]
+
+    def test_so_it_is_in_a_template_of_the_hosts_for_one_entry(
+        self, in_acme: Any, alice: Any, browser_of: Any, settings: Any, tmp_path: Any
+    ) -> None:
+        folder = tmp_path / "messages_extends" / "includes"
+        folder.mkdir(parents=True)
+        for name in ("entry", "banners"):
+            (folder / f"{name}.html").write_text(LOOP if name == "banners" else "[{{ entry.message }}]")
+        (folder / "banners.html").write_text("{% for message in banners %}[{{ message.message }}]{% endfor %}")
+        settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+        send(alice, MSGID, params={})
+        browser: Client = browser_of(in_acme, alice)
+        for address in ("", "panel/", "banners/"):
+            assert "[Ja]" in browser.get(f"/messages/{address}", headers={"accept-language": "de"}).text
+
+    def test_the_version_of_the_banners_is_the_same_in_every_language(self, alice: Any) -> None:
+        send(alice, MSGID, params={})
+        version = inbox(alice).unread().version
+        with translation.override("de"):
+            assert inbox(alice).unread().version == version
+
+
+class TestRow:
+    @pytest.mark.parametrize("params", [{}, {"name": "Bob"}])
+    def test_saving_what_came_out_of_a_loop_leaves_the_row_as_it_is(
+        self, in_acme: Any, alice: Any, params: Any
+    ) -> None:
+        send(alice, "Hello %(name)s" if params else MSGID, params=params, key="k", url="/x/")
+        send(alice, mark_safe("<b>Hello</b>"))
+        before = stored()
+        with translation.override("de"):
+            for message in all_shown_to(alice, in_acme):
+                assert engines["django"].from_string("{{ m }}{{ m.message }}").render({"m": message})
+                message.save()
+                message.save(update_fields=["message"])
+            Message.objects.bulk_update(all_shown_to(alice, in_acme), ["message"])
+        after = stored()
+        for row in (*before, *after):
+            row.pop("modified")
+        assert after == before
+
+    def test_its_message_cannot_be_set(self, in_acme: Any, alice: Any) -> None:
+        send(alice, MSGID, params={})
+        with pytest.raises(AttributeError, match="load the Message"):
+            shown_to(alice, in_acme).message = "Ja"
+        assert Message.objects.get().message == MSGID
+
+    def test_old_code_marks_it_as_read(self, in_acme: Any, alice: Any) -> None:
+        send(alice, "Hello")
+        message = shown_to(alice, in_acme)
+        message.read = True
+        message.save()
+        assert Message.objects.get().read_at is not None
+        assert Message.objects.get().message == "Hello"
+
+    def test_it_has_all_that_a_message_has(self, in_acme: Any, alice: Any) -> None:
+        expires = timezone.now() + timedelta(days=1)
+        send(alice, "Hello", level=WARNING_PERSISTENT, url="/x/", key="k", extra_tags="big", expires=expires)
+        message, row = shown_to(alice, in_acme), Message.objects.get()
+        for name in ("pk", "id", "level", "level_tag", "tags", "read", "read_at", "url", "expires", "created", "key"):
+            assert getattr(message, name) == getattr(row, name), name
+        assert (message.user, message.kind, message.must_acknowledge) == (alice, "message", False)
+        assert message.tags == "big warning persistent unread"
+        assert str(message) == str(row)
+
+    def test_it_passes_for_the_row_and_is_equal_to_it(self, in_acme: Any, alice: Any) -> None:
+        send(alice, "Hello")
+        message, row = shown_to(alice, in_acme), Message.objects.get()
+        assert isinstance(message, Message)
+        assert message == row
+        assert row == message
+        assert {message} == {row}
+        assert [message] == list(Message.objects.filter(pk=message.pk))
+        message.delete()
+        assert not Message.objects.exists()
+
+    def test_it_stays_what_it_is_in_a_cache(self, in_acme: Any, alice: Any) -> None:
+        send(alice, MSGID, params={})
+        message = pickle.loads(pickle.dumps(shown_to(alice, in_acme)))
+        with translation.override("de"):
+            assert message.message == "Ja"
+
+    def test_a_publication_is_an_entry_with_its_text(self, in_acme: Any, alice: Any) -> None:
+        announce(MSGID, params={}, to=EVERYONE, level=ERROR_PERSISTENT, must_acknowledge=True)
+        message = shown_to(alice, in_acme)
+        assert isinstance(message, FeedItem)
+        assert message.tags == "error persistent announcement unread"
+        assert message.must_acknowledge
+        assert Announcement.objects.get().message == MSGID
+
+    def test_ordinary_messages_are_djangos_own(self, in_acme: Any, alice: Any) -> None:
+        request = make_request(in_acme, alice)
+        messages.info(request, mark_safe("<b>Hello</b>"))
+        [message] = get_messages(request)
+        assert type(message) is messages.storage.base.Message
+        assert isinstance(message.message, SafeData)

@@ -1,0 +1,394 @@
+"""One person's data: all of it is handed over, all of it is erased, and nobody else's."""
+
+import io
+import json
+import re
+import stat
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.management import CommandError, call_command
+from django_tenants.utils import schema_context
+
+from messages_extends.access.grants import EVERYBODY, grant
+from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, send
+from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
+from messages_extends.constants import INFO_PERSISTENT
+from messages_extends.exceptions import WrongTenant
+from messages_extends.maintenance import personal_data
+from messages_extends.maintenance.personal_data import as_json, erase, erase_deleted, export
+from messages_extends.models import Announcement, AuditRecord, Message, Receipt
+from tests.unit.docs.test_code_blocks import ROOT, blocks, run
+
+Make = Callable[..., Any]
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def exported(user: Any, **options: Any) -> dict[str, Any]:
+    """Return what somebody would get, read back from its JSON."""
+    values: dict[str, Any] = json.loads("".join(as_json(export(user, **options))))
+    return values
+
+
+def texts(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["text"] for row in rows]
+
+
+def everything() -> str:
+    """Return all that our tables say in the current schema, but for the account itself."""
+    found = []
+    for model in (Message, Announcement, Receipt, AuditRecord, Broadcast, BroadcastRecord):
+        found += [str(list(model.objects.values_list()))]
+    return "\n".join(found)
+
+
+@pytest.fixture
+def bob(in_acme: Any, make_user: Make) -> Any:
+    return make_user("bob")
+
+
+@pytest.fixture
+def alice(bob: Any, make_user: Make) -> Any:
+    """Somebody who has written to Bob, to Sales and to everybody, and was written to by all sorts."""
+    alice = make_user("alice-zwölf", is_superuser=True)
+    sales = Group.objects.create(name="sales")
+    grant(alice, bob)
+    grant(alice, sales)
+    grant(bob, EVERYBODY)
+    send(bob, "from alice", sender=alice, url="/x/")
+    send(alice, "from bob", sender=bob)
+    send(alice, "%(n)s boxes", params={"n": 3}, key="boxes")
+    send(alice, "to herself", sender=alice)
+    announce("to sales", to=sales, sender=alice)
+    announce("by the application", to=EVERYONE)
+    with schema_context("public"):
+        broadcast("by the platform", to=ALL_TENANTS)
+    for entry in inbox(alice).page().entries:
+        inbox(alice).mark_read(entry.pk)
+    for entry in inbox(bob).page().entries:
+        inbox(bob).mark_read(entry.pk)
+    return alice
+
+
+@pytest.fixture
+def operator(database: None, make_user: Make) -> Iterator[Any]:
+    """Somebody of the platform who has written to all organisations; the platform's schema is current."""
+    with schema_context("platform"):
+        operator = make_user("olga", is_superuser=True)
+        broadcast("by olga", to=ALL_TENANTS, sender=operator)
+        broadcast("by olga for the team", to=ALL_TENANTS, sender=operator, author="The platform")
+        broadcast("by a namesake", to=ALL_TENANTS, sender=make_user("olga", email="2@x.example", is_superuser=True))
+        yield operator
+
+
+# Handing over
+
+
+def test_all_that_is_kept_about_a_person_is_handed_over(alice: Any, bob: Any) -> None:
+    data = exported(alice)
+    assert data["schema"] == "acme"
+    assert data["person"] == {"id": alice.pk, "login": alice.email, "name": "alice-zwölf"}
+    assert texts(data["messages_received"]) == ["from bob", "3 boxes", "to herself"]
+    assert [row["sender"] for row in data["messages_received"]] == ["bob", None, None]
+    assert data["messages_received"][1]["params"] == {"n": 3}
+    assert texts(data["messages_sent"]) == ["from alice"]
+    assert (data["messages_sent"][0]["recipient"], data["messages_sent"][0]["url"]) == ("bob", "/x/")
+    assert [(row["text"], row["groups"]) for row in data["announcements_sent"]] == [("to sales", ["sales"])]
+    assert {(row["kind"], row["text"]) for row in data["read"]} == {
+        ("announcement", "by the application"),
+        ("broadcast", "by the platform"),
+    }
+    assert {(row["permission"], row["on"]) for row in data["grants"]} == {
+        ("people.send_message", str(bob.pk)),
+        ("auth.send_group_message", str(Group.objects.get().pk)),
+    }
+    assert [row["action"] for row in data["audit_records"]] == ["send", "announce"]
+    assert "broadcasts_sent" not in data
+
+
+def test_nobody_elses_reading_is_handed_over(alice: Any) -> None:
+    data = exported(alice)
+    assert all(row["read_at"] for row in data["messages_received"])
+    assert "read_at" not in data["messages_sent"][0]
+
+
+def test_who_has_done_nothing_gets_what_is_empty(bob: Any) -> None:
+    data = exported(bob)
+    assert [key for key, value in data.items() if value == []] == [
+        "messages_received", "messages_sent", "announcements_sent", "read", "grants", "audit_records",
+    ]  # fmt: skip
+
+
+def test_a_receipt_stays_where_its_publication_is_gone(alice: Any) -> None:
+    Announcement.objects.all().delete()
+    gone = [row for row in exported(alice)["read"] if row["kind"] is None]
+    assert [row["text"] for row in gone] == [None]
+    assert gone[0]["read_at"]
+
+
+def test_the_platforms_people_get_what_the_platform_keeps(operator: Any) -> None:
+    data = exported(operator)
+    assert texts(data["broadcasts_sent"]) == ["by olga", "by olga for the team"]
+    assert [row["author"] for row in data["broadcasts_sent"]] == ["olga", "The platform"]
+    assert [row["text"] for row in data["platform_audit_records"]] == ["by olga", "by olga for the team"]
+    assert BroadcastRecord.objects.filter(action="export").count() == 1
+
+
+def test_times_are_iso_and_letters_are_themselves(alice: Any) -> None:
+    written = "".join(as_json(export(alice)))
+    assert "alice-zwölf" in written
+    data = json.loads(written)
+    times = [data["exported_at"], data["messages_received"][0]["created"], data["read"][0]["read_at"]]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time) for time in times)
+
+
+def test_people_of_other_organisations_are_refused_and_so_is_reading_elsewhere(alice: Any, make_user: Make) -> None:
+    data = export(alice)
+    with schema_context("globex"):
+        gina = make_user("gina")
+        for act in (export, erase):
+            with pytest.raises(WrongTenant):
+                act(alice)
+            with pytest.raises(WrongTenant):
+                act(gina, by=alice)
+        with pytest.raises(WrongTenant, match="'acme', and read in 'globex'"):
+            list(data["messages_received"])
+
+
+def test_however_much_there_is_little_of_it_is_in_memory(bob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(personal_data, "CHUNK", 20)
+    text = "x" * 10_000
+    Message.objects.bulk_create(Message(user=bob, message=text, level=INFO_PERSISTENT) for _ in range(400))
+    tracemalloc.start()
+    try:
+        assert sum(len(piece) for piece in as_json(export(bob))) > 4_000_000
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+# Erasing
+
+
+def test_nothing_of_a_person_is_left_but_their_text_and_their_id(alice: Any, bob: Any) -> None:
+    assert "alice-zwölf" in everything()
+    gone = erase(alice, by=bob)
+    assert gone == {"messages received": 3, "receipts": 2, "messages sent": 1, "announcements": 1, "records": 2}
+    assert "alice-zwölf" not in everything()
+    assert not Message.objects.filter(user=alice).exists()
+    assert not Receipt.objects.filter(user=alice).exists()
+    assert [(each.message, each.sender) for each in Message.objects.all()] == [("from alice", None)]
+    assert [each.sender for each in Announcement.objects.all()] == [None, None]
+    deeds = AuditRecord.objects.exclude(action__in=["grant"]).order_by("pk")
+    assert [(deed.action, deed.actor_id, deed.actor_name) for deed in deeds if deed.actor_id] == [
+        ("send", str(alice.pk), ""),
+        ("send", str(bob.pk), "bob"),
+        ("announce", str(alice.pk), ""),
+        ("erase", str(bob.pk), "bob"),
+    ]
+    assert type(alice).objects.filter(pk=alice.pk).exists()
+
+
+def test_everybody_else_keeps_all(alice: Any, bob: Any) -> None:
+    read = Receipt.objects.filter(user=bob).count()
+    erase(alice)
+    assert [str(entry) for entry in inbox(bob).page().entries] == [
+        "by the platform", "by the application", "from alice",
+    ]  # fmt: skip
+    assert Receipt.objects.filter(user=bob).count() == read == 2
+
+
+def test_who_erases_themselves_leaves_no_name_in_the_record_of_that(alice: Any) -> None:
+    erase(alice, by=alice)
+    record = AuditRecord.objects.get(action="erase")
+    assert (record.subject, record.actor_id, record.actor_name) == (f"user {alice.pk}", str(alice.pk), "")
+
+
+def test_somebody_with_the_same_key_elsewhere_keeps_all(alice: Any, make_user: Make, make_message: Make) -> None:
+    with schema_context("globex"):
+        namesake = make_user("gina", pk=alice.pk)
+        make_message(namesake, "there")
+    erase(alice)
+    with schema_context("globex"):
+        assert Message.objects.get().user == namesake
+        assert not AuditRecord.objects.exists()
+
+
+def test_erasing_again_finds_nothing(alice: Any) -> None:
+    erase(alice)
+    assert not any(erase(alice).values())
+
+
+def test_a_dry_run_says_what_a_run_does_and_does_nothing(alice: Any, make_message: Make) -> None:
+    make_message(alice, "to herself by hand", sender=alice)
+    before = everything()
+    foretold = erase(alice, dry_run=True)
+    assert everything() == before
+    assert erase(alice) == foretold
+
+
+def test_all_of_it_is_erased_or_nothing(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = everything()
+
+    erase_rows = personal_data.PersonalRows.erase
+
+    def fail_at_the_last(trace: personal_data.PersonalRows) -> int:
+        if trace.kind == "records":
+            assert everything() != before
+            raise RuntimeError
+        return erase_rows(trace)
+
+    monkeypatch.setattr(personal_data.PersonalRows, "erase", fail_at_the_last)
+    with pytest.raises(RuntimeError):
+        erase(alice)
+    assert everything() == before
+
+
+def test_the_name_of_the_platforms_people_goes_from_broadcasts_too_but_no_namesakes(
+    operator: Any, make_user: Make
+) -> None:
+    # The name that they had when they wrote it.
+    type(operator).objects.filter(pk=operator.pk).update(name="somebody else")
+    gone = erase(operator)
+    assert (gone["broadcasts"], gone["records of the platform"]) == (1, 2)
+    assert dict(Broadcast.objects.values_list("message", "author")) == {
+        "by olga": "",
+        "by olga for the team": "The platform",
+        "by a namesake": "olga",
+    }
+    with schema_context("public"):
+        named = BroadcastRecord.objects.exclude(actor_name="").values_list("text", flat=True)
+        assert list(named) == ["by a namesake"]
+        assert BroadcastRecord.objects.get(action="erase").subject == f"user {operator.pk}"
+
+
+def test_an_ordinary_organisation_changes_nothing_of_the_platforms(alice: Any, operator: Any, make_user: Make) -> None:
+    with schema_context("acme"):
+        namesake = make_user("olga", pk=operator.pk)
+        gone = erase(namesake)
+    assert "broadcasts" not in gone
+    with schema_context("public"):
+        assert BroadcastRecord.objects.filter(actor_name="olga").count() == 3
+        assert not BroadcastRecord.objects.filter(action="erase").exists()
+
+
+def test_whose_account_is_gone_is_erased_by_its_id(alice: Any) -> None:
+    key = alice.pk
+    with pytest.raises(ValueError, match=f"There is somebody with the id {key}"):
+        erase_deleted(key)
+    alice.delete()
+    assert "alice-zwölf" in everything()
+    assert erase_deleted(key)["records"] == 2
+    assert "alice-zwölf" not in everything()
+
+
+# The commands
+
+
+def command(name: str, *arguments: str, schema: str = "acme") -> str:
+    out = io.StringIO()
+    call_command(name, "--schema", schema, *arguments, stdout=out, stderr=out)
+    return out.getvalue()
+
+
+def test_export_writes_to_the_terminal(alice: Any) -> None:
+    assert json.loads(command("export_messages", alice.email.upper()))["person"]["id"] == alice.pk
+
+
+def test_export_writes_a_new_file_that_nobody_else_may_read(alice: Any, tmp_path: Path) -> None:
+    path = tmp_path / "alice.json"
+    assert f"Written to {path}" in command("export_messages", alice.email, "--output", str(path))
+    assert json.loads(path.read_text())["person"]["id"] == alice.pk
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(CommandError, match="File exists"):
+        command("export_messages", alice.email, "--output", str(path))
+
+
+def test_export_leaves_no_file_that_is_not_complete(
+    alice: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(personal_data, "_recorded", lambda deed: {"broken": object()})
+    with pytest.raises(TypeError):
+        command("export_messages", alice.email, "--output", str(tmp_path / "alice.json"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_erase_asks_first(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(text: str) -> Callable[[str], str]:
+        return lambda question: asked.append(question) or text  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr("builtins.input", answer("y"))
+    with pytest.raises(CommandError, match="Nothing was erased"):
+        command("erase_messages", alice.email)
+    assert Message.objects.filter(user=alice).exists()
+    monkeypatch.setattr("builtins.input", answer("yes"))
+    assert "This erases for ever: messages received: 3, receipts: 2" in command("erase_messages", alice.email)
+    assert not Message.objects.filter(user=alice).exists()
+    assert len(asked) == 2
+
+
+def test_erase_does_nothing_where_nobody_can_be_asked(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with pytest.raises(CommandError, match="Nothing was erased"):
+        command("erase_messages", alice.email)
+
+
+def test_erase_does_not_ask_with_yes_nor_in_a_dry_run(alice: Any) -> None:
+    assert "Would erase messages received: 3" in command("erase_messages", alice.email, "--dry-run")
+    assert "Erased messages received: 3" in command("erase_messages", alice.email, "--yes")
+    assert "Erased nothing" in command("erase_messages", alice.email, "--yes")
+
+
+def test_erase_takes_the_id_of_an_account_that_is_gone(alice: Any) -> None:
+    key = str(alice.pk)
+    with pytest.raises(CommandError, match="There is somebody with the id"):
+        command("erase_messages", "--deleted", key, "--yes")
+    alice.delete()
+    assert command("erase_messages", "--deleted", key, "--yes") == "Erased records: 2.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "Name a person"),
+        (("bob@acme.example", "--deleted", "5"), "Name a person"),
+        (("--deleted", "five"), "'five' is no id"),
+        (("nobody@acme.example",), "There is nobody here"),
+    ],
+)
+def test_erase_wants_one_person(bob: Any, arguments: tuple[str, ...], said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        command("erase_messages", *arguments, "--yes")
+
+
+@pytest.mark.parametrize("name", ["export_messages", "erase_messages"])
+def test_a_person_is_looked_for_in_one_organisation(name: str, alice: Any) -> None:
+    with pytest.raises(CommandError, match="nobody here"):
+        command(name, alice.email, schema="globex")
+    for schema in ("initech", "public"):
+        with pytest.raises(CommandError, match="no organisation"):
+            command(name, alice.email, schema=schema)
+
+
+# The page
+
+
+@pytest.mark.parametrize("code", [param for param in blocks("python", "shell") if "lifecycle" in str(param.id)])
+def test_the_shell_of_the_documentation_works(code: str, alice: Any, bob: Any, tmp_path: Path) -> None:
+    run(code, user=alice, admin=bob, path=tmp_path / "alice.json")
+
+
+@pytest.mark.parametrize("name", ["purge_messages", "export_messages", "erase_messages"])
+def test_the_page_names_every_option(name: str) -> None:
+    page = (ROOT / "docs" / "how-to" / "lifecycle.md").read_text()
+    source = (ROOT / "messages_extends" / "management" / "commands" / f"{name}.py").read_text()
+    options = re.findall(r'"(--[a-z-]+)"', source)
+    assert options
+    assert [option for option in options if option not in page] == []

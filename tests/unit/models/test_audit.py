@@ -1,0 +1,295 @@
+"""Every deed is recorded by the verb that does it, without personal texts; and the database keeps the records."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django_tenants.utils import schema_context
+
+from messages_extends.access.grants import grant, revoke
+from messages_extends.api import EVERYONE, announce, broadcast, cancel, retract, revise, send
+from messages_extends.broadcasts.models import BroadcastRecord
+from messages_extends.exceptions import NotPublished
+from messages_extends.maintenance import personal_data
+from messages_extends.maintenance.personal_data import erase, export
+from messages_extends.maintenance.purge import purge
+from messages_extends.models import AuditRecord, Message, audit
+from messages_extends.models.audit import Action
+from messages_extends.tenancy.triggers import erasing_names
+from tests.unit.maintenance.test_purge import ago, ended
+
+Make = Callable[..., Any]
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fields(record: Any) -> tuple[Any, ...]:
+    return (record.action, record.subject, record.audience, record.count, record.text_hash, record.text)
+
+
+def only(records: Any = AuditRecord) -> Any:
+    return records.objects.get()
+
+
+@pytest.fixture
+def root(in_acme: Any, make_user: Make) -> Any:
+    """Somebody who may do everything in acme."""
+    return make_user("root", is_superuser=True)
+
+
+@pytest.fixture
+def bob(in_acme: Any, make_user: Make) -> Any:
+    return make_user("bob")
+
+
+@pytest.fixture
+def operator(database: None, make_user: Make) -> Iterator[Any]:
+    """Somebody who may do everything at the platform, whose schema is current."""
+    with schema_context("platform"):
+        yield make_user("operator", is_superuser=True)
+
+
+# What is recorded
+
+
+def test_a_message_of_a_person_is_recorded_without_its_text(root: Any, bob: Any) -> None:
+    send(bob, "You are fired", sender=root)
+    record = only()
+    assert fields(record) == ("send", "messages", f"user {bob.pk}", 1, sha256("You are fired"), "")
+    assert (record.actor_id, record.actor_name) == (str(root.pk), "root")
+    assert "fired" not in str(vars(record))
+
+
+def test_a_message_of_the_application_is_its_own_record(bob: Any) -> None:
+    send(bob, "Backup done")
+    assert not AuditRecord.objects.exists()
+
+
+def test_many_recipients_are_counted_not_named(root: Any, bob: Any) -> None:
+    send([bob, root], "Lunch", sender=root, key="lunch")
+    assert fields(only())[1:4] == ("messages with the key lunch", "2 people", 2)
+
+
+def test_an_announcement_is_recorded_with_its_text_and_who_wrote_it(root: Any, bob: Any) -> None:
+    made = announce("Closed tomorrow", to=EVERYONE, sender=root)
+    text = ("Closed tomorrow", sha256("Closed tomorrow"))
+    assert fields(only()) == ("announce", f"announcement {made.pk}", "everyone", 2, text[1], text[0])
+    assert only().actor_id == str(root.pk)
+
+
+def test_changing_and_taking_back_an_announcement_are_recorded(root: Any) -> None:
+    made = announce("One", to=EVERYONE)
+    revise(made, message="Two", sender=root)
+    retract(made, sender=root)
+    retract(made, sender=root)
+    deeds = AuditRecord.objects.order_by("pk").values_list("action", "text", "actor_name")
+    assert list(deeds) == [("announce", "One", ""), ("revise", "Two", "root"), ("retract", "", "root")]
+
+
+def test_a_broadcast_is_recorded_in_public_with_who_did_what(operator: Any, acme: Any) -> None:
+    made = broadcast("Maintenance", to=[acme], sender=operator)
+    revise(made, message="No maintenance", sender=operator)
+    retract(made, sender=operator)
+    assert not AuditRecord.objects.exists()
+    deeds = BroadcastRecord.objects.order_by("pk")
+    assert [deed.action for deed in deeds] == ["broadcast", "revise", "retract"]
+    assert [deed.text for deed in deeds] == ["Maintenance", "No maintenance", ""]
+    assert {(deed.subject, deed.audience, deed.actor_name) for deed in deeds} == {
+        (f"broadcast {made.pk}", "acme", "operator")
+    }
+
+
+def test_what_is_taken_back_by_its_key_is_recorded_with_how_many(bob: Any) -> None:
+    send(bob, "Pay", key="invoice")
+    announce("Pay", to=EVERYONE, key="invoice")
+    cancel("invoice")
+    cancel("invoice")
+    record = AuditRecord.objects.get(action="cancel")
+    assert fields(record) == ("cancel", "messages with the key invoice", "", 2, "", "")
+
+
+def test_grants_and_their_end_are_recorded(root: Any, bob: Any) -> None:
+    grant(bob, root, by=root)
+    revoke(bob, root, by=root)
+    assert [deed.action for deed in AuditRecord.objects.order_by("pk")] == ["grant", "revoke"]
+
+
+def test_handing_over_erasing_and_purging_are_recorded(root: Any, bob: Any, make_message: Make) -> None:
+    make_message(bob, read_at=ago(91))
+    export(bob, by=root)
+    purge()
+    erase(bob, by=root)
+    deeds = AuditRecord.objects.order_by("pk").values_list("action", "subject", "actor_id")
+    assert list(deeds) == [
+        ("export", f"data of user {bob.pk}", str(root.pk)),
+        ("purge", "kept for more than 90 days: 1 messages", ""),
+        ("erase", f"user {bob.pk}", str(root.pk)),
+    ]
+
+
+@pytest.mark.parametrize("deed", ["send", "announce", "cancel"])
+def test_a_deed_that_fails_is_not_recorded_and_one_whose_record_fails_is_not_done(
+    deed: str, root: Any, bob: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(bob, "Pay", key="invoice")
+    acts: dict[str, Callable[[], Any]] = {
+        "send": lambda: send(bob, "Hello", sender=root),
+        "announce": lambda: announce("Hello", to=EVERYONE),
+        "cancel": lambda: cancel("invoice"),
+    }
+
+    def fail(*_args: Any, **_options: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(audit, "log_event", fail)
+    with pytest.raises(RuntimeError):
+        acts[deed]()
+    assert Message.objects.get().message == "Pay"
+
+
+def test_what_has_ended_is_neither_changed_nor_recorded(in_acme: Any) -> None:
+    made = ended(announce("x", to=EVERYONE), 1)
+    with pytest.raises(NotPublished):
+        revise(made, message="y")
+    assert AuditRecord.objects.count() == 1
+
+
+def test_what_is_too_long_is_cut(root: Any, bob: Any) -> None:
+    type(root).objects.filter(pk=root.pk).update(name="r" * 150)
+    root.refresh_from_db()
+    audit.log_event(Action.SEND, actor=root, subject="s" * 201, audience="a" * 501)
+    record = only()
+    assert (record.subject, record.audience) == ("s" * 199 + "…", "a" * 499 + "…")
+    assert record.actor_name == "r" * 150
+    assert str(record) == f"sent: {record.subject}"
+
+
+class Actor:
+    def __init__(self, pk: Any) -> None:
+        self.pk = pk
+
+    def __str__(self) -> str:
+        return "somebody"
+
+
+def test_a_primary_key_that_is_too_long_is_recorded_by_its_hash_not_by_what_others_share(in_acme: Any) -> None:
+    keys = ["k" * 64, "k" * 64 + "a", "k" * 64 + "b"]
+    actors: list[Any] = [Actor(key) for key in keys]
+    for actor in actors:
+        audit.log_event(Action.SEND, actor=actor, subject="x")
+    recorded = list(AuditRecord.objects.order_by("pk").values_list("actor_id", flat=True))
+    assert recorded == [keys[0], sha256(keys[1]), sha256(keys[2])]
+
+
+def test_a_persons_records_are_found_by_what_was_recorded_for_their_key(
+    root: Any, bob: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (audit, personal_data):
+        monkeypatch.setattr(module, "actor_id_of", lambda pk: f"hash of {pk}")
+    send(bob, "x", sender=root)
+    assert [deed["action"] for deed in export(root)["audit_records"]] == ["send"]
+    erase(root)
+    assert not AuditRecord.objects.exclude(actor_name="").exists()
+
+
+# What the database keeps
+
+
+@pytest.fixture(params=["acme", "public"])
+def record(request: pytest.FixtureRequest, root: Any) -> Iterator[Any]:
+    """A record of an organisation, and one of the platform, in its own schema."""
+    if request.param == "public":
+        with schema_context("public"):
+            audit.log_event(Action.BROADCAST, actor=root, subject="x", text="y", into=BroadcastRecord)
+            yield BroadcastRecord.objects.get()
+    else:
+        audit.log_event(Action.SEND, actor=root, subject="x", text="y")
+        yield only()
+
+
+def refused(act: Callable[[], Any]) -> None:
+    with pytest.raises(IntegrityError, match="are kept: they can be neither changed nor deleted"), transaction.atomic():
+        act()
+
+
+def execute(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_the_orm_can_neither_change_nor_delete_a_record(record: Any) -> None:
+    records = type(record).objects
+    refused(lambda: records.update(subject="nothing"))
+    refused(lambda: records.update(actor_name="mallory"))
+    refused(lambda: records.all().delete())
+    refused(record.delete)
+    record.action = "retract"
+    refused(record.save)
+    assert records.get().subject == "x"
+
+
+def test_sql_can_neither_change_nor_delete_a_record(record: Any) -> None:
+    table = record._meta.db_table
+    refused(lambda: execute(f"UPDATE {table} SET text_hash = ''"))
+    refused(lambda: execute(f"DELETE FROM {table}"))
+    refused(lambda: execute(f"INSERT INTO {table} SELECT * FROM {table} ON CONFLICT (id) DO UPDATE SET subject = ''"))
+    assert type(record).objects.get() == record
+
+
+def test_no_name_is_emptied_but_while_a_person_is_erased(record: Any) -> None:
+    records = type(record).objects
+    refused(lambda: records.update(actor_name=""))
+    with erasing_names():
+        assert records.update(actor_name="") == 1
+    refused(lambda: records.update(actor_name=""))
+
+
+def test_once_a_person_is_erased_names_are_kept_again(root: Any, bob: Any) -> None:
+    send(bob, "x", sender=root)
+    erase(bob)
+    refused(lambda: AuditRecord.objects.update(actor_name=""))
+    assert AuditRecord.objects.get(action="send").actor_name == "root"
+
+
+def test_after_an_erasure_that_failed_names_are_kept_again(record: Any) -> None:
+    with pytest.raises(RuntimeError), transaction.atomic(), erasing_names():
+        raise RuntimeError
+    refused(lambda: type(record).objects.update(actor_name=""))
+
+
+def test_while_a_person_is_erased_the_name_alone_can_be_emptied(record: Any) -> None:
+    records = type(record).objects
+    changes: list[dict[str, Any]] = [
+        {field.attname: F("pk") + 1 if field.primary_key else None}
+        for field in record._meta.concrete_fields
+        if field.null or field.primary_key
+    ]
+    changes += [{name: "other"} for name in ("actor_id", "action", "subject", "audience", "text_hash", "text")]
+    changes += [{"recorded_at": ago(1)}, {"count": 7}]
+    with erasing_names():
+        for change in changes:
+            if change != {"count": None}:
+                refused(lambda change=change: records.update(actor_name="", **change))  # type: ignore[misc]
+        refused(lambda: records.update(actor_name="mallory"))
+        refused(lambda: records.all().delete())
+        assert records.update(actor_name="") == 1
+    assert records.get().actor_name == ""
+
+
+def test_a_tenant_cannot_write_the_platforms_records(root: Any) -> None:
+    with pytest.raises(Exception, match="Only the platform writes"), transaction.atomic():
+        audit.log_event(Action.BROADCAST, actor=root, subject="x", into=BroadcastRecord)
+
+
+def test_a_record_outlives_whoever_did_it(root: Any, bob: Any) -> None:
+    send(bob, "x", sender=root)
+    root_id = root.pk
+    root.delete()
+    assert (only().actor_id, only().actor_name) == (str(root_id), "root")
