@@ -2,7 +2,14 @@
 
 import asyncio
 
-from django.db import connection
+from asgiref.sync import sync_to_async
+from django.db import connection, connections
+
+
+async def in_use_before() -> int:
+    """Return the number once the thread that runs synchronous code has given back what an earlier test left there."""
+    await sync_to_async(connections.close_all)()
+    return await in_use_when_settled()
 
 
 async def in_use_when_settled() -> int:

@@ -27,7 +27,7 @@ from messages_extends.models import Message
 from messages_extends.tenancy.schemas import current_schema
 from tests.isolation.conftest import OURS, OpenConnection
 from tests.isolation.test_house_rules import SOURCES
-from tests.pools import in_use_when_settled
+from tests.pools import in_use_before, in_use_when_settled
 
 MakeUser = Callable[..., Any]
 Communicator: Any = ApplicationCommunicator
@@ -211,7 +211,7 @@ def test_open_streams_hold_no_connection(
 async def _connections_held_by_streams(headers: list[tuple[bytes, bytes]], count: int) -> int:
     application = LiveUpdates(Handler())
     scope = {"type": "http", "method": "GET", "path": "/messages/stream/", "query_string": b"", "http_version": "1.1"}
-    before = await in_use_when_settled()
+    before = await in_use_before()
     browsers: list[Any] = [Communicator(application, {**scope, "headers": headers}) for _ in range(count)]
     try:
         for browser in browsers:

@@ -15,7 +15,7 @@ from django.urls import path
 
 from config.asgi import Handler
 from messages_extends.models import Message
-from tests.pools import in_use_when_settled
+from tests.pools import in_use_before, in_use_when_settled
 
 
 def breaks_off(request: HttpRequest) -> StreamingHttpResponse:
@@ -35,7 +35,7 @@ class Urls:
 
 def connections_kept(handler: ASGIHandler) -> int:
     """Return how many connections more are out of the pool after five requests whose stream breaks off."""
-    before = asyncio.run(in_use_when_settled())
+    before = asyncio.run(in_use_before())
     with override_settings(ROOT_URLCONF=Urls):
         asyncio.run(_ask(handler, times=5))
     # The open bodies are this test's, and not of the one that runs when they are collected.

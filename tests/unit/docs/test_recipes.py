@@ -134,7 +134,7 @@ def test_permissions_and_content_types_of_ours_can_be_removed(acme: Any, globex:
 def test_the_documented_members_of_django_tenant_users_are_those_that_a_suite_of_its_own_runs_with() -> None:
     code = block_of("docs/how-to/shared-users.md", "python", "company_members.py")
     body = code.partition("return ")[2].strip()
-    assert body in (ROOT / "tests" / "hosts" / "tenant_users" / "members.py").read_text()
+    assert body in (ROOT / "tests" / "integration" / "hosts" / "tenant_users" / "members.py").read_text()
 
 
 def test_the_documented_middleware_for_folders_is_that_which_a_suite_of_its_own_runs_with() -> None:
