@@ -5,18 +5,17 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from django.apps import apps
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import OperationalError, connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from django_tenants.utils import get_tenant_domain_model, get_tenant_model, schema_context
 from pytest_django import DjangoDbBlocker
 
-from messages_extends.constants import INFO_PERSISTENT
-from messages_extends.models import Message
+from tenants.models import Tenant
+from tenants.people.models import User
+from tests import factories
 from tests.databases import copied_database
+from tests.factories import BrowserOf, MakeMessage, MakeUser
 
 SCHEMAS = ("acme", "globex", "platform")
 # What a migration put into a schema, not a test.
@@ -111,55 +110,52 @@ def _empty(schema: str) -> None:
 
 
 @pytest.fixture
-def acme(database: None) -> Any:
-    return get_tenant_model().objects.get(schema_name="acme")
+def acme(database: None) -> Tenant:
+    return Tenant.objects.get(schema_name="acme")
 
 
 @pytest.fixture
-def globex(database: None) -> Any:
-    return get_tenant_model().objects.get(schema_name="globex")
+def globex(database: None) -> Tenant:
+    return Tenant.objects.get(schema_name="globex")
 
 
 @pytest.fixture
-def in_acme(acme: Any) -> Iterator[Any]:
+def in_acme(acme: Tenant) -> Iterator[Tenant]:
     """Run the test inside acme."""
     with schema_context("acme"):
         yield acme
 
 
 @pytest.fixture
-def make_user(database: None) -> Callable[..., Any]:
+def make_user(database: None) -> MakeUser:
     """Make people in the schema that is current then."""
-
-    def make(name: str = "alice", **fields: Any) -> AbstractBaseUser:
-        values = {"email": f"{name}@{connection.schema_name}.example", "name": name, **fields}
-        return apps.get_model("people", "User").objects.create_user(**values)
-
-    return make
+    return factories.make_user
 
 
 @pytest.fixture
-def make_message(database: None) -> Callable[..., Message]:
+def make_message(database: None) -> MakeMessage:
     """Make messages in the schema that is current then."""
-
-    def make(user: AbstractBaseUser, text: str = "Hello", **fields: Any) -> Message:
-        return Message.objects.create(**{"user": user, "message": text, "level": INFO_PERSISTENT, **fields})
-
-    return make
+    return factories.make_message
 
 
 @pytest.fixture
-def browser_of() -> Callable[..., Client]:
+def browser_of() -> BrowserOf:
     """Make a test client that talks to one organisation, logged in as `user` if one is given."""
+    return factories.make_browser
 
-    def make(tenant: Any, user: AbstractBaseUser | None = None) -> Client:
-        client = Client(headers={"host": f"{tenant.schema_name}.localhost"})
-        if user is not None:
-            with schema_context(tenant.schema_name):
-                client.force_login(user, "django.contrib.auth.backends.ModelBackend")
-        return client
 
-    return make
+@pytest.fixture
+def alice(acme: Tenant) -> User:
+    """Somebody of acme who may write to nobody."""
+    with schema_context("acme"):
+        return factories.make_user("alice")
+
+
+@pytest.fixture
+def bob(acme: Tenant) -> User:
+    """Somebody else of acme."""
+    with schema_context("acme"):
+        return factories.make_user("bob")
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ from django_tenants.utils import get_tenant_model, schema_context
 from playwright.sync_api import expect
 
 from messages_extends.access.policy import policy
+from tenants.models import Tenant
 from tests.browser.conftest import Visitor
+from tests.factories import MakeUser
 from tests.integration.tenants.conftest import drop
 
 SUBMIT_AND_LOOK = """() => {
@@ -22,7 +24,7 @@ SUBMIT_AND_LOOK = """() => {
 
 
 @pytest.fixture
-def people(acme: Any, make_user: Any) -> dict[str, Any]:
+def people(acme: Tenant, make_user: MakeUser) -> dict[str, Any]:
     with schema_context("acme"):
         people = {name: make_user(name) for name in ("bob", "carol")}
         Group.objects.create(name="Sales").user_set.add(people["carol"])
@@ -43,7 +45,7 @@ def may_write(sender: Any, recipient: Any) -> bool:
         return policy().may_message(people.get(pk=sender.pk), people.get(pk=recipient.pk))
 
 
-def test_allow_ask_why_and_take_back(acme: Any, people: Any, visit: Callable[..., Visitor]) -> None:
+def test_allow_ask_why_and_take_back(acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
     page = visit(acme, people["alice"]).go("/messages/grants/")
     page.get_by_text("Allow somebody to write").click()
     for search, option in (("bob", "bob"), ("Sal", "Sales")):
@@ -70,7 +72,7 @@ def test_allow_ask_why_and_take_back(acme: Any, people: Any, visit: Callable[...
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_an_organisation_is_made_suspended_and_resumed(
-    make_user: Any, visit: Callable[..., Visitor], new_name: str, *, scripts: bool
+    make_user: MakeUser, visit: Callable[..., Visitor], new_name: str, *, scripts: bool
 ) -> None:
     platform = get_tenant_model().objects.get(schema_name="platform")
     with schema_context("platform"):

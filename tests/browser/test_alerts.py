@@ -1,7 +1,6 @@
 """Messages on pages that are not ours: Bootstrap's alerts, and Django's admin."""
 
 from collections.abc import Callable
-from typing import Any
 
 from django.template.loader import render_to_string
 from django_tenants.utils import schema_context
@@ -9,13 +8,15 @@ from playwright.sync_api import expect
 
 from messages_extends.api import EVERYONE, announce, inbox, send
 from messages_extends.constants import ERROR_PERSISTENT
+from tenants.models import Tenant
 from tests.browser.conftest import Visitor
+from tests.factories import MakeUser
 
 ALERTS = "messages_extends/includes/alerts_bootstrap.html"
 
 
 def test_alerts_are_acknowledged_and_closed_in_their_place(
-    acme: Any, make_user: Any, visit: Callable[..., Visitor]
+    acme: Tenant, make_user: MakeUser, visit: Callable[..., Visitor]
 ) -> None:
     with schema_context("acme"):
         alice = make_user("alice")
@@ -42,7 +43,7 @@ def test_alerts_are_acknowledged_and_closed_in_their_place(
 
 
 def test_the_admin_shows_messages_with_a_button_that_closes_them(
-    acme: Any, make_user: Any, visit: Callable[..., Visitor]
+    acme: Tenant, make_user: MakeUser, visit: Callable[..., Visitor]
 ) -> None:
     with schema_context("acme"):
         root = make_user("root", is_staff=True, is_superuser=True)

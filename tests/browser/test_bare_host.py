@@ -1,7 +1,6 @@
 """Our pages in a host that has no style sheet of its own."""
 
 from collections.abc import Callable
-from typing import Any
 
 from django.contrib.messages.storage.base import Message as OrdinaryMessage
 from django.template.loader import render_to_string
@@ -11,10 +10,14 @@ from playwright.sync_api import Browser
 
 from messages_extends.api import send
 from messages_extends.constants import INFO, INFO_STICKY
+from tenants.models import Tenant
 from tests.browser.conftest import Visitor
+from tests.factories import MakeUser
 
 
-def test_the_number_leaves_the_bell_to_be_seen(acme: Any, make_user: Any, visit: Callable[..., Visitor]) -> None:
+def test_the_number_leaves_the_bell_to_be_seen(
+    acme: Tenant, make_user: MakeUser, visit: Callable[..., Visitor]
+) -> None:
     with schema_context("acme"):
         alice = make_user("alice")
         send(alice, "Hello")

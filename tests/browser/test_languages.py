@@ -10,7 +10,9 @@ from playwright.sync_api import Page, expect
 from config.management.commands.seed_demo import PAYMENT_FAILED
 from messages_extends.api import EVERYONE, announce
 from messages_extends.models import Announcement
+from tenants.models import Tenant
 from tests.browser.conftest import Visitor
+from tests.factories import MakeUser
 
 
 def limit_hint(page: Page) -> Any:
@@ -18,7 +20,7 @@ def limit_hint(page: Page) -> Any:
 
 
 def test_each_reader_sees_the_same_announcement_in_their_own_language(
-    acme: Any, make_user: Any, visit: Callable[..., Visitor]
+    acme: Tenant, make_user: MakeUser, visit: Callable[..., Visitor]
 ) -> None:
     with schema_context("acme"):
         anna, ben = make_user("anna", is_superuser=True), make_user("ben", is_superuser=True)

@@ -12,7 +12,9 @@ from playwright.sync_api import Page, Request, expect
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, retract, revise, send
 from messages_extends.constants import ERROR_PERSISTENT, INFO_PERSISTENT, WARNING_PERSISTENT
 from messages_extends.models import Message
+from tenants.models import Tenant
 from tests.browser.conftest import Visitor, free_port, serving
+from tests.factories import MakeUser
 from tests.processes import eventually
 
 HIDE = """hidden => {
@@ -33,13 +35,7 @@ SAME = 7_000
 
 
 @pytest.fixture
-def alice(acme: Any, make_user: Any) -> Any:
-    with schema_context("acme"):
-        return make_user("alice")
-
-
-@pytest.fixture
-def at_acme(acme: Any, alice: Any, visit: Callable[..., Visitor]) -> Visitor:
+def at_acme(acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> Visitor:
     return visit(acme, alice)
 
 
@@ -306,7 +302,7 @@ class TestTwoOrganisations:
         return get_tenant_model().objects.get(schema_name="platform")
 
     @pytest.fixture
-    def people(self, acme: Any, globex: Any, make_user: Any) -> dict[str, Any]:
+    def people(self, acme: Tenant, globex: Tenant, make_user: MakeUser) -> dict[str, Any]:
         people = {}
         for tenant in (acme, globex):
             with schema_context(tenant.schema_name):
@@ -315,7 +311,7 @@ class TestTwoOrganisations:
 
     @pytest.fixture
     def pages(
-        self, acme: Any, globex: Any, people: dict[str, Any], visit: Callable[..., Visitor]
+        self, acme: Tenant, globex: Tenant, people: dict[str, Any], visit: Callable[..., Visitor]
     ) -> Iterator[tuple[Page, Page]]:
         """Open acme and globex, each in a browser of its own; nothing of the other's may ever reach globex."""
         at_acme, at_globex = visit(acme, people["acme"]), visit(globex, people["globex"])
@@ -346,7 +342,7 @@ class TestTwoOrganisations:
         expect_unread(pages[0], 0)
 
     def test_so_does_a_broadcast_to_one_its_revision_and_its_retraction(
-        self, pages: tuple[Page, Page], acme: Any
+        self, pages: tuple[Page, Page], acme: Tenant
     ) -> None:
         with schema_context("public"):
             shown = broadcast("for acme", to=[acme])
@@ -359,7 +355,7 @@ class TestTwoOrganisations:
         expect_unread(pages[0], 0)
 
     def test_so_does_what_is_marked_in_another_tab(
-        self, pages: tuple[Page, Page], people: dict[str, Any], acme: Any, visit: Callable[..., Visitor]
+        self, pages: tuple[Page, Page], people: dict[str, Any], acme: Tenant, visit: Callable[..., Visitor]
     ) -> None:
         tell(people["acme"], "for acme")
         expect_unread(pages[0], 1)
@@ -372,7 +368,7 @@ class TestTwoOrganisations:
         expect_unread(pages[0], 1)
 
     def test_a_broadcast_to_all_reaches_both(
-        self, acme: Any, globex: Any, people: dict[str, Any], visit: Callable[..., Visitor]
+        self, acme: Tenant, globex: Tenant, people: dict[str, Any], visit: Callable[..., Visitor]
     ) -> None:
         pages = [go_live(visit(tenant, people[tenant.schema_name])) for tenant in (acme, globex)]
         with schema_context("public"):
@@ -384,7 +380,7 @@ class TestTwoOrganisations:
 
 class TestTabs:
     @pytest.fixture
-    def tabs(self, acme: Any, alice: Any, visit: Callable[..., Visitor]) -> list[Visitor]:
+    def tabs(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> list[Visitor]:
         first = visit(acme, alice)
         return [first, *(visit(acme, beside=first) for _ in range(TABS - 1))]
 
@@ -408,7 +404,7 @@ class TestTabs:
         assert len(streams.opened) == 2
 
     def test_what_is_marked_in_one_goes_in_the_others(
-        self, acme: Any, alice: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
     ) -> None:
         tell(alice, "first", "second")
         one = visit(acme, alice)
@@ -420,7 +416,7 @@ class TestTabs:
         expect(one.page.locator("[data-mx-banner]")).to_have_count(1)
 
     def test_a_hidden_tab_shows_the_number_and_fetches_once_it_is_looked_at(
-        self, acme: Any, alice: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
     ) -> None:
         one = visit(acme, alice)
         other = visit(acme, beside=one)
@@ -440,7 +436,7 @@ class TestTabs:
         expect(other.page.locator(".mx-toast")).to_have_count(0)
 
     def test_a_tab_that_nobody_looks_at_lets_go_of_the_stream(
-        self, acme: Any, alice: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
     ) -> None:
         one = visit(acme, alice)
         other = visit(acme, beside=one)
@@ -463,7 +459,7 @@ class TestTabs:
         assert holds_soon(one.page, lambda: list(streams.open.values()) == [one.page])
 
     def test_a_page_that_is_kept_for_going_back_lets_go_meanwhile(
-        self, acme: Any, alice: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
     ) -> None:
         one = visit(acme, alice)
         other = visit(acme, beside=one)
@@ -480,7 +476,7 @@ class TestTabs:
         expect_unread(one.page, 1)
         expect(one.page.locator("[data-mx-banner]", has_text="Hello")).to_be_visible()
 
-    def test_logging_out_stops_them_all(self, acme: Any, alice: Any, visit: Callable[..., Visitor]) -> None:
+    def test_logging_out_stops_them_all(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> None:
         one = visit(acme, alice)
         other, third = visit(acme, beside=one), visit(acme, beside=one)
         one.page.clock.install()
@@ -501,7 +497,7 @@ class TestTabs:
         other.problems.clear()
 
     def test_a_tab_of_somebody_who_was_logged_in_before_shows_nothing_of_the_next(
-        self, acme: Any, alice: Any, make_user: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, alice: Any, make_user: MakeUser, visit: Callable[..., Visitor]
     ) -> None:
         with schema_context("acme"):
             bob = make_user("bob")
@@ -521,7 +517,7 @@ class TestTabs:
 
 class TestFailures:
     def test_after_a_restart_of_the_server_it_goes_on(
-        self, acme: Any, alice: Any, visit: Callable[..., Visitor], tmp_path: Path
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor], tmp_path: Path
     ) -> None:
         port = free_port()
         with serving(port, tmp_path / "log"):
@@ -537,7 +533,7 @@ class TestFailures:
             page.close()
         visitor.problems.clear()
 
-    def test_under_wsgi_it_polls(self, acme: Any, alice: Any, visit: Callable[..., Visitor], tmp_path: Path) -> None:
+    def test_under_wsgi_it_polls(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor], tmp_path: Path) -> None:
         port = free_port()
         with serving(port, tmp_path / "log", wsgi=True):
             visitor = visit(acme, alice, server=port)
@@ -565,7 +561,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("status", [204, 429, 503])
     def test_where_the_stream_fails_one_tab_polls_for_all_and_tries_again(
-        self, acme: Any, alice: Any, visit: Callable[..., Visitor], status: int
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor], status: int
     ) -> None:
         one = visit(acme, alice)
         other = visit(acme, beside=one)
@@ -596,7 +592,7 @@ class TestFailures:
             each.problems.clear()
 
     def test_where_there_are_no_locks_each_tab_has_its_own(
-        self, acme: Any, alice: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
     ) -> None:
         one = visit(acme, alice)
         other = visit(acme, beside=one)
@@ -681,7 +677,7 @@ class TestToasts:
         expect(page.locator(".mx-bell-button")).to_be_focused()
         expect_unread(page, 1)
 
-    def test_it_never_covers_what_has_the_focus(self, acme: Any, alice: Any, visit: Callable[..., Visitor]) -> None:
+    def test_it_never_covers_what_has_the_focus(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> None:
         page = go_live(visit(acme, alice, viewport={"width": 360, "height": 640}))
         tell(alice, "urgent", level=ERROR_PERSISTENT)
         expect(page.locator(".mx-toast")).to_be_visible()
@@ -693,7 +689,7 @@ class TestToasts:
     @pytest.mark.parametrize("path", ["/", "/messages/"])
     @pytest.mark.parametrize("width", [320, 1280])
     def test_it_is_accessible_and_fits(
-        self, acme: Any, alice: Any, visit: Callable[..., Visitor], path: str, width: int
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor], path: str, width: int
     ) -> None:
         visitor = visit(acme, alice, viewport={"width": width, "height": 700})
         page = go_live(visitor, path)

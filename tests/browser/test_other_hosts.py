@@ -15,8 +15,10 @@ from playwright.sync_api import Page, Request, expect
 from messages_extends.api import EVERYONE, announce, inbox, send
 from messages_extends.constants import ERROR_PERSISTENT, WARNING_PERSISTENT
 from messages_extends.models import Message
+from tenants.models import Tenant
 from tests.browser.conftest import Visitor, free_port, serving
 from tests.browser.host.turbo import fetch_turbo
+from tests.factories import MakeUser
 
 LIBRARIES = ("htmx-2", "htmx-4", "turbo")
 COMPUTERS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -66,14 +68,14 @@ def served(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
 
 
 @pytest.fixture
-def alice(acme: Any, make_user: Any) -> Any:
+def alice(acme: Tenant, make_user: MakeUser) -> Any:
     with schema_context("acme"):
         make_user("bob")
         return make_user("alice", is_superuser=True)
 
 
 @pytest.fixture
-def host(served: tuple[int, Path], acme: Any, alice: Any, visit: Callable[..., Visitor]) -> Host:
+def host(served: tuple[int, Path], acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> Host:
     return Host(served[0], visit, acme, alice, served[1])
 
 

@@ -10,7 +10,9 @@ from playwright.sync_api import Page, expect
 from messages_extends.api import EVERYONE, announce, inbox, send
 from messages_extends.constants import ERROR_PERSISTENT
 from messages_extends.models import Message
+from tenants.models import Tenant
 from tests.browser.conftest import Visitor
+from tests.factories import MakeUser
 
 WIDTHS = (320, 768, 1280)
 # The primary key of one person in each of two organisations.
@@ -18,13 +20,7 @@ SAME = 7_000
 
 
 @pytest.fixture
-def alice(acme: Any, make_user: Any) -> Any:
-    with schema_context("acme"):
-        return make_user("alice")
-
-
-@pytest.fixture
-def at_acme(acme: Any, alice: Any, visit: Callable[..., Visitor]) -> Visitor:
+def at_acme(acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> Visitor:
     return visit(acme, alice)
 
 
@@ -80,7 +76,7 @@ class TestBanners:
         page.locator("[data-mx-banner]").get_by_role("button", name="Close").click()
         expect(page.locator("[data-mx-banner]")).to_have_count(0)
 
-    def test_without_javascript_a_form_does_it(self, acme: Any, alice: Any, visit: Callable[..., Visitor]) -> None:
+    def test_without_javascript_a_form_does_it(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> None:
         tell(alice, "first", "second")
         page = visit(acme, alice, java_script_enabled=False).go("/")
         page.get_by_role("button", name="Close").first.click()
@@ -99,7 +95,7 @@ class TestMuchToShow:
     """A long text has two lines, and of many banners three are shown, or two on a phone, until more is asked for."""
 
     @pytest.fixture
-    def open_at(self, acme: Any, alice: Any, visit: Callable[..., Visitor], scripts: bool) -> Callable[[int], Page]:
+    def open_at(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor], scripts: bool) -> Callable[[int], Page]:
         def open_at(width: int) -> Page:
             size = {"width": width, "height": 720}
             return visit(acme, alice, viewport=size, java_script_enabled=scripts).go("/")
@@ -206,7 +202,7 @@ class TestBell:
         assert unread_of(alice) == 0
 
     def test_without_javascript_it_is_a_link_to_the_inbox(
-        self, acme: Any, alice: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
     ) -> None:
         tell(alice, "first")
         page = visit(acme, alice, java_script_enabled=False).go("/")
@@ -278,7 +274,7 @@ class TestInbox:
         expect(page.get_by_role("button", name="Mark read: first")).to_be_visible()
         assert unread_of(alice) == 1
 
-    def test_without_javascript_all_of_it_works(self, acme: Any, alice: Any, visit: Callable[..., Visitor]) -> None:
+    def test_without_javascript_all_of_it_works(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> None:
         tell(alice, *(f"message {number}" for number in range(25)))
         page = visit(acme, alice, java_script_enabled=False).go("/messages/")
         page.get_by_role("link", name="Older messages").click()
@@ -295,7 +291,7 @@ class TestInbox:
 
 class TestTwoOrganisations:
     def test_side_by_side_neither_sees_the_other(
-        self, acme: Any, globex: Any, make_user: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, globex: Tenant, make_user: MakeUser, visit: Callable[..., Visitor]
     ) -> None:
         people = {}
         for tenant in (acme, globex):
@@ -330,7 +326,7 @@ def test_every_page_is_accessible_in_light_and_dark(at_acme: Visitor, alice: Any
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_page_is_wider_than_the_window(acme: Any, alice: Any, visit: Callable[..., Visitor], width: int) -> None:
+def test_no_page_is_wider_than_the_window(acme: Tenant, alice: Any, visit: Callable[..., Visitor], width: int) -> None:
     tell(alice, "x" * 9_000)
     visitor = visit(acme, alice, viewport={"width": width, "height": 700})
     for path in ("/", "/messages/"):

@@ -14,7 +14,9 @@ from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inb
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.models import Announcement, Message
 from messages_extends.models.publication import State
+from tenants.models import Tenant
 from tests.browser.conftest import Visitor
+from tests.factories import MakeUser
 
 # As two impatient clicks do, or a browser that tries again.
 SEND_TWICE = """async () => {
@@ -30,7 +32,7 @@ HOSTILE = "<img src=x onerror=alert(1)> \u202egnirts 😀"
 
 
 @pytest.fixture
-def people(acme: Any, make_user: Any) -> dict[str, Any]:
+def people(acme: Tenant, make_user: MakeUser) -> dict[str, Any]:
     """Make a manager who may write to Sales and to Erin, and an administrator who may do anything."""
     with schema_context("acme"):
         people = {name: make_user(name) for name in ("bob", "carol", "dan", "erin", "frank")}
@@ -48,7 +50,7 @@ def platform(database: None) -> Any:
 
 
 @pytest.fixture
-def operator(platform: Any, make_user: Any) -> Any:
+def operator(platform: Any, make_user: MakeUser) -> Any:
     with schema_context("platform"):
         return make_user("olivia", is_superuser=True)
 
@@ -60,7 +62,7 @@ def readers() -> list[str]:
 
 class TestCompose:
     def test_to_a_group_and_a_person_found_while_typing(
-        self, acme: Any, people: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, people: Any, visit: Callable[..., Visitor]
     ) -> None:
         page = visit(acme, people["bob"]).go("/messages/compose/")
         page.get_by_role("checkbox", name="Sales").check()
@@ -81,7 +83,7 @@ class TestCompose:
         expect(page.locator("[data-mx-banner]").first).to_be_visible()
         assert readers() == ["bob", "carol", "dan", "erin"]
 
-    def test_the_keyboard_alone_does_everything(self, acme: Any, people: Any, visit: Callable[..., Visitor]) -> None:
+    def test_the_keyboard_alone_does_everything(self, acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
         page = visit(acme, people["bob"]).go("/messages/compose/")
         reach(page, "input[name=groups]")
         page.keyboard.press("Space")
@@ -96,7 +98,7 @@ class TestCompose:
         assert readers() == ["carol", "dan"]
 
     def test_without_javascript_everything_stays_from_step_to_step(
-        self, acme: Any, people: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, people: Any, visit: Callable[..., Visitor]
     ) -> None:
         page = visit(acme, people["bob"], java_script_enabled=False).go("/messages/compose/")
         page.get_by_label("Text").fill("Hello")
@@ -111,7 +113,7 @@ class TestCompose:
         page.get_by_role("button", name="Send to 1 person").click()
         assert readers() == ["erin"]
 
-    def test_sent_twice_it_arrives_once(self, acme: Any, people: Any, visit: Callable[..., Visitor]) -> None:
+    def test_sent_twice_it_arrives_once(self, acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
         page = visit(acme, people["bob"]).go("/messages/compose/")
         page.get_by_role("checkbox", name="Sales").check()
         page.get_by_label("Text").fill("Once")
@@ -120,14 +122,14 @@ class TestCompose:
         page.evaluate(SEND_TWICE)
         assert readers() == ["carol", "dan"]
 
-    def test_the_picker_reveals_nobody_else(self, acme: Any, people: Any, visit: Callable[..., Visitor]) -> None:
+    def test_the_picker_reveals_nobody_else(self, acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
         page = visit(acme, people["bob"]).go("/messages/compose/")
         page.get_by_role("combobox", name="People").fill("frank")
         expect(page.get_by_text("Nobody else found").first).to_be_attached()
         expect(page.get_by_role("option")).to_have_count(0)
         assert "frank" not in page.content()
 
-    def test_hostile_text_is_shown_as_text(self, acme: Any, people: Any, visit: Callable[..., Visitor]) -> None:
+    def test_hostile_text_is_shown_as_text(self, acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
         visitor = visit(acme, people["bob"])
         page = visitor.go("/messages/compose/")
         page.get_by_role("checkbox", name="Sales").check()
@@ -155,7 +157,7 @@ def reach(page: Page, selector: str) -> None:
 
 class TestAnnouncements:
     def test_publish_acknowledge_watch_change_retract(
-        self, acme: Any, people: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, people: Any, visit: Callable[..., Visitor]
     ) -> None:
         at_admins = visit(acme, people["alice"])
         page = at_admins.go("/messages/announcements/")
@@ -188,7 +190,7 @@ class TestAnnouncements:
         with schema_context("acme"):
             assert Announcement.objects.get().state() is State.RETRACTED
 
-    def test_without_javascript_it_is_scheduled(self, acme: Any, people: Any, visit: Callable[..., Visitor]) -> None:
+    def test_without_javascript_it_is_scheduled(self, acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
         page = visit(acme, people["alice"], java_script_enabled=False).go("/messages/announcements/new/")
         page.get_by_role("radio", name="The members of groups").check()
         page.get_by_role("checkbox", name="Sales").check()
@@ -202,7 +204,7 @@ class TestAnnouncements:
             assert inbox(people["carol"]).unread_count() == 0
 
     def test_a_manager_announces_to_their_own_group_alone(
-        self, acme: Any, people: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, people: Any, visit: Callable[..., Visitor]
     ) -> None:
         page = visit(acme, people["bob"]).go("/messages/announcements/new/")
         expect(page.get_by_role("radio", name="Everyone")).to_have_count(0)
@@ -215,7 +217,7 @@ class TestAnnouncements:
 
 class TestConsole:
     def test_publish_count_retract_everywhere(
-        self, acme: Any, people: Any, platform: Any, operator: Any, visit: Callable[..., Visitor]
+        self, acme: Tenant, people: Any, platform: Any, operator: Any, visit: Callable[..., Visitor]
     ) -> None:
         page = visit(platform, operator).go("/messages/broadcasts/new/")
         page.get_by_role("radio", name="All organisations").check()
@@ -254,7 +256,7 @@ class TestConsole:
 
     @pytest.mark.parametrize("path", ["", "new/"])
     def test_no_other_organisation_has_it(
-        self, acme: Any, people: Any, visit: Callable[..., Visitor], path: str
+        self, acme: Tenant, people: Any, visit: Callable[..., Visitor], path: str
     ) -> None:
         visitor = visit(acme, people["alice"])
         expect(visitor.go(f"/messages/broadcasts/{path}").get_by_text("There is nothing here").first).to_be_visible()
@@ -312,7 +314,7 @@ def test_every_page_is_accessible_and_fits(
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_who_may_not_gets_nothing(acme: Any, people: Any, visit: Callable[..., Visitor], path: str) -> None:
+def test_who_may_not_gets_nothing(acme: Tenant, people: Any, visit: Callable[..., Visitor], path: str) -> None:
     visitor = visit(acme, people["frank"])
     page = visitor.go(path)
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("You may not do this|There is nothing here"))

@@ -17,7 +17,11 @@ from messages_extends import api
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.models import Message
 from messages_extends.tenancy.schemas import schema_of
+from tenants.models import Tenant
 from tests.conftest import count_our_queries
+from tests.factories import BrowserOf
+
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 TEMPLATE = (
     '{{ user }}:{% include "messages_extends/includes/alerts_bootstrap.html" %}'
@@ -68,12 +72,7 @@ class Urls:
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def get(in_acme: Any, alice: Any, browser_of: Any) -> Any:
+def get(in_acme: Tenant, alice: Any, browser_of: BrowserOf) -> Any:
     # Django's async test client cannot ask for another host than this.
     get_tenant_domain_model().objects.create(tenant=in_acme, domain="testserver", is_primary=False)
     client = AsyncClient()

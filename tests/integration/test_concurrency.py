@@ -29,6 +29,8 @@ from messages_extends.exceptions import NoSuchMessage, RecipientUnavailable
 from messages_extends.maintenance.purge import purge
 from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.models.publication import State
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 
 ROUNDS = 15
 
@@ -76,14 +78,14 @@ def at_once(committing: None) -> Iterator[AtOnce]:
 
 
 @pytest.fixture
-def people(committing: None, make_user: Any) -> list[Any]:
+def people(committing: None, make_user: MakeUser) -> list[Any]:
     """Make people whose rows lie in the table in the opposite order of their keys."""
     with schema_context("acme"):
         return [make_user(f"person{number}", pk=number) for number in range(30, 0, -1)]
 
 
 @pytest.fixture
-def alice(committing: None, make_user: Any) -> Any:
+def alice(committing: None, make_user: MakeUser) -> Any:
     with schema_context("acme"):
         return make_user("alice", pk=1)
 
@@ -339,7 +341,7 @@ class TestPublishing:
             assert len({each.pk for each in made}) == 1
         assert len(unread(alice)) == ROUNDS
 
-    def test_of_two_broadcasts_with_one_key_there_is_one(self, at_once: AtOnce, acme: Any, alice: Any) -> None:
+    def test_of_two_broadcasts_with_one_key_there_is_one(self, at_once: AtOnce, acme: Tenant, alice: Any) -> None:
         def act() -> Broadcast:
             with schema_context("public"):
                 return broadcast("news", to=[acme], key="key")
@@ -477,7 +479,7 @@ class TestReading:
 
     @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
     def test_what_is_committed_after_the_page_was_made_is_not_marked_by_it(
-        self, at_once: AtOnce, alice: Any, pages: list[str], write: Callable[[], Any], browser_of: Any
+        self, at_once: AtOnce, alice: Any, pages: list[str], write: Callable[[], Any], browser_of: BrowserOf
     ) -> None:
         """However long its transaction has lasted: it began before the page, and says so in its time."""
         with in_acme():

@@ -18,7 +18,7 @@ from messages_extends.inbox.cursor import Cursor
 from messages_extends.inbox.items import KINDS
 from messages_extends.models import Announcement, Message
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("in_acme")]
 
 # Few, so that many are equal: neighbouring microseconds, the first of all, and long ago.
 TIMES = [timezone.now().replace(microsecond=at) - timedelta(days=1) for at in (0, 1, 999_999)]
@@ -61,11 +61,6 @@ def walk(user: Any, size: int, **chosen: Any) -> list[str]:
         assert len(page.entries) == size
         assert page.next != after
         after = page.next
-
-
-@pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user()
 
 
 @settings(

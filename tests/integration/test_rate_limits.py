@@ -23,13 +23,14 @@ from messages_extends.broadcasts.models import Broadcast
 from messages_extends.exceptions import RateLimitExceeded
 from messages_extends.models import Announcement, AuditRecord, Message
 from messages_extends.sending.messages import send_once
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 from tests.integration.test_concurrency import AtOnce, at_once  # noqa: F401 - a fixture
 from tests.unit.storages.test_storages import make_request
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("in_acme")]
 
 TOO_MUCH = "You have sent too much in too short a time. Try again in"
-MakeUser = Callable[..., Any]
 
 
 @pytest.fixture
@@ -42,14 +43,9 @@ def limits(settings: Any) -> Callable[..., None]:
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: MakeUser) -> Any:
+def alice(in_acme: Tenant, make_user: MakeUser) -> Any:
     """Somebody who may write to everybody, and announce."""
     return make_user("alice", is_superuser=True)
-
-
-@pytest.fixture
-def bob(in_acme: Any, make_user: MakeUser) -> Any:
-    return make_user("bob")
 
 
 def speak(sender: Any, recipient: Any, times: int = 1) -> None:
@@ -142,7 +138,7 @@ class TestWhatCounts:
             namesake, other = make_user("alice", pk=alice.pk, is_superuser=True), make_user("other")
             speak(namesake, other, times=2)
 
-    def test_broadcasts_are_counted_apart(self, acme: Any, make_user: MakeUser) -> None:
+    def test_broadcasts_are_counted_apart(self, acme: Tenant, make_user: MakeUser) -> None:
         with schema_context("platform"):
             olivia, other = make_user("olivia", is_superuser=True), make_user("other")
             speak(olivia, other, times=2)
@@ -154,7 +150,7 @@ class TestWhatCounts:
             assert Broadcast.objects.get(pk=published.pk).message == "Hallo"
             assert retract(published, sender=olivia).retracted_at
 
-    def test_what_a_request_adds_for_somebody_else_counts(self, acme: Any, alice: Any, bob: Any) -> None:
+    def test_what_a_request_adds_for_somebody_else_counts(self, acme: Tenant, alice: Any, bob: Any) -> None:
         request = make_request(acme, alice)
         for _ in range(2):
             add_persistent_info(request, "Hello", user=bob)
@@ -280,7 +276,7 @@ def test_two_who_speak_at_once_do_not_wait_for_each_other(
 @pytest.mark.usefixtures("limits")
 class TestPages:
     @pytest.fixture
-    def browser(self, acme: Any, alice: Any, browser_of: Callable[..., Client]) -> Client:
+    def browser(self, acme: Tenant, alice: Any, browser_of: BrowserOf) -> Client:
         return browser_of(acme, alice)
 
     def test_the_form_comes_back_with_all_that_was_entered_and_when_to_try_again(
@@ -320,7 +316,7 @@ class TestPages:
         announcement.refresh_from_db()
         assert announcement.message == "Fire drill"
 
-    def test_a_broadcast_too(self, database: None, make_user: MakeUser, browser_of: Callable[..., Client]) -> None:
+    def test_a_broadcast_too(self, database: None, make_user: MakeUser, browser_of: BrowserOf) -> None:
         with schema_context("platform"):
             platform = get_tenant_model().objects.get(schema_name="platform")
             olivia = make_user("olivia", is_superuser=True)
@@ -333,7 +329,7 @@ class TestPages:
         assert "Downtime" in response.text
 
 
-def test_what_is_counted_is_found_by_an_index(in_acme: Any, alice: Any) -> None:
+def test_what_is_counted_is_found_by_an_index(in_acme: Tenant, alice: Any) -> None:
     Group.objects.create(name="Sales")
     AuditRecord.objects.bulk_create(
         AuditRecord(actor_id=f"other {number % 100}", action="send", subject="messages") for number in range(20_000)

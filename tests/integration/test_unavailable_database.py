@@ -16,6 +16,8 @@ from pytest_django.fixtures import Settings
 
 from messages_extends.models import Message
 from tenants.database import is_passing
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +38,7 @@ def failing_at(words: str, error: Exception) -> Iterator[None]:
 
 
 @pytest.fixture
-def browser(acme: Any, make_user: Callable[..., Any], browser_of: Callable[..., Client]) -> Client:
+def browser(acme: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> Client:
     with schema_context("acme"):
         user = make_user()
         Message.objects.create(user=user, message="Hello", level=19)
@@ -98,7 +100,7 @@ def test_it_is_told_to_who_watches_for_errors(browser: Client) -> None:
     assert seen
 
 
-def test_under_asgi_too(browser: Client, acme: Any) -> None:
+def test_under_asgi_too(browser: Client, acme: Tenant) -> None:
     """Django makes the page in another thread then, which has to know of the error."""
     # Django's async test client cannot ask for another host than this.
     get_tenant_domain_model().objects.create(tenant=acme, domain="testserver", is_primary=False)

@@ -5,7 +5,7 @@ What is ours is told the schema by value, in the one function that then queries.
 
 import ast
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from asgiref.testing import ApplicationCommunicator
 from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import OperationalError, connection, connections
-from django.test import Client, override_settings
+from django.test import override_settings
 from django_tenants.cache import make_key
 from django_tenants.utils import schema_context
 
@@ -25,16 +25,17 @@ from messages_extends.api import asend
 from messages_extends.live.asgi import LiveUpdates
 from messages_extends.models import Message
 from messages_extends.tenancy.schemas import current_schema
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeMessage, MakeUser
 from tests.isolation.conftest import OURS, OpenConnection
 from tests.isolation.test_house_rules import SOURCES
 from tests.pools import in_use_before, in_use_when_settled
 
-MakeUser = Callable[..., Any]
 Communicator: Any = ApplicationCommunicator
 
 
 @pytest.fixture
-def people(make_user: MakeUser, make_message: Callable[..., Message]) -> dict[str, Any]:
+def people(make_user: MakeUser, make_message: MakeMessage) -> dict[str, Any]:
     """People of the same key in acme and globex, who have a message each."""
     made = {}
     for schema in ("acme", "globex"):
@@ -90,7 +91,7 @@ def test_a_context_entered_on_the_event_loop_means_nothing_to_its_queries() -> N
     assert async_to_sync(view)() == ["of acme"]
 
 
-def test_what_is_sent_from_the_event_loop_goes_where_it_says(people: dict[str, Any], in_acme: Any) -> None:
+def test_what_is_sent_from_the_event_loop_goes_where_it_says(people: dict[str, Any], in_acme: Tenant) -> None:
     async def view() -> None:
         with schema_context("acme"):
             await asend([people["globex"]], "sent", schema="globex")
@@ -194,7 +195,7 @@ def test_streams_that_query_leave_no_connection_for_an_ordinary_request(open_con
 
 
 def test_open_streams_hold_no_connection(
-    committing: None, acme: Any, people: dict[str, Any], browser_of: Callable[..., Client]
+    committing: None, acme: Tenant, people: dict[str, Any], browser_of: BrowserOf
 ) -> None:
     cookies = browser_of(acme, people["acme"]).cookies
     headers = [

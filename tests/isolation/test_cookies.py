@@ -4,7 +4,7 @@ The other organisation is the worst there can be: a clone, with the same ids, pa
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,8 +13,8 @@ from django.db import connection
 from django.test import Client, override_settings
 
 from messages_extends.constants import SUCCESS
-
-BrowserOf = Callable[..., Client]
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 
 PASSWORD = "md5$the same salt$the same digest"
 EMAIL = "alice@clones.example"
@@ -27,7 +27,7 @@ def _own_page() -> Iterator[None]:
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Callable[..., Any]) -> Any:
+def alice(in_acme: Tenant, make_user: MakeUser) -> Any:
     return make_user(pk=1, email=EMAIL, password=None)
 
 
@@ -40,7 +40,7 @@ def clone_to_globex() -> None:
 
 
 @pytest.fixture
-def visitor(acme: Any, globex: Any, alice: Any, browser_of: BrowserOf) -> Client:
+def visitor(acme: Tenant, globex: Tenant, alice: Any, browser_of: BrowserOf) -> Client:
     """A browser at globex with the cookies of somebody logged in at acme, whose row and session were cloned."""
     alice.password = PASSWORD
     alice.save()
@@ -83,7 +83,7 @@ def test_the_users_hash_alone_keeps_the_cookie_of_one_tenant_from_its_clone(visi
     assert EMAIL not in page(visitor)
 
 
-def test_the_session_at_home_survives_a_visit_elsewhere(visitor: Client, acme: Any, browser_of: BrowserOf) -> None:
+def test_the_session_at_home_survives_a_visit_elsewhere(visitor: Client, acme: Tenant, browser_of: BrowserOf) -> None:
     at_home = browser_of(acme)
     at_home.cookies = copy.deepcopy(visitor.cookies)
     assert EMAIL not in page(visitor)
@@ -107,7 +107,7 @@ def add(browser: Client, text: str) -> None:
 
 
 def test_with_djangos_storage_the_messages_cookie_of_one_tenant_is_shown_at_another(
-    acme: Any, globex: Any, browser_of: BrowserOf
+    acme: Tenant, globex: Tenant, browser_of: BrowserOf
 ) -> None:
     with override_settings(MESSAGE_STORAGE=DJANGOS):
         at_acme, at_globex = shared_jar(browser_of, acme, globex)
@@ -116,7 +116,7 @@ def test_with_djangos_storage_the_messages_cookie_of_one_tenant_is_shown_at_anot
 
 
 def test_the_messages_cookie_of_one_tenant_is_neither_shown_nor_destroyed_at_another(
-    acme: Any, globex: Any, browser_of: BrowserOf
+    acme: Tenant, globex: Tenant, browser_of: BrowserOf
 ) -> None:
     at_acme, at_globex = shared_jar(browser_of, acme, globex)
     add(at_acme, "saved at acme")
@@ -128,7 +128,7 @@ def test_the_messages_cookie_of_one_tenant_is_neither_shown_nor_destroyed_at_ano
 
 
 def test_a_messages_cookie_renamed_to_that_of_another_tenant_is_not_read_there(
-    acme: Any, globex: Any, browser_of: BrowserOf
+    acme: Tenant, globex: Tenant, browser_of: BrowserOf
 ) -> None:
     at_acme, at_globex = shared_jar(browser_of, acme, globex)
     add(at_acme, "saved at acme")

@@ -21,10 +21,9 @@ from messages_extends.exceptions import WrongTenant
 from messages_extends.maintenance.personal_data import export
 from messages_extends.models import Message
 from messages_extends.tenancy.schemas import current_schema
+from tests.factories import MakeMessage, MakeUser
 from tests.isolation.test_house_rules import SOURCES
 
-MakeUser = Callable[..., Any]
-MakeMessage = Callable[..., Message]
 said: list[str] = []
 
 

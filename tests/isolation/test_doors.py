@@ -36,11 +36,11 @@ from messages_extends.models import Announcement, Message
 from messages_extends.models.publication import Publication, Reference
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 
 pytestmark = pytest.mark.django_db
 
-MakeUser = Callable[..., Any]
-BrowserOf = Callable[..., Client]
 
 # Of the same keys in both; what is only in globex; what is nowhere.
 SAME, THEIRS, NOWHERE = 1, 3000, 404404
@@ -68,7 +68,7 @@ class World:
 
 
 @pytest.fixture
-def world(acme: Any, globex: Any, make_user: MakeUser, browser_of: BrowserOf) -> World:
+def world(acme: Tenant, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> World:
     messages, publications = {"nowhere": str(NOWHERE)}, {"nowhere": str(Reference(uuid4(), 1))}
     with schema_context("globex"):
         stranger = make_user("stranger", pk=SAME)
@@ -233,7 +233,7 @@ class TestMarking:
             assert answer(browser.post(address(name, pk), headers=headers)) == nowhere
 
     def test_who_is_logged_in_elsewhere_is_nobody_here(
-        self, name: str, headers: dict[str, str], world: World, globex: Any, browser_of: BrowserOf
+        self, name: str, headers: dict[str, str], world: World, globex: Tenant, browser_of: BrowserOf
     ) -> None:
         browser, nobody = world.browser, browser_of(globex)
         for pk in [*world.messages.values(), *world.publications.values(), str(SAME)]:
@@ -257,7 +257,7 @@ class TestPages:
     @pytest.mark.usefixtures("nothing_changes")
     @pytest.mark.parametrize("name", [*OTHERS, *COMPOSING, *ANNOUNCEMENTS])
     def test_who_is_logged_in_elsewhere_is_nobody_here(
-        self, name: str, world: World, globex: Any, browser_of: BrowserOf
+        self, name: str, world: World, globex: Tenant, browser_of: BrowserOf
     ) -> None:
         browser, nobody = world.browser, browser_of(globex)
         for method in ("get", "post"):
@@ -356,7 +356,7 @@ class TestPublications:
         assert [status for status, _text in answers] == [400]
         assert world.administrator.get(address("announcement_groups"), {"q": "Hidden"}).json()["results"] == []
 
-    def test_there_are_no_broadcasts_to_look_into(self, world: World, acme: Any, browser_of: BrowserOf) -> None:
+    def test_there_are_no_broadcasts_to_look_into(self, world: World, acme: Tenant, browser_of: BrowserOf) -> None:
         for browser in (world.browser, world.administrator, browser_of(acme)):
             for name in BROADCASTS:
                 assert browser.get(address(name)).status_code == 404
@@ -378,7 +378,7 @@ class TestGranting:
             assert (status, "other@" in text) == (403, False)
 
     def test_who_is_logged_in_elsewhere_is_nobody_here(
-        self, page: tuple[str, ...], world: World, globex: Any, browser_of: BrowserOf
+        self, page: tuple[str, ...], world: World, globex: Tenant, browser_of: BrowserOf
     ) -> None:
         nobody = browser_of(globex)
         for method in ("get", "post"):
@@ -394,7 +394,7 @@ class TestAdministration:
     """The admin of an organisation, for a superuser of it and for a clerk who may view messages."""
 
     @pytest.fixture
-    def staff(self, world: World, acme: Any, make_user: MakeUser, browser_of: BrowserOf) -> list[Client]:
+    def staff(self, world: World, acme: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> list[Client]:
         with schema_context("acme"):
             root = make_user("root", pk=7, is_staff=True, is_superuser=True)
             clerk = make_user("clerk", pk=8, is_staff=True)

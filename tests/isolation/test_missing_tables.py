@@ -3,7 +3,6 @@
 The tables are dropped and made within a transaction that is rolled back.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from guardian.models import UserObjectPermission
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.models import Message
 from messages_extends.tenancy.schemas import is_per_tenant, is_shared
+from tests.factories import MakeMessage, MakeUser
 
 TABLE = "messages_extends_message"
 
@@ -57,7 +57,7 @@ def test_with_a_table_in_public_as_well_a_missing_one_is_silently_replaced_by_it
 
 
 @pytest.mark.usefixtures("in_acme")
-def test_a_missing_table_is_an_error_when_read_and_when_written(make_user: Callable[..., Any]) -> None:
+def test_a_missing_table_is_an_error_when_read_and_when_written(make_user: MakeUser) -> None:
     alice = make_user()
     execute(f"DROP TABLE acme.{TABLE}")
     with pytest.raises(ProgrammingError, match=TABLE), transaction.atomic():
@@ -67,9 +67,7 @@ def test_a_missing_table_is_an_error_when_read_and_when_written(make_user: Calla
 
 
 @pytest.mark.usefixtures("globex")
-def test_a_missing_table_of_one_tenant_leaves_the_others_alone(
-    make_user: Callable[..., Any], make_message: Callable[..., Message]
-) -> None:
+def test_a_missing_table_of_one_tenant_leaves_the_others_alone(make_user: MakeUser, make_message: MakeMessage) -> None:
     with schema_context("globex"):
         make_message(make_user(), "of globex")
     execute(f"DROP TABLE acme.{TABLE}")

@@ -20,13 +20,12 @@ from messages_extends.models import Message
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.origin import schema_of_origin
 from messages_extends.tenancy.sessions import SessionStore
+from tenants.models import Tenant
 from tenants.people.models import LoginAttempt
 from tenants.people.origin import WrongOrganisation
+from tests.factories import MakeMessage, MakeUser
 
 pytestmark = pytest.mark.django_db
-
-MakeUser = Callable[..., Any]
-MakeMessage = Callable[..., Message]
 
 
 @pytest.fixture
@@ -221,7 +220,7 @@ def request_at(tenant: Any, user: Any) -> HttpRequest:
 
 
 def test_a_storage_reads_and_writes_the_tenant_of_its_request_wherever_the_connection_is(
-    acme: Any, people: dict[str, Any], messages: dict[str, Message]
+    acme: Tenant, people: dict[str, Any], messages: dict[str, Message]
 ) -> None:
     with schema_context("acme"):
         request = request_at(acme, people["acme"])

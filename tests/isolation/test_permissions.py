@@ -13,6 +13,8 @@ from django.db import connection
 from django_tenants.utils import schema_context
 from guardian.shortcuts import assign_perm, get_objects_for_user, get_perms
 
+from tests.factories import MakeUser
+
 SCHEMAS = ("acme", "globex", "platform")
 
 
@@ -27,7 +29,7 @@ def schemas_with(table: str) -> set[str]:
         return {schema for (schema,) in cursor.fetchall()}
 
 
-def grant(make_user: Callable[..., Any], schema: str, permission: str) -> None:
+def grant(make_user: MakeUser, schema: str, permission: str) -> None:
     """Make user 1 and group 1 in a schema, and grant one on the other."""
     with schema_context(schema):
         group = Group.objects.create(pk=1, name="Sales")
@@ -78,7 +80,7 @@ def test_a_permission_has_another_id_elsewhere_so_none_is_stored() -> None:
 
 
 def test_two_threads_of_two_tenants_are_granted_their_own_permissions_only(
-    in_threads: Callable[..., list[Any]], make_user: Callable[..., Any]
+    in_threads: Callable[..., list[Any]], make_user: MakeUser
 ) -> None:
     grant(make_user, "acme", "change_group")
     grant(make_user, "globex", "delete_group")
@@ -99,7 +101,7 @@ def test_two_threads_of_two_tenants_are_granted_their_own_permissions_only(
 # Fact 7: guardian ---------------------------------------------------------------------------------------------------
 
 
-def grant_in_acme_only(make_user: Callable[..., Any]) -> None:
+def grant_in_acme_only(make_user: MakeUser) -> None:
     """Make the same user and the same group in acme and in globex, and grant in acme."""
     with schema_context("globex"):
         make_user(pk=1)
@@ -121,7 +123,7 @@ def granted_in(schema: str) -> bool:
 
 
 @pytest.mark.django_db
-def test_a_grant_in_one_tenant_means_nothing_in_another(make_user: Callable[..., Any]) -> None:
+def test_a_grant_in_one_tenant_means_nothing_in_another(make_user: MakeUser) -> None:
     grant_in_acme_only(make_user)
     assert granted_in("acme")
     assert not granted_in("globex")
@@ -129,7 +131,7 @@ def test_a_grant_in_one_tenant_means_nothing_in_another(make_user: Callable[...,
 
 
 @pytest.mark.django_db
-def test_with_grants_in_public_one_in_acme_counts_in_globex(make_user: Callable[..., Any]) -> None:
+def test_with_grants_in_public_one_in_acme_counts_in_globex(make_user: MakeUser) -> None:
     execute("CREATE TABLE public.guardian_userobjectpermission (LIKE acme.guardian_userobjectpermission INCLUDING ALL)")
     for schema in ("acme", "globex"):
         execute(f"DROP TABLE {schema}.guardian_userobjectpermission")
@@ -139,7 +141,7 @@ def test_with_grants_in_public_one_in_acme_counts_in_globex(make_user: Callable[
 
 
 @pytest.mark.django_db
-def test_guardian_makes_no_anonymous_user(make_user: Callable[..., Any]) -> None:
+def test_guardian_makes_no_anonymous_user(make_user: MakeUser) -> None:
     for schema in SCHEMAS:
         with schema_context(schema):
             assert not get_user_model()._default_manager.filter(email__icontains="anonymous").exists()

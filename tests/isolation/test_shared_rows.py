@@ -16,6 +16,7 @@ from guardian.shortcuts import assign_perm
 from guardian.utils import get_anonymous_user
 
 from messages_extends.tenancy.schemas import is_per_tenant, is_shared
+from tests.factories import MakeUser
 
 pytestmark = pytest.mark.django_db
 
@@ -95,7 +96,7 @@ def test_nothing_in_public_or_elsewhere_hangs_on_a_row_of_a_tenant() -> None:
 
 
 @pytest.fixture
-def with_anonymous_users(monkeypatch: pytest.MonkeyPatch, make_user: Any, settings: Any) -> Iterator[None]:
+def with_anonymous_users(monkeypatch: pytest.MonkeyPatch, make_user: MakeUser, settings: Any) -> Iterator[None]:
     """Have guardian keep its anonymous user for ever, as its setting -1 does, in a cache that knows no tenants."""
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     monkeypatch.setattr(guardian_settings, "ANONYMOUS_USER_NAME", "nobody@example.com")
@@ -118,7 +119,7 @@ def test_guardians_anonymous_user_kept_for_ever_is_that_of_the_first_tenant() ->
 
 
 def test_without_it_who_is_not_logged_in_holds_nothing_and_costs_no_query(
-    make_user: Any, django_assert_num_queries: Any
+    make_user: MakeUser, django_assert_num_queries: Any
 ) -> None:
     with schema_context("acme"):
         group = Group.objects.create(name="Sales")

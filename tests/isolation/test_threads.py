@@ -12,6 +12,8 @@ from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends.models import Message
 from messages_extends.tenancy.schemas import inside
+from tenants.models import Tenant
+from tests.factories import MakeMessage, MakeUser
 
 Block = Callable[[Callable[[], None]], None]
 InThreads = Callable[..., list[Any]]
@@ -78,7 +80,7 @@ def test_a_with_on_the_tenant_itself_swaps_the_tenants_of_two_threads(
     assert interleaved(in_threads, partial(by_tenant, tenant=public)) == ["globex", "acme"]
 
 
-def test_the_tenant_of_the_reference_product_refuses_a_with(acme: Any) -> None:
+def test_the_tenant_of_the_reference_product_refuses_a_with(acme: Tenant) -> None:
     with pytest.raises(TypeError, match="tenant_context"), acme:
         pass
     assert schema_in_force() == "public"
@@ -95,7 +97,7 @@ def test_a_context_made_for_the_block_brings_each_thread_back(in_threads: InThre
 
 @pytest.mark.parametrize("enter", [schema_context, inside])
 def test_eight_threads_read_their_own_tenant_and_no_other(
-    in_threads: InThreads, enter: Any, make_user: Callable[..., Any], make_message: Callable[..., Message]
+    in_threads: InThreads, enter: Any, make_user: MakeUser, make_message: MakeMessage
 ) -> None:
     for schema in ("acme", "globex"):
         with schema_context(schema):

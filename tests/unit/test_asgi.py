@@ -15,6 +15,7 @@ from django.urls import path
 
 from config.asgi import Handler
 from messages_extends.models import Message
+from tenants.models import Tenant
 from tests.pools import in_use_before, in_use_when_settled
 
 
@@ -66,20 +67,20 @@ def test_ours_gives_every_one_back(committing: None) -> None:
 
 @pytest.mark.parametrize("charset", ["utf-16", "rot13", "unicode_escape", "no-such-charset"])
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
-def test_a_form_in_another_charset_is_400(in_acme: Any, charset: str, content_type: str) -> None:
+def test_a_form_in_another_charset_is_400(in_acme: Tenant, charset: str, content_type: str) -> None:
     browser = Client(headers={"host": "acme.localhost"}, raise_request_exception=False)
     answer = browser.generic("POST", "/login/", b"a=b", f"{content_type}; charset={charset}")
     assert answer.status_code == 400
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "UTF-8"])
-def test_a_form_in_utf_8_is_read(in_acme: Any, charset: str) -> None:
+def test_a_form_in_utf_8_is_read(in_acme: Tenant, charset: str) -> None:
     browser = Client(headers={"host": "acme.localhost"})
     content_type = f"application/x-www-form-urlencoded; charset={charset}"
     assert browser.post("/login/", "username=a", content_type=content_type).status_code == 200
 
 
-def test_too_many_fields_are_400_and_not_an_error_of_the_error_page(in_acme: Any) -> None:
+def test_too_many_fields_are_400_and_not_an_error_of_the_error_page(in_acme: Tenant) -> None:
     browser = Client(headers={"host": "acme.localhost"}, enforce_csrf_checks=True, raise_request_exception=False)
     browser.cookies["csrftoken"] = "a" * 32
     body = "&".join(f"f{number}=1" for number in range(1100))

@@ -13,13 +13,12 @@ from messages_extends.constants import ERROR, INFO, INFO_PERSISTENT, WARNING_PER
 from messages_extends.exceptions import WrongTenant
 from messages_extends.tenancy.schemas import inside
 from messages_extends.testing import assert_nothing_sent, assert_sent_to, sent_to
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
+
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 pytest_plugins = ["messages_extends.pytest_plugin"]
-
-
-@pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user("alice")
 
 
 def test_what_was_sent_is_found_and_returned(alice: Any) -> None:
@@ -49,7 +48,7 @@ def test_what_was_not_sent_is_an_error_that_says_what_was(alice: Any, conditions
         assert_sent_to(alice, **conditions)
 
 
-def test_nothing_sent_is_an_error_as_soon_as_something_was(alice: Any, make_user: Any) -> None:
+def test_nothing_sent_is_an_error_as_soon_as_something_was(alice: Any, make_user: MakeUser) -> None:
     bob = make_user("bob")
     assert_nothing_sent()
     send(alice, "Hello")
@@ -65,7 +64,7 @@ def test_an_announcement_is_not_nothing(alice: Any) -> None:
         assert_nothing_sent()
 
 
-def test_a_user_of_another_organisation_is_refused(alice: Any, globex: Any) -> None:
+def test_a_user_of_another_organisation_is_refused(alice: Any, globex: Tenant) -> None:
     with inside("globex"), pytest.raises(WrongTenant):
         assert_nothing_sent(alice)
 
@@ -80,7 +79,9 @@ class Assertions(MessagesTestMixin, unittest.TestCase):
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-def test_djangos_own_assertion_knows_what_is_saved(alice: Any, acme: Any, browser_of: Any, ordered: bool) -> None:
+def test_djangos_own_assertion_knows_what_is_saved(
+    alice: Any, acme: Tenant, browser_of: BrowserOf, ordered: bool
+) -> None:
     send(alice, "Hello %(name)s", params={"name": "you"})
     announce("to everyone", to=EVERYONE, level=WARNING_PERSISTENT)
     response = browser_of(acme, alice).get("/")

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from django_tenants.utils import schema_context
 from config.running import commands
 from config.running.main import COMMANDS
 from tests.documentation import Block, all_blocks
+from tests.factories import MakeUser
 from tests.unit.docs.test_code_blocks import FOLLOWED, UNINSTALLING, UPGRADING
 
 pytestmark = pytest.mark.integration
@@ -70,7 +71,7 @@ def test_run_py_knows_its_commands_and_their_options(name: str, words: str) -> N
 
 
 @pytest.fixture
-def people(committing: None, make_user: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def people(committing: None, make_user: MakeUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make those whom the pages name, in a folder where commands may leave files, and answer yes to what is asked."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("builtins.input", lambda *_: "yes")

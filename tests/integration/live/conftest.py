@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.test import Client
 
 from messages_extends.links import reverse_own
+from tests.factories import BrowserOf
 from tests.servers import Site, served
 
 PATIENCE = 30
@@ -81,7 +81,7 @@ def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture
-def open_page(browser_of: Callable[..., Client]) -> Iterator[Callable[..., OpenPage]]:
+def open_page(browser_of: BrowserOf) -> Iterator[Callable[..., OpenPage]]:
     """Open a page of an organisation, logged in as `user`; it is closed at the end."""
     pages: list[OpenPage] = []
 
@@ -100,7 +100,7 @@ def open_page(browser_of: Callable[..., Client]) -> Iterator[Callable[..., OpenP
 
 
 @pytest.fixture
-def session_cookie(browser_of: Callable[..., Client]) -> Callable[..., str]:
+def session_cookie(browser_of: BrowserOf) -> Callable[..., str]:
     def make(tenant: Any, user: AbstractBaseUser) -> str:
         return f"{settings.SESSION_COOKIE_NAME}={browser_of(tenant, user).cookies[settings.SESSION_COOKIE_NAME].value}"
 

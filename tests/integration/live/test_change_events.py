@@ -1,7 +1,7 @@
 """Hints: whom they name, in which schema, and when they are published."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +18,8 @@ from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.events.bus import Bus, current_bus
 from messages_extends.events.changes import ChangeEvent, notify_changed, notify_changed_everywhere
 from messages_extends.models import Message
+from tenants.models import Tenant
+from tests.factories import MakeUser
 
 KEYS = st.frozensets(st.text(max_size=80))
 HINTS = st.builds(ChangeEvent, st.none() | st.text(min_size=1, max_size=63), KEYS, KEYS, st.booleans())
@@ -123,7 +125,7 @@ class TestWhen:
         assert len(published) == 2
 
     def test_what_a_bus_raises_undoes_nothing(
-        self, published: list[str], make_user: Callable[..., Any], caplog: pytest.LogCaptureFixture
+        self, published: list[str], make_user: MakeUser, caplog: pytest.LogCaptureFixture
     ) -> None:
         class BrokenBus(NotedBus):
             def publish(self, texts: Sequence[str]) -> None:
@@ -146,7 +148,7 @@ class TestWhom:
     """What each verb says; that nothing changed is not said."""
 
     @pytest.fixture
-    def alice(self, published: list[str], make_user: Callable[..., Any]) -> Iterator[Any]:
+    def alice(self, published: list[str], make_user: MakeUser) -> Iterator[Any]:
         with schema_context("acme"):
             yield make_user("alice", pk=5)
 
@@ -198,7 +200,7 @@ class TestWhom:
         assert announcement.pk
         assert said(published) == [[{"schema": "acme", "groups": ["3"]}]] * 2
 
-    def test_broadcasts(self, globex: Any, published: list[str]) -> None:
+    def test_broadcasts(self, globex: Tenant, published: list[str]) -> None:
         everywhere = [{"schema": None, "everyone": True}]
         broadcast = api.broadcast("Hello", to=api.ALL_TENANTS)
         api.revise(broadcast, message="Hello again")

@@ -21,12 +21,13 @@ from messages_extends.live import queries
 from messages_extends.live.hub import Hub
 from messages_extends.live.queries import Subscriber
 from messages_extends.live.streams import Stream
+from tests.factories import MakeUser
 
 PATIENCE = 30
 
 
 @pytest.fixture
-def alice(committing: None, make_user: Callable[..., Any]) -> Iterator[Any]:
+def alice(committing: None, make_user: MakeUser) -> Iterator[Any]:
     with schema_context("acme"):
         yield make_user("alice")
 
@@ -142,7 +143,7 @@ class TestWhoMayStay:
 
         with_hub(act, refused)
 
-    def test_everybody_whom_the_host_lets_in_whatever_becomes_of_others(self, alice: Any, make_user: Any) -> None:
+    def test_everybody_whom_the_host_lets_in_whatever_becomes_of_others(self, alice: Any, make_user: MakeUser) -> None:
         """A host may have a middleware that refuses who is logged out: that is no word about the organisation."""
         others = [Told(subscriber(make_user(f"person{number}")), "fine") for number in range(3)]
 

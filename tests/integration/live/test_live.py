@@ -13,12 +13,13 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from messages_extends import api
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 from tests.integration.live.conftest import OpenPage
 from tests.processes import run
 from tests.servers import Site
 
 Open = Callable[..., OpenPage]
-MakeUser = Callable[..., Any]
 
 
 class World:
@@ -37,11 +38,13 @@ class World:
 
 
 @pytest.fixture
-def world(site: Site, acme: Any, globex: Any, make_user: MakeUser, open_page: Open) -> World:
+def world(site: Site, acme: Tenant, globex: Tenant, make_user: MakeUser, open_page: Open) -> World:
     return World(site, (acme, globex), make_user, open_page)
 
 
-def test_a_stream_first_says_how_things_stand(site: Site, in_acme: Any, make_user: MakeUser, open_page: Open) -> None:
+def test_a_stream_first_says_how_things_stand(
+    site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open
+) -> None:
     alice = make_user()
     api.send(alice, "Hello")
     page = open_page(site, in_acme, alice, **{"Accept-Language": "de"})
@@ -153,7 +156,7 @@ class TestEverywhere:
 
 
 class TestFromWhere:
-    def test_from_a_request(self, world: World, browser_of: Callable[..., Any]) -> None:
+    def test_from_a_request(self, world: World, browser_of: BrowserOf) -> None:
         with schema_context("acme"):
             api.send(world.alice, "Hello")
             message = api.inbox(world.alice).page().entries[0]

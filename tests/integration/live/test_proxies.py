@@ -16,8 +16,11 @@ import yaml
 
 from config.running.folders import PROJECT
 from messages_extends import api
+from tenants.models import Tenant
 from tests.processes import eventually
 from tests.servers import UVICORN, Site, free_port, served
+
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 GRANIAN = ("-m", "granian", "config.asgi:application", "--interface=asginl", "--backpressure=4096")
 SERVERS = {"uvicorn": UVICORN, "granian": GRANIAN}
@@ -68,12 +71,7 @@ def _listens(port: int) -> bool:
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user()
-
-
-@pytest.fixture
-def headers(in_acme: Any, alice: Any, session_cookie: Callable[..., str]) -> dict[str, str]:
+def headers(in_acme: Tenant, alice: Any, session_cookie: Callable[..., str]) -> dict[str, str]:
     return {"host": "acme.localhost", "accept": "text/event-stream", "cookie": session_cookie(in_acme, alice)}
 
 

@@ -19,26 +19,26 @@ from django_tenants.utils import schema_context
 
 from messages_extends import api
 from messages_extends.live.hub import RECHECK_INTERVAL_S
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 from tests.integration.live.conftest import OpenPage
 from tests.processes import eventually
 from tests.servers import Site, at_the_database, redis_server, served
 
 Open = Callable[..., OpenPage]
-MakeUser = Callable[..., Any]
-BrowserOf = Callable[..., Client]
 
 
 @pytest.fixture
-def alice_opens(site: Site, in_acme: Any, make_user: MakeUser, open_page: Open) -> Open:
+def alice_opens(site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open) -> Open:
     return partial(open_page, site, in_acme, make_user())
 
 
 class TestWho:
-    def test_nobody_without_a_session(self, site: Site, acme: Any, open_page: Open) -> None:
+    def test_nobody_without_a_session(self, site: Site, acme: Tenant, open_page: Open) -> None:
         assert open_page(site, acme).status == 403
 
     def test_nobody_with_the_session_of_another_organisation(
-        self, site: Site, in_acme: Any, make_user: MakeUser, session_cookie: Any, open_page: Open
+        self, site: Site, in_acme: Tenant, make_user: MakeUser, session_cookie: Any, open_page: Open
     ) -> None:
         make_user("alice", pk=1)
         globex = apps.get_model("tenants", "Tenant").objects.get(schema_name="globex")
@@ -47,7 +47,7 @@ class TestWho:
         assert open_page(site, in_acme, cookies=cookie).status == 403
 
     @pytest.mark.parametrize("cookies", ["sessionid=x", "sessionid=" + "a" * 4_000, "sessionid=%00;;=;", "\x7f"])
-    def test_nobody_with_junk(self, site: Site, acme: Any, open_page: Open, cookies: str) -> None:
+    def test_nobody_with_junk(self, site: Site, acme: Tenant, open_page: Open, cookies: str) -> None:
         assert open_page(site, acme, cookies=cookies).status == 403
 
     @pytest.mark.parametrize("host", ["www", "initech"])
@@ -58,7 +58,7 @@ class TestWho:
 
     @pytest.mark.parametrize("last", ["1", "\xff", "x" * 5_000, "-1", "null", "../../etc"])
     def test_what_a_browser_says_it_heard_last_means_nothing(
-        self, site: Site, in_acme: Any, make_user: MakeUser, open_page: Open, last: str
+        self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open, last: str
     ) -> None:
         assert open_page(site, in_acme, make_user(), **{"Last-Event-ID": last}).unread() == 0
 
@@ -69,19 +69,19 @@ class TestWho:
         assert alice_opens(**{"Sec-Fetch-Site": site_of_page}).status == status
 
     def test_without_a_server_of_streams_the_answer_is_empty(
-        self, in_acme: Any, make_user: MakeUser, browser_of: BrowserOf
+        self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         answer = browser_of(in_acme, make_user()).get("/messages/stream/", headers={"accept": "text/event-stream"})
         assert (answer.status_code, answer.content) == (204, b"")
 
     @pytest.mark.parametrize("method", ["post", "put", "delete"])
-    def test_only_to_read(self, in_acme: Any, make_user: MakeUser, browser_of: BrowserOf, method: str) -> None:
+    def test_only_to_read(self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf, method: str) -> None:
         assert getattr(browser_of(in_acme, make_user()), method)("/messages/stream/").status_code == 405
 
 
 class TestHowMany:
     def test_one_person_cannot_hold_them_all(
-        self, site: Site, in_acme: Any, make_user: MakeUser, open_page: Open, session_cookie: Any
+        self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open, session_cookie: Any
     ) -> None:
         alice, bob = make_user("alice"), make_user("bob")
         cookies = session_cookie(in_acme, alice)
@@ -96,7 +96,7 @@ class TestHowMany:
         assert eventually(lambda: open_page(site, in_acme, cookies=cookies).status == 200)
 
     def test_a_process_says_when_it_is_full(
-        self, in_acme: Any, make_user: MakeUser, open_page: Open, tmp_path_factory: pytest.TempPathFactory
+        self, in_acme: Tenant, make_user: MakeUser, open_page: Open, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
         people = [make_user(f"person{number}") for number in range(4)]
         with served(tmp_path_factory.mktemp("small"), DJANGO_SETTINGS_MODULE="tests.integration.live.small") as site:
@@ -105,7 +105,7 @@ class TestHowMany:
             assert pages[-1].answer.getheader("Retry-After") == "30"
 
     def test_none_holds_a_connection(
-        self, in_acme: Any, make_user: MakeUser, open_page: Open, tmp_path_factory: pytest.TempPathFactory
+        self, in_acme: Tenant, make_user: MakeUser, open_page: Open, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
         with served(tmp_path_factory.mktemp("pool"), DATABASE_POOL_MAX="4") as site:
             pages = [open_page(site, in_acme, make_user(f"person{number}")) for number in range(20)]
@@ -129,7 +129,7 @@ class TestTheEnd:
     """A stream ends within a minute when its session does. All at once, because each takes its time."""
 
     def test_when_they_may_not_be_there_any_more(
-        self, site: Site, in_acme: Any, make_user: MakeUser, open_page: Open, session_cookie: Any
+        self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open, session_cookie: Any
     ) -> None:
         names = ("stays", "logs_out", "changes_password", "is_deactivated", "is_deleted", "session_expires")
         people = {name: make_user(name) for name in names}
@@ -153,7 +153,7 @@ class TestTheEnd:
         pages["stays"].require_silence()
 
     def test_when_the_organisation_is_closed(
-        self, site: Site, acme: Any, globex: Any, make_user: MakeUser, open_page: Open
+        self, site: Site, acme: Tenant, globex: Tenant, make_user: MakeUser, open_page: Open
     ) -> None:
         with schema_context("acme"):
             of_alice = open_page(site, acme, make_user())
@@ -196,7 +196,7 @@ class TestTheEndAtOnce:
             yield [stack.enter_context(served(tmp_path_factory.mktemp("site"), **env)) for _ in range(2)]
 
     def test_of_every_page_of_a_session_that_logs_out_whichever_process_holds_it(
-        self, two_sites: list[Site], in_acme: Any, make_user: MakeUser, session_cookie: Any, open_page: Open
+        self, two_sites: list[Site], in_acme: Tenant, make_user: MakeUser, session_cookie: Any, open_page: Open
     ) -> None:
         alice = make_user()
         cookie, elsewhere = session_cookie(in_acme, alice), session_cookie(in_acme, alice)
@@ -212,7 +212,7 @@ class TestTheEndAtOnce:
 
     @pytest.mark.parametrize("change", ["deactivated", "another password", "deleted"])
     def test_of_somebody_who_may_not_be_there_any_more(
-        self, site: Site, in_acme: Any, make_user: MakeUser, open_page: Open, change: str
+        self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open, change: str
     ) -> None:
         alice, bob = make_user("alice"), make_user("bob")
         pages = {person: open_page(site, in_acme, person) for person in (alice, bob)}
@@ -234,7 +234,7 @@ class TestTheEndAtOnce:
 
 class TestGaps:
     def test_after_the_connection_was_lost_everything_is_counted_again(
-        self, site: Site, in_acme: Any, make_user: MakeUser, open_page: Open
+        self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open
     ) -> None:
         alice = make_user()
         page = open_page(site, in_acme, alice)
@@ -249,7 +249,7 @@ class TestGaps:
 
     @pytest.mark.parametrize("kind", ["valkey", "redis"])
     def test_redis_goes_and_comes_back(
-        self, kind: str, in_acme: Any, make_user: MakeUser, open_page: Open, tmp_path_factory: pytest.TempPathFactory
+        self, kind: str, in_acme: Tenant, make_user: MakeUser, open_page: Open, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
         alice = make_user()
         with (
@@ -263,7 +263,9 @@ class TestGaps:
             redis.start()
             assert eventually(lambda: page.unread() == 1)
 
-    def test_what_is_no_hint_is_ignored(self, site: Site, in_acme: Any, make_user: MakeUser, open_page: Open) -> None:
+    def test_what_is_no_hint_is_ignored(
+        self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open
+    ) -> None:
         alice = make_user()
         page = open_page(site, in_acme, alice)
         assert page.unread() == 0

@@ -1,6 +1,5 @@
 """Guessing passwords is slow: each account and each address may fail so often, in each organisation for itself."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
@@ -16,11 +15,10 @@ from pytest_django.fixtures import Settings
 from tenants.models import Tenant
 from tenants.people.attempts import Attempt, TooManyAttempts
 from tenants.people.models import LoginAttempt, User
+from tests.factories import BrowserOf, MakeUser
 from tests.integration.tenants.conftest import PASSWORD
 
 TOO_MANY = "Too many attempts to log in. Try again in 15 minutes."
-MakeUser = Callable[..., User]
-BrowserOf = Callable[..., Client]
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +155,7 @@ def test_attempts_at_once_do_not_exceed_it_together(committing: None) -> None:
 
 
 def test_a_form_without_a_password_makes_nobody_forget(
-    acme: Any, make_user: Any, browser_of: Any, settings: Any
+    acme: Tenant, make_user: MakeUser, browser_of: BrowserOf, settings: Any
 ) -> None:
     with schema_context("acme"):
         victim = make_user("victim")

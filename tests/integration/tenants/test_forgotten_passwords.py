@@ -5,7 +5,7 @@ They are sent once the answer has been sent, so these tests commit what they mak
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,12 @@ from pytest_django.fixtures import Settings
 from tenants import background
 from tenants.models import Tenant
 from tenants.people.models import LoginAttempt, User
+from tests.factories import BrowserOf, MakeUser
 from tests.integration.tenants.conftest import PASSWORD
 from tests.integration.tenants.test_people_pages import NEW, break_mail, link_in, text_of
 from tests.processes import eventually
 from tests.servers import Site, free_port, served
 
-MakeUser = Callable[..., User]
-BrowserOf = Callable[..., Client]
 ASK = "/password/forgotten/"
 SENT = "/password/forgotten/sent/"
 

@@ -15,12 +15,12 @@ from messages_extends.models import AuditRecord, Message
 from tenants import tables
 from tenants.models import Tenant
 from tenants.people.models import User
+from tests.factories import BrowserOf
 from tests.integration.tenants.conftest import PASSWORD
 
 pytestmark = pytest.mark.integration
 
 Make = Callable[..., Tenant]
-BrowserOf = Callable[..., Client]
 # What stands before the last migration of each app that the product brings.
 BEFORE = {"messages_extends": "0007", "people": "0001"}
 

@@ -11,7 +11,6 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, Permission
 from django.db import connections
-from django.test import Client
 from guardian.shortcuts import assign_perm
 
 from messages_extends.constants import INFO_PERSISTENT
@@ -19,11 +18,9 @@ from messages_extends.models import Message
 from tenants.models import Tenant
 from tenants.people.holdings import Holdings
 from tenants.people.models import User
+from tests.factories import BrowserOf, MakeUser
 from tests.integration.tenants.conftest import PASSWORD
 from tests.servers import served
-
-MakeUser = Callable[..., User]
-BrowserOf = Callable[..., Client]
 
 
 def permission(name: str) -> Permission:

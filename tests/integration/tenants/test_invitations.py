@@ -1,8 +1,6 @@
 """Two people who invite the same address at the same moment."""
 
 import threading
-from collections.abc import Callable
-from typing import Any
 
 from django.core import mail
 from django.db import connection
@@ -11,10 +9,11 @@ from django_tenants.utils import schema_context
 from tenants.models import Tenant
 from tenants.people.invitations import invite
 from tenants.people.models import Invitation, User
+from tests.factories import MakeUser
 
 
 def test_two_invitations_of_one_address_at_once_leave_one_whose_last_link_works(
-    committing: None, acme: Tenant, make_user: Callable[..., Any]
+    committing: None, acme: Tenant, make_user: MakeUser
 ) -> None:
     with schema_context("acme"):
         admin = make_user("admin")

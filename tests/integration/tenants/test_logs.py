@@ -3,18 +3,18 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 from django_tenants.utils import schema_context
 
 from tenants.logs import SchemaFilter, request_schema
 from tenants.models import Tenant
+from tests.factories import BrowserOf
 
 
 def schema_of_a_record(**attributes: Any) -> str:
@@ -81,7 +81,7 @@ def test_every_handler_has_the_filter_and_every_logger_ends_in_one() -> None:
 
 @pytest.mark.django_db
 def test_a_line_about_a_request_names_the_organisation(
-    acme: Tenant, browser_of: Callable[..., Client], capsys: pytest.CaptureFixture[str]
+    acme: Tenant, browser_of: BrowserOf, capsys: pytest.CaptureFixture[str]
 ) -> None:
     handler = logging.StreamHandler()
     handler.addFilter(SchemaFilter())

@@ -1,6 +1,6 @@
 """Which organisation a request is for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from tenants.models import Domain, Tenant
+from tests.factories import BrowserOf
 
 pytestmark = pytest.mark.django_db
 
@@ -85,7 +86,7 @@ def test_nobody_logs_in_at_the_bare_domain(client: Client, path: str) -> None:
     assert client.get(path, headers={"host": "localhost"}).status_code == 404
 
 
-def test_finding_the_organisation_is_one_query(acme: Tenant, browser_of: Callable[..., Client]) -> None:
+def test_finding_the_organisation_is_one_query(acme: Tenant, browser_of: BrowserOf) -> None:
     # Whether it has all of its tables is asked once by each process.
     browser_of(acme).get("/")
     with CaptureQueriesContext(connection) as queries:

@@ -20,12 +20,12 @@ from tenants import provisioning
 from tenants.models import Domain, Tenant
 from tenants.people.models import User
 from tenants.time_zones import time_zones
+from tests.factories import BrowserOf, MakeUser
 from tests.integration.tenants.conftest import drop
 from tests.integration.tenants.test_people_pages import break_mail
 
 pytestmark = pytest.mark.integration
 
-BrowserOf = Callable[..., Client]
 LIST, NEW = "/organisations/", "/organisations/new/"
 
 
@@ -35,7 +35,7 @@ def platform(database: None) -> Tenant:
 
 
 @pytest.fixture
-def at_platform(platform: Tenant, make_user: Any, browser_of: BrowserOf) -> Callable[..., Client]:
+def at_platform(platform: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> Callable[..., Client]:
     """Make a browser of somebody of the platform who holds these permissions on organisations."""
 
     def make(*actions: str, **fields: Any) -> Client:
@@ -76,7 +76,7 @@ def answers(browser: Client, tenant: Tenant) -> set[int]:
 
 class TestWhoGetsIn:
     def test_nobody_at_another_organisation_superusers_included(
-        self, acme: Tenant, globex: Tenant, make_user: Any, browser_of: BrowserOf
+        self, acme: Tenant, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         with schema_context("acme"):
             root = make_user("root", is_superuser=True)
@@ -118,14 +118,14 @@ class TestNavigation:
     def test_it_leads_there_for_who_may(self, operator: Client) -> None:
         assert f'href="{LIST}"' in text_of(operator.get("/"))
 
-    def test_for_nobody_else(self, acme: Tenant, at_platform: Any, make_user: Any, browser_of: BrowserOf) -> None:
+    def test_for_nobody_else(self, acme: Tenant, at_platform: Any, make_user: MakeUser, browser_of: BrowserOf) -> None:
         assert LIST not in text_of(at_platform("view").get("/"))
         with schema_context("acme"):
             root = make_user("root", is_superuser=True)
         assert LIST not in text_of(browser_of(acme, root).get("/"))
 
     def test_it_costs_no_query(
-        self, platform: Tenant, make_user: Any, browser_of: BrowserOf, settings: Settings
+        self, platform: Tenant, make_user: MakeUser, browser_of: BrowserOf, settings: Settings
     ) -> None:
         with schema_context("platform"):
             browser = browser_of(platform, make_user("bob"))
@@ -317,7 +317,9 @@ class TestTimeZones:
         [shown] = re.findall(r"\d\d:\d\d", text_of(browser_of(tenant, user).get("/")))
         return str(shown)
 
-    def test_times_are_those_of_the_organisation(self, in_acme: Tenant, make_user: Any, browser_of: BrowserOf) -> None:
+    def test_times_are_those_of_the_organisation(
+        self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
+    ) -> None:
         bob = make_user("bob")
         assert self.shown_at(in_acme, bob, browser_of) == "12:00"
         Tenant.objects.filter(pk=in_acme.pk).update(time_zone="Asia/Tokyo")
@@ -325,7 +327,7 @@ class TestTimeZones:
         assert timezone.get_current_timezone_name() == "UTC"
 
     def test_a_zone_that_this_machine_does_not_know_is_that_of_the_site(
-        self, in_acme: Tenant, make_user: Any, browser_of: BrowserOf
+        self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         Tenant.objects.filter(pk=in_acme.pk).update(time_zone="Mars/Olympus")
         assert self.shown_at(in_acme, make_user("bob"), browser_of) == "12:00"

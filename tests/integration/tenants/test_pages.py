@@ -1,7 +1,6 @@
 """The pages of the reference SaaS: what they show, and what browsers may do with them."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,11 +14,10 @@ from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, STICKY_MESSAGE
 from messages_extends.models import Message
 from tenants.models import Tenant
 from tenants.people.models import User
+from tests.factories import BrowserOf, MakeUser
 from tests.integration.tenants.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
-MakeUser = Callable[..., User]
-BrowserOf = Callable[..., Client]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """People belong to one organisation: what proves who they are is worth nothing in another."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,11 +15,10 @@ from pytest_django.fixtures import Settings
 from tenants.models import Tenant
 from tenants.people.models import Invitation, User
 from tenants.people.tokens import invitation_token, password_link_arguments, password_tokens
+from tests.factories import BrowserOf, MakeUser
 from tests.integration.tenants.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
-MakeUser = Callable[..., User]
-BrowserOf = Callable[..., Client]
 
 
 @pytest.fixture

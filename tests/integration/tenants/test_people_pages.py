@@ -1,7 +1,6 @@
 """Coming in, going out, passwords and invitations, as people do it."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from smtplib import SMTPServerDisconnected
 from typing import Any
@@ -21,11 +20,10 @@ from pytest_django.fixtures import Settings
 from tenants.models import Tenant
 from tenants.people.invitations import AlreadyHere, accept, find_invitation
 from tenants.people.models import Invitation, User
+from tests.factories import BrowserOf, MakeUser
 from tests.integration.tenants.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
-MakeUser = Callable[..., User]
-BrowserOf = Callable[..., Client]
 NEW = "another horse battery"
 
 

@@ -30,6 +30,7 @@ from tenants.provisioning import (
     resume_organisation,
     suspend_organisation,
 )
+from tests.factories import BrowserOf
 from tests.integration.tenants.conftest import PASSWORD
 
 pytestmark = pytest.mark.integration
@@ -204,7 +205,7 @@ def test_an_organisation_that_is_being_made_answers_503_and_no_page_of_another_s
 
 @pytest.mark.parametrize("path", ["/", "/login/", "/admin/", "/messages/mark_read/all/", "/find/", "/nowhere/"])
 def test_a_suspended_organisation_answers_503_everywhere_until_it_is_resumed(
-    acme: Tenant, globex: Tenant, path: str, browser_of: Callable[..., Client]
+    acme: Tenant, globex: Tenant, path: str, browser_of: BrowserOf
 ) -> None:
     before = browser_of(acme).get(path).status_code
     suspend_organisation(acme)

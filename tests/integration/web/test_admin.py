@@ -19,16 +19,18 @@ from messages_extends.models import Announcement, AuditRecord, Message
 from messages_extends.models.publication import State
 from messages_extends.policy import Policy
 from messages_extends.tenancy.schemas import inside
+from tenants.models import Tenant
 from tests.conftest import count_our_queries
+from tests.factories import BrowserOf, MakeMessage, MakeUser
 
 
 @pytest.fixture
-def browser(in_acme: Any, make_user: Any, browser_of: Any) -> Client:
+def browser(in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> Client:
     return browser_of(in_acme, make_user("root", is_staff=True, is_superuser=True))
 
 
 def test_the_list_costs_the_same_for_one_message_and_for_many(
-    browser: Client, make_user: Any, make_message: Any
+    browser: Client, make_user: MakeUser, make_message: MakeMessage
 ) -> None:
     counts = []
     for names in (["a"], ["b", "c", "d", "e"]):
@@ -40,7 +42,9 @@ def test_the_list_costs_the_same_for_one_message_and_for_many(
     assert counts[0] == counts[1]
 
 
-def test_a_message_can_be_looked_at_but_not_written(browser: Client, make_user: Any, make_message: Any) -> None:
+def test_a_message_can_be_looked_at_but_not_written(
+    browser: Client, make_user: MakeUser, make_message: MakeMessage
+) -> None:
     message = make_message(make_user("a"), "<b>Hello</b>")
     page = browser.get(f"/admin/messages_extends/message/{message.pk}/change/")
     assert b"a@acme.example" in page.content or b">a<" in page.content
@@ -55,13 +59,13 @@ class TestWhatMessagesSay:
     CONTENT = ("message", "params", "extra_tags", "url", "is_safe", "key")
 
     @pytest.fixture
-    def message(self, in_acme: Any, make_user: Any, make_message: Any) -> Message:
+    def message(self, in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage) -> Message:
         recipient, sender = make_user("recipient"), make_user("sender")
         values = {"url": "/secret-url/", "key": "secret-key", "extra_tags": "secret-tag", "params": ["secret-value"]}
         return make_message(recipient, "<b>sesame</b> %s", sender=sender, **values)
 
     @pytest.fixture
-    def clerk(self, in_acme: Any, make_user: Any, browser_of: Any) -> Client:
+    def clerk(self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> Client:
         clerk = make_user("clerk", is_staff=True)
         actions = ("view_message", "change_message", "view_user", "delete_user", "view_auditrecord", "view_receipt")
         clerk.user_permissions.set(Permission.objects.filter(codename__in=actions))
@@ -145,7 +149,7 @@ class TestWhatMessagesSay:
         assert not AuditRecord.objects.exists()
 
 
-def test_actions_mark_messages_read_and_unread(browser: Client, make_user: Any, make_message: Any) -> None:
+def test_actions_mark_messages_read_and_unread(browser: Client, make_user: MakeUser, make_message: MakeMessage) -> None:
     messages = [make_message(make_user(name)) for name in "ab"]
     for action, read in (("mark_read", True), ("mark_unread", False)):
         data = {"action": action, "_selected_action": [message.pk for message in messages]}
@@ -153,7 +157,9 @@ def test_actions_mark_messages_read_and_unread(browser: Client, make_user: Any, 
         assert set(Message.objects.values_list("read", flat=True)) == {read}
 
 
-def test_a_message_is_neither_saved_nor_deleted(browser: Client, make_user: Any, make_message: Any) -> None:
+def test_a_message_is_neither_saved_nor_deleted(
+    browser: Client, make_user: MakeUser, make_message: MakeMessage
+) -> None:
     pk = make_message(make_user("a")).pk
     for page in (f"{pk}/change/", f"{pk}/delete/"):
         assert browser.post(f"/admin/messages_extends/message/{page}", {"post": "yes"}).status_code == 403
@@ -162,7 +168,7 @@ def test_a_message_is_neither_saved_nor_deleted(browser: Client, make_user: Any,
     assert Message.objects.filter(pk=pk).exists()
 
 
-def test_a_person_with_messages_can_be_deleted(browser: Client, make_user: Any, make_message: Any) -> None:
+def test_a_person_with_messages_can_be_deleted(browser: Client, make_user: MakeUser, make_message: MakeMessage) -> None:
     alice = make_user("alice")
     make_message(alice, sender=alice)
     url = f"/admin/people/user/{alice.pk}/delete/"
@@ -174,7 +180,7 @@ OURS = ("message", "announcement", "receipt", "auditrecord")
 
 
 def test_who_is_no_member_of_the_organisation_looks_into_nothing(
-    browser: Client, make_user: Any, make_message: Any, settings: Any
+    browser: Client, make_user: MakeUser, make_message: MakeMessage, settings: Any
 ) -> None:
     pk = make_message(make_user("a"), "secret").pk
     assert all(browser.get(f"/admin/messages_extends/{model}/").status_code == 200 for model in OURS)
@@ -190,13 +196,15 @@ def test_who_is_no_member_of_the_organisation_looks_into_nothing(
     assert "/admin/messages_extends/" not in browser.get("/admin/").content.decode()
 
 
-def test_a_member_without_a_permission_looks_into_nothing(in_acme: Any, make_user: Any, browser_of: Any) -> None:
+def test_a_member_without_a_permission_looks_into_nothing(
+    in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
+) -> None:
     clerk = browser_of(in_acme, make_user("clerk", is_staff=True))
     assert {clerk.get(f"/admin/messages_extends/{model}/").status_code for model in OURS} == {403}
 
 
 def test_who_may_view_messages_does_not_mark_them(
-    in_acme: Any, make_user: Any, make_message: Any, browser_of: Any
+    in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage, browser_of: BrowserOf
 ) -> None:
     clerk, message = make_user("clerk", is_staff=True), make_message(make_user("a"))
     clerk.user_permissions.add(Permission.objects.get(codename="view_message"))
@@ -220,13 +228,13 @@ def test_membership_is_asked_once_a_request(browser: Client, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("schema", ["acme", "platform"])
-def test_the_page_to_log_in_asks_about_nobody(database: None, browser_of: Any, schema: str) -> None:
+def test_the_page_to_log_in_asks_about_nobody(database: None, browser_of: BrowserOf, schema: str) -> None:
     tenant = get_tenant_model().objects.get(schema_name=schema)
     assert browser_of(tenant).get("/admin/login/").status_code == 200
 
 
 @pytest.fixture
-def of_platform(database: None, make_user: Any, browser_of: Any) -> Client:
+def of_platform(database: None, make_user: MakeUser, browser_of: BrowserOf) -> Client:
     tenant = get_tenant_model().objects.get(schema_name="platform")
     with schema_context("platform"):
         return browser_of(tenant, make_user("operator", is_staff=True, is_superuser=True))
@@ -334,7 +342,7 @@ class TestMessagesOfWhoIsLoggedIn:
             browser.get("/admin/")
         assert len([query for query in queries if "messages_extends_message" in query]) == 1
 
-    def test_the_page_to_log_in_has_none(self, in_acme: Any, browser_of: Any) -> None:
+    def test_the_page_to_log_in_has_none(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
         assert "data-mx-banner " not in browser_of(in_acme).get("/admin/login/").text
 
 
@@ -367,7 +375,7 @@ class TestBroadcasts:
         ("permission", "shown"), [("view_broadcast", MODELS[:2]), ("view_broadcastrecord", MODELS[2:])]
     )
     def test_records_have_a_permission_of_their_own(
-        self, make_user: Any, browser_of: Any, permission: str, shown: tuple[str, ...]
+        self, make_user: MakeUser, browser_of: BrowserOf, permission: str, shown: tuple[str, ...]
     ) -> None:
         tenant = get_tenant_model().objects.get(schema_name="platform")
         with schema_context("platform"):
@@ -378,7 +386,7 @@ class TestBroadcasts:
             answer = browser.get(f"/admin/broadcasts/{model}/")
             assert answer.status_code == (200 if model in shown else 403)
 
-    def test_who_only_views_them_does_not_retract_them(self, make_user: Any, browser_of: Any) -> None:
+    def test_who_only_views_them_does_not_retract_them(self, make_user: MakeUser, browser_of: BrowserOf) -> None:
         tenant = get_tenant_model().objects.get(schema_name="platform")
         with schema_context("platform"):
             clerk = make_user("clerk", is_staff=True)

@@ -26,6 +26,8 @@ from messages_extends.models import Announcement, AuditRecord, Message
 from messages_extends.models.publication import State
 from messages_extends.policy import Policy
 from messages_extends.web import announcements
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 
 GRANTS = "/messages/grants/"
 LIST, NEW, GROUPS = "/messages/announcements/", "/messages/announcements/new/", "/messages/announcements/groups/"
@@ -33,7 +35,7 @@ HOSTILE = "<script>alert(1)</script>\u202e\"'&" + "x" * 3000 + "😀"
 
 
 @pytest.fixture
-def people(in_acme: Any, make_user: Any) -> dict[str, Any]:
+def people(in_acme: Tenant, make_user: MakeUser) -> dict[str, Any]:
     """An administrator, a manager of Sales, a viewer and two others, of whom Bob is in Sales."""
     names = ("admin", "manager", "viewer", "bob", "carol")
     made = {name: make_user(name) for name in names}
@@ -58,7 +60,7 @@ def sales(people: Any) -> Group:
 
 
 @pytest.fixture
-def at(in_acme: Any, people: Any, browser_of: Any) -> Callable[[str], Client]:
+def at(in_acme: Tenant, people: Any, browser_of: BrowserOf) -> Callable[[str], Client]:
     return lambda name: browser_of(in_acme, people[name])
 
 
@@ -137,7 +139,7 @@ class TestWhoGetsIn:
         assert written.state() is State.LIVE
 
     def test_nor_does_anybody_of_another_organisation(
-        self, written: Announcement, globex: Any, make_user: Any, browser_of: Any
+        self, written: Announcement, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         with schema_context("globex"):
             root = make_user("root", is_superuser=True)
@@ -147,7 +149,9 @@ class TestWhoGetsIn:
             if str(written.pk) in address:
                 assert getattr(browser, method)(address).status_code == 404
 
-    def test_whoever_is_not_logged_in_is_asked_to(self, in_acme: Any, browser_of: Any, written: Announcement) -> None:
+    def test_whoever_is_not_logged_in_is_asked_to(
+        self, in_acme: Tenant, browser_of: BrowserOf, written: Announcement
+    ) -> None:
         browser = browser_of(in_acme)
         for method, address in pages_of(written):
             answer = getattr(browser, method)(address)
@@ -249,7 +253,7 @@ class TestList:
         assert len(seen) == len(set(seen)) == 45
 
     def test_its_queries_do_not_grow_with_the_announcements(
-        self, admin: Client, people: Any, sales: Group, make_user: Any
+        self, admin: Client, people: Any, sales: Group, make_user: MakeUser
     ) -> None:
         self.make(people)
         self.make(people, to=sales)
@@ -348,7 +352,7 @@ def queries_of(act: Callable[[], Any]) -> int:
 
 
 class TestFigures:
-    def test_they_are_those_of_the_report(self, people: Any, sales: Group, make_user: Any) -> None:
+    def test_they_are_those_of_the_report(self, people: Any, sales: Group, make_user: MakeUser) -> None:
         make_user("gone", is_active=False).groups.add(sales)
         secret = Group.objects.get(name="Secret")
         people["bob"].groups.add(secret)
@@ -573,7 +577,7 @@ class TestWriting:
 
 class TestTimeZones:
     @pytest.fixture(autouse=True)
-    def _berlin(self, in_acme: Any) -> None:
+    def _berlin(self, in_acme: Tenant) -> None:
         get_tenant_model().objects.filter(pk=in_acme.pk).update(time_zone="Europe/Berlin")
 
     def test_times_are_those_of_the_organisation_which_the_page_names(self, admin: Client) -> None:
@@ -750,7 +754,7 @@ class TestReaders:
         assert "Nobody matches" in text_of(admin.get(page_of(written), {"who": "read", "q": "carol"}))
 
     def test_the_size_when_it_was_written_stands_beside(
-        self, admin: Client, people: Any, written: Announcement, make_user: Any
+        self, admin: Client, people: Any, written: Announcement, make_user: MakeUser
     ) -> None:
         make_user("newcomer")
         text = content_of(admin.get(page_of(written)))
@@ -766,7 +770,7 @@ class TestReaders:
         assert rows_of(viewer.get(page_of(written), {"q": "bob"})) == []
 
     def test_pages_and_a_number_of_queries_that_does_not_grow(
-        self, admin: Client, written: Announcement, make_user: Any
+        self, admin: Client, written: Announcement, make_user: MakeUser
     ) -> None:
         admin.get(page_of(written))
         few = queries_of(lambda: admin.get(page_of(written)))

@@ -23,7 +23,9 @@ from messages_extends.inbox.broadcast_counts import count_readers
 from messages_extends.models import Message, Submission
 from messages_extends.models.publication import State
 from messages_extends.web import broadcasts, organisations
+from tenants.models import Tenant
 from tests.conftest import SCHEMAS
+from tests.factories import BrowserOf, MakeUser
 
 LIST, NEW = "/messages/broadcasts/", "/messages/broadcasts/new/"
 ORGANISATIONS = "/messages/broadcasts/organisations/"
@@ -35,7 +37,7 @@ def platform(database: None) -> Any:
 
 
 @pytest.fixture
-def staff(platform: Any, make_user: Any, browser_of: Any) -> Callable[..., Client]:
+def staff(platform: Any, make_user: MakeUser, browser_of: BrowserOf) -> Callable[..., Client]:
     """Make a browser of somebody of the platform who may do these things with broadcasts."""
 
     def make(*actions: str) -> Client:
@@ -55,7 +57,7 @@ def operator(staff: Any) -> Client:
 
 
 @pytest.fixture
-def readers(database: None, make_user: Any) -> dict[str, Any]:
+def readers(database: None, make_user: MakeUser) -> dict[str, Any]:
     made = {}
     for schema in SCHEMAS:
         with schema_context(schema):
@@ -128,7 +130,7 @@ def add_organisations(count: int) -> list[Any]:
 
 class TestWhoGetsIn:
     def test_in_an_organisation_nobody_superusers_included(
-        self, written: Broadcast, acme: Any, make_user: Any, browser_of: Any
+        self, written: Broadcast, acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         with schema_context("acme"):
             root = make_user("root", is_superuser=True)
@@ -146,7 +148,9 @@ class TestWhoGetsIn:
         settings.MESSAGES_EXTENDS = {}
         assert answers(operator, written) == {404}
 
-    def test_whoever_is_not_logged_in_is_asked_to(self, written: Broadcast, platform: Any, browser_of: Any) -> None:
+    def test_whoever_is_not_logged_in_is_asked_to(
+        self, written: Broadcast, platform: Any, browser_of: BrowserOf
+    ) -> None:
         browser = browser_of(platform)
         for method, address in pages_of(written):
             assert getattr(browser, method)(address)["Location"] == f"/login/?next={address}"
@@ -202,7 +206,9 @@ class TestWriting:
         html = operator.post(NEW, entered(step="look")).content.decode()
         assert '<span class="mx-sender"><bdi>The team</bdi>:</span>' in html
 
-    def test_to_chosen_ones_it_reaches_those(self, operator: Client, readers: Any, acme: Any, globex: Any) -> None:
+    def test_to_chosen_ones_it_reaches_those(
+        self, operator: Client, readers: Any, acme: Tenant, globex: Tenant
+    ) -> None:
         chosen = {"to": "picked", "picked": [acme.pk, globex.pk]}
         assert "This reaches 2 organisations: Acme, Globex" in text_of(
             operator.post(NEW, entered(step="look", **chosen))
@@ -211,7 +217,7 @@ class TestWriting:
         assert unread(readers) == {"acme", "globex"}
 
     def test_as_its_sender_readers_see_the_platform_unless_it_says_otherwise(
-        self, operator: Client, acme: Any, readers: Any, browser_of: Any
+        self, operator: Client, acme: Tenant, readers: Any, browser_of: BrowserOf
     ) -> None:
         assert 'name="author" value="Platform"' in text_of(operator.get(NEW))
         published(operator, author=" The\nteam ")
@@ -245,7 +251,7 @@ class TestWriting:
         assert "Public" not in text_of(operator.get(NEW))
         assert published(operator, to="picked", picked=[public.pk]).status_code == 400
 
-    def test_hundreds_of_organisations_are_searched_for(self, operator: Client, acme: Any) -> None:
+    def test_hundreds_of_organisations_are_searched_for(self, operator: Client, acme: Tenant) -> None:
         add_organisations(200)
         text = text_of(operator.get(NEW))
         assert "More 005" not in text
@@ -308,7 +314,7 @@ class TestWriting:
 
 
 def test_a_host_whose_organisations_have_no_name_goes_by_their_schemas(
-    acme: Any, monkeypatch: pytest.MonkeyPatch
+    acme: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(organisations, "NAME", "nickname")
     assert [organisations.name_of(each) for each in organisations.search_organisations("ACM")] == ["acme"]
@@ -322,7 +328,7 @@ class TestChanging:
         return entered(**values, again="quietly")
 
     def test_a_change_is_seen_everywhere_at_once(
-        self, operator: Client, written: Broadcast, readers: Any, acme: Any, browser_of: Any
+        self, operator: Client, written: Broadcast, readers: Any, acme: Tenant, browser_of: BrowserOf
     ) -> None:
         read(written, readers, "acme", "globex")
         operator.post(page_of(written, "edit/"), self.form(operator, written) | {"message": "Corrected"})
@@ -359,7 +365,7 @@ class TestChanging:
 
 
 class TestList:
-    def test_of_each_it_fetches_three_organisations_and_their_number(self, operator: Client, acme: Any) -> None:
+    def test_of_each_it_fetches_three_organisations_and_their_number(self, operator: Client, acme: Tenant) -> None:
         made = add_organisations(30)
         broadcast("To few", to=acme)
         few, _names = self.fetched(operator)
@@ -400,7 +406,7 @@ class TestList:
         revise(written, show_again=True)
         assert "Readers not counted yet" in text_of(operator.get(LIST))
 
-    def test_its_queries_do_not_grow_with_the_broadcasts(self, operator: Client, acme: Any, globex: Any) -> None:
+    def test_its_queries_do_not_grow_with_the_broadcasts(self, operator: Client, acme: Tenant, globex: Tenant) -> None:
         def queries() -> int:
             with CaptureQueriesContext(connection) as captured:
                 operator.get(LIST)

@@ -24,13 +24,15 @@ from messages_extends.sending.messages import send_once
 from messages_extends.web import compose
 from messages_extends.web.forms import ComposeForm
 from messages_extends.web.search import search_people
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 
 URL = "/messages/compose/"
 SEARCH = "/messages/compose/recipients/"
 
 
 @pytest.fixture
-def people(in_acme: Any, make_user: Any) -> dict[str, Any]:
+def people(in_acme: Tenant, make_user: MakeUser) -> dict[str, Any]:
     names = ("alice", "bob", "carol", "dan", "erin", "gone")
     made = {name: make_user(name) for name in names}
     made["gone"].is_active = False
@@ -54,7 +56,7 @@ def alice(people: dict[str, Any], sales: Group) -> Any:
 
 
 @pytest.fixture
-def browser(in_acme: Any, alice: Any, browser_of: Any) -> Client:
+def browser(in_acme: Tenant, alice: Any, browser_of: BrowserOf) -> Client:
     return browser_of(in_acme, alice)
 
 
@@ -91,7 +93,7 @@ class TestWhoMay:
     @pytest.mark.parametrize("method", ["get", "post"])
     @pytest.mark.parametrize("url", [URL, SEARCH])
     def test_whoever_may_write_to_themselves_only_gets_403(
-        self, in_acme: Any, people: Any, browser_of: Any, url: str, method: str
+        self, in_acme: Tenant, people: Any, browser_of: BrowserOf, url: str, method: str
     ) -> None:
         answer = getattr(browser_of(in_acme, people["erin"]), method)(url, fields(**to(people["erin"])))
         assert answer.status_code == (405 if (url, method) == (SEARCH, "post") else 403)
@@ -99,12 +101,12 @@ class TestWhoMay:
         assert not Message.objects.exists()
 
     def test_whoever_may_write_to_a_group_alone_may(
-        self, in_acme: Any, people: Any, sales: Group, browser_of: Any
+        self, in_acme: Tenant, people: Any, sales: Group, browser_of: BrowserOf
     ) -> None:
         grant(people["erin"], Group.objects.create(name="Nobody in it yet"))
         assert browser_of(in_acme, people["erin"]).get(URL).status_code == 200
 
-    def test_who_is_not_logged_in_is_asked_to(self, in_acme: Any, browser_of: Any) -> None:
+    def test_who_is_not_logged_in_is_asked_to(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
         assert browser_of(in_acme).get(URL)["Location"].startswith("/login/")
         assert browser_of(in_acme).get(SEARCH).status_code == 403
 
@@ -113,7 +115,7 @@ class TestWhoMay:
             for url in (URL, SEARCH):
                 assert Client(headers={"host": "localhost"}).get(url).status_code == 404
 
-    def test_a_post_without_the_csrf_token_is_refused(self, in_acme: Any, alice: Any, people: Any) -> None:
+    def test_a_post_without_the_csrf_token_is_refused(self, in_acme: Tenant, alice: Any, people: Any) -> None:
         browser = Client(enforce_csrf_checks=True, headers={"host": "acme.localhost"})
         browser.force_login(alice, "django.contrib.auth.backends.ModelBackend")
         values = fields(**to(people["bob"]), step="send", number=str(uuid.uuid4()))
@@ -136,7 +138,9 @@ class TestSearch:
         expected = ["alice", "bob", "carol", "dan"] if search == "\0" else []
         assert found(browser, search) == expected
 
-    def test_it_shows_twenty_and_says_that_there_are_more(self, browser: Client, people: Any, make_user: Any) -> None:
+    def test_it_shows_twenty_and_says_that_there_are_more(
+        self, browser: Client, people: Any, make_user: MakeUser
+    ) -> None:
         grant(people["alice"], EVERYBODY)
         for number in range(25):
             make_user(f"person{number:02}")
@@ -152,7 +156,7 @@ class TestSearch:
         assert found(browser, "sales") == []
 
     def test_one_statement_finds_them_however_many_there_are(
-        self, browser: Client, people: Any, make_user: Any
+        self, browser: Client, people: Any, make_user: MakeUser
     ) -> None:
         grant(people["alice"], EVERYBODY)
 
@@ -251,7 +255,7 @@ class TestForm:
         assert (answer.status_code, "Choose at most 500" in text_of(answer)) == (400, True)
 
     def test_the_number_of_queries_does_not_grow_with_the_people(
-        self, browser: Client, alice: Any, make_user: Any
+        self, browser: Client, alice: Any, make_user: MakeUser
     ) -> None:
         grant(alice, EVERYBODY)
 
@@ -295,7 +299,7 @@ class TestTampering:
             assert answer.status_code == (400 if step == "look" else 200)
 
     def test_another_organisations_people_are_nobody_here(
-        self, browser: Client, globex: Any, make_user: Any, browser_of: Any
+        self, browser: Client, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         with schema_context("globex"):
             theirs = make_user("stranger", pk=70_000)
@@ -424,7 +428,7 @@ class TestSend:
         assert not Message.objects.exists()
 
     def test_times_are_those_of_the_organisation_as_on_all_other_pages(
-        self, browser: Client, people: Any, in_acme: Any
+        self, browser: Client, people: Any, in_acme: Tenant
     ) -> None:
         get_tenant_model().objects.filter(pk=in_acme.pk).update(time_zone="Europe/Berlin")
         assert "Time zone: Europe/Berlin" in text_of(browser.get(URL))
@@ -493,7 +497,7 @@ class TestSend:
 
 
 @pytest.mark.usefixtures("committing")
-def test_of_two_at_once_one_sends(make_user: Any) -> None:
+def test_of_two_at_once_one_sends(make_user: MakeUser) -> None:
     with schema_context("acme"):
         bob, number = make_user("bob"), uuid.uuid4()
 
@@ -514,7 +518,7 @@ def test_of_two_at_once_one_sends(make_user: Any) -> None:
 
 class TestNav:
     def test_it_leads_to_what_one_may_use_alone(
-        self, in_acme: Any, alice: Any, people: Any, browser_of: Any, browser: Client
+        self, in_acme: Tenant, alice: Any, people: Any, browser_of: BrowserOf, browser: Client
     ) -> None:
         assert f'href="{URL}"' in text_of(browser.get("/messages/"))
         assert "/messages/grants/" not in text_of(browser.get("/messages/"))

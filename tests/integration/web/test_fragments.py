@@ -12,18 +12,17 @@ from messages_extends.api import EVERYONE, announce, inbox, retract, revise, sen
 from messages_extends.constants import ERROR_PERSISTENT, WARNING_PERSISTENT
 from messages_extends.live.browser_channel import broadcast_channel_name
 from messages_extends.models import Message
+from tenants.models import Tenant
 from tests.conftest import count_our_queries
+from tests.factories import BrowserOf, MakeMessage, MakeUser
+
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 BADGE, BANNERS = "/messages/badge/", "/messages/banners/"
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def browser(in_acme: Any, browser_of: Any, alice: Any) -> Client:
+def browser(in_acme: Tenant, browser_of: BrowserOf, alice: Any) -> Client:
     return browser_of(in_acme, alice)
 
 
@@ -40,7 +39,9 @@ class TestBadge:
             assert browser.get(BADGE).json()["unread"] == inbox(alice).unread_count() == unread
             send(alice, "Hello")
 
-    def test_it_stops_counting_where_the_inbox_does(self, browser: Client, alice: Any, make_message: Any) -> None:
+    def test_it_stops_counting_where_the_inbox_does(
+        self, browser: Client, alice: Any, make_message: MakeMessage
+    ) -> None:
         Message.objects.bulk_create(Message(user=alice, message="x", level=ERROR_PERSISTENT) for _ in range(101))
         announce("for everyone", to=EVERYONE)
         assert browser.get(BADGE).json()["unread"] == inbox(alice).unread_count() == 100
@@ -138,13 +139,13 @@ class TestBoth:
             browser.get(address)
         assert len(queries) == 1
 
-    def test_they_are_for_whoever_is_logged_in(self, in_acme: Any, browser_of: Any, address: str) -> None:
+    def test_they_are_for_whoever_is_logged_in(self, in_acme: Tenant, browser_of: BrowserOf, address: str) -> None:
         assert browser_of(in_acme).get(address).status_code == 403
 
 
 @pytest.mark.parametrize("address", [BADGE, BANNERS, "/messages/stream/"])
 def test_a_tab_of_somebody_who_was_logged_in_before_is_told_nothing(
-    browser: Client, alice: Any, make_user: Any, address: str
+    browser: Client, alice: Any, make_user: MakeUser, address: str
 ) -> None:
     assert browser.get(address, {"tabs": broadcast_channel_name("acme", alice)}).status_code in (200, 204)
     for other in (broadcast_channel_name("acme", make_user("bob")), broadcast_channel_name("globex", alice), "", "x"):
@@ -163,7 +164,7 @@ class TestBell:
         assert said["unread"] == "2"
 
     def test_its_name_tells_nothing_and_is_another_one_for_each(
-        self, browser: Client, alice: Any, globex: Any, make_user: Any
+        self, browser: Client, alice: Any, globex: Tenant, make_user: MakeUser
     ) -> None:
         names = {broadcast_channel_name("acme", alice), broadcast_channel_name("acme", make_user("bob"))}
         with schema_context("globex"):

@@ -17,6 +17,8 @@ from messages_extends.access.grants import EVERY_GROUP, EVERYBODY, All, grant, h
 from messages_extends.access.policy import policy
 from messages_extends.models import AuditRecord
 from messages_extends.web.forms import as_key, as_keys
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 
 URL = "/messages/grants/"
 REMOVE, WHY = f"{URL}remove/", f"{URL}why/"
@@ -24,7 +26,7 @@ SEARCHES = [f"{URL}people/{field}/" for field in ("holder", "target", "sender", 
 
 
 @pytest.fixture
-def people(in_acme: Any, make_user: Any) -> dict[str, Any]:
+def people(in_acme: Tenant, make_user: MakeUser) -> dict[str, Any]:
     return {name: make_user(name) for name in ("admin", "bob", "carol", "dan")}
 
 
@@ -46,7 +48,7 @@ def admin(people: dict[str, Any]) -> Any:
 
 
 @pytest.fixture
-def browser(in_acme: Any, admin: Any, browser_of: Any) -> Client:
+def browser(in_acme: Tenant, admin: Any, browser_of: BrowserOf) -> Client:
     return browser_of(in_acme, admin)
 
 
@@ -67,7 +69,7 @@ def pairs(answer: Any) -> list[tuple[str, str]]:
 class TestWhoMay:
     @pytest.mark.parametrize("url", [URL, REMOVE, WHY, *SEARCHES])
     def test_nobody_without_the_permission_to_change_people(
-        self, in_acme: Any, people: Any, sales: Group, browser_of: Any, url: str
+        self, in_acme: Tenant, people: Any, sales: Group, browser_of: BrowserOf, url: str
     ) -> None:
         grant(people["bob"], EVERYBODY)
         grant(people["bob"], people["dan"])
@@ -79,11 +81,11 @@ class TestWhoMay:
         assert is_held(people["bob"], people["dan"])
 
     @pytest.mark.parametrize("url", [URL, REMOVE, WHY])
-    def test_who_is_not_logged_in_is_asked_to(self, in_acme: Any, browser_of: Any, url: str) -> None:
+    def test_who_is_not_logged_in_is_asked_to(self, in_acme: Tenant, browser_of: BrowserOf, url: str) -> None:
         assert browser_of(in_acme).get(url)["Location"].startswith("/login/")
 
     @pytest.mark.parametrize("url", SEARCHES)
-    def test_a_script_of_nobody_gets_403(self, in_acme: Any, browser_of: Any, url: str) -> None:
+    def test_a_script_of_nobody_gets_403(self, in_acme: Tenant, browser_of: BrowserOf, url: str) -> None:
         assert browser_of(in_acme).get(url).status_code == 403
 
     def test_outside_any_organisation_there_is_nothing(self, db: None) -> None:
@@ -91,7 +93,7 @@ class TestWhoMay:
             for url in (URL, REMOVE, WHY, *SEARCHES):
                 assert Client(headers={"host": "localhost"}).get(url).status_code == 404
 
-    def test_not_even_an_inactive_administrator(self, in_acme: Any, admin: Any) -> None:
+    def test_not_even_an_inactive_administrator(self, in_acme: Tenant, admin: Any) -> None:
         assert policy().may_grant(admin)
         admin.is_active = False
         admin.save()
@@ -129,7 +131,7 @@ class TestList:
         assert "Nothing was granted to or on anybody called" in text_of(browser.get(URL, {"search": "\0 nobody"}))
 
     def test_pages_hold_each_once_in_a_number_of_queries_that_does_not_grow(
-        self, browser: Client, people: Any, make_user: Any
+        self, browser: Client, people: Any, make_user: MakeUser
     ) -> None:
         def look(page: str) -> tuple[list[tuple[str, str]], int]:
             with CaptureQueriesContext(connection) as captured:
@@ -169,7 +171,7 @@ class TestGrant:
     @pytest.mark.parametrize("holder", ["clerk", "bob", "Sales"])
     @pytest.mark.parametrize("target", ["dan", "Hidden", "everybody"])
     def test_nobody_gives_what_they_do_not_hold(
-        self, acme: Any, people: Any, sales: Group, browser_of: Any, *, holder: str, target: str
+        self, acme: Tenant, people: Any, sales: Group, browser_of: BrowserOf, *, holder: str, target: str
     ) -> None:
         clerk, hidden = people["carol"], Group.objects.create(name="Hidden")
         clerk.user_permissions.add(Permission.objects.get(codename="change_user"))
@@ -215,7 +217,9 @@ class TestGrant:
             assert f'value="{named["holder"]}" checked' in text_of(answer)
         assert not held()
 
-    def test_another_organisations_people_are_nobody_here(self, browser: Client, people: Any, make_user: Any) -> None:
+    def test_another_organisations_people_are_nobody_here(
+        self, browser: Client, people: Any, make_user: MakeUser
+    ) -> None:
         with schema_context("globex"):
             stranger = make_user("stranger", pk=70_000)
         answer = browser.post(URL, {"holder": name_of(people["bob"]), "target": name_of(stranger)})

@@ -13,20 +13,19 @@ from django_tenants.utils import schema_context
 from messages_extends.api import EVERYONE, announce, inbox
 from messages_extends.constants import ERROR, ERROR_PERSISTENT
 from messages_extends.models import Message
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeMessage, MakeUser
+
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def message(alice: Any, make_message: Any) -> Message:
+def message(alice: Any, make_message: MakeMessage) -> Message:
     return make_message(alice)
 
 
 @pytest.fixture
-def browser(in_acme: Any, alice: Any, browser_of: Any) -> Client:
+def browser(in_acme: Tenant, alice: Any, browser_of: BrowserOf) -> Client:
     return browser_of(in_acme, alice)
 
 
@@ -59,18 +58,18 @@ class TestMarkRead:
         assert browser.get("/messages/mark_read/all/").status_code == 405
         assert not Message.objects.get().read
 
-    def test_a_post_without_the_csrf_token_is_refused(self, in_acme: Any, alice: Any, message: Message) -> None:
+    def test_a_post_without_the_csrf_token_is_refused(self, in_acme: Tenant, alice: Any, message: Message) -> None:
         browser = Client(enforce_csrf_checks=True, headers={"host": "acme.localhost"})
         browser.force_login(alice, "django.contrib.auth.backends.ModelBackend")
         assert browser.post(url_of(message)).status_code == 403
         assert not Message.objects.get().read
 
     @pytest.mark.parametrize("url", [url_of(1), "/messages/mark_read/all/"])
-    def test_somebody_not_logged_in_gets_403(self, in_acme: Any, browser_of: Any, url: str) -> None:
+    def test_somebody_not_logged_in_gets_403(self, in_acme: Tenant, browser_of: BrowserOf, url: str) -> None:
         assert browser_of(in_acme).post(url).status_code == 403
 
     def test_somebody_elses_message_is_404_and_stays_unread(
-        self, browser: Client, make_user: Any, make_message: Any
+        self, browser: Client, make_user: MakeUser, make_message: MakeMessage
     ) -> None:
         other = make_message(make_user("bob"))
         assert browser.post(url_of(other)).status_code == 404
@@ -82,7 +81,7 @@ class TestMarkRead:
         assert browser.post(url_of(number)).status_code == 404
 
     def test_another_organisations_message_is_404_there_and_stays_unread(
-        self, acme: Any, globex: Any, make_user: Any, make_message: Any, browser_of: Any
+        self, acme: Tenant, globex: Tenant, make_user: MakeUser, make_message: MakeMessage, browser_of: BrowserOf
     ) -> None:
         with schema_context("globex"):
             theirs = make_message(make_user("alice"), pk=4711)
@@ -93,7 +92,9 @@ class TestMarkRead:
             theirs.refresh_from_db()
             assert not theirs.read
 
-    def test_all_marks_my_own_only(self, browser: Client, alice: Any, make_user: Any, make_message: Any) -> None:
+    def test_all_marks_my_own_only(
+        self, browser: Client, alice: Any, make_user: MakeUser, make_message: MakeMessage
+    ) -> None:
         mine, other = [make_message(alice) for _ in range(3)], make_message(make_user("bob"))
         browser.post("/messages/mark_read/all/", headers=AJAX)
         assert set(Message.objects.filter(read=True)) == set(mine)
@@ -139,13 +140,13 @@ class TestBootstrapAlerts:
         assert "btn-close" not in html
         assert "alert-dismissible" not in html
 
-    def test_its_buttons_say_what_they_close(self, alice: Any, make_message: Any) -> None:
+    def test_its_buttons_say_what_they_close(self, alice: Any, make_message: MakeMessage) -> None:
         saved = make_message(alice, "Your invoice", url="/x/")
         html = self.render(saved, OrdinaryMessage(20, "Saved."))
         for name in ("Close: Your invoice", "View: Your invoice", "Close: Saved."):
             assert f'aria-label="{name}"' in html
 
-    def test_text_is_escaped_unless_it_was_marked_safe(self, alice: Any, make_message: Any) -> None:
+    def test_text_is_escaped_unless_it_was_marked_safe(self, alice: Any, make_message: MakeMessage) -> None:
         plain, safe = make_message(alice, "<script>"), make_message(alice, "<b>bold</b>", is_safe=True)
         assert "&lt;script&gt;" in self.render(plain)
         assert "<b>bold</b>" in self.render(safe)
@@ -156,16 +157,16 @@ class TestBootstrapAlerts:
             {"btn-close", "close"}
         ] * 2
 
-    def test_an_error_is_bootstraps_danger(self, alice: Any, make_message: Any) -> None:
+    def test_an_error_is_bootstraps_danger(self, alice: Any, make_message: MakeMessage) -> None:
         html = self.render(make_message(alice, level=39))
         assert "alert-danger" in html
         assert "alert-error" not in html
 
-    def test_a_link_is_shown(self, alice: Any, make_message: Any) -> None:
+    def test_a_link_is_shown(self, alice: Any, make_message: MakeMessage) -> None:
         assert 'href="/orders/5/"' in self.render(make_message(alice, url="/orders/5/"))
 
     def test_what_must_be_acknowledged_has_a_button_for_that_and_none_that_closes_it(
-        self, in_acme: Any, alice: Any, browser: Client
+        self, in_acme: Tenant, alice: Any, browser: Client
     ) -> None:
         announcement = announce("The rules", to=EVERYONE, level=ERROR_PERSISTENT, must_acknowledge=True)
         html = self.render(*inbox(alice).banners())
@@ -177,7 +178,9 @@ class TestBootstrapAlerts:
         assert browser.post(address, headers=AJAX).status_code == 200
         assert inbox(alice).banners() == []
 
-    def test_the_host_may_have_words_of_its_own_for_levels(self, settings: Any, alice: Any, make_message: Any) -> None:
+    def test_the_host_may_have_words_of_its_own_for_levels(
+        self, settings: Any, alice: Any, make_message: MakeMessage
+    ) -> None:
         settings.MESSAGE_TAGS = {ERROR: "danger"}
         template = Template('{% for m in messages %}<p class="alert alert-{{ m.level_tag }} {{ m.tags }}">{% endfor %}')
         html = template.render(Context({"messages": [make_message(alice, level=ERROR_PERSISTENT)]}))

@@ -23,18 +23,17 @@ from messages_extends.constants import ERROR_PERSISTENT
 from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.inbox.unread import unread_for
 from messages_extends.models import Message
+from tenants.models import Tenant
 from tests.conftest import count_our_queries
+from tests.factories import BrowserOf, MakeUser
+
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 HOSTILE = "<script>alert(1)</script> \u202eevil 😀 " + "x" * 9_000
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def browser(in_acme: Any, browser_of: Any, alice: Any) -> Client:
+def browser(in_acme: Tenant, browser_of: BrowserOf, alice: Any) -> Client:
     return browser_of(in_acme, alice)
 
 
@@ -54,7 +53,7 @@ def snapshot_in(response: Any) -> str:
 
 
 class TestInbox:
-    def test_it_shows_all_three_kinds_with_who_speaks(self, browser: Client, alice: Any, make_user: Any) -> None:
+    def test_it_shows_all_three_kinds_with_who_speaks(self, browser: Client, alice: Any, make_user: MakeUser) -> None:
         Message.objects.create(user=alice, sender=make_user("bob"), message="from Bob", level=ERROR_PERSISTENT)
         announce("for everyone", to=EVERYONE)
         page = words_of(browser.get("/messages/"))
@@ -120,7 +119,7 @@ class TestInbox:
             assert 'aria-label="Mark read: Report"' in page
             assert 'aria-label="View: Report"' in page
 
-    def test_whoever_is_not_logged_in_is_asked_to(self, in_acme: Any, browser_of: Any) -> None:
+    def test_whoever_is_not_logged_in_is_asked_to(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
         answer = browser_of(in_acme).get("/messages/?unread=1")
         assert (answer.status_code, urlsplit(answer["Location"]).path) == (302, "/login/")
         assert parse_qs(urlsplit(answer["Location"]).query)["next"] == ["/messages/?unread=1"]
@@ -181,7 +180,7 @@ class TestMarkingAll:
         assert inbox(alice).unread_count() == 1
 
     def test_somebody_elses_snapshot_is_none(
-        self, browser: Client, in_acme: Any, alice: Any, make_user: Any, browser_of: Any
+        self, browser: Client, in_acme: Tenant, alice: Any, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         bob = make_user("bob")
         send([alice, bob], "Hello")
@@ -193,7 +192,7 @@ class TestMarkingAll:
         assert inbox(alice).unread_count() == 0
 
     def test_somebody_elses_undo_is_none(
-        self, browser: Client, in_acme: Any, alice: Any, make_user: Any, browser_of: Any
+        self, browser: Client, in_acme: Tenant, alice: Any, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         send(alice, "Hello")
         token = re.search(r'name="undo" value="([^"]+)"', text_of(self.post(browser)))
@@ -226,7 +225,7 @@ class TestBell:
         answer = browser.post(f"/messages/mark_read/{message.pk}/", headers={"accept": "application/json"})
         assert answer.json() == {"unread": 1, "text": "1", "name": "Messages, 1 unread"}
 
-    def test_nobody_who_is_not_logged_in_costs_a_query(self, in_acme: Any, browser_of: Any) -> None:
+    def test_nobody_who_is_not_logged_in_costs_a_query(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
         with count_our_queries() as queries:
             page = browser_of(in_acme).get("/")
         assert queries == []
@@ -241,7 +240,7 @@ class TestBell:
         assert "Messages, 21 unread" in text_of(page)
         assert len(queries) == 1
 
-    def test_what_a_request_has_changed_itself_is_read_again(self, in_acme: Any, alice: Any) -> None:
+    def test_what_a_request_has_changed_itself_is_read_again(self, in_acme: Tenant, alice: Any) -> None:
         request = HttpRequest()
         send(alice, "one")
         assert unread_for(request, alice).count == 1
@@ -253,7 +252,9 @@ class TestBell:
         inbox(alice).mark_all_read()
         assert unread_for(request, alice).count == 0
 
-    def test_another_reader_in_the_same_request_has_their_own(self, in_acme: Any, alice: Any, make_user: Any) -> None:
+    def test_another_reader_in_the_same_request_has_their_own(
+        self, in_acme: Tenant, alice: Any, make_user: MakeUser
+    ) -> None:
         request = HttpRequest()
         send(alice, "one")
         assert (unread_for(request, alice).count, unread_for(request, make_user("bob")).count) == (1, 0)
@@ -333,7 +334,7 @@ class TestBanners:
         assert 'aria-label="Close"' not in page.split("<template")[0]
         assert 'aria-label="Acknowledge: The rules"' in text_of(browser.get("/messages/panel/"))
 
-    def test_who_speaks_is_named_for_one_query_more(self, browser: Client, alice: Any, make_user: Any) -> None:
+    def test_who_speaks_is_named_for_one_query_more(self, browser: Client, alice: Any, make_user: MakeUser) -> None:
         bob, carol = make_user("bob"), make_user("carol")
         for sender in (bob, carol):
             Message.objects.create(user=alice, sender=sender, message="Hello", level=ERROR_PERSISTENT)
@@ -352,7 +353,7 @@ class TestBanners:
         assert page.count("messages_extends/messages.css") == 1
 
     def test_where_somebody_writes_only_what_must_be_acknowledged_stands_above(
-        self, browser: Client, alice: Any, make_user: Any
+        self, browser: Client, alice: Any, make_user: MakeUser
     ) -> None:
         make_user("bob")
         get_user_model().objects.update(is_superuser=True)

@@ -17,6 +17,8 @@ from django.views.decorators.cache import cache_control, cache_page, never_cache
 
 from messages_extends import api
 from messages_extends.constants import INFO_STICKY
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 
 pytestmark = pytest.mark.django_db
 
@@ -71,18 +73,18 @@ class Urls:
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
+def alice(in_acme: Tenant, make_user: MakeUser) -> Any:
     return make_user("alice", is_staff=True, is_superuser=True)
 
 
 @pytest.fixture
-def browser(in_acme: Any, alice: Any, browser_of: Any) -> Any:
+def browser(in_acme: Tenant, alice: Any, browser_of: BrowserOf) -> Any:
     with override_settings(ROOT_URLCONF=Urls):
         yield browser_of(in_acme, alice)
 
 
 @pytest.fixture
-def bobs(in_acme: Any, make_user: Any, browser_of: Any) -> Client:
+def bobs(in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> Client:
     found: Client = browser_of(in_acme, make_user("bob"))
     return found
 
@@ -101,7 +103,9 @@ def test_a_page_with_none_of_it_is_as_its_host_made_it(browser: Client) -> None:
     assert directives(browser.get("/host/nothing/")) == set()
 
 
-def test_a_page_for_everybody_stays_one_for_who_is_not_logged_in(browser: Client, acme: Any, browser_of: Any) -> None:
+def test_a_page_for_everybody_stays_one_for_who_is_not_logged_in(
+    browser: Client, acme: Tenant, browser_of: BrowserOf
+) -> None:
     anonymous = browser_of(acme)
     for name in ("banners", "bell", "loop", "nothing"):
         assert directives(anonymous.get(f"/host/{name}/")) == set()
@@ -146,7 +150,7 @@ def test_a_refusal_is_private_too(bobs: Client, page: str) -> None:
 
 @pytest.mark.parametrize("page", OWN_PAGES)
 def test_every_page_of_somebody_who_is_logged_in_is_private(
-    in_acme: Any, alice: Any, browser_of: Any, page: str
+    in_acme: Tenant, alice: Any, browser_of: BrowserOf, page: str
 ) -> None:
     api.send(alice, "of alice")
     assert directives(browser_of(in_acme, alice).get(page)) & {"private", "no-store"}

@@ -16,6 +16,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.test import Client
 
 from messages_extends.models import Message
+from tenants.models import Tenant
 from tests.longrun.fuzz import judge
 from tests.longrun.fuzz.attacks import SHARES, Attack, Report, applies, run
 from tests.longrun.fuzz.entry_points import doors, known_names
@@ -31,7 +32,7 @@ FEW = 2
 
 
 @pytest.fixture
-def world(acme: Any, globex: Any, settings: Any) -> Iterator[World]:
+def world(acme: Tenant, globex: Tenant, settings: Any) -> Iterator[World]:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     logging.disable(logging.CRITICAL)
     try:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 from django.http import HttpResponse
 
+from tenants.models import Tenant
 from tests.isolation.test_doors import dump
 from tests.longrun.fuzz import inputs, judge
 from tests.longrun.fuzz.attacks import INSIDERS, Report
@@ -68,7 +69,7 @@ def database(committing: None) -> None:
 
 
 @pytest.fixture
-def world(acme: Any, globex: Any) -> Iterator[World]:
+def world(acme: Tenant, globex: Tenant) -> Iterator[World]:
     logging.disable(logging.CRITICAL)
     yield make_world()
     logging.disable(logging.NOTSET)

@@ -20,6 +20,7 @@ from django.test import Client
 from django_tenants.utils import schema_context
 
 from messages_extends.models import Message
+from tenants.models import Tenant
 from tenants.people.models import User
 from tests.longrun.fuzz.test_entry_points import note_down
 from tests.longrun.fuzz.world import FAR, World, make_world, taken_back
@@ -71,7 +72,7 @@ CASES: Final[dict[str, tuple[Ask, str, str, str]]] = {
 
 
 @pytest.fixture
-def world(acme: Any, globex: Any, settings: Any) -> Iterator[World]:
+def world(acme: Tenant, globex: Tenant, settings: Any) -> Iterator[World]:
     settings.LOGIN_FAILURES_PER_ACCOUNT = settings.LOGIN_FAILURES_PER_ADDRESS = 10**6
     settings.EMAILS_PER_ACCOUNT = settings.EMAILS_PER_ADDRESS = 10**6
     # Cheap ones, beside which any other difference would be seen.

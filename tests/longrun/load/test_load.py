@@ -17,6 +17,7 @@ import pytest
 from django.db import DatabaseError, InterfaceError, connection, connections, transaction
 from django_tenants.utils import schema_context
 
+from tests.factories import MakeUser
 from tests.isolation.conftest import OURS, THEIRS, OpenConnection
 from tests.isolation.test_search_path import set_calls_limited
 
@@ -152,7 +153,7 @@ STEPS_OF_A_STORM = (
 
 
 @pytest.fixture
-def _two_tenants(committing: None, make_user: Callable[..., Any]) -> None:
+def _two_tenants(committing: None, make_user: MakeUser) -> None:
     for schema in SCHEMAS:
         with schema_context(schema):
             make_user(schema, pk=1)

@@ -12,6 +12,8 @@ from messages_extends.access.grants import EVERYBODY, grant, revoke
 from messages_extends.access.pages import AccessiblePages, accessible_pages
 from messages_extends.exceptions import WrongTenant
 from messages_extends.policy import Policy
+from tenants.models import Tenant
+from tests.factories import MakeUser
 
 
 class NobodyButOneself(Policy):
@@ -23,7 +25,7 @@ class NobodyButOneself(Policy):
 
 
 @pytest.fixture
-def people(in_acme: Any, make_user: Any) -> dict[str, Any]:
+def people(in_acme: Tenant, make_user: MakeUser) -> dict[str, Any]:
     return {name: make_user(name) for name in ("alice", "bob", "carol")}
 
 
@@ -63,7 +65,7 @@ def test_permissions_open_theirs(people: Any) -> None:
     assert accessible_pages(people["carol"]) == AccessiblePages(grants=True)
 
 
-def test_broadcasts_are_the_platforms(people: Any, make_user: Any) -> None:
+def test_broadcasts_are_the_platforms(people: Any, make_user: MakeUser) -> None:
     give(people["bob"], "broadcasts.add_broadcast")
     assert not accessible_pages(people["bob"]).broadcasts
     with schema_context("platform"):

@@ -33,23 +33,15 @@ from messages_extends.access.policy import policy
 from messages_extends.exceptions import RecipientUnavailable, WrongTenant
 from messages_extends.models import Announcement, AuditRecord
 from messages_extends.policy import AllowAll, Policy
+from tenants.models import Tenant
+from tests.factories import MakeUser
 
 User: Any = get_user_model()
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_acme")]
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def bob(in_acme: Any, make_user: Any) -> Any:
-    return make_user("bob")
-
-
-@pytest.fixture
-def carol(in_acme: Any, make_user: Any) -> Any:
+def carol(in_acme: Tenant, make_user: MakeUser) -> Any:
     return make_user("carol")
 
 
@@ -100,7 +92,7 @@ def test_without_a_grant_one_may_write_to_oneself_alone(alice: Any, bob: Any) ->
     assert groups(alice) == set()
 
 
-def test_what_others_hold_opens_nobody(alice: Any, bob: Any, carol: Any, make_user: Any) -> None:
+def test_what_others_hold_opens_nobody(alice: Any, bob: Any, carol: Any, make_user: MakeUser) -> None:
     make_user("root", is_superuser=True)
     managers = group_of("Managers", bob)
     for holder in (bob, managers):
@@ -198,7 +190,7 @@ def test_a_permission_of_the_same_name_in_another_app_opens_nothing(alice: Any, 
     assert recorded() == []
 
 
-def test_a_grant_on_a_group_is_none_on_the_person_with_its_key(alice: Any, make_user: Any) -> None:
+def test_a_grant_on_a_group_is_none_on_the_person_with_its_key(alice: Any, make_user: MakeUser) -> None:
     twin, sales = make_user("twin", pk=700), Group.objects.create(pk=700, name="Sales")
     grant(alice, sales)
     assert recipients(alice) == {alice}
@@ -227,7 +219,7 @@ def test_somebody_whose_object_says_inactive_sends_nothing_before_it_is_saved(al
         require_may_send(alice, User.objects.filter(pk=bob.pk))
 
 
-def test_nobody_who_is_not_logged_in_sends(in_acme: Any, bob: Any) -> None:
+def test_nobody_who_is_not_logged_in_sends(in_acme: Tenant, bob: Any) -> None:
     assert recipients(AnonymousUser()) == set()
     assert groups(AnonymousUser()) == set()
     with pytest.raises(PermissionDenied):
@@ -245,13 +237,15 @@ def test_what_cannot_be_granted_is_refused_by_its_name(
 # Other organisations ------------------------------------------------------------------------------------------------
 
 
-def same_keys(make_user: Any) -> tuple[Any, Any, Group]:
+def same_keys(make_user: MakeUser) -> tuple[Any, Any, Group]:
     """Make two people and a group in the current schema, with keys that repeat in every schema."""
     group = Group.objects.create(pk=800, name="Sales")
     return make_user("alice", pk=800), make_user("bob", pk=801), group
 
 
-def test_the_same_keys_in_two_organisations_are_granted_apart(acme: Any, globex: Any, make_user: Any) -> None:
+def test_the_same_keys_in_two_organisations_are_granted_apart(
+    acme: Tenant, globex: Tenant, make_user: MakeUser
+) -> None:
     for schema, may in (("acme", True), ("globex", False)):
         with schema_context(schema):
             alice, bob, group = same_keys(make_user)
@@ -293,7 +287,7 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
 def test_an_object_of_another_organisation_is_refused(
-    acme: Any, globex: Any, make_user: Any, call: Callable[..., Any]
+    acme: Tenant, globex: Tenant, make_user: MakeUser, call: Callable[..., Any]
 ) -> None:
     found = []
     for schema in ("globex", "acme"):
@@ -326,7 +320,7 @@ def test_a_cache_of_content_types_that_is_wrong_changes_no_answer(alice: Any, bo
 
 
 @pytest.mark.parametrize("number", [1, 100])
-def test_the_number_of_queries_does_not_grow(alice: Any, make_user: Any, number: int) -> None:
+def test_the_number_of_queries_does_not_grow(alice: Any, make_user: MakeUser, number: int) -> None:
     people = User.objects.bulk_create(User(email=f"{n}@acme.example", name=str(n)) for n in range(number))
     managers, sales = group_of("Managers", alice), group_of("Sales", *people[::2])
     for person in people[1::2]:
@@ -385,7 +379,7 @@ def test_announcing_to_no_group_is_allowed_to_nobody(alice: Any) -> None:
         alice.user_permissions.add(permission("messages_extends.add_announcement"))
 
 
-def test_the_application_announces_and_changes_without_asking(in_acme: Any) -> None:
+def test_the_application_announces_and_changes_without_asking(in_acme: Tenant) -> None:
     require_may_announce(None, None)
     require_may_change(None, announcement(None, "everyone"))
 
@@ -423,7 +417,7 @@ def test_the_report_is_for_the_sender_and_who_may_view_announcements(alice: Any,
 
 
 @pytest.mark.parametrize("superuser", [False, True])
-def test_only_the_platforms_staff_may_broadcast(database: None, make_user: Any, superuser: bool) -> None:
+def test_only_the_platforms_staff_may_broadcast(database: None, make_user: MakeUser, superuser: bool) -> None:
     for schema, may in (("acme", False), ("platform", True)):
         with schema_context(schema):
             alice = make_user("alice", is_superuser=superuser)
@@ -440,7 +434,7 @@ def test_only_the_platforms_staff_may_broadcast(database: None, make_user: Any, 
 
 
 def test_somebody_of_another_organisation_is_no_staff_inside_the_platforms_schema(
-    database: None, make_user: Any
+    database: None, make_user: MakeUser
 ) -> None:
     with schema_context("acme"):
         alice = make_user("alice", pk=900, is_superuser=True)
@@ -459,7 +453,7 @@ def test_the_application_broadcasts_from_public_and_from_the_platform(database: 
                 require_may_broadcast(None)
 
 
-def test_without_a_platform_nobody_broadcasts_but_public(database: None, settings: Any, make_user: Any) -> None:
+def test_without_a_platform_nobody_broadcasts_but_public(database: None, settings: Any, make_user: MakeUser) -> None:
     settings.MESSAGES_EXTENDS = {}
     with schema_context("platform"):
         assert not Policy().may_broadcast(make_user("olivia", is_superuser=True))
@@ -595,6 +589,7 @@ def test_where_no_permissions_live_none_are_made(database: None) -> None:
         def get_model(self, *_names: str) -> Any:
             raise LookupError
 
+    connection.set_schema_to_public()
     config = apps.get_app_config("messages_extends")
     with CaptureQueriesContext(connection) as captured:
         make_permissions(config, "default")
@@ -602,7 +597,7 @@ def test_where_no_permissions_live_none_are_made(database: None) -> None:
     assert not [query for query in captured if "search_path" not in query["sql"]]
 
 
-def test_an_administrators_group_may_hold_what_its_settings_name(in_acme: Any, settings: Any) -> None:
+def test_an_administrators_group_may_hold_what_its_settings_name(in_acme: Tenant, settings: Any) -> None:
     assert {permission(name) for name in settings.TENANTS_ADMIN_PERMISSIONS}
 
 
@@ -629,7 +624,9 @@ def test_grants_die_with_their_target_and_other_permissions_on_it_are_left_alone
     assert rows() == 3
 
 
-def test_grants_die_with_their_target_in_this_organisation_alone(acme: Any, globex: Any, make_user: Any) -> None:
+def test_grants_die_with_their_target_in_this_organisation_alone(
+    acme: Tenant, globex: Tenant, make_user: MakeUser
+) -> None:
     for schema in ("acme", "globex"):
         with schema_context(schema):
             alice, bob, _group = same_keys(make_user)

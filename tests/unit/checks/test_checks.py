@@ -31,6 +31,8 @@ from messages_extends.conf import Settings
 from messages_extends.policy import AllowAll
 from messages_extends.storages import FallbackStorage, PersistentStorage
 from messages_extends.tenancy import sessions
+from tenants.models import Tenant
+from tests.factories import MakeUser
 
 pytestmark = pytest.mark.usefixtures("known_version")
 
@@ -473,7 +475,7 @@ def test_a_leftover_in_an_extra_search_path_is_refused() -> None:
 
 
 @pytest.mark.django_db
-def test_migrating_is_refused_while_a_leftover_lies_in_public(acme: Any) -> None:
+def test_migrating_is_refused_while_a_leftover_lies_in_public(acme: Tenant) -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE public.messages_extends_message (id int)")
     with pytest.raises(SystemCheckError, match=r"messages_extends\.E015"):
@@ -489,7 +491,7 @@ def test_a_table_of_an_app_in_both_lists_is_no_leftover() -> None:
 
 
 @pytest.mark.django_db
-def test_a_tenants_own_table_of_a_shared_app_is_refused(acme: Any) -> None:
+def test_a_tenants_own_table_of_a_shared_app_is_refused(acme: Tenant) -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE acme.django_content_type (LIKE public.django_content_type)")
         cursor.execute("CREATE TABLE acme.my_own (id int); CREATE SCHEMA of_nobody")
@@ -503,7 +505,7 @@ def test_a_tenants_own_table_of_a_shared_app_is_refused(acme: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_recorded_migrations_that_made_no_table_are_refused(acme: Any) -> None:
+def test_recorded_migrations_that_made_no_table_are_refused(acme: Tenant) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE acme.django_session")
     assert found() == []
@@ -526,7 +528,7 @@ def test_an_empty_database_has_nothing_to_check() -> None:
 @pytest.mark.parametrize("right", ["auth.add_group", "auth.change_group", "people.change_user"])
 @pytest.mark.parametrize("by", ["group", "person"])
 def test_who_is_no_superuser_and_may_change_groups_is_reported(
-    in_acme: Any, make_user: Any, right: str, by: str
+    in_acme: Tenant, make_user: MakeUser, right: str, by: str
 ) -> None:
     app, codename = right.split(".")
     permission = Permission.objects.get(content_type__app_label=app, codename=codename)

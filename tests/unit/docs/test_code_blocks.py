@@ -20,7 +20,9 @@ from messages_extends.conf import DEFAULT_POLICY, Settings
 from messages_extends.live.asgi import LiveUpdates
 from messages_extends.models import Message
 from messages_extends.policy import Policy
+from tenants.models import Tenant
 from tests.documentation import DOCS, PAGES, ROOT, all_blocks
+from tests.factories import BrowserOf, MakeMessage, MakeUser
 from tests.integration.hosts.operators import settings as operators
 from tests.integration.hosts.shared_users import settings as shared_users
 from tests.integration.hosts.tenant_users import settings as tenant_users
@@ -102,7 +104,7 @@ def test_every_block_says_its_language() -> None:
 
 
 @pytest.mark.parametrize("code", blocks("python", "views.py"))
-def test_views(code: str, in_acme: Any, make_user: Any) -> None:
+def test_views(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
     alice, sally = make_user("alice"), make_user("sally")
     grant(alice, sally)
     run(code, request=make_request(in_acme, alice), sally=sally, order=None)
@@ -138,14 +140,14 @@ def test_urls_include_ours(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", blocks("python", "announcements.py"))
-def test_announcements(code: str, in_acme: Any, make_user: Any) -> None:
+def test_announcements(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
     Group.objects.create(name="Sales")
     run(code, alice=make_user("alice", is_superuser=True))
 
 
 @pytest.mark.parametrize("code", blocks("python", "platform.py"))
 @pytest.mark.parametrize("schema", ["public", "platform"])
-def test_broadcasts(code: str, schema: str, acme: Any, globex: Any) -> None:
+def test_broadcasts(code: str, schema: str, acme: Tenant, globex: Tenant) -> None:
     with schema_context(schema):
         run(code, acme=acme, globex=globex)
 
@@ -156,17 +158,19 @@ def test_the_application_has_live_updates(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", blocks("python", "hints.py"))
-def test_hints(code: str, in_acme: Any, make_user: Any) -> None:
+def test_hints(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
     run(code, user=make_user(), group=Group.objects.create(name="Sales"))
 
 
 @pytest.mark.parametrize("code", blocks("python", "tests.py"))
-def test_tests(code: str, in_acme: Any, make_user: Any) -> None:
+def test_tests(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
     run(code, sally=make_user("sally"), bob=make_user("bob"))
 
 
 @pytest.mark.parametrize("code", blocks("html"))
-def test_templates_render_every_kind(code: str, in_acme: Any, make_user: Any, make_message: Any) -> None:
+def test_templates_render_every_kind(
+    code: str, in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage
+) -> None:
     alice = make_user("alice")
     message = make_message(alice, "Hello from the database")
     html = engines["django"].from_string(code).render({"messages": [message]}, make_request(in_acme, alice))
@@ -174,7 +178,7 @@ def test_templates_render_every_kind(code: str, in_acme: Any, make_user: Any, ma
     assert "Hello from the database" in html
 
 
-def test_the_storage_of_the_documentation_takes_its_own(in_acme: Any, settings: Any) -> None:
+def test_the_storage_of_the_documentation_takes_its_own(in_acme: Tenant, settings: Any) -> None:
     [(code,)] = [param.values for param in blocks("python", "storages.py")]
     storage = run(code)["LogStorage"](make_request(in_acme))
     mine, other = (Message(message="m", extra_tags=tags) for tags in ("log", ""))
@@ -240,14 +244,14 @@ def test_the_lists_of_apps_are_those_that_a_suite_of_its_own_runs_with(page: str
     assert documented["MESSAGES_EXTENDS"].get("PLATFORM_SCHEMA") == suite.MESSAGES_EXTENDS.get("PLATFORM_SCHEMA")
 
 
-def test_the_documented_members_are_those_of_this_organisation(in_acme: Any, make_user: Any) -> None:
+def test_the_documented_members_are_those_of_this_organisation(in_acme: Tenant, make_user: MakeUser) -> None:
     alice, _stranger = make_user("alice"), make_user("stranger")
     alice.groups.add(Group.objects.create(name="acme"))
     members = run(block_of("docs/how-to/shared-users.md", "python", "members.py"))["members"]
     assert list(members()) == [alice]
 
 
-def test_the_documented_policy_lets_colleagues_write_to_each_other(in_acme: Any, make_user: Any) -> None:
+def test_the_documented_policy_lets_colleagues_write_to_each_other(in_acme: Tenant, make_user: MakeUser) -> None:
     policy = run(block_of("docs/how-to/own-policy.md", "python", "policies.py"))["Colleagues"]()
     alice, bob, carol, dora = (make_user(name) for name in ("alice", "bob", "carol", "dora"))
     retired = make_user("retired", is_active=False)
@@ -271,7 +275,7 @@ def test_the_page_on_policies_names_methods_that_there_are() -> None:
 
 
 def test_our_pages_take_the_layout_of_the_documentation(
-    in_acme: Any, make_user: Any, browser_of: Any, settings: Any, tmp_path: Path
+    in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf, settings: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "messages_extends").mkdir()
     layout = block_of("docs/how-to/pages.md", "django")

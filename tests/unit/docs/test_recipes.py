@@ -16,8 +16,10 @@ from messages_extends.api import EVERYONE, announce, inbox, revise, send
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.models.audit import Action
 from messages_extends.policy import Policy
+from tenants.models import Tenant
 from tests.conftest import SCHEMAS
 from tests.documentation import ROOT
+from tests.factories import BrowserOf, MakeUser
 from tests.integration.hosts.folders import settings as folders
 from tests.unit.docs.test_code_blocks import block_of, run
 
@@ -30,11 +32,11 @@ def merge() -> Any:
 
 
 @pytest.fixture
-def two(in_acme: Any, make_user: Any) -> tuple[Any, Any]:
+def two(in_acme: Tenant, make_user: MakeUser) -> tuple[Any, Any]:
     return make_user("duplicate"), make_user("kept")
 
 
-def test_merging_moves_what_was_received_and_sent(merge: Any, two: Any, make_user: Any) -> None:
+def test_merging_moves_what_was_received_and_sent(merge: Any, two: Any, make_user: MakeUser) -> None:
     duplicate, kept = two
     other = make_user("other")
     grant(duplicate, other)
@@ -69,7 +71,7 @@ def test_merging_keeps_the_receipt_of_the_newer_text(merge: Any, two: Any, reade
     assert inbox(two[1]).unread_count() == 0
 
 
-def test_merging_moves_grants_from_and_to_the_account(merge: Any, two: Any, make_user: Any) -> None:
+def test_merging_moves_grants_from_and_to_the_account(merge: Any, two: Any, make_user: MakeUser) -> None:
     duplicate, kept = two
     other, third, sales = make_user("other"), make_user("third"), Group.objects.create(name="Sales")
     third.groups.add(sales)
@@ -84,7 +86,9 @@ def test_merging_moves_grants_from_and_to_the_account(merge: Any, two: Any, make
     assert Policy().may_message(third, kept)
 
 
-def test_renaming_keeps_people_logged_in(acme: Any, globex: Any, make_user: Any, browser_of: Any) -> None:
+def test_renaming_keeps_people_logged_in(
+    acme: Tenant, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf
+) -> None:
     with schema_context("acme"):
         user = make_user("alice")
     browser = browser_of(acme, user)
@@ -97,7 +101,7 @@ def test_renaming_keeps_people_logged_in(acme: Any, globex: Any, make_user: Any,
         send(type(user).objects.get(pk=user.pk), "Hello")
 
 
-def test_what_was_dumped_can_be_loaded_again(in_acme: Any, make_user: Any, tmp_path: Path) -> None:
+def test_what_was_dumped_can_be_loaded_again(in_acme: Tenant, make_user: MakeUser, tmp_path: Path) -> None:
     alice = make_user("alice")
     grant(alice, alice)
     send(alice, "to be kept", params={"a": 1})
@@ -118,7 +122,7 @@ def test_what_was_dumped_can_be_loaded_again(in_acme: Any, make_user: Any, tmp_p
         call_command("loaddata", file, verbosity=0)
 
 
-def test_permissions_and_content_types_of_ours_can_be_removed(acme: Any, globex: Any) -> None:
+def test_permissions_and_content_types_of_ours_can_be_removed(acme: Tenant, globex: Tenant) -> None:
     names = run(block_of("docs/how-to/uninstalling.md", "python", "removing.py"))
     for schema in SCHEMAS:
         with schema_context(schema):

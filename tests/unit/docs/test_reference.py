@@ -23,7 +23,9 @@ from messages_extends.sending.cleaning import MAX_TEXT
 from messages_extends.templatetags.messages_extends import register
 from messages_extends.tenancy.schemas import inside
 from messages_extends.web.publication_forms import NewPublicationForm
+from tenants.models import Tenant
 from tests.documentation import DOCS
+from tests.factories import BrowserOf, MakeUser
 
 REFERENCE = DOCS / "reference"
 COMMANDS = (REFERENCE / "commands.md").read_text("utf-8")
@@ -139,7 +141,7 @@ def test_every_address_is_on_the_page() -> None:
     [(path.strip("`"), methods) for path, _name, methods, _what in rows(REFERENCE / "urls.md")],
 )
 def test_an_address_answers_to_the_methods_on_the_page(
-    path: str, methods: str, acme: Any, make_user: Any, browser_of: Any
+    path: str, methods: str, acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
 ) -> None:
     """Not to others, that is: what a method leads to is the matter of other tests."""
     schema = "platform" if path.startswith("broadcasts/") else "acme"

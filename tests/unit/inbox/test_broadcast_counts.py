@@ -19,13 +19,15 @@ from messages_extends.api import ALL_TENANTS, broadcast, inbox, retract, revise
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount
 from messages_extends.inbox import broadcast_counts
 from messages_extends.inbox.broadcast_counts import Progress, count_readers, progress_of
+from tenants.models import Tenant
 from tests.conftest import SCHEMAS
+from tests.factories import MakeUser
 
 TENANTS = len(SCHEMAS)
 
 
 @pytest.fixture
-def people(database: None, make_user: Any) -> dict[str, list[Any]]:
+def people(database: None, make_user: MakeUser) -> dict[str, list[Any]]:
     """Three people in each organisation, one of them inactive."""
     made = {}
     for schema in SCHEMAS:
@@ -89,7 +91,7 @@ class TestCounting:
         count_readers(written)
         assert counts()["acme"] == (0, 2)
 
-    def test_of_a_selection_only_the_chosen_are_counted(self, people: Any, acme: Any) -> None:
+    def test_of_a_selection_only_the_chosen_are_counted(self, people: Any, acme: Tenant) -> None:
         progress = count_readers(broadcast("Hello", to=acme))
         assert (progress.done, progress.total, list(counts())) == (1, 1, ["acme"])
 
@@ -167,7 +169,7 @@ class TestTime:
         assert (progress_of(written).done, connection.schema_name) == (1, "public")
         assert count_readers(written, seconds=60).is_complete
 
-    def test_the_number_of_queries_is_two_an_organisation(self, written: Broadcast, acme: Any) -> None:
+    def test_the_number_of_queries_is_two_an_organisation(self, written: Broadcast, acme: Tenant) -> None:
         def queries() -> int:
             with CaptureQueriesContext(connection) as captured:
                 count_readers(written)
@@ -232,12 +234,12 @@ class TestMeanwhile:
         progress = count_readers(written)
         assert (progress.total, progress.failed) == (TENANTS, [])
 
-    def test_a_suspended_organisation_is_counted(self, written: Broadcast, acme: Any) -> None:
+    def test_a_suspended_organisation_is_counted(self, written: Broadcast, acme: Tenant) -> None:
         get_tenant_model().objects.filter(pk=acme.pk).update(suspended_at=timezone.now())
         assert count_readers(written).people == 2 * TENANTS
 
     def test_one_whose_tables_are_being_changed_is_not_waited_for(
-        self, committing: None, acme: Any, globex: Any
+        self, committing: None, acme: Tenant, globex: Tenant
     ) -> None:
         written = broadcast("Hello", to=[acme, globex])
         with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}) as other:
@@ -247,7 +249,7 @@ class TestMeanwhile:
 
 
 class TestWhoMay:
-    def test_nobody_in_an_organisation(self, written: Broadcast, make_user: Any) -> None:
+    def test_nobody_in_an_organisation(self, written: Broadcast, make_user: MakeUser) -> None:
         with schema_context("acme"):
             for viewer in (None, make_user("root", is_superuser=True)):
                 for act in (count_readers, progress_of):
@@ -255,7 +257,7 @@ class TestWhoMay:
                         act(written, viewer=viewer)
         assert counts() == {}
 
-    def test_people_of_the_platform_with_the_permission_to_view(self, written: Broadcast, make_user: Any) -> None:
+    def test_people_of_the_platform_with_the_permission_to_view(self, written: Broadcast, make_user: MakeUser) -> None:
         with schema_context("platform"):
             with pytest.raises(PermissionDenied):
                 count_readers(written, viewer=make_user("pat"))

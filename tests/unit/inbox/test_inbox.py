@@ -25,17 +25,11 @@ from messages_extends.maintenance.personal_data import erase
 from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.templatetags.messages_extends import sender_name
 from messages_extends.tenancy.schemas import inside
+from tenants.models import Tenant
 from tests.conftest import count_our_queries
+from tests.factories import MakeMessage, MakeUser
 
-
-@pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def bob(in_acme: Any, make_user: Any) -> Any:
-    return make_user("bob")
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 
 def to_all(text: str, **options: Any) -> Any:
@@ -109,7 +103,7 @@ class TestPage:
         erase(bob)
         assert [sender_name(entry) for entry in inbox(alice).page().entries] == ["Former member"]
 
-    def test_a_banner_names_the_sender_too(self, alice: Any, bob: Any, make_user: Any) -> None:
+    def test_a_banner_names_the_sender_too(self, alice: Any, bob: Any, make_user: MakeUser) -> None:
         announcement = announce("to all", to=EVERYONE)
         Announcement.objects.filter(pk=announcement.pk).update(sender=bob)
         to_all("from the platform")
@@ -252,7 +246,7 @@ class TestBanners:
             "debug",
         ]
 
-    def test_a_level_of_the_same_family_is_the_same_urgency(self, alice: Any, make_message: Any) -> None:
+    def test_a_level_of_the_same_family_is_the_same_urgency(self, alice: Any, make_message: MakeMessage) -> None:
         """Rows that were imported may hold an ordinary level."""
         make_message(alice, "older", level=ERROR)
         make_message(alice, "newer", level=ERROR_PERSISTENT)
@@ -471,7 +465,7 @@ class TestElsewhere:
     }
 
     @pytest.mark.parametrize("read", READS)
-    def test_whatever_it_is_asked_it_refuses(self, alice: Any, globex: Any, make_user: Any, read: str) -> None:
+    def test_whatever_it_is_asked_it_refuses(self, alice: Any, globex: Tenant, make_user: MakeUser, read: str) -> None:
         box = inbox(alice)
         # The statement is compiled already.
         self.READS["banners"](box)

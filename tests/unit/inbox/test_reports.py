@@ -13,10 +13,12 @@ from messages_extends.api import EVERYONE, announce, inbox, retract, revise
 from messages_extends.exceptions import WrongTenant
 from messages_extends.inbox.reports import ReadReport, read_report
 from messages_extends.models import Announcement
+from tenants.models import Tenant
+from tests.factories import MakeUser
 
 
 @pytest.fixture
-def people(in_acme: Any, make_user: Any) -> list[Any]:
+def people(in_acme: Tenant, make_user: MakeUser) -> list[Any]:
     return [make_user(name) for name in ("alice", "bob", "carol")]
 
 
@@ -28,7 +30,7 @@ def sales(people: list[Any]) -> Group:
 
 
 @pytest.fixture
-def root(in_acme: Any, make_user: Any) -> Any:
+def root(in_acme: Tenant, make_user: MakeUser) -> Any:
     return make_user("root", is_superuser=True)
 
 
@@ -61,7 +63,7 @@ class TestNumbers:
         people[1].delete()
         assert numbers(read_report(announcement, root)) == (2, 2, 4)
 
-    def test_people_who_have_come_are_among_the_people(self, people: list[Any], make_user: Any) -> None:
+    def test_people_who_have_come_are_among_the_people(self, people: list[Any], make_user: MakeUser) -> None:
         announcement = announce("Hello", to=EVERYONE)
         make_user("dave")
         assert numbers(read_report(announcement, None)) == (0, 4, 3)
@@ -134,7 +136,7 @@ class TestPeople:
         assert set(report.everyone()) == set(people)
 
     def test_the_number_of_queries_does_not_depend_on_theirs(
-        self, people: list[Any], root: Any, make_user: Any
+        self, people: list[Any], root: Any, make_user: MakeUser
     ) -> None:
         group = Group.objects.create(name="Many")
         announcement = announce("Hello", to=group)
@@ -170,7 +172,9 @@ class TestWhoMay:
         with pytest.raises(PermissionDenied):
             read_report(announce("Hello", to=EVERYONE), people[0])
 
-    def test_nobody_of_another_organisation_and_none_from_there(self, root: Any, globex: Any, make_user: Any) -> None:
+    def test_nobody_of_another_organisation_and_none_from_there(
+        self, root: Any, globex: Tenant, make_user: MakeUser
+    ) -> None:
         announcement = announce("Hello", to=EVERYONE)
         with schema_context("globex"):
             stranger = make_user("stranger", is_superuser=True)

@@ -16,16 +16,15 @@ from messages_extends.constants import ERROR_PERSISTENT, WARNING_PERSISTENT
 from messages_extends.inbox.items import FeedItem
 from messages_extends.models import Announcement, Message
 from messages_extends.testing import assert_sent_to
+from tenants.models import Tenant
+from tests.factories import BrowserOf
 from tests.unit.storages.test_storages import make_request
+
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 LOOP = "{% for message in messages %}[{{ message }}|{{ message.message }}]{% endfor %}"
 # Django's own catalogues have it in German and Spanish.
 MSGID = "Yes"
-
-
-@pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user("alice")
 
 
 def all_shown_to(user: Any, tenant: Any) -> list[Any]:
@@ -43,7 +42,7 @@ def stored() -> list[dict[str, Any]]:
 
 
 class TestText:
-    def test_a_loop_shows_the_same_text_by_both_ways_in_the_readers_language(self, in_acme: Any, alice: Any) -> None:
+    def test_a_loop_shows_the_same_text_by_both_ways_in_the_readers_language(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, "%(name)s has sent you an invoice", params={"name": "<Bob>"})
         send(alice, MSGID, params={})
         announce(MSGID, params={}, to=EVERYONE)
@@ -53,7 +52,7 @@ class TestText:
         text = "&lt;Bob&gt; has sent you an invoice"
         assert f"[{text}|{text}]" in html
 
-    def test_safe_text_is_safe_in_it_and_any_other_is_escaped(self, in_acme: Any, alice: Any) -> None:
+    def test_safe_text_is_safe_in_it_and_any_other_is_escaped(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, mark_safe("<b>%(name)s</b>"), params={"name": "<Bob>"})
         assert isinstance(shown_to(alice, in_acme).message, SafeData)
         send(alice, "<i>plain</i>")
@@ -62,7 +61,7 @@ class TestText:
         assert "|&lt;i&gt;plain&lt;/i&gt;]" in html
 
     @pytest.mark.parametrize("params", [None, {}, {"a": 1}])
-    def test_a_text_that_cannot_be_filled_in_is_shown_as_it_is(self, in_acme: Any, alice: Any, params: Any) -> None:
+    def test_a_text_that_cannot_be_filled_in_is_shown_as_it_is(self, in_acme: Tenant, alice: Any, params: Any) -> None:
         send(alice, "100% of %(b)s", params=params)
         assert shown_to(alice, in_acme).message == "100% of %(b)s"
 
@@ -74,7 +73,7 @@ class TestText:
                 assert [entry.message for entry in entries] == ["Sí", "Sí"]
 
     def test_so_it_is_in_a_template_of_the_hosts_for_one_entry(
-        self, in_acme: Any, alice: Any, browser_of: Any, settings: Any, tmp_path: Any
+        self, in_acme: Tenant, alice: Any, browser_of: BrowserOf, settings: Any, tmp_path: Any
     ) -> None:
         folder = tmp_path / "messages_extends" / "includes"
         folder.mkdir(parents=True)
@@ -97,7 +96,7 @@ class TestText:
 class TestRow:
     @pytest.mark.parametrize("params", [{}, {"name": "Bob"}])
     def test_saving_what_came_out_of_a_loop_leaves_the_row_as_it_is(
-        self, in_acme: Any, alice: Any, params: Any
+        self, in_acme: Tenant, alice: Any, params: Any
     ) -> None:
         send(alice, "Hello %(name)s" if params else MSGID, params=params, key="k", url="/x/")
         send(alice, mark_safe("<b>Hello</b>"))
@@ -113,13 +112,13 @@ class TestRow:
             row.pop("modified")
         assert after == before
 
-    def test_its_message_cannot_be_set(self, in_acme: Any, alice: Any) -> None:
+    def test_its_message_cannot_be_set(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, MSGID, params={})
         with pytest.raises(AttributeError, match="load the Message"):
             shown_to(alice, in_acme).message = "Ja"
         assert Message.objects.get().message == MSGID
 
-    def test_old_code_marks_it_as_read(self, in_acme: Any, alice: Any) -> None:
+    def test_old_code_marks_it_as_read(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, "Hello")
         message = shown_to(alice, in_acme)
         message.read = True
@@ -127,7 +126,7 @@ class TestRow:
         assert Message.objects.get().read_at is not None
         assert Message.objects.get().message == "Hello"
 
-    def test_it_has_all_that_a_message_has(self, in_acme: Any, alice: Any) -> None:
+    def test_it_has_all_that_a_message_has(self, in_acme: Tenant, alice: Any) -> None:
         expires = timezone.now() + timedelta(days=1)
         send(alice, "Hello", level=WARNING_PERSISTENT, url="/x/", key="k", extra_tags="big", expires=expires)
         message, row = shown_to(alice, in_acme), Message.objects.get()
@@ -137,7 +136,7 @@ class TestRow:
         assert message.tags == "big warning persistent unread"
         assert str(message) == str(row)
 
-    def test_it_passes_for_the_row_and_is_equal_to_it(self, in_acme: Any, alice: Any) -> None:
+    def test_it_passes_for_the_row_and_is_equal_to_it(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, "Hello")
         message, row = shown_to(alice, in_acme), Message.objects.get()
         assert isinstance(message, Message)
@@ -148,13 +147,13 @@ class TestRow:
         message.delete()
         assert not Message.objects.exists()
 
-    def test_it_stays_what_it_is_in_a_cache(self, in_acme: Any, alice: Any) -> None:
+    def test_it_stays_what_it_is_in_a_cache(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, MSGID, params={})
         message = pickle.loads(pickle.dumps(shown_to(alice, in_acme)))
         with translation.override("de"):
             assert message.message == "Ja"
 
-    def test_a_publication_is_an_entry_with_its_text(self, in_acme: Any, alice: Any) -> None:
+    def test_a_publication_is_an_entry_with_its_text(self, in_acme: Tenant, alice: Any) -> None:
         announce(MSGID, params={}, to=EVERYONE, level=ERROR_PERSISTENT, must_acknowledge=True)
         message = shown_to(alice, in_acme)
         assert isinstance(message, FeedItem)
@@ -162,7 +161,7 @@ class TestRow:
         assert message.must_acknowledge
         assert Announcement.objects.get().message == MSGID
 
-    def test_ordinary_messages_are_djangos_own(self, in_acme: Any, alice: Any) -> None:
+    def test_ordinary_messages_are_djangos_own(self, in_acme: Tenant, alice: Any) -> None:
         request = make_request(in_acme, alice)
         messages.info(request, mark_safe("<b>Hello</b>"))
         [message] = get_messages(request)

@@ -22,6 +22,7 @@ from messages_extends.exceptions import WrongTenant
 from messages_extends.maintenance import personal_data
 from messages_extends.maintenance.personal_data import as_json, erase, erase_deleted, export
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
+from tenants.models import Tenant
 from tests.unit.docs.test_code_blocks import ROOT, blocks, run
 
 Make = Callable[..., Any]
@@ -48,7 +49,7 @@ def everything() -> str:
 
 
 @pytest.fixture
-def bob(in_acme: Any, make_user: Make) -> Any:
+def bob(in_acme: Tenant, make_user: Make) -> Any:
     return make_user("bob")
 
 

@@ -27,6 +27,7 @@ from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.maintenance.purge import count_expired, purge
 from messages_extends.management.commands.purge_messages import Progress
 from messages_extends.models import Announcement, AnnouncementGroup, AuditRecord, Message, Receipt
+from tenants.models import Tenant
 from tests.integration.tenants.conftest import environment as environment  # noqa: PLC0414 - a fixture
 from tests.processes import eventually
 
@@ -56,12 +57,12 @@ def run(*arguments: str) -> str:
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Make) -> Any:
+def alice(in_acme: Tenant, make_user: Make) -> Any:
     return make_user("alice")
 
 
 @pytest.fixture
-def make_group(in_acme: Any) -> Make:
+def make_group(in_acme: Tenant) -> Make:
     def make(name: str, *members: Any) -> Group:
         group = Group.objects.create(name=name)
         for member in members:
@@ -118,7 +119,7 @@ def test_one_that_is_still_to_appear_stays(alice: Any) -> None:
     assert purge() == {}
 
 
-def test_broadcasts_go_with_their_organisations_and_counts_and_then_their_receipts(alice: Any, acme: Any) -> None:
+def test_broadcasts_go_with_their_organisations_and_counts_and_then_their_receipts(alice: Any, acme: Tenant) -> None:
     with schema_context("public"):
         old, live = (broadcast(text, to=[acme]) for text in ("old", "live"))
         for each in (old, live):
@@ -136,7 +137,7 @@ def test_broadcasts_go_with_their_organisations_and_counts_and_then_their_receip
     assert Receipt.objects.get().publication_id == live.pk
 
 
-def test_counts_of_organisations_that_are_gone_go(acme: Any) -> None:
+def test_counts_of_organisations_that_are_gone_go(acme: Tenant) -> None:
     with schema_context("public"):
         live = broadcast("live", to=ALL_TENANTS)
         for schema in ("acme", "gone"):
@@ -207,7 +208,7 @@ def test_what_went_is_recorded_once_with_its_numbers_and_nothing_when_nothing_di
     assert (record.actor_id, record.actor_name, record.text_hash) == ("", "", "")
 
 
-def test_what_went_in_public_is_recorded_there(acme: Any) -> None:
+def test_what_went_in_public_is_recorded_there(acme: Tenant) -> None:
     with schema_context("public"):
         ended(broadcast("x", to=ALL_TENANTS), 91)
         purge()
@@ -227,7 +228,9 @@ def test_records_stay_however_old(alice: Any) -> None:
 # A dry run
 
 
-def test_a_dry_run_says_what_a_run_then_does(clean_platform: None, alice: Any, acme: Any, make_message: Make) -> None:
+def test_a_dry_run_says_what_a_run_then_does(
+    clean_platform: None, alice: Any, acme: Tenant, make_message: Make
+) -> None:
     make_message(alice, read_at=ago(91))
     with schema_context("public"):
         old = broadcast("old", to=[acme])
@@ -458,7 +461,7 @@ def test_progress_is_said_at_most_once_a_second() -> None:
     assert out.getvalue() == "acme: 2,000 messages so far\n"
 
 
-def test_deleting_an_organisation_forgets_its_counts(acme: Any) -> None:
+def test_deleting_an_organisation_forgets_its_counts(acme: Tenant) -> None:
     with schema_context("public"):
         acme.auto_drop_schema = False
         live = broadcast("live", to=ALL_TENANTS)

@@ -9,7 +9,9 @@ from django.core.management import CommandError, call_command
 from django_tenants.utils import schema_context
 
 from messages_extends.policy import AllowAll, Policy
+from tenants.models import Tenant
 from tests.documentation import all_blocks
+from tests.factories import MakeUser
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +25,7 @@ def run(command: str, *names: str, schema: str = "acme") -> str:
 
 
 @pytest.fixture(autouse=True)
-def people(acme: Any, make_user: Any) -> Any:
+def people(acme: Tenant, make_user: MakeUser) -> Any:
     with schema_context("acme"):
         found = make_user("alice"), make_user("bob")
         sales = Group.objects.create(name="Sales: North")

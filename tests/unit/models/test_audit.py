@@ -19,6 +19,7 @@ from messages_extends.maintenance.purge import purge
 from messages_extends.models import AuditRecord, Message, audit
 from messages_extends.models.audit import Action
 from messages_extends.tenancy.triggers import erasing_names
+from tenants.models import Tenant
 from tests.unit.maintenance.test_purge import ago, ended
 
 Make = Callable[..., Any]
@@ -39,13 +40,13 @@ def only(records: Any = AuditRecord) -> Any:
 
 
 @pytest.fixture
-def root(in_acme: Any, make_user: Make) -> Any:
+def root(in_acme: Tenant, make_user: Make) -> Any:
     """Somebody who may do everything in acme."""
     return make_user("root", is_superuser=True)
 
 
 @pytest.fixture
-def bob(in_acme: Any, make_user: Make) -> Any:
+def bob(in_acme: Tenant, make_user: Make) -> Any:
     return make_user("bob")
 
 
@@ -93,7 +94,7 @@ def test_changing_and_taking_back_an_announcement_are_recorded(root: Any) -> Non
     assert list(deeds) == [("announce", "One", ""), ("revise", "Two", "root"), ("retract", "", "root")]
 
 
-def test_a_broadcast_is_recorded_in_public_with_who_did_what(operator: Any, acme: Any) -> None:
+def test_a_broadcast_is_recorded_in_public_with_who_did_what(operator: Any, acme: Tenant) -> None:
     made = broadcast("Maintenance", to=[acme], sender=operator)
     revise(made, message="No maintenance", sender=operator)
     retract(made, sender=operator)
@@ -154,7 +155,7 @@ def test_a_deed_that_fails_is_not_recorded_and_one_whose_record_fails_is_not_don
     assert Message.objects.get().message == "Pay"
 
 
-def test_what_has_ended_is_neither_changed_nor_recorded(in_acme: Any) -> None:
+def test_what_has_ended_is_neither_changed_nor_recorded(in_acme: Tenant) -> None:
     made = ended(announce("x", to=EVERYONE), 1)
     with pytest.raises(NotPublished):
         revise(made, message="y")
@@ -179,7 +180,7 @@ class Actor:
         return "somebody"
 
 
-def test_a_primary_key_that_is_too_long_is_recorded_by_its_hash_not_by_what_others_share(in_acme: Any) -> None:
+def test_a_primary_key_that_is_too_long_is_recorded_by_its_hash_not_by_what_others_share(in_acme: Tenant) -> None:
     keys = ["k" * 64, "k" * 64 + "a", "k" * 64 + "b"]
     actors: list[Any] = [Actor(key) for key in keys]
     for actor in actors:

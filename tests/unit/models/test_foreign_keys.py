@@ -15,6 +15,7 @@ from messages_extends.broadcasts.models import Broadcast, BroadcastCount, Broadc
 from messages_extends.maintenance.purge import purge
 from messages_extends.models import Announcement, AnnouncementGroup, Message, Receipt
 from messages_extends.sending.publications import audience_of
+from tenants.models import Tenant
 from tenants.provisioning import remove_organisation
 from tests.conftest import SCHEMAS
 from tests.integration.tenants.conftest import fast_passwords as fast_passwords  # noqa: PLC0414 - fixtures
@@ -34,7 +35,7 @@ WHERE contype = 'f' AND source.relnamespace = %s::regnamespace AND source.relnam
 
 
 @pytest.fixture
-def two(in_acme: Any, make_user: Make) -> tuple[Any, Any]:
+def two(in_acme: Tenant, make_user: Make) -> tuple[Any, Any]:
     """Alice and Bob, who have written to each other, to everybody, and have read it."""
     alice, bob = make_user("alice"), make_user("bob")
     for sender, recipient in ((alice, bob), (bob, alice)):
@@ -81,7 +82,7 @@ def test_who_is_deleted_takes_their_messages_and_leaves_what_they_wrote(two: tup
     connection.check_constraints()
 
 
-def test_an_announcement_to_a_group_that_is_deleted_reaches_nobody(in_acme: Any, make_user: Make) -> None:
+def test_an_announcement_to_a_group_that_is_deleted_reaches_nobody(in_acme: Tenant, make_user: Make) -> None:
     alice, group = make_user("alice"), Group.objects.create(name="sales")
     alice.groups.add(group)
     announcement = announce("x", to=group)
@@ -95,7 +96,7 @@ def test_an_announcement_to_a_group_that_is_deleted_reaches_nobody(in_acme: Any,
 
 
 def test_an_announcement_that_is_deleted_takes_its_groups_and_a_purge_its_receipts(
-    in_acme: Any, make_user: Make
+    in_acme: Tenant, make_user: Make
 ) -> None:
     alice, group = make_user("alice"), Group.objects.create(name="sales")
     alice.groups.add(group)

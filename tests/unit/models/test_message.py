@@ -17,21 +17,20 @@ from django_tenants.utils import schema_context
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import WrongTenant
 from messages_extends.models import Message
+from tenants.models import Tenant
 from tests.conftest import SCHEMAS, count_our_queries
+from tests.factories import MakeMessage, MakeUser
+
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def message(alice: Any, make_message: Any) -> Message:
+def message(alice: Any, make_message: MakeMessage) -> Message:
     return make_message(alice)
 
 
 class TestRead:
-    def test_it_is_computed_by_the_database_and_can_be_filtered(self, alice: Any, make_message: Any) -> None:
+    def test_it_is_computed_by_the_database_and_can_be_filtered(self, alice: Any, make_message: MakeMessage) -> None:
         read, unread = make_message(alice, read_at=timezone.now()), make_message(alice)
         assert (list(Message.objects.filter(read=True)), list(Message.objects.filter(read=False))) == ([read], [unread])
         assert (Message.objects.get(pk=read.pk).read, Message.objects.get(pk=unread.pk).read) == (True, False)
@@ -46,7 +45,7 @@ class TestRead:
         stored.save(update_fields=["read"])
         assert Message.objects.get().read_at is None
 
-    def test_setting_what_it_is_already_keeps_the_time(self, alice: Any, make_message: Any) -> None:
+    def test_setting_what_it_is_already_keeps_the_time(self, alice: Any, make_message: MakeMessage) -> None:
         long_ago = timezone.now() - timedelta(days=9)
         message = make_message(alice, read_at=long_ago)
         message.read = True
@@ -88,7 +87,7 @@ class TestRead:
         call_command("loaddata", str(fixture), verbosity=0)
         assert Message.objects.get().read
 
-    def test_loading_it_alone_changes_nothing(self, alice: Any, make_message: Any) -> None:
+    def test_loading_it_alone_changes_nothing(self, alice: Any, make_message: MakeMessage) -> None:
         long_ago = timezone.now() - timedelta(days=9)
         make_message(alice, read_at=long_ago)
         message = Message.objects.only("read").get()
@@ -99,7 +98,7 @@ class TestRead:
 
 
 class TestMarking:
-    def test_marking_read_is_one_query_and_idempotent(self, alice: Any, make_message: Any) -> None:
+    def test_marking_read_is_one_query_and_idempotent(self, alice: Any, make_message: MakeMessage) -> None:
         for _ in range(5):
             make_message(alice)
         with count_our_queries() as queries:
@@ -109,14 +108,14 @@ class TestMarking:
         assert Message.objects.for_user(alice).mark_read() == 0
         assert set(Message.objects.values_list("read_at")) == times
 
-    def test_it_can_be_taken_back(self, alice: Any, make_message: Any) -> None:
+    def test_it_can_be_taken_back(self, alice: Any, make_message: MakeMessage) -> None:
         make_message(alice, read_at=timezone.now())
         assert Message.objects.mark_unread() == 1
         assert Message.objects.unread().count() == 1
 
 
 class TestKeys:
-    def test_the_database_allows_one_unread_message_per_key(self, alice: Any, make_message: Any) -> None:
+    def test_the_database_allows_one_unread_message_per_key(self, alice: Any, make_message: MakeMessage) -> None:
         make_message(alice, key="k", read_at=timezone.now())
         make_message(alice, key="k")
         make_message(alice, key="")
@@ -126,7 +125,7 @@ class TestKeys:
 
 
 class TestForeignKeys:
-    def test_the_database_deletes_with_the_recipient_and_empties_the_sender_in_every_schema(self, acme: Any) -> None:
+    def test_the_database_deletes_with_the_recipient_and_empties_the_sender_in_every_schema(self, acme: Tenant) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 """
@@ -145,7 +144,7 @@ class TestForeignKeys:
         }
 
     def test_deleting_people_leaves_neither_orphans_nor_errors(
-        self, alice: Any, make_user: Any, make_message: Any
+        self, alice: Any, make_user: MakeUser, make_message: MakeMessage
     ) -> None:
         bob = make_user("bob")
         make_message(alice, "to alice")
@@ -160,7 +159,9 @@ class TestBorder:
     """A row is saved, refreshed and deleted only where it was loaded."""
 
     @pytest.fixture
-    def twins(self, acme: Any, globex: Any, make_user: Any, make_message: Any) -> tuple[Message, Message]:
+    def twins(
+        self, acme: Tenant, globex: Tenant, make_user: MakeUser, make_message: MakeMessage
+    ) -> tuple[Message, Message]:
         made = []
         for schema in ("acme", "globex"):
             with schema_context(schema):
@@ -229,13 +230,15 @@ def unsent(row: Message) -> None:
         update_later,
     ],
 )
-def test_that_a_person_wrote_it_is_noted_however_it_is_written(in_acme: Any, make_user: Any, write: Any) -> None:
+def test_that_a_person_wrote_it_is_noted_however_it_is_written(
+    in_acme: Tenant, make_user: MakeUser, write: Any
+) -> None:
     alice = make_user("alice")
     write(Message(user=alice, sender=alice, message="hello", level=INFO_PERSISTENT), alice)
     assert Message.objects.get().from_person
 
 
-def test_what_was_written_before_is_noted_by_the_migration(in_acme: Any, make_user: Any) -> None:
+def test_what_was_written_before_is_noted_by_the_migration(in_acme: Tenant, make_user: MakeUser) -> None:
     alice = make_user("alice")
     for sender in (alice, None):
         Message.objects.create(user=alice, sender=sender, message="hello", level=INFO_PERSISTENT)
@@ -249,7 +252,7 @@ class TestInOrder:
     """Stale statistics must not make a statement evaluate its choice once for each row."""
 
     @pytest.fixture
-    def with_little_memory(self, in_acme: Any, make_user: Any) -> None:
+    def with_little_memory(self, in_acme: Tenant, make_user: MakeUser) -> None:
         alice = make_user("alice")
         Message.objects.bulk_create(
             Message(user=alice, message=str(number), level=INFO_PERSISTENT) for number in range(2_000)

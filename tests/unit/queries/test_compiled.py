@@ -16,6 +16,8 @@ from messages_extends.inbox.items import as_feed_item
 from messages_extends.models import Message
 from messages_extends.queries import compiled
 from messages_extends.queries.compiled import Reader
+from tenants.models import Tenant
+from tests.factories import MakeMessage, MakeUser
 
 
 @pytest.fixture(autouse=True)
@@ -36,14 +38,18 @@ def texts(reader: Reader) -> set[str]:
     return {str(as_feed_item(row, reader.user)) for row in rows}
 
 
-def test_the_statement_is_compiled_once_for_all_readers(in_acme: Any, make_user: Any, make_message: Any) -> None:
+def test_the_statement_is_compiled_once_for_all_readers(
+    in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage
+) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     make_message(alice, "for Alice"), make_message(bob, "for Bob")
     assert [texts(require_reader(alice)), texts(require_reader(bob))] == [{"for Alice"}, {"for Bob"}]
     assert compiled._template.cache_info().misses == 1
 
 
-def test_the_same_statement_serves_every_schema(acme: Any, globex: Any, make_user: Any, make_message: Any) -> None:
+def test_the_same_statement_serves_every_schema(
+    acme: Tenant, globex: Tenant, make_user: MakeUser, make_message: MakeMessage
+) -> None:
     for schema in ("acme", "globex"):
         with schema_context(schema):
             user = make_user()
@@ -52,7 +58,7 @@ def test_the_same_statement_serves_every_schema(acme: Any, globex: Any, make_use
     assert compiled._template.cache_info().misses == 1
 
 
-def test_time_goes_on(in_acme: Any, make_user: Any, make_message: Any) -> None:
+def test_time_goes_on(in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage) -> None:
     alice = make_user()
     make_message(alice, "soon over", expires=timezone.now() + timedelta(hours=1))
     assert texts(require_reader(alice)) == {"soon over"}
@@ -71,7 +77,7 @@ def test_time_goes_on(in_acme: Any, make_user: Any, make_message: Any) -> None:
     ],
 )
 def test_it_says_what_the_orm_says(
-    in_acme: Any, make_user: Any, make_message: Any, build: Any, shape: tuple[Any, ...]
+    in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage, build: Any, shape: tuple[Any, ...]
 ) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     for number in range(30):
@@ -85,7 +91,7 @@ def test_it_says_what_the_orm_says(
         assert compiled.count(build, reader, *shape) == len(expected)
 
 
-def test_what_differs_beyond_a_readers_own_values_is_never_prepared(in_acme: Any, make_user: Any) -> None:
+def test_what_differs_beyond_a_readers_own_values_is_never_prepared(in_acme: Tenant, make_user: MakeUser) -> None:
     calls = iter(range(100))
 
     def build(reader: Reader) -> "QuerySet[Any, Any]":
@@ -97,7 +103,7 @@ def test_what_differs_beyond_a_readers_own_values_is_never_prepared(in_acme: Any
 
 
 def test_where_a_host_says_who_the_members_are_nothing_is_prepared(
-    in_acme: Any, make_user: Any, make_message: Any, settings: Any
+    in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage, settings: Any
 ) -> None:
     alice = make_user()
     make_message(alice)

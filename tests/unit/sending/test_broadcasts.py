@@ -25,7 +25,9 @@ from messages_extends.broadcasts.models import Broadcast, BroadcastCount, Broadc
 from messages_extends.exceptions import NotPublished
 from messages_extends.models import Message, Receipt
 from messages_extends.models.publication import DEFAULT_LIFETIME, State
+from tenants.models import Tenant
 from tests.databases import name_here
+from tests.factories import BrowserOf, MakeUser
 
 TABLES = (
     "broadcasts_broadcast",
@@ -37,19 +39,13 @@ AJAX = {"X-Requested-With": "XMLHttpRequest"}
 
 
 @pytest.fixture
-def alice(acme: Any, make_user: Any) -> Any:
-    with schema_context("acme"):
-        return make_user("alice")
-
-
-@pytest.fixture
-def grace(globex: Any, make_user: Any) -> Any:
+def grace(globex: Tenant, make_user: MakeUser) -> Any:
     with schema_context("globex"):
         return make_user("grace")
 
 
 @pytest.fixture
-def operator(database: None, make_user: Any) -> Any:
+def operator(database: None, make_user: MakeUser) -> Any:
     """A superuser of the platform's own organisation."""
     with schema_context("platform"):
         return make_user("olga", is_superuser=True)
@@ -79,7 +75,7 @@ class TestBroadcast:
         assert Broadcast.objects.get() == written
         assert texts(alice, "acme") == texts(grace, "globex") == texts(operator, "platform") == ["Maintenance at 5"]
 
-    def test_what_is_not_said_has_a_default(self, acme: Any) -> None:
+    def test_what_is_not_said_has_a_default(self, acme: Tenant) -> None:
         written = broadcast("Hello", to=ALL_TENANTS)
         assert (written.author, written.level, written.audience) == ("", constants.INFO_PERSISTENT, "all")
         assert written.expires == written.publish_at + DEFAULT_LIFETIME
@@ -97,7 +93,7 @@ class TestBroadcast:
             [entry] = inbox(alice).page().entries
         assert (entry.kind, entry.author, entry.sender) == ("broadcast", "Support", "Support")
 
-    def test_chosen_organisations_read_it_and_no_other(self, alice: Any, grace: Any, acme: Any) -> None:
+    def test_chosen_organisations_read_it_and_no_other(self, alice: Any, grace: Any, acme: Tenant) -> None:
         for to in (acme, [acme, acme], get_tenant_model().objects.filter(schema_name="acme")):
             assert broadcast("To acme", to=to).audience_size == 1
         assert texts(alice, "acme") == ["To acme"] * 3
@@ -112,7 +108,7 @@ class TestBroadcast:
         assert (Broadcast.objects.get().audience, texts(alice, "acme")) == ("selected", [])
         assert Broadcast.objects.get() == written
 
-    def test_an_organisation_made_later_is_among_all_and_not_among_the_chosen(self, acme: Any) -> None:
+    def test_an_organisation_made_later_is_among_all_and_not_among_the_chosen(self, acme: Tenant) -> None:
         broadcast("To all", to=ALL_TENANTS)
         broadcast("To acme", to=acme)
         assert [str(each) for each in Broadcast.objects.addressed_to("made_later")] == ["To all"]
@@ -124,18 +120,18 @@ class TestBroadcast:
         assert texts(alice, "acme") == ["Soon"]
 
     @pytest.mark.parametrize("to", [[], ()])
-    def test_an_empty_audience_is_no_audience(self, acme: Any, to: Any) -> None:
+    def test_an_empty_audience_is_no_audience(self, acme: Tenant, to: Any) -> None:
         with pytest.raises(ValueError, match="to is empty, which would reach nobody: name tenants, or ALL_TENANTS"):
             broadcast("Hello", to=to)
         with pytest.raises(ValueError, match="to is empty"):
             broadcast("Hello", to=get_tenant_model().objects.none())
 
     @pytest.mark.parametrize("to", [None, "acme", ["acme"], 1, EVERYONE, [ALL_TENANTS]])
-    def test_an_audience_is_all_or_tenants(self, acme: Any, to: Any) -> None:
+    def test_an_audience_is_all_or_tenants(self, acme: Tenant, to: Any) -> None:
         with pytest.raises(TypeError, match="use ALL_TENANTS, a tenant, or tenants"):
             broadcast("Hello", to=to)
 
-    def test_a_tenant_has_to_be_saved(self, acme: Any, alice: Any) -> None:
+    def test_a_tenant_has_to_be_saved(self, acme: Tenant, alice: Any) -> None:
         for to in (get_tenant_model()(schema_name="new"), [acme, alice]):
             with pytest.raises(TypeError, match="tenants that are saved"):
                 broadcast("Hello", to=to)
@@ -150,14 +146,14 @@ class TestBroadcast:
             ({"level": constants.INFO}, r"level INFO \(20\) is not stored"),
         ],
     )
-    def test_what_is_refused_writes_nothing(self, acme: Any, options: dict[str, Any], words: str) -> None:
+    def test_what_is_refused_writes_nothing(self, acme: Tenant, options: dict[str, Any], words: str) -> None:
         with pytest.raises(ValueError, match=words):
             broadcast("Hello", to=ALL_TENANTS, **options)
         with pytest.raises(TypeError, match="must_acknowledge is 1"):
             broadcast("Hello", to=ALL_TENANTS, must_acknowledge=1)
         assert set(rows().values()) == {0}
 
-    def test_a_key_is_used_once_until_its_broadcast_has_ended(self, alice: Any, acme: Any) -> None:
+    def test_a_key_is_used_once_until_its_broadcast_has_ended(self, alice: Any, acme: Tenant) -> None:
         first = broadcast("One", to=acme, key="maintenance")
         before = rows()
         assert broadcast("Two", to=ALL_TENANTS, key="maintenance") == first
@@ -166,7 +162,9 @@ class TestBroadcast:
         assert broadcast("Two", to=ALL_TENANTS, key="maintenance") != first
         assert texts(alice, "acme") == ["Two"]
 
-    def test_it_is_recorded_in_public_with_its_text_and_actor(self, operator: Any, acme: Any, globex: Any) -> None:
+    def test_it_is_recorded_in_public_with_its_text_and_actor(
+        self, operator: Any, acme: Tenant, globex: Tenant
+    ) -> None:
         with schema_context("platform"):
             written = broadcast("Hello", to=[globex, acme], sender=operator)
             retract(revise(written, message="Hello again", sender=operator), sender=operator)
@@ -180,7 +178,9 @@ class TestBroadcast:
 
 
 class TestReading:
-    def test_reading_it_in_one_organisation_leaves_it_unread_in_all_others(self, alice: Any, make_user: Any) -> None:
+    def test_reading_it_in_one_organisation_leaves_it_unread_in_all_others(
+        self, alice: Any, make_user: MakeUser
+    ) -> None:
         with schema_context("globex"):
             twin = make_user("alice", pk=alice.pk)
         written = broadcast("Hello", to=ALL_TENANTS)
@@ -201,7 +201,7 @@ class TestReading:
         with pytest.raises(NotPublished):
             revise(written, message="At 8")
 
-    def test_what_must_be_acknowledged_cannot_be_closed(self, alice: Any, acme: Any, browser_of: Any) -> None:
+    def test_what_must_be_acknowledged_cannot_be_closed(self, alice: Any, acme: Tenant, browser_of: BrowserOf) -> None:
         written = broadcast("The new terms", to=ALL_TENANTS, must_acknowledge=True)
         browser: Client = browser_of(acme, alice)
         assert browser.post(f"/messages/mark_read/{written.reference}/", headers=AJAX).status_code == 409
@@ -210,7 +210,7 @@ class TestReading:
         assert texts(alice, "acme") == []
 
     def test_one_for_another_organisation_cannot_be_marked(
-        self, alice: Any, acme: Any, globex: Any, browser_of: Any
+        self, alice: Any, acme: Tenant, globex: Tenant, browser_of: BrowserOf
     ) -> None:
         written = broadcast("To globex", to=globex)
         browser: Client = browser_of(acme, alice)
@@ -224,7 +224,7 @@ class TestWhoMay:
     """Only the platform, whatever permissions exist elsewhere."""
 
     @pytest.fixture
-    def written(self, acme: Any) -> Any:
+    def written(self, acme: Tenant) -> Any:
         return broadcast("Hello", to=ALL_TENANTS)
 
     def refused(self, written: Any, sender: Any) -> None:
@@ -243,7 +243,7 @@ class TestWhoMay:
         with schema_context("acme"):
             self.refused(written, None)
 
-    def test_a_superuser_of_a_tenant_may_not(self, written: Any, make_user: Any) -> None:
+    def test_a_superuser_of_a_tenant_may_not(self, written: Any, make_user: MakeUser) -> None:
         with schema_context("acme"):
             self.refused(written, make_user("root", is_superuser=True))
 
@@ -255,7 +255,7 @@ class TestWhoMay:
             self.refused(written, alice)
 
     def test_a_tenants_superuser_is_not_taken_for_the_one_of_the_platform_who_has_their_key(
-        self, written: Any, operator: Any, make_user: Any
+        self, written: Any, operator: Any, make_user: MakeUser
     ) -> None:
         with schema_context("acme"):
             root = make_user("root", is_superuser=True, pk=operator.pk)
@@ -264,11 +264,11 @@ class TestWhoMay:
                 broadcast("Mine", to=ALL_TENANTS, sender=root)
         assert Broadcast.objects.count() == 1
 
-    def test_the_platforms_people_need_the_permission(self, written: Any, make_user: Any) -> None:
+    def test_the_platforms_people_need_the_permission(self, written: Any, make_user: MakeUser) -> None:
         with schema_context("platform"):
             self.refused(written, make_user("pat"))
 
-    def test_each_deed_has_its_own_permission(self, written: Any, make_user: Any) -> None:
+    def test_each_deed_has_its_own_permission(self, written: Any, make_user: MakeUser) -> None:
         with schema_context("platform"):
             writer, editor = make_user("writer"), make_user("editor")
             grant(writer, "add_broadcast")
@@ -340,7 +340,7 @@ class TestGuards:
     """The database refuses what does not come from public, whichever door it comes through."""
 
     @pytest.fixture
-    def written(self, acme: Any) -> Any:
+    def written(self, acme: Tenant) -> Any:
         return broadcast("Hello", to=acme)
 
     @pytest.mark.parametrize("schema", ["acme", "platform"])
@@ -396,7 +396,7 @@ def _fifty(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
 class TestFiftyOrganisations:
     """10,000 people read one row."""
 
-    def test_one_row_reaches_all_10000_and_its_retraction_too(self, browser_of: Any) -> None:
+    def test_one_row_reaches_all_10000_and_its_retraction_too(self, browser_of: BrowserOf) -> None:
         written = broadcast("Maintenance at 5", to=ALL_TENANTS)
         assert rows() == {"Broadcast": 1, "BroadcastTenant": 0, "BroadcastRecord": 1}
         assert sum(self.who_sees_it(schema) for schema in FIFTY) == 10_000
@@ -432,10 +432,10 @@ class TestFiftyOrganisations:
             assert len(inbox(get_user_model().objects.last()).banners()) == bool(people)
             return int(people.count())
 
-    def seen_by_requests(self, browser_of: Any) -> list[bool]:
+    def seen_by_requests(self, browser_of: BrowserOf) -> list[bool]:
         return [self.page_has_it(browser_of, schema, pk) for schema in FIFTY[::5] for pk in (1, PEOPLE)]
 
-    def page_has_it(self, browser_of: Any, schema: str, pk: int) -> bool:
+    def page_has_it(self, browser_of: BrowserOf, schema: str, pk: int) -> bool:
         with schema_context(schema):
             user = get_user_model().objects.get(pk=pk)
         answer = browser_of(tenant(schema), user).get("/")
@@ -490,11 +490,11 @@ class TestSecondRole:
     ROLE = name_here("organisations_of_a_test")
 
     @pytest.fixture
-    def written(self, acme: Any) -> Any:
+    def written(self, acme: Tenant) -> Any:
         return broadcast("Maintenance", to=acme)
 
     @pytest.fixture(autouse=True)
-    def _role(self, acme: Any) -> None:
+    def _role(self, acme: Tenant) -> None:
         page = (Path(__file__).parents[3] / "docs" / "how-to" / "publications.md").read_text()
         blocks = re.findall(r"^```sql\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
         assert len(blocks) == 2, "the making of the role, and what is run again for new tables"
@@ -544,7 +544,7 @@ class TestSecondRole:
             alice.delete()
             assert not Message.objects.exists()
 
-    def test_pages_work(self, written: Any, alice: Any, acme: Any, browser_of: Any) -> None:
+    def test_pages_work(self, written: Any, alice: Any, acme: Tenant, browser_of: BrowserOf) -> None:
         browser: Client = browser_of(acme, alice)
         with self.as_role("public"):
             assert "Maintenance" in browser.get("/").content.decode()

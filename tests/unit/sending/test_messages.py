@@ -18,10 +18,12 @@ from messages_extends.exceptions import NoTenant, RecipientUnavailable, WrongTen
 from messages_extends.models import AuditRecord, Message
 from messages_extends.models.publication import State
 from messages_extends.tenancy.schemas import inside
+from tenants.models import Tenant
+from tests.factories import MakeUser
 
 
 @pytest.fixture
-def people(in_acme: Any, make_user: Any) -> dict[str, Any]:
+def people(in_acme: Tenant, make_user: MakeUser) -> dict[str, Any]:
     return {name: make_user(name) for name in ("alice", "bob", "carol")}
 
 
@@ -96,7 +98,7 @@ class TestRecipients:
             send([people["alice"], bob], "Hello")
         assert readers() == []
 
-    def test_of_another_organisation_they_are_refused(self, people: Any, globex: Any, make_user: Any) -> None:
+    def test_of_another_organisation_they_are_refused(self, people: Any, globex: Tenant, make_user: MakeUser) -> None:
         with inside("globex"):
             stranger = make_user("bob")
         for recipients in (stranger, [people["alice"], stranger]):
@@ -106,7 +108,7 @@ class TestRecipients:
             send(people["alice"], "Hello", sender=stranger)
         assert readers() == []
 
-    def test_a_queryset_is_evaluated_where_it_is_sent(self, people: Any, globex: Any, make_user: Any) -> None:
+    def test_a_queryset_is_evaluated_where_it_is_sent(self, people: Any, globex: Tenant, make_user: MakeUser) -> None:
         everybody = get_user_model().objects.all()
         assert len(everybody) == 3
         with inside("globex"):
@@ -157,7 +159,7 @@ class TestPolicy:
             assert "carol" not in str(refusal.value)
         assert readers() == []
 
-    def test_only_those_are_written_to_about_whom_it_was_asked(self, people: Any, make_user: Any) -> None:
+    def test_only_those_are_written_to_about_whom_it_was_asked(self, people: Any, make_user: MakeUser) -> None:
         """A random queryset finds other people whenever it is evaluated: it is evaluated once."""
         alice, crowd = people["alice"], [make_user(f"person{number}") for number in range(10)]
         for person in crowd[::2]:
@@ -279,7 +281,7 @@ class TestKeys:
         assert send([people["bob"], people["carol"]], "second", key="k") == 1
         assert sorted(Message.objects.values_list("message", flat=True)) == ["first", "second"]
 
-    def test_nothing_makes_way_but_for_those_who_are_written_to(self, people: Any, make_user: Any) -> None:
+    def test_nothing_makes_way_but_for_those_who_are_written_to(self, people: Any, make_user: MakeUser) -> None:
         crowd = [make_user(f"person{number}") for number in range(10)]
         send(crowd, "old news", key="k")
         Message.objects.update(expires=now())
@@ -307,7 +309,7 @@ class TestKeys:
             cancel("")
         assert readers() == ["bob"]
 
-    def test_it_belongs_to_one_organisation(self, people: Any, globex: Any, make_user: Any) -> None:
+    def test_it_belongs_to_one_organisation(self, people: Any, globex: Tenant, make_user: MakeUser) -> None:
         send(people["bob"], "news", key="k")
         with inside("globex"):
             assert send(make_user("gina"), "news", key="k", level=INFO_PERSISTENT) == 1

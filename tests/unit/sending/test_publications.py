@@ -18,23 +18,17 @@ from messages_extends.api import ALL_TENANTS, EVERYONE, announce, cancel, inbox,
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, NoTenant, NotPublished, WrongTenant
 from messages_extends.models import Announcement, AnnouncementGroup, AuditRecord, Receipt
 from messages_extends.models.publication import DEFAULT_LIFETIME, State
+from tenants.models import Tenant
 from tests.conftest import count_our_queries
+from tests.factories import BrowserOf, MakeMessage, MakeUser
+
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def bob(alice: Any, make_user: Any) -> Any:
-    return make_user("bob")
-
-
-@pytest.fixture
-def sales(in_acme: Any) -> Group:
+def sales(in_acme: Tenant) -> Group:
     return Group.objects.create(name="Sales")
 
 
@@ -60,7 +54,7 @@ def rows() -> tuple[int, int]:
 
 
 class TestAnnounce:
-    def test_it_writes_one_row_that_everybody_reads(self, alice: Any, bob: Any, make_user: Any) -> None:
+    def test_it_writes_one_row_that_everybody_reads(self, alice: Any, bob: Any, make_user: MakeUser) -> None:
         announcement = announce("The canteen is closed.", to=EVERYONE, url="/canteen/", extra_tags="food")
         late = make_user("late")
         assert Announcement.objects.get() == announcement
@@ -85,7 +79,7 @@ class TestAnnounce:
         start = timezone.now() + timedelta(days=5)
         assert announce("Hello", to=EVERYONE, publish_at=start).expires == start + DEFAULT_LIFETIME
 
-    def test_the_size_of_its_audience_is_kept(self, alice: Any, bob: Any, make_user: Any, sales: Group) -> None:
+    def test_the_size_of_its_audience_is_kept(self, alice: Any, bob: Any, make_user: MakeUser, sales: Group) -> None:
         make_user("gone", is_active=False)
         bob.groups.add(sales)
         assert announce("to all", to=EVERYONE).audience_size == 2
@@ -105,7 +99,7 @@ class TestAnnounce:
 
     @pytest.mark.parametrize(("to", "count"), [("everyone", 3), ("one group", 6), ("ten groups", 6)])
     def test_the_number_of_queries_does_not_grow_with_the_audience(
-        self, alice: Any, make_user: Any, to: str, count: int
+        self, alice: Any, make_user: MakeUser, to: str, count: int
     ) -> None:
         groups = [Group.objects.create(name=f"Group {number}") for number in range(10)]
         for number in range(20):
@@ -138,7 +132,7 @@ class TestRefusals:
     """What is wrong is an error with the remedy, and nothing is written."""
 
     @pytest.fixture(autouse=True)
-    def _nothing_is_written(self, in_acme: Any) -> Iterator[None]:
+    def _nothing_is_written(self, in_acme: Tenant) -> Iterator[None]:
         yield
         assert rows() == (0, 0)
 
@@ -227,7 +221,7 @@ class TestRefusals:
         with schema_context("public"), pytest.raises(NoTenant):
             announce("Hello", to=EVERYONE)
 
-    def test_a_group_of_another_organisation_is_none_of_this(self, alice: Any, globex: Any) -> None:
+    def test_a_group_of_another_organisation_is_none_of_this(self, alice: Any, globex: Tenant) -> None:
         with schema_context("globex"):
             theirs = Group.objects.create(name="Sales")
         for to in (theirs, [theirs]):
@@ -270,7 +264,7 @@ class TestKeys:
             announce("Hello", to=EVERYONE, key=None)
         assert texts(alice) == ["Hello", "Hello"]
 
-    def test_each_organisation_has_its_own(self, alice: Any, globex: Any) -> None:
+    def test_each_organisation_has_its_own(self, alice: Any, globex: Tenant) -> None:
         announce("One", to=EVERYONE, key="canteen")
         with schema_context("globex"):
             assert str(announce("Two", to=EVERYONE, key="canteen")) == "Two"
@@ -317,7 +311,7 @@ class TestTime:
         assert texts(alice) == []
         assert inbox(alice).page().entries == []
 
-    def test_every_state_is_one_of_the_querysets_too(self, in_acme: Any) -> None:
+    def test_every_state_is_one_of_the_querysets_too(self, in_acme: Tenant) -> None:
         now = timezone.now()
         made = {
             State.SCHEDULED: announce("1", to=EVERYONE, publish_at=now + HOUR),
@@ -443,13 +437,13 @@ class TestRevise:
             with pytest.raises(NotPublished, match="write a new one"):
                 revise(ended, message="Again")
 
-    def test_only_publications_are_revised(self, alice: Any, make_message: Any) -> None:
+    def test_only_publications_are_revised(self, alice: Any, make_message: MakeMessage) -> None:
         others: list[Any] = [make_message(alice), None]
         for other in others:
             with pytest.raises(TypeError, match="use an announcement or a broadcast"):
                 revise(other, message="Hello")
 
-    def test_one_of_another_organisation_is_not_changed_from_here(self, alice: Any, globex: Any) -> None:
+    def test_one_of_another_organisation_is_not_changed_from_here(self, alice: Any, globex: Tenant) -> None:
         announcement = announce("Hello", to=EVERYONE)
         with schema_context("globex"):
             for act in (revise, retract):
@@ -498,7 +492,7 @@ AJAX = {"X-Requested-With": "XMLHttpRequest"}
 
 class TestAcknowledging:
     @pytest.fixture
-    def browser(self, in_acme: Any, alice: Any, browser_of: Any) -> Client:
+    def browser(self, in_acme: Tenant, alice: Any, browser_of: BrowserOf) -> Client:
         browser: Client = browser_of(in_acme, alice)
         return browser
 
@@ -527,7 +521,7 @@ class TestAcknowledging:
             inbox(alice).mark_unread(str(rules.reference))
 
     def test_a_script_of_another_organisation_does_not_reach_it(
-        self, alice: Any, rules: Announcement, globex: Any, make_user: Any, browser_of: Any
+        self, alice: Any, rules: Announcement, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         with schema_context("globex"):
             browser = browser_of(globex, make_user("alice"))

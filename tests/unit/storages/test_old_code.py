@@ -30,19 +30,18 @@ from messages_extends.exceptions import LevelOfMessageException, MessagesExtends
 from messages_extends.models import Message
 from messages_extends.policy import AllowAll
 from messages_extends.storages import FallbackStorage, PersistentStorage
+from tenants.models import Tenant
 from tests.conftest import count_our_queries
+from tests.factories import MakeUser
 from tests.unit.storages.test_storages import make_request, texts
+
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 LONG, TOO_LONG = "x" * 20_000, "x" * 150_000
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def sally(in_acme: Any, make_user: Any) -> Any:
+def sally(in_acme: Tenant, make_user: MakeUser) -> Any:
     return make_user("sally")
 
 
@@ -70,7 +69,7 @@ class TestLeniency:
         ],
     )
     def test_what_send_refuses_is_saved_and_logged(
-        self, in_acme: Any, alice: Any, logged: Logged, text: str, options: Any
+        self, in_acme: Tenant, alice: Any, logged: Logged, text: str, options: Any
     ) -> None:
         with pytest.raises((ValueError, TypeError)):
             send(alice, text, **options)
@@ -82,14 +81,16 @@ class TestLeniency:
         assert ("which is over" if options else "has 20000 characters") in record.getMessage()
 
     @pytest.mark.parametrize("never", [datetime.max, datetime.max.replace(tzinfo=UTC), datetime(9999, 1, 1)])
-    def test_a_time_that_never_comes_is_none(self, in_acme: Any, alice: Any, logged: Logged, never: datetime) -> None:
+    def test_a_time_that_never_comes_is_none(
+        self, in_acme: Tenant, alice: Any, logged: Logged, never: datetime
+    ) -> None:
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "For good", expires=never)
         assert Message.objects.get().expires is None
         assert "too far away" in logged()[0].getMessage()
 
     @pytest.mark.parametrize("day", [date(2090, 7, 1), "2090-07-01"])
     def test_a_date_is_its_midnight(
-        self, in_acme: Any, alice: Any, logged: Logged, settings: Any, day: date | str
+        self, in_acme: Tenant, alice: Any, logged: Logged, settings: Any, day: date | str
     ) -> None:
         settings.TIME_ZONE = "Europe/Berlin"
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", expires=day)
@@ -97,12 +98,14 @@ class TestLeniency:
         assert "Give a datetime." in logged()[0].getMessage()
 
     @pytest.mark.parametrize("wrong", ["tomorrow", 5, "2020-13-01"])
-    def test_what_is_no_time_is_an_error(self, in_acme: Any, alice: Any, wrong: Any) -> None:
+    def test_what_is_no_time_is_an_error(self, in_acme: Tenant, alice: Any, wrong: Any) -> None:
         with pytest.raises((TypeError, ValueError)):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", expires=wrong)
         assert not Message.objects.exists()
 
-    def test_beyond_a_hundred_thousand_characters_a_text_is_cut(self, in_acme: Any, alice: Any, logged: Logged) -> None:
+    def test_beyond_a_hundred_thousand_characters_a_text_is_cut(
+        self, in_acme: Tenant, alice: Any, logged: Logged
+    ) -> None:
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, mark_safe(f"<b>{TOO_LONG}</b>"))
         cut = Message.objects.get()
         assert (len(cut.message), cut.is_safe) == (100_000, False)
@@ -113,14 +116,14 @@ class TestLeniency:
     @pytest.mark.parametrize("blank", [" ", "\n\t", "\u00a0"])
     @pytest.mark.parametrize("anonymous", [False, True])
     def test_a_blank_text_is_ignored(
-        self, in_acme: Any, alice: Any, logged: Logged, blank: str, anonymous: bool
+        self, in_acme: Tenant, alice: Any, logged: Logged, blank: str, anonymous: bool
     ) -> None:
         messages.add_message(make_request(in_acme, None if anonymous else alice), INFO_PERSISTENT, blank)
         assert not Message.objects.exists()
         assert "blank" in logged()[0].getMessage()
 
     def test_who_is_inactive_sees_it_once_they_are_active(
-        self, in_acme: Any, alice: Any, sally: Any, logged: Logged
+        self, in_acme: Tenant, alice: Any, sally: Any, logged: Logged
     ) -> None:
         grant(alice, sally)
         type(sally).objects.filter(pk=sally.pk).update(is_active=False)
@@ -135,7 +138,7 @@ class TestLeniency:
 
     @pytest.mark.parametrize("allowed", ["nobody", "another", "all, but the sender is inactive"])
     def test_the_policy_is_asked_about_the_inactive_too(
-        self, in_acme: Any, alice: Any, sally: Any, make_user: Any, allowed: str
+        self, in_acme: Tenant, alice: Any, sally: Any, make_user: MakeUser, allowed: str
     ) -> None:
         type(sally).objects.filter(pk=sally.pk).update(is_active=False)
         if allowed == "another":
@@ -149,7 +152,7 @@ class TestLeniency:
         assert not Message.objects.exists()
 
     def test_the_policy_of_a_host_may_leave_out_an_inactive_one(
-        self, in_acme: Any, alice: Any, sally: Any, make_user: Any, settings: Any
+        self, in_acme: Tenant, alice: Any, sally: Any, make_user: MakeUser, settings: Any
     ) -> None:
         settings.MESSAGES_EXTENDS = {"POLICY": "tests.unit.storages.test_old_code.NotSally"}
         bob = make_user("bob", is_active=False)
@@ -159,7 +162,7 @@ class TestLeniency:
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
         assert [each.user for each in Message.objects.all()] == [bob]
 
-    def test_each_line_of_code_is_logged_once(self, in_acme: Any, alice: Any, logged: Logged) -> None:
+    def test_each_line_of_code_is_logged_once(self, in_acme: Tenant, alice: Any, logged: Logged) -> None:
         for _ in range(3):
             messages.add_persistant_info(make_request(in_acme, alice), LONG)
             make_request(in_acme, alice)._messages.add(INFO_PERSISTENT, LONG)
@@ -168,7 +171,7 @@ class TestLeniency:
         assert lines[1] == lines[0] + 1
 
     def test_fail_silently_silences_what_django_silences(
-        self, in_acme: Any, alice: Any, globex: Any, make_user: Any
+        self, in_acme: Tenant, alice: Any, globex: Tenant, make_user: MakeUser
     ) -> None:
         plain = RequestFactory().get("/")
         messages.add_message(plain, INFO_PERSISTENT, "Hello", fail_silently=True, user=alice)
@@ -197,7 +200,7 @@ class NotSally(AllowAll):
 
 
 class TestNames:
-    def test_the_views_are_there(self, in_acme: Any, alice: Any) -> None:
+    def test_the_views_are_there(self, in_acme: Tenant, alice: Any) -> None:
         assert views.message_mark_read.__name__ == "message_mark_read"
         send(alice, "one")
         send(alice, "another")
@@ -266,7 +269,7 @@ class TestSubclasses:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_old_code.NewestLast",)
 
     @pytest.mark.usefixtures("_old_storage")
-    def test_their_hook_says_what_is_shown_beside_what_is_published(self, in_acme: Any, alice: Any) -> None:
+    def test_their_hook_says_what_is_shown_beside_what_is_published(self, in_acme: Tenant, alice: Any) -> None:
         for text in ("first", "hidden", "second"):
             send(alice, text)
         announce("for everyone", to=EVERYONE)
@@ -277,13 +280,13 @@ class TestSubclasses:
         assert texts(make_request(in_acme)) == []
 
     @pytest.mark.usefixtures("_old_storage")
-    def test_beyond_the_limit_it_says_how_many_more(self, in_acme: Any, alice: Any) -> None:
+    def test_beyond_the_limit_it_says_how_many_more(self, in_acme: Tenant, alice: Any) -> None:
         for number in range(12):
             send(alice, str(number))
         assert texts(make_request(in_acme, alice)) == [*map(str, range(10)), "and 2 more"]
 
     def test_the_hook_itself_returns_the_messages_of_the_requests_user(
-        self, in_acme: Any, alice: Any, sally: Any
+        self, in_acme: Tenant, alice: Any, sally: Any
     ) -> None:
         send([alice, sally], "one")
         inbox(alice).mark_all_read()
@@ -292,10 +295,10 @@ class TestSubclasses:
         assert [str(each) for each in storage._message_queryset()] == ["another"]
         assert [str(each) for each in storage._message_queryset(include_read=True)] == ["another", "one"]
 
-    def test_a_fallback_may_name_its_storages_itself(self, in_acme: Any, alice: Any) -> None:
+    def test_a_fallback_may_name_its_storages_itself(self, in_acme: Tenant, alice: Any) -> None:
         assert [type(each) for each in ByHand(make_request(in_acme, alice)).storages] == [NewestLast]
 
-    def test_get_user_says_whose_they_are(self, in_acme: Any, alice: Any, sally: Any, settings: Any) -> None:
+    def test_get_user_says_whose_they_are(self, in_acme: Tenant, alice: Any, sally: Any, settings: Any) -> None:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_old_code.SeesAsSally",)
         send(sally, "for Sally")
         assert texts(make_request(in_acme, alice)) == ["for Sally"]
@@ -323,7 +326,7 @@ class TestRows:
         assert one == Message.objects.get(pk=one.pk)
         assert len({one, other, Message.objects.get(pk=one.pk)}) == 2
 
-    def test_djangos_own_assertion_about_messages_holds(self, in_acme: Any, alice: Any) -> None:
+    def test_djangos_own_assertion_about_messages_holds(self, in_acme: Tenant, alice: Any) -> None:
         class Case(MessagesTestMixin, TestCase):
             pass
 
@@ -332,7 +335,7 @@ class TestRows:
         response: Any = type("Response", (), {"wsgi_request": request})
         Case().assertMessages(response, [OrdinaryMessage(INFO_PERSISTENT, "Saved", extra_tags="big")])
 
-    def test_message_in_a_template_is_the_text_to_show(self, in_acme: Any, alice: Any) -> None:
+    def test_message_in_a_template_is_the_text_to_show(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, "%(count)d <i>left</i>", params={"count": 3})
         send(alice, mark_safe("<b>safe</b>"))
         announce("%(who)s joins", to=EVERYONE, params={"who": "Bob"})

@@ -42,7 +42,11 @@ from messages_extends.maintenance.personal_data import export
 from messages_extends.models import Announcement, Message
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
+from tenants.models import Tenant
 from tests.conftest import count_our_queries
+from tests.factories import BrowserOf, MakeUser
+
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 STICKY = "messages_extends.storages.StickyStorage"
 PERSISTENT = "messages_extends.storages.PersistentStorage"
@@ -95,18 +99,13 @@ def texts(request: Any) -> list[str]:
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def sally(in_acme: Any, make_user: Any) -> Any:
+def sally(in_acme: Tenant, make_user: MakeUser) -> Any:
     return make_user("sally")
 
 
 class TestPersistent:
     @pytest.mark.parametrize("level", PERSISTENT_MESSAGE_LEVELS)
-    def test_it_is_saved_and_shown_on_every_page_until_read(self, in_acme: Any, alice: Any, level: int) -> None:
+    def test_it_is_saved_and_shown_on_every_page_until_read(self, in_acme: Tenant, alice: Any, level: int) -> None:
         request = make_request(in_acme, alice)
         request._messages.level = 0
         messages.add_message(request, level, "Hello", extra_tags="big")
@@ -120,32 +119,32 @@ class TestPersistent:
         assert texts(make_request(in_acme, alice)) == []
 
     def test_user_names_another_recipient_who_sees_it_and_knows_from_whom(
-        self, in_acme: Any, alice: Any, sally: Any
+        self, in_acme: Tenant, alice: Any, sally: Any
     ) -> None:
         grant(alice, sally)
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
         assert (texts(make_request(in_acme, alice)), texts(make_request(in_acme, sally))) == ([], ["Hello"])
         assert Message.objects.get().sender == alice
 
-    def test_somebody_else_is_not_written_to_without_a_grant(self, in_acme: Any, alice: Any, sally: Any) -> None:
+    def test_somebody_else_is_not_written_to_without_a_grant(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
         with pytest.raises(PermissionDenied):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
         assert not Message.objects.exists()
 
-    def test_the_recipient_and_the_time_may_be_given_by_position(self, in_acme: Any, alice: Any, sally: Any) -> None:
+    def test_the_recipient_and_the_time_may_be_given_by_position(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
         grant(alice, sally)
         tomorrow = timezone.now() + timedelta(days=1)
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", "", False, sally, tomorrow)
         sent = Message.objects.get()
         assert (sent.user, sent.expires) == (sally, tomorrow)
 
-    def test_a_recipient_that_is_no_user_object_is_an_error(self, in_acme: Any, alice: Any, sally: Any) -> None:
+    def test_a_recipient_that_is_no_user_object_is_an_error(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
         with pytest.raises(TypeError, match="no user object"):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally.pk)
         assert not Message.objects.exists()
 
     def test_an_object_of_a_proxy_of_the_user_model_is_known_by_its_schema_too(
-        self, acme: Any, globex: Any, make_user: Any
+        self, acme: Tenant, globex: Tenant, make_user: MakeUser
     ) -> None:
         staff = proxy_of_user()
         with schema_context("globex"):
@@ -157,16 +156,18 @@ class TestPersistent:
                 messages.add_message(make_request(acme, alice), INFO_PERSISTENT, "Hello", user=stranger)
             assert not Message.objects.exists()
 
-    def test_an_anonymous_page_may_speak_to_somebody_as_the_application(self, in_acme: Any, sally: Any) -> None:
+    def test_an_anonymous_page_may_speak_to_somebody_as_the_application(self, in_acme: Tenant, sally: Any) -> None:
         messages.add_message(make_request(in_acme), INFO_PERSISTENT, "Somebody tried to log in", user=sally)
         assert Message.objects.get().sender is None
 
-    def test_an_anonymous_recipient_is_an_error_and_nothing_is_saved(self, in_acme: Any) -> None:
+    def test_an_anonymous_recipient_is_an_error_and_nothing_is_saved(self, in_acme: Tenant) -> None:
         with pytest.raises(NotImplementedError, match="anonymous"):
             messages.add_message(make_request(in_acme), INFO_PERSISTENT, "Hello")
         assert not Message.objects.exists()
 
-    def test_a_recipient_of_another_organisation_is_an_error(self, acme: Any, globex: Any, make_user: Any) -> None:
+    def test_a_recipient_of_another_organisation_is_an_error(
+        self, acme: Tenant, globex: Tenant, make_user: MakeUser
+    ) -> None:
         with schema_context("globex"):
             stranger = make_user("alice", pk=1000)
         with schema_context("acme"):
@@ -178,7 +179,7 @@ class TestPersistent:
             assert not Message.objects.exists()
 
     @pytest.mark.parametrize("gone", ["deleted", "deleted elsewhere", "never saved"])
-    def test_a_recipient_who_cannot_read_is_an_error(self, in_acme: Any, alice: Any, sally: Any, gone: str) -> None:
+    def test_a_recipient_who_cannot_read_is_an_error(self, in_acme: Tenant, alice: Any, sally: Any, gone: str) -> None:
         if gone == "deleted":
             sally.delete()
         elif gone == "deleted elsewhere":
@@ -189,21 +190,21 @@ class TestPersistent:
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
         assert not Message.objects.exists()
 
-    def test_a_user_deleted_during_their_own_request_is_an_error(self, in_acme: Any, alice: Any) -> None:
+    def test_a_user_deleted_during_their_own_request_is_an_error(self, in_acme: Tenant, alice: Any) -> None:
         request = make_request(in_acme, alice)
         type(alice).objects.filter(pk=alice.pk).delete()
         with pytest.raises(RecipientUnavailable):
             messages.add_message(request, INFO_PERSISTENT, "Hello")
         assert not Message.objects.exists()
 
-    def test_an_inactive_sender_is_refused(self, in_acme: Any, alice: Any, sally: Any) -> None:
+    def test_an_inactive_sender_is_refused(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
         alice.is_active = False
         with pytest.raises(PermissionDenied):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
         assert not Message.objects.exists()
 
     def test_user_with_another_level_is_an_error_and_shown_to_nobody(
-        self, in_acme: Any, alice: Any, sally: Any
+        self, in_acme: Tenant, alice: Any, sally: Any
     ) -> None:
         request = make_request(in_acme, alice)
         with pytest.raises(ValueError, match="INFO_PERSISTENT"):
@@ -212,7 +213,7 @@ class TestPersistent:
             messages.add_message(request, INFO_STICKY, "Hello", user=sally)
         assert texts(request) == []
 
-    def test_it_is_not_shown_after_it_has_expired(self, in_acme: Any, alice: Any) -> None:
+    def test_it_is_not_shown_after_it_has_expired(self, in_acme: Tenant, alice: Any) -> None:
         now = timezone.now()
         for text, expires in (
             ("Past", now + timedelta(hours=1)),
@@ -223,20 +224,20 @@ class TestPersistent:
         Message.objects.filter(message="Past").update(expires=now - timedelta(hours=1))
         assert texts(make_request(in_acme, alice)) == ["Never", "Future"]
 
-    def test_it_counts_as_its_base_level(self, in_acme: Any, alice: Any) -> None:
+    def test_it_counts_as_its_base_level(self, in_acme: Tenant, alice: Any) -> None:
         request = make_request(in_acme, alice)
         messages.add_message(request, DEBUG_PERSISTENT, "Below the default level")
         messages.add_message(request, INFO_PERSISTENT, "At it")
         assert texts(make_request(in_acme, alice)) == ["At it"]
 
-    def test_its_text_is_escaped_unless_the_sending_code_marked_it_safe(self, in_acme: Any, alice: Any) -> None:
+    def test_its_text_is_escaped_unless_the_sending_code_marked_it_safe(self, in_acme: Tenant, alice: Any) -> None:
         for text in ("<i>plain</i>", mark_safe("<b>safe</b>")):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, text)
         safe, plain = make_request(in_acme, alice)._messages
         assert isinstance(str(safe), SafeData)
         assert not isinstance(str(plain), SafeData)
 
-    def test_with_params_it_is_shown_in_each_readers_language(self, in_acme: Any, alice: Any) -> None:
+    def test_with_params_it_is_shown_in_each_readers_language(self, in_acme: Tenant, alice: Any) -> None:
         request = make_request(in_acme, alice)
         messages.add_message(request, INFO_PERSISTENT, "Must be at least %(limit)s", params={"limit": "<3>"})
         messages.add_message(request, INFO_PERSISTENT, "Please enter a valid %(what)s", params={})
@@ -249,7 +250,7 @@ class TestPersistent:
         with translation.override("es"):
             assert str(shown) == "Sí"
 
-    def test_a_lazy_text_with_params_stays_a_msgid(self, in_acme: Any, alice: Any) -> None:
+    def test_a_lazy_text_with_params_stays_a_msgid(self, in_acme: Tenant, alice: Any) -> None:
         with translation.override("de"):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, gettext_lazy("Yes"), params={})
         [shown] = make_request(in_acme, alice)._messages
@@ -260,7 +261,9 @@ class TestPersistent:
         ("text", "params"),
         [("%(a)s %(b)s", {"a": 1}), ("%c", [1114112]), ("%d", ["x"]), ("100%", {}), ("%d", {"a": 1})],
     )
-    def test_what_cannot_be_filled_in_is_shown_as_it_is(self, in_acme: Any, alice: Any, text: str, params: Any) -> None:
+    def test_what_cannot_be_filled_in_is_shown_as_it_is(
+        self, in_acme: Tenant, alice: Any, text: str, params: Any
+    ) -> None:
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, text, params=params)
         assert texts(make_request(in_acme, alice)) == [text]
 
@@ -268,16 +271,16 @@ class TestPersistent:
         "params",
         ["abc", 5, {"a": timezone.now()}, {"a": float("nan")}, {"a": "\0"}, ["\ud800"], {"a": gettext_lazy("b")}],
     )
-    def test_params_that_cannot_be_stored_are_refused_clearly(self, in_acme: Any, alice: Any, params: Any) -> None:
+    def test_params_that_cannot_be_stored_are_refused_clearly(self, in_acme: Tenant, alice: Any, params: Any) -> None:
         with pytest.raises(ValueError, match=r"params|JSON"):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", params=params)
         assert not Message.objects.exists()
 
-    def test_a_backslash_in_params_is_no_nul(self, in_acme: Any, alice: Any) -> None:
+    def test_a_backslash_in_params_is_no_nul(self, in_acme: Tenant, alice: Any) -> None:
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "%(a)s", params={"a": "\\u0000"})
         assert texts(make_request(in_acme, alice)) == ["\\u0000"]
 
-    def test_params_of_a_safe_text_are_escaped(self, in_acme: Any, alice: Any) -> None:
+    def test_params_of_a_safe_text_are_escaped(self, in_acme: Tenant, alice: Any) -> None:
         text = mark_safe("<b>%(name)s</b> has %(count)d")
         messages.add_message(
             make_request(in_acme, alice), INFO_PERSISTENT, text, params={"name": "<script>", "count": 3}
@@ -286,14 +289,14 @@ class TestPersistent:
         assert str(shown) == "<b>&lt;script&gt;</b> has 3"
 
     @pytest.mark.parametrize("text", ["%s", "%r", "%a"])
-    def test_names_of_params_of_a_safe_text_are_escaped(self, in_acme: Any, alice: Any, text: str) -> None:
+    def test_names_of_params_of_a_safe_text_are_escaped(self, in_acme: Tenant, alice: Any, text: str) -> None:
         options = {"params": {'" onclick="alert(1)': 1, "<script>": "<b>"}}
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, mark_safe(text), **options)
         [shown] = make_request(in_acme, alice)._messages
         assert isinstance(str(shown), SafeData)
         assert not set('"<>') & set(str(shown))
 
-    def test_a_key_is_not_sent_again_while_unread(self, in_acme: Any, alice: Any) -> None:
+    def test_a_key_is_not_sent_again_while_unread(self, in_acme: Tenant, alice: Any) -> None:
         def send(text: str, **options: Any) -> None:
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, text, key="disk full", **options)
 
@@ -311,7 +314,7 @@ class TestPersistent:
     @pytest.mark.parametrize(
         "url", ["javascript:alert(1)", "//evil.example/", "/\\evil.example", "ftp://x/", "http:///x"]
     )
-    def test_a_link_that_leads_astray_is_refused(self, in_acme: Any, alice: Any, url: str) -> None:
+    def test_a_link_that_leads_astray_is_refused(self, in_acme: Tenant, alice: Any, url: str) -> None:
         with pytest.raises(ValueError, match="use a path on this site"):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", url=url)
         assert not Message.objects.exists()
@@ -319,7 +322,7 @@ class TestPersistent:
     @pytest.mark.parametrize("url", DANGEROUS)
     @pytest.mark.parametrize("way", ["ORM", "bulk", "update", "SQL"])
     def test_a_link_that_came_in_unchecked_is_not_shown(
-        self, in_acme: Any, alice: Any, browser_of: Any, way: str, url: str
+        self, in_acme: Tenant, alice: Any, browser_of: BrowserOf, way: str, url: str
     ) -> None:
         store_link(alice, url, way)
         message = Message.objects.get()
@@ -335,7 +338,7 @@ class TestPersistent:
         assert next(iter(export(alice)["messages_received"]))["url"] == ""
 
     @pytest.mark.parametrize("url", DANGEROUS[:2])
-    def test_nor_is_one_of_a_publication(self, in_acme: Any, alice: Any, browser_of: Any, url: str) -> None:
+    def test_nor_is_one_of_a_publication(self, in_acme: Tenant, alice: Any, browser_of: BrowserOf, url: str) -> None:
         announcement = api.announce("Hello", to=api.EVERYONE, sender=None)
         Announcement.objects.update(url=url)
         with schema_context("public"):
@@ -350,7 +353,7 @@ class TestPersistent:
             assert (answer.status_code, "script:" in answer.text) == (200, False)
 
     @pytest.mark.parametrize("url", ["/orders/5/", "orders/", "?page=2", "#top", "https://example.com/x"])
-    def test_a_link_may_be_a_path_or_a_web_address(self, in_acme: Any, alice: Any, url: str) -> None:
+    def test_a_link_may_be_a_path_or_a_web_address(self, in_acme: Tenant, alice: Any, url: str) -> None:
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", url=url)
         assert Message.objects.get().url == url
 
@@ -358,13 +361,13 @@ class TestPersistent:
         "options", [{"message": "a\0b"}, {"extra_tags": "x" * 129}, {"key": "k" * 201}, {"url": "/" + "u" * 2000}]
     )
     def test_what_the_table_cannot_hold_is_refused_clearly(
-        self, in_acme: Any, alice: Any, options: dict[str, Any]
+        self, in_acme: Tenant, alice: Any, options: dict[str, Any]
     ) -> None:
         with pytest.raises(ValueError, match=next(iter(options))):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, **{"message": "Hello", **options})
         assert not Message.objects.exists()
 
-    def test_in_public_it_shows_nothing_and_adding_is_an_error(self, in_acme: Any, alice: Any) -> None:
+    def test_in_public_it_shows_nothing_and_adding_is_an_error(self, in_acme: Tenant, alice: Any) -> None:
         public = get_tenant_model()(schema_name="public")
         request = make_request(public, alice)
         with count_our_queries() as queries:
@@ -380,7 +383,7 @@ class TestBanners:
             Message(user=user, level=INFO_PERSISTENT, message=f"Message {number}") for number in range(count)
         )
 
-    def test_the_newest_come_first(self, in_acme: Any, alice: Any) -> None:
+    def test_the_newest_come_first(self, in_acme: Tenant, alice: Any) -> None:
         self.send(alice, 3)
         assert texts(make_request(in_acme, alice)) == ["Message 2", "Message 1", "Message 0"]
 
@@ -389,13 +392,13 @@ class TestBanners:
         [(10, "Message 0"), (11, "and 1 more"), (99, "and 89 more"), (100, "and 90+ more"), (250, "and 90+ more")],
     )
     def test_at_most_ten_are_shown_and_then_how_many_more(
-        self, in_acme: Any, alice: Any, count: int, last: str
+        self, in_acme: Tenant, alice: Any, count: int, last: str
     ) -> None:
         self.send(alice, count)
         shown = list(make_request(in_acme, alice)._messages)
         assert (len(shown), str(shown[-1])) == (min(count, 11), last)
 
-    def test_the_last_item_is_an_ordinary_message_that_is_not_stored(self, in_acme: Any, alice: Any) -> None:
+    def test_the_last_item_is_an_ordinary_message_that_is_not_stored(self, in_acme: Tenant, alice: Any) -> None:
         self.send(alice, 11)
         request = make_request(in_acme, alice)
         *_saved, more = request._messages
@@ -403,7 +406,7 @@ class TestBanners:
         assert (more.level, hasattr(more, "pk")) == (INFO, False)
         assert respond(request) == {}
 
-    def test_the_setting_max_banners_decides(self, in_acme: Any, alice: Any, settings: Any) -> None:
+    def test_the_setting_max_banners_decides(self, in_acme: Tenant, alice: Any, settings: Any) -> None:
         settings.MESSAGES_EXTENDS = {"MAX_BANNERS": 2}
         self.send(alice, 4)
         assert texts(make_request(in_acme, alice)) == ["Message 3", "Message 2", "and 2 more"]
@@ -411,7 +414,7 @@ class TestBanners:
 
 class TestSticky:
     @pytest.mark.parametrize("level", STICKY_MESSAGE_LEVELS)
-    def test_it_is_shown_with_this_response_and_never_stored(self, in_acme: Any, level: int) -> None:
+    def test_it_is_shown_with_this_response_and_never_stored(self, in_acme: Tenant, level: int) -> None:
         request = make_request(in_acme)
         request._messages.level = 0
         messages.add_message(request, level, "Hello")
@@ -422,14 +425,14 @@ class TestSticky:
 
     @pytest.mark.parametrize("order", [(COOKIE, SESSION, PERSISTENT, STICKY), (STICKY, PERSISTENT, SESSION, COOKIE)])
     def test_one_that_no_page_has_shown_is_gone_after_its_response(
-        self, in_acme: Any, settings: Any, order: tuple[str, ...]
+        self, in_acme: Tenant, settings: Any, order: tuple[str, ...]
     ) -> None:
         settings.MESSAGES_STORAGES = order
         request = make_request(in_acme)
         messages.add_message(request, ERROR_STICKY, "Unseen")
         assert (respond(request), request.session) == ({}, {})
 
-    def test_it_counts_as_its_base_level(self, in_acme: Any) -> None:
+    def test_it_counts_as_its_base_level(self, in_acme: Tenant) -> None:
         request = make_request(in_acme)
         messages.set_level(request, constants.WARNING)
         for level in STICKY_MESSAGE_LEVELS:
@@ -438,7 +441,7 @@ class TestSticky:
 
     @pytest.mark.parametrize("response", [HttpResponseRedirect("/"), HttpResponse("<p>a part of a page</p>")])
     def test_where_debug_is_on_the_log_says_that_none_has_shown_it(
-        self, in_acme: Any, settings: Any, caplog: pytest.LogCaptureFixture, response: Any
+        self, in_acme: Tenant, settings: Any, caplog: pytest.LogCaptureFixture, response: Any
     ) -> None:
         for settings.DEBUG in (False, True):
             request = make_request(in_acme)
@@ -450,7 +453,7 @@ class TestSticky:
         assert record.getMessage().endswith("It was: 'never seen'")
 
     def test_of_one_that_was_shown_the_log_says_nothing(
-        self, in_acme: Any, settings: Any, caplog: pytest.LogCaptureFixture
+        self, in_acme: Tenant, settings: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         settings.DEBUG = True
         request = make_request(in_acme)
@@ -507,13 +510,13 @@ class TestOrders:
         ],
     )
     def test_persistent_messages_are_read_whatever_the_order(
-        self, in_acme: Any, alice: Any, settings: Any, order: tuple[str, ...]
+        self, in_acme: Tenant, alice: Any, settings: Any, order: tuple[str, ...]
     ) -> None:
         settings.MESSAGES_STORAGES = order
         messages.add_message(make_request(in_acme, alice), WARNING_PERSISTENT, "Saved")
         assert texts(make_request(in_acme, alice)) == ["Saved"]
 
-    def test_the_setting_is_read_when_it_is_used(self, in_acme: Any, settings: Any) -> None:
+    def test_the_setting_is_read_when_it_is_used(self, in_acme: Tenant, settings: Any) -> None:
         settings.MESSAGES_STORAGES = (SESSION,)
         request = make_request(in_acme)
         messages.info(request, "Hello")
@@ -521,7 +524,7 @@ class TestOrders:
         assert request.session
 
     def test_a_storage_of_the_host_takes_its_own_and_passes_the_rest_on(
-        self, in_acme: Any, alice: Any, settings: Any
+        self, in_acme: Tenant, alice: Any, settings: Any
     ) -> None:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_storages.ArchiveStorage", COOKIE, PERSISTENT)
         request = make_request(in_acme, alice)
@@ -534,20 +537,20 @@ class TestOrders:
         page.session = request.session
         assert texts(page) == ["Mine", "Yours", "Saved"]
 
-    def test_a_storage_of_the_host_may_swallow_a_message(self, in_acme: Any, settings: Any) -> None:
+    def test_a_storage_of_the_host_may_swallow_a_message(self, in_acme: Tenant, settings: Any) -> None:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_storages.SwallowingStorage", COOKIE)
         request = make_request(in_acme)
         messages.add_message(request, INFO, "Gone", loud=True)
         assert (texts(request), request.session) == ([], {"loud": True})
 
     def test_an_option_of_the_hosts_own_storage_does_not_disturb_ours(
-        self, in_acme: Any, alice: Any, settings: Any
+        self, in_acme: Tenant, alice: Any, settings: Any
     ) -> None:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_storages.SwallowingStorage", PERSISTENT)
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", loud=False)
         assert texts(make_request(in_acme, alice)) == ["Hello"]
 
-    def test_what_the_last_cannot_take_stays_unstored(self, in_acme: Any, settings: Any) -> None:
+    def test_what_the_last_cannot_take_stays_unstored(self, in_acme: Tenant, settings: Any) -> None:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_storages.ArchiveStorage",)
         request = make_request(in_acme)
         messages.info(request, "Hello")
@@ -556,7 +559,7 @@ class TestOrders:
 
 class TestTenantBinding:
     def test_a_cookie_of_one_organisation_means_nothing_in_another_and_is_not_destroyed(
-        self, acme: Any, globex: Any
+        self, acme: Tenant, globex: Tenant
     ) -> None:
         at_acme = make_request(acme)
         messages.info(at_acme, "Secret of acme")
@@ -567,7 +570,9 @@ class TestTenantBinding:
         assert not set(respond(at_globex)) & set(cookies)
         assert texts(make_request(acme, cookies=cookies)) == ["Secret of acme"]
 
-    def test_a_hosts_subclass_of_djangos_storage_is_bound_as_well(self, acme: Any, globex: Any, settings: Any) -> None:
+    def test_a_hosts_subclass_of_djangos_storage_is_bound_as_well(
+        self, acme: Tenant, globex: Tenant, settings: Any
+    ) -> None:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_storages.OwnCookieStorage",)
         at_acme = make_request(acme)
         messages.info(at_acme, "Secret of acme")
@@ -575,19 +580,19 @@ class TestTenantBinding:
         assert set(cookies) == {"own_acme"}
         assert texts(make_request(globex, cookies={"own_globex": cookies["own_acme"]})) == []
 
-    def test_a_renamed_cookie_is_refused_by_its_signature(self, acme: Any, globex: Any) -> None:
+    def test_a_renamed_cookie_is_refused_by_its_signature(self, acme: Tenant, globex: Tenant) -> None:
         at_acme = make_request(acme)
         messages.info(at_acme, "Secret of acme")
         [value] = respond(at_acme).values()
         assert texts(make_request(globex, cookies={"messages_globex": value})) == []
 
-    def test_outside_any_organisation_the_cookie_is_djangos(self, acme: Any) -> None:
+    def test_outside_any_organisation_the_cookie_is_djangos(self, acme: Tenant) -> None:
         request = make_request(get_tenant_model()(schema_name="public"))
         messages.info(request, "Hello")
         assert set(respond(request)) == {"messages"}
 
     def test_session_messages_of_one_organisation_are_not_read_in_another(
-        self, acme: Any, globex: Any, settings: Any
+        self, acme: Tenant, globex: Tenant, settings: Any
     ) -> None:
         settings.MESSAGES_STORAGES = (SESSION,)
         at_acme = make_request(acme)
@@ -598,7 +603,7 @@ class TestTenantBinding:
         assert json.dumps(at_acme.session).count("Secret of acme") == 1
         assert texts(at_globex) == []
 
-    def test_a_schema_name_that_no_cookie_may_have_is_hashed(self, acme: Any) -> None:
+    def test_a_schema_name_that_no_cookie_may_have_is_hashed(self, acme: Tenant) -> None:
         request = make_request(get_tenant_model()(schema_name="acme & söhne"))
         messages.info(request, "Hello")
         [name] = respond(request)
@@ -606,7 +611,7 @@ class TestTenantBinding:
         assert name.removeprefix("messages_").isalnum()
 
     def test_the_storages_go_where_the_request_belongs_not_where_the_connection_is(
-        self, in_acme: Any, alice: Any
+        self, in_acme: Tenant, alice: Any
     ) -> None:
         request = make_request(in_acme, alice)
         with schema_context("globex"):
@@ -618,6 +623,10 @@ class TestTenantBinding:
 
 
 class TestPublicSchema:
+    @pytest.fixture(autouse=True)
+    def _in_public(self, in_acme: Tenant) -> None:
+        connection.set_schema_to_public()
+
     def request(self, cookies: dict[str, str] | None = None) -> Any:
         request = make_request(get_tenant_model()(schema_name="public"), cookies=cookies)
         SessionMiddleware(lambda _request: HttpResponse()).process_request(request)
@@ -644,12 +653,12 @@ class TestPublicSchema:
 
 
 class TestQueries:
-    def test_a_page_that_never_touches_messages_costs_none(self, in_acme: Any, alice: Any) -> None:
+    def test_a_page_that_never_touches_messages_costs_none(self, in_acme: Tenant, alice: Any) -> None:
         with count_our_queries() as queries:
             respond(make_request(in_acme, alice))
         assert queries == []
 
-    def test_adding_an_ordinary_message_and_redirecting_costs_none(self, in_acme: Any, alice: Any) -> None:
+    def test_adding_an_ordinary_message_and_redirecting_costs_none(self, in_acme: Tenant, alice: Any) -> None:
         with count_our_queries() as queries:
             request = make_request(in_acme, alice)
             messages.info(request, "Saved")
@@ -657,7 +666,7 @@ class TestQueries:
         assert queries == []
 
     @pytest.mark.parametrize("unread", [0, 1, 200])
-    def test_a_page_that_shows_banners_costs_one(self, in_acme: Any, alice: Any, unread: int) -> None:
+    def test_a_page_that_shows_banners_costs_one(self, in_acme: Tenant, alice: Any, unread: int) -> None:
         TestBanners().send(alice, unread)
         with count_our_queries() as queries:
             request = make_request(in_acme, alice)
@@ -670,7 +679,7 @@ class TestQueries:
 
     @pytest.mark.parametrize(("key", "more"), [("", 0), ("k", 1)])
     def test_adding_a_persistent_message_costs_two_and_three_more_to_somebody_else(
-        self, in_acme: Any, alice: Any, sally: Any, key: str, more: int
+        self, in_acme: Tenant, alice: Any, sally: Any, key: str, more: int
     ) -> None:
         grant(alice, sally)
         for recipient, count in ((alice, 2), (sally, 5)):
@@ -680,7 +689,7 @@ class TestQueries:
             queries = [each["sql"] for each in captured if "SAVEPOINT" not in each["sql"]]
             assert len(queries) == count + more, queries
 
-    def test_a_page_of_somebody_not_logged_in_costs_none(self, in_acme: Any) -> None:
+    def test_a_page_of_somebody_not_logged_in_costs_none(self, in_acme: Tenant) -> None:
         with count_our_queries() as queries:
             assert texts(make_request(in_acme)) == []
         assert queries == []
@@ -690,7 +699,7 @@ class TestShortcuts:
     @pytest.mark.parametrize("word", ["debug", "info", "success", "warning", "error"])
     @pytest.mark.parametrize("name", ["add_persistant_{}", "persistant_{}", "add_persistent_{}"])
     def test_the_persistent_ones_are_on_djangos_module_and_ours(
-        self, in_acme: Any, alice: Any, name: str, word: str
+        self, in_acme: Tenant, alice: Any, name: str, word: str
     ) -> None:
         request = make_request(in_acme, alice)
         messages.set_level(request, 0)
@@ -700,7 +709,7 @@ class TestShortcuts:
         assert list(Message.objects.values_list("level", "extra_tags")) == [(level, "extra")] * 2
 
     @pytest.mark.parametrize("word", ["debug", "info", "success", "warning", "error"])
-    def test_the_sticky_ones_too(self, in_acme: Any, word: str) -> None:
+    def test_the_sticky_ones_too(self, in_acme: Tenant, word: str) -> None:
         request = make_request(in_acme)
         messages.set_level(request, 0)
         for module in (messages, api):
@@ -714,7 +723,7 @@ class TestShortcuts:
         assert ours == taking
 
 
-def test_a_response_without_messages_makes_no_storages(in_acme: Any, make_user: Any) -> None:
+def test_a_response_without_messages_makes_no_storages(in_acme: Tenant, make_user: MakeUser) -> None:
     storage = FallbackStorage(make_request(in_acme, make_user()))
     storage.update(HttpResponse())
     assert "storages" not in vars(storage)
@@ -722,7 +731,9 @@ def test_a_response_without_messages_makes_no_storages(in_acme: Any, make_user: 
     assert "storages" in vars(storage)
 
 
-def test_storages_that_are_made_late_are_those_of_the_schema_the_request_came_in(in_acme: Any, make_user: Any) -> None:
+def test_storages_that_are_made_late_are_those_of_the_schema_the_request_came_in(
+    in_acme: Tenant, make_user: MakeUser
+) -> None:
     request = make_request(in_acme, make_user())
     del request.tenant
     storage = FallbackStorage(request)

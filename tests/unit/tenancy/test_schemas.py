@@ -7,6 +7,7 @@ from django.db import connection
 from django_tenants.utils import schema_context
 
 from messages_extends.tenancy.schemas import current_schema, inside, is_per_tenant, is_shared
+from tenants.models import Tenant
 
 
 def test_the_two_lists_of_apps_decide() -> None:
@@ -41,7 +42,7 @@ def test_inside_enters_a_schema_and_leaves_it_on_errors_too(db: None) -> None:
         assert (seen, current_schema()) == (["globex"], "acme")
 
 
-def test_inside_the_current_schema_keeps_the_tenant_object(acme: Any) -> None:
+def test_inside_the_current_schema_keeps_the_tenant_object(acme: Tenant) -> None:
     connection.set_tenant(acme)
     with inside("acme"):
         assert connection.tenant is acme

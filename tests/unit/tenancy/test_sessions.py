@@ -9,10 +9,11 @@ from django_tenants.utils import schema_context
 
 from messages_extends.exceptions import NoSessionTable
 from messages_extends.tenancy.sessions import SessionStore
+from tenants.models import Tenant
 
 
 @pytest.fixture
-def copied(acme: Any, globex: Any) -> str:
+def copied(acme: Tenant, globex: Tenant) -> str:
     """A session of acme whose row lies in globex too, as in a cloned schema or a table that both share."""
     with schema_context("acme"):
         store = SessionStore()
@@ -40,7 +41,7 @@ def test_elsewhere_it_is_empty_and_saving_takes_another_key(copied: str) -> None
         assert Session.objects.get(pk=copied).session_data == before
 
 
-def test_the_schema_is_that_of_the_moment_it_was_made(acme: Any, globex: Any) -> None:
+def test_the_schema_is_that_of_the_moment_it_was_made(acme: Tenant, globex: Tenant) -> None:
     with schema_context("acme"):
         store = SessionStore()
     with schema_context("globex"):
@@ -48,7 +49,7 @@ def test_the_schema_is_that_of_the_moment_it_was_made(acme: Any, globex: Any) ->
         assert SessionStore().decode(store.encode({"a": 1})) == {}
 
 
-def test_in_async_code_it_is_bound_to_the_schema_it_was_made_in(acme: Any, globex: Any) -> None:
+def test_in_async_code_it_is_bound_to_the_schema_it_was_made_in(acme: Tenant, globex: Tenant) -> None:
     async def write(store: SessionStore) -> str:
         await store.aset("secret", "of acme")
         await store.asave()

@@ -10,6 +10,8 @@ from django.utils.safestring import SafeData, mark_safe
 
 from messages_extends.api import inbox, send
 from messages_extends.texts.rendering import render
+from tenants.models import Tenant
+from tests.factories import MakeUser
 
 GERMAN = {
     "": "Content-Type: text/plain; charset=UTF-8\n",
@@ -65,7 +67,7 @@ def test_a_text_without_params_is_not_translated() -> None:
     assert render("100% sure", None, is_safe=False) == "100% sure"
 
 
-def test_a_reader_sees_it_so(in_acme: Any, make_user: Any) -> None:
+def test_a_reader_sees_it_so(in_acme: Tenant, make_user: MakeUser) -> None:
     alice = make_user("alice")
     send(alice, "Save 50% today", params={})
     send(alice, mark_safe("100% sure"), params={})

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -30,7 +29,9 @@ from messages_extends.exceptions import MustAcknowledge
 from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.models import Announcement, Message
 from messages_extends.templatetags.messages_extends import ago
+from tenants.models import Tenant
 from tests.catalogues import compiled, entries_of, header_of
+from tests.factories import BrowserOf, MakeUser
 from tests.unit.storages.test_storages import make_request
 
 APPS = ("messages_extends", "tenants", "config")
@@ -111,12 +112,12 @@ def test_catalogues_hold_what_the_code_and_templates_say_now(app: str, tmp_path:
 
 
 @pytest.fixture
-def alice(in_acme: Any, make_user: Any) -> Any:
+def alice(in_acme: Tenant, make_user: MakeUser) -> Any:
     return make_user("alice", is_superuser=True, is_staff=True)
 
 
 @pytest.fixture
-def of_alice(acme: Any, alice: Any, browser_of: Callable[..., Client]) -> Client:
+def of_alice(acme: Tenant, alice: Any, browser_of: BrowserOf) -> Client:
     return browser_of(acme, alice)
 
 
@@ -151,7 +152,7 @@ class TestPages:
     @pytest.mark.parametrize("number", range(len(TRANSLATED)))
     @pytest.mark.parametrize("address", PAGES)
     def test_they_speak_the_language_that_the_browser_asks_for(
-        self, of_alice: Client, alice: Any, make_user: Any, address: str, number: int
+        self, of_alice: Client, alice: Any, make_user: MakeUser, address: str, number: int
     ) -> None:
         language = ("de", "es")[number]
         send(alice, "Hola und hello")
@@ -171,7 +172,7 @@ class TestPages:
 
     @pytest.mark.parametrize("language", TRANSLATED)
     def test_so_does_the_console_of_the_platform(
-        self, database: None, make_user: Any, browser_of: Any, language: str
+        self, database: None, make_user: MakeUser, browser_of: BrowserOf, language: str
     ) -> None:
         with schema_context("platform"):
             platform = get_tenant_model().objects.get(schema_name="platform")
@@ -183,7 +184,7 @@ class TestPages:
             assert english_left(shown(browser, address, language), language) == []
 
     @pytest.mark.parametrize("language", TRANSLATED)
-    def test_so_does_what_is_wrong_with_a_form(self, of_alice: Client, make_user: Any, language: str) -> None:
+    def test_so_does_what_is_wrong_with_a_form(self, of_alice: Client, make_user: MakeUser, language: str) -> None:
         make_user("bob")
         wrong = {"message": "\0", "url": "javascript:x", "level": "7", "expires": "yesterday", "people": "0"}
         for address in ("/messages/compose/", "/messages/announcements/new/", "/messages/grants/"):
@@ -195,7 +196,7 @@ class TestPages:
         response = of_alice.get("/messages/", headers={"accept-language": "fr, ja;q=0.5"})
         assert response.headers["Content-Language"] == "en"
 
-    def test_refusals_that_people_see_are_translated(self, of_alice: Client, alice: Any, make_user: Any) -> None:
+    def test_refusals_that_people_see_are_translated(self, of_alice: Client, alice: Any, make_user: MakeUser) -> None:
         announcement = announce("Hola und hello", to=EVERYONE, must_acknowledge=True)
         with translation.override("de"), pytest.raises(PermissionDenied, match="Ankündigung nicht ändern"):
             require_may_change(make_user("bob"), announcement)
@@ -242,7 +243,7 @@ class TestOneMessage:
     ENGLISH = "The payment for order 1842 has failed: the card has expired."
 
     def test_two_readers_see_one_announcement_in_their_languages(
-        self, acme: Any, in_acme: Any, make_user: Any, browser_of: Any
+        self, acme: Tenant, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         announce(PAYMENT_FAILED, params={"order": 1842}, to=EVERYONE)
         anna, ben = browser_of(acme, make_user("anna")), browser_of(acme, make_user("ben"))
@@ -278,7 +279,7 @@ msgstr "صندوق الوارد"
 
 
 @pytest.fixture
-def in_arabic(settings: Any, in_acme: Any, make_user: Any) -> None:
+def in_arabic(settings: Any, in_acme: Tenant, make_user: MakeUser) -> None:
     """Make a host that speaks Arabic too; our words, unlike Django's, have no Arabic catalogue."""
     make_user("bob")
     # The layout of the reference product is a host's, and has its own catalogues.
@@ -307,7 +308,7 @@ class TestUntranslatedInterface:
             assert response.status_code == 400
             assert re.findall(f".*{ARABIC.pattern}.*", response.text) == []
 
-    def test_so_are_the_parts_of_a_hosts_page(self, in_acme: Any, alice: Any) -> None:
+    def test_so_are_the_parts_of_a_hosts_page(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, "Hello")
         request = make_request(in_acme, alice)
         tags = "{% message_bell %}{% messages_nav %}{% message_banners %}"
@@ -324,7 +325,7 @@ class TestUntranslatedInterface:
             assert not ARABIC.search(page)
             assert 'lang="en" dir="ltr"' in page
 
-    def test_messages_stay_in_the_readers_language(self, in_acme: Any, of_alice: Client, alice: Any) -> None:
+    def test_messages_stay_in_the_readers_language(self, in_acme: Tenant, of_alice: Client, alice: Any) -> None:
         """ "Yes" stands for a text of the host's, which has an Arabic catalogue."""
         send(alice, "Yes", params={})
         announce("Sunday", params={}, to=EVERYONE)

@@ -12,6 +12,8 @@ from django.test import Client, RequestFactory
 from django.urls import include, path
 
 from messages_extends.api import send
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 
 LAYOUT = """<html><head>{% load messages_extends %}{% message_assets %}</head>
 <body>{% message_bell %}{% messages_nav "inbox" %}{% message_banners %}
@@ -49,7 +51,7 @@ def rendered(tag: str, context: dict[str, Any], request: HttpRequest | None = No
 @pytest.mark.usefixtures("host")
 @pytest.mark.parametrize("status", ERRORS)
 def test_an_error_page_with_our_tags_in_its_layout_is_shown(
-    status: int, in_acme: Any, make_user: Any, browser_of: Any
+    status: int, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
 ) -> None:
     alice = make_user("alice")
     send(alice, "Hello")
@@ -61,7 +63,7 @@ def test_an_error_page_with_our_tags_in_its_layout_is_shown(
 
 
 @pytest.mark.usefixtures("host")
-def test_so_is_that_of_a_form_without_its_token(in_acme: Any) -> None:
+def test_so_is_that_of_a_form_without_its_token(in_acme: Tenant) -> None:
     browser = Client(enforce_csrf_checks=True, headers={"host": "acme.localhost"})
     response = browser.post("/messages/mark_read/all/")
     assert response.status_code == 403
@@ -82,7 +84,7 @@ def test_an_email_may_have_the_layout_of_the_pages() -> None:
 @pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.parametrize("schema", ["acme", "public"])
 def test_for_a_request_that_no_middleware_has_seen_a_tag_shows_nobodys_messages(
-    tag: str, schema: str, acme: Any
+    tag: str, schema: str, acme: Tenant
 ) -> None:
     request: Any = RequestFactory().get("/")
     if schema == "acme":

@@ -8,6 +8,8 @@ from django.test import override_settings
 
 from messages_extends.api import EVERYONE, add_sticky_error, announce, get_messages, send
 from messages_extends.constants import DEFAULT_TAGS, ERROR, ERROR_PERSISTENT, ERROR_STICKY, WARNING
+from tenants.models import Tenant
+from tests.factories import MakeUser
 from tests.unit.storages.test_storages import make_request
 
 
@@ -36,7 +38,7 @@ def test_without_words_of_the_hosts_they_are_ours() -> None:
     assert {level: base.LEVEL_TAGS[level] for level in DEFAULT_TAGS} == DEFAULT_TAGS
 
 
-def test_a_loop_gets_them_for_every_kind_of_message(settings: Any, in_acme: Any, make_user: Any) -> None:
+def test_a_loop_gets_them_for_every_kind_of_message(settings: Any, in_acme: Tenant, make_user: MakeUser) -> None:
     settings.MESSAGE_TAGS = {ERROR: "danger"}
     alice = make_user("alice")
     announce("announcement", to=EVERYONE, level=ERROR_PERSISTENT)

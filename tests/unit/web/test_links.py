@@ -15,6 +15,8 @@ from messages_extends.api import send
 from messages_extends.broadcasts import urls as console
 from messages_extends.links import reverse_if_any, reverse_own
 from messages_extends.models import Message
+from tenants.models import Tenant
+from tests.factories import BrowserOf, MakeUser
 
 # What django-messages-extends named.
 PUBLISHED = {"message_mark_read", "message_mark_all_read"}
@@ -173,7 +175,7 @@ class TestPages:
         ],
     )
     def test_a_message_is_shown_and_closed(
-        self, in_acme: Any, make_user: Any, browser_of: Any, urlconf: type, prefixes: list[str]
+        self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf, urlconf: type, prefixes: list[str]
     ) -> None:
         alice = make_user("alice")
         browser = browser_of(in_acme, alice)
@@ -187,7 +189,7 @@ class TestPages:
             assert not Message.objects.filter(read=False).exists()
 
     def test_a_page_that_the_host_calls_inbox_shows_saved_messages_as_any_other(
-        self, in_acme: Any, make_user: Any, browser_of: Any
+        self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         alice = make_user("alice")
         send(alice, "Hello")
