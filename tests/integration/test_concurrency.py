@@ -20,8 +20,10 @@ from django.db import connection, connections, transaction
 from django.test import override_settings
 from django.utils import timezone
 from django_tenants.utils import schema_context
+from psycopg.errors import LockNotAvailable
 
 from messages_extends.access.grants import grant
+from messages_extends.access.guards import require_may_send
 from messages_extends.access.rate_limits import check_rate_limit
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, cancel, inbox, retract, revise, send
 from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
@@ -31,6 +33,7 @@ from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.models.publication import State
 from tenants.models import Tenant
 from tests.factories import BrowserOf, MakeUser
+from tests.servers import at_the_database
 
 ROUNDS = 15
 
@@ -241,6 +244,13 @@ class TestSending:
         at_once(*while_open(lambda: send(people, "news"), gone.delete))
         with in_acme():
             assert Message.objects.count() == 29
+
+    def test_checked_recipient_cannot_be_deleted_before_the_transaction_ends(self, people: list[Any]) -> None:
+        users = get_user_model()._default_manager
+        with in_acme(), transaction.atomic(), at_the_database() as other:
+            assert require_may_send(None, users.filter(pk=5), exactly=1) == [5]
+            with pytest.raises(LockNotAvailable):
+                other.execute(f'SELECT FROM acme."{users.model._meta.db_table}" WHERE id = 5 FOR UPDATE NOWAIT')
 
     def test_a_sender_who_is_deleted_meanwhile_sends_nothing(self, at_once: AtOnce, people: list[Any]) -> None:
         with in_acme():

@@ -185,6 +185,14 @@ class TestWhom:
         )
         assert said(published) == [[{"schema": "acme", "users": ["5"]}]] * 4
 
+    def test_accounts_whose_right_to_stay_may_have_changed(self, alice: Any, published: list[str]) -> None:
+        alice.save(update_fields=["last_login"])
+        assert published == []
+        alice.is_active = False
+        alice.save()
+        alice.delete()
+        assert said(published) == [[{"schema": "acme", "accounts": ["5"]}]] * 2
+
     def test_announcements(self, alice: Any, published: list[str]) -> None:
         announcement = api.announce("Hello", to=api.EVERYONE, key="hello")
         api.announce("Hello", to=api.EVERYONE, key="hello")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextvars import Context
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -15,13 +16,14 @@ from django_tenants.utils import schema_context
 
 from messages_extends import api
 from messages_extends.events.bus import current_bus
-from messages_extends.events.changes import notify_changed
+from messages_extends.events.changes import ChangeEvent, notify_changed
 from messages_extends.live import hub as hub_module
 from messages_extends.live import queries
 from messages_extends.live.hub import Hub
 from messages_extends.live.queries import Subscriber
 from messages_extends.live.streams import Stream
 from tests.factories import MakeUser
+from tests.routers import ReplicaRouter
 
 PATIENCE = 30
 
@@ -35,14 +37,16 @@ def alice(committing: None, make_user: MakeUser) -> Iterator[Any]:
 class Told(Stream):
     """A stream that keeps what it is told."""
 
-    __slots__ = ("numbers",)
+    __slots__ = ("numbers", "spreads")
 
     def __init__(self, subscriber: Subscriber, scope: Any = None) -> None:
         super().__init__(subscriber, scope)
         self.numbers: list[int] = []
+        self.spreads: list[int] = []
 
     def tell(self, unread: int, *, changed: bool, spread: int) -> None:
         self.numbers.append(unread)
+        self.spreads.append(spread)
 
     async def until(self, unread: int) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -98,6 +102,72 @@ def test_one_who_asks_for_what_is_no_key_keeps_nobody_else_from_being_told(alice
 def test_objects_are_no_keys(alice: Any) -> None:
     with pytest.raises(TypeError, match="primary keys"):
         notify_changed(groups=[Group(name="Sales")])
+
+
+def test_stream_that_leaves_frees_its_place(alice: Any) -> None:
+    async def act(hub: Hub) -> None:
+        page = Told(subscriber(alice))
+        hub.enter(page)
+        assert (hub.count, hub.streams_of(page.subscriber)) == (1, 1)
+        hub.leave(page)
+        assert (hub.count, hub.streams_of(page.subscriber), hub.tenants, hub.sessions) == (0, 0, {}, {})
+
+    with_hub(act)
+
+
+def test_everybody_is_told_again_after_a_gap(alice: Any) -> None:
+    async def act(hub: Hub) -> None:
+        page = Told(subscriber(alice))
+        hub.enter(page)
+        # The bus itself begins with a gap.
+        await eventually_silent(page)
+        before = len(page.numbers)
+        hub.hear(None)
+        await eventually_silent(page)
+        assert len(page.numbers) > before
+
+    with_hub(act)
+
+
+async def eventually_silent(page: Told) -> None:
+    """Wait until a page has been told something, and nothing more for a moment."""
+    await page.until(0)
+    told = -1
+    while told != len(page.numbers):
+        told = len(page.numbers)
+        await asyncio.sleep(0.5)
+
+
+def test_pages_refetch_an_announcement_at_different_moments(alice: Any) -> None:
+    async def act(hub: Hub) -> None:
+        page = Told(subscriber(alice))
+        hub.enter(page)
+        await page.until(0)
+        await in_acme(partial(api.announce, "Hello", to=api.EVERYONE))
+        await page.until(1)
+        assert page.spreads[-1] > 0
+
+    with_hub(act)
+
+
+def test_end_of_a_session_ends_its_streams_alone(alice: Any) -> None:
+    async def act(hub: Hub) -> None:
+        page, other = (Told(Subscriber("acme", str(alice.pk), "en", session_key=key)) for key in ("one", "another"))
+        for each in (page, other):
+            hub.enter(each)
+        for text in ChangeEvent(None, sessions=frozenset({page.session})).texts(1_000):
+            hub.hear(text)
+        assert (page.has_ended, other.has_ended) == (True, False)
+
+    with_hub(act)
+
+
+def test_unread_messages_are_counted_in_the_database_that_is_written(alice: Any) -> None:
+    with schema_context("acme"):
+        api.send(alice, "Hello")
+    with override_settings(DATABASE_ROUTERS=[ReplicaRouter()]):
+        # In a context that has not written: only then a router is asked where to read.
+        assert Context().run(queries.unread_counts_of, "acme", {str(alice.pk)}) == {str(alice.pk): 1}
 
 
 def test_what_is_scheduled_while_the_next_change_is_asked_for_appears(
@@ -158,6 +228,18 @@ class TestWhoMayStay:
             assert [page.has_ended for page in others] == [False] * 3
 
         with_hub(act, is_served)
+
+    def test_nobody_who_is_inactive(self, alice: Any) -> None:
+        assert queries.revoked_subscribers("acme", {subscriber(alice)}) == set()
+        type(alice).objects.filter(pk=alice.pk).update(is_active=False)
+        assert queries.revoked_subscribers("acme", {subscriber(alice)}) == {subscriber(alice)}
+
+    def test_nobody_whose_password_has_changed(self, alice: Any) -> None:
+        before = Subscriber("acme", str(alice.pk), "en", auth_hash=alice.get_session_auth_hash())
+        assert queries.revoked_subscribers("acme", {before}) == set()
+        alice.set_password("another")
+        alice.save()
+        assert queries.revoked_subscribers("acme", {before}) == {before}
 
     def test_those_whose_session_is_a_cookie_that_nobody_keeps(self, alice: Any) -> None:
         with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies"):

@@ -35,6 +35,7 @@ from messages_extends.models import Announcement, AuditRecord
 from messages_extends.policy import AllowAll, Policy
 from tenants.models import Tenant
 from tests.factories import MakeUser
+from tests.routers import ReplicaRouter
 
 User: Any = get_user_model()
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_acme")]
@@ -109,6 +110,12 @@ def test_a_grant_on_a_person_opens_that_person_one_way(alice: Any, bob: Any, car
     assert groups(alice) == set()
     revoke(alice, bob)
     assert recipients(alice) == {alice}
+
+
+def test_whether_one_may_write_is_asked_of_the_database_that_is_written(alice: Any, bob: Any, settings: Any) -> None:
+    grant(alice, bob)
+    settings.DATABASE_ROUTERS = [ReplicaRouter()]
+    assert policy().may_message(alice, bob)
 
 
 def test_a_grant_of_guardians_own_is_the_same(alice: Any, bob: Any) -> None:

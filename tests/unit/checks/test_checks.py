@@ -39,6 +39,8 @@ pytestmark = pytest.mark.usefixtures("known_version")
 OURS = "messages_extends."
 TESTS = "tests.unit.checks.test_checks"
 
+ROUTER = "tests.routers.ReplicaRouter"
+
 
 def found(**options: Any) -> list[str]:
     """Return the ids of ours that the checks report, without their common part."""
@@ -597,14 +599,6 @@ def test_the_page_lists_every_check_once_in_order_and_no_other() -> None:
     assert ids_on_the_page() == in_order
 
 
-class ReplicaRouter:
-    def db_for_read(self, model: Any, **hints: Any) -> str:
-        return "replica"
-
-    def db_for_write(self, model: Any, **hints: Any) -> str:
-        return "default"
-
-
 @pytest.mark.parametrize(
     ("engine", "reported"),
     [
@@ -617,11 +611,11 @@ def test_a_replica_whose_backend_does_not_follow_the_organisation(
     monkeypatch: pytest.MonkeyPatch, engine: str, reported: list[str]
 ) -> None:
     monkeypatch.setitem(settings.DATABASES, "replica", {**settings.DATABASES["default"], "ENGINE": engine})
-    routers = [f"{TESTS}.ReplicaRouter", *settings.DATABASE_ROUTERS]
+    routers = [ROUTER, *settings.DATABASE_ROUTERS]
     with override_settings(DATABASE_ROUTERS=routers):
         reports = replicas_use_our_backend()
     assert [report.id for report in reports] == [f"{OURS}{each}" for each in reported]
-    assert all(f"{TESTS}.ReplicaRouter reads from 'replica'" in report.msg for report in reports)
+    assert all(f"{ROUTER} reads from 'replica'" in report.msg for report in reports)
 
 
 def test_a_user_model_without_groups() -> None:
