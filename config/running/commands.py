@@ -58,7 +58,7 @@ def _at_once() -> list[str]:
 
 
 def mutate(arguments: list[str]) -> int:
-    """Take out one remedy of isolation after the other, and report which test saw it."""
+    """Break one rule after the other, and report which test failed."""
     with database_for_tests() as url:
         return _call([PYTHON, "-m", "tests.longrun.mutation.run", *arguments], {**os.environ, "DATABASE_URL": url})
 

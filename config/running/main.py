@@ -32,7 +32,7 @@ USAGE = """\
 python3 run.py demo [--port N] [--reset]   the whole thing on this machine, with its own database and demo data
 python3 run.py test [pytest arguments]     all tests, or those you name; --quick: unit tests; --longrun: what takes
                                            long; --django 6.1, given first: with that release
-python3 run.py mutate [part of a name]     take out what keeps organisations apart, piece by piece: tests must see it
+python3 run.py mutate [part of a name]     break one rule at a time, by taking out or changing code: a test must fail
 python3 run.py load [--requests N] ...     many organisations at one server, each answer searched for another's
 python3 run.py fuzz [--inputs N] ...       hostile input at every address, counted by kind
 python3 run.py chaos [--seconds N] ...     the database and workers killed, cut and filled up under load

@@ -1,8 +1,7 @@
-"""A plugin that runs tests with one mitigation taken out: `-p tests.longrun.mutation.plugin`.
+"""A plugin that runs tests with one rule broken: `-p tests.isolation.without`, and the name of the change in MUTATION.
 
-Its name is in REMOVED_REMEDY.
-
-What became of each test is written to REMOVED_REMEDY_REPORT, as JSON.
+A remedy is taken out here; a mutation is installed when Python starts, and here only made sure of. What became of each
+test is written to MUTATION_REPORT, as JSON.
 """
 
 import json
@@ -18,12 +17,21 @@ outcomes: dict[str, tuple[str, str]] = {}
 def removed() -> Any:
     from tests.longrun.mutation.mitigations import REMEDIES
 
-    name = os.environ.get("REMOVED_REMEDY", "")
+    name = os.environ.get("MUTATION", "")
     return next((remedy for remedy in REMEDIES if remedy.name == name), None)
 
 
+def _require_mutation() -> None:
+    from tests.mutation.changed_source import named, require_installed
+
+    mutation = named(os.environ.get("MUTATION", ""))
+    if mutation is not None:
+        require_installed(mutation)
+
+
 def pytest_sessionstart() -> None:
-    """Take it out once Django is set up, and before any test is imported."""
+    """Take a remedy out once Django is set up, and before any test is imported."""
+    _require_mutation()
     remedy = removed()
     if remedy is not None:
         remedy.remove()
@@ -52,5 +60,6 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    if path := os.environ.get("REMOVED_REMEDY_REPORT"):
+    _require_mutation()
+    if path := os.environ.get("MUTATION_REPORT"):
         Path(path).write_text(json.dumps(outcomes))

@@ -1,7 +1,9 @@
-"""Takes out one remedy after the other and looks whether a test sees it: `python3 run.py mutate`.
+"""Run tests with one rule broken at a time, and report whether they fail: `python3 run.py mutate`.
 
-First all tests that are named run with every remedy in place, because one that fails anyway sees nothing. Then each
-remedy is taken out in a process of its own, and each test that is named beside it must fail.
+There are two lists. `remedies` takes out what keeps organisations apart; `tests.mutation.mutations` changes the source
+text of sending, inbox, access and live updates. First all tests that are named run with nothing changed, because one
+that fails anyway shows nothing. Then each change is made in a process of its own, and each test that is named beside it
+must fail.
 """
 
 import json
@@ -9,13 +11,20 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from tests.longrun.mutation.mitigations import REMEDIES, Remedy
+from tests.databases import drop_templates
+from tests.isolation.remedies import REMEDIES, Remedy
+from tests.mutation.changed_source import VARIABLE, environment_for
+from tests.mutation.mutations import MUTATIONS, Mutation
 
 Outcomes = dict[str, tuple[str, str]]
+ALL: Final[tuple[Remedy | Mutation, ...]] = (*REMEDIES, *MUTATIONS)
+REPORT: Final = "MUTATION_REPORT"
 OPTIONS: Final = (
     "-p",
     "tests.longrun.mutation.plugin",
@@ -27,32 +36,53 @@ OPTIONS: Final = (
     "--tb=no",
     "--with-longrun",
 )
+# How many run at the same time: most of them wait for a server or a lock.
+PROCESSES: Final = 2
 WIDTH: Final = 100
 
 
 def main(wanted: Sequence[str]) -> int:
-    """Report on the remedies whose names hold one of these texts, or on all; 1 if one was missed."""
-    remedies = [each for each in REMEDIES if not wanted or any(text in each.name for text in wanted)]
-    if not remedies:
-        sys.stderr.write(f"No remedy is called {', '.join(wanted)}.\n")
+    """Report on the changes whose names hold one of these texts, or on all; 1 if one was missed."""
+    chosen = [each for each in ALL if not wanted or any(text in each.name for text in wanted)]
+    if not chosen:
+        sys.stderr.write(f"No remedy or mutation is called {', '.join(wanted)}.\n")
         return 2
-    named = {name for remedy in remedies for name in remedy.caught_by}
+    try:
+        return _run(chosen)
+    finally:
+        if "DATABASE_URL" in os.environ and "OUTER_TEST_RUN" not in os.environ:
+            drop_templates()
+
+
+def _run(chosen: Sequence[Remedy | Mutation]) -> int:
+    began = time.monotonic()
+    named = {name for each in chosen for name in each.caught_by}
     broken = _not(outcomes_of(sorted(named)), named, "passed")
     if broken:
-        sys.stderr.write("These fail with every remedy in place, so they would show nothing:\n")
+        sys.stderr.write("These fail with nothing changed, so they would show nothing:\n")
         sys.stderr.writelines(f"  {name}\n" for name in broken)
         return 1
-    missed = sum(not _report(remedy) for remedy in remedies)
-    sys.stdout.write(f"\n{len(remedies)} remedies taken out, {len(remedies) - missed} caught, {missed} missed.\n")
-    return 1 if missed else 0
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        caught = 0
+        for each, outcomes in zip(chosen, pool.map(_outcomes_with, chosen), strict=True):
+            caught += _report(each, outcomes)
+    for kind, what in ((Remedy, "remedies taken out"), (Mutation, "mutations")):
+        number = sum(isinstance(each, kind) for each in chosen)
+        sys.stdout.write(f"{number} {what}\n" if number else "")
+    minutes = (time.monotonic() - began) / 60
+    sys.stdout.write(f"{caught} of {len(chosen)} caught, {len(chosen) - caught} missed, in {minutes:.1f} minutes.\n")
+    return 0 if caught == len(chosen) else 1
 
 
-def _report(remedy: Remedy) -> bool:
-    """Take one out, say by which tests that was seen, and return whether all saw it."""
-    outcomes = outcomes_of(remedy.caught_by, removed=remedy.name)
-    blind = _not(outcomes, remedy.caught_by, "failed")
-    sys.stdout.write(f"{'MISSED' if blind else 'caught'}  {remedy.name}\n")
-    for name in remedy.caught_by:
+def _outcomes_with(change: Remedy | Mutation) -> Outcomes:
+    return outcomes_of(change.caught_by, change=change)
+
+
+def _report(change: Remedy | Mutation, outcomes: Outcomes) -> bool:
+    """Say by which tests a change was seen, and return whether all saw it."""
+    blind = _not(outcomes, change.caught_by, "failed")
+    sys.stdout.write(f"{'MISSED' if blind else 'caught'}  {change.name}\n")
+    for name in change.caught_by:
         test = name.rpartition("::")[2]
         runs = [outcome for _node, outcome in _of(outcomes, name)]
         if name in blind:
@@ -65,11 +95,16 @@ def _report(remedy: Remedy) -> bool:
     return not blind
 
 
-def outcomes_of(names: Iterable[str], *, removed: str = "") -> Outcomes:
-    """Run tests, with a remedy taken out if one is named, and return what became of each."""
+def outcomes_of(names: Iterable[str], *, change: Remedy | Mutation | None = None) -> Outcomes:
+    """Run tests, with one change if it is given, and return what became of each."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        env = {**os.environ, "REMOVED_REMEDY": removed, "REMOVED_REMEDY_REPORT": str(report)}
+        # All share the template database that the first run makes, with nothing changed: none of them may drop it.
+        env = {**os.environ, VARIABLE: "", REPORT: str(report), "OUTER_TEST_RUN": "1"}
+        if isinstance(change, Mutation):
+            env |= environment_for(change)
+        elif change is not None:
+            env[VARIABLE] = change.name
         command = [sys.executable, "-m", "pytest", *OPTIONS, *names]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if not report.exists():
