@@ -219,7 +219,9 @@ class Hub:
         try:
             await self._resolve(tenant, pending)
             part = pending.take(queries.recipients_per_query())
-            tenant.pending.add(pending)
+            # Only if somebody is left: its spread would delay whatever comes next.
+            if pending:
+                tenant.pending.add(pending)
             pending = part
             counts = await self._in_thread(queries.unread_counts_of, tenant.schema, part.people)
         except Exception:

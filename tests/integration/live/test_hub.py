@@ -129,9 +129,9 @@ def test_everybody_is_told_again_after_a_gap(alice: Any) -> None:
     with_hub(act)
 
 
-async def eventually_silent(page: Told) -> None:
-    """Wait until a page has been told something, and nothing more for a moment."""
-    await page.until(0)
+async def eventually_silent(page: Told, unread: int = 0) -> None:
+    """Wait until a page has been told a number, and nothing more for a moment."""
+    await page.until(unread)
     told = -1
     while told != len(page.numbers):
         told = len(page.numbers)
@@ -146,6 +146,20 @@ def test_pages_refetch_an_announcement_at_different_moments(alice: Any) -> None:
         await in_acme(partial(api.announce, "Hello", to=api.EVERYONE))
         await page.until(1)
         assert page.spreads[-1] > 0
+
+    with_hub(act)
+
+
+def test_page_refetches_a_message_at_once_after_an_announcement(alice: Any) -> None:
+    async def act(hub: Hub) -> None:
+        page = Told(holder(alice))
+        hub.enter(page)
+        await in_acme(partial(api.announce, "Hello", to=api.EVERYONE))
+        await page.until(1)
+        await eventually_silent(page, 1)
+        await in_acme(partial(api.send, alice, "Hello"))
+        await page.until(2)
+        assert page.spreads[-1] == 0
 
     with_hub(act)
 
