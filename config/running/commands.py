@@ -198,12 +198,12 @@ def _demo_environment(url: str, port: int | None = None) -> dict[str, str]:
 
 def _production_environment() -> dict[str, str]:
     env = {"STATIC_MANIFEST": "true", **os.environ}
-    for name, remedy in (
+    for name, example in (
         ("SECRET_KEY", HOW_TO_MAKE_A_KEY),
         ("DATABASE_URL", "postgres://user:password@host:5432/name"),
     ):
         if not env.get(name):
-            raise Failure(f"{name} is not set: set it in the environment, for example to {remedy}")
+            raise Failure(f"{name} is not set: set it in the environment, for example to {example}")
     if env.get("DEBUG", "").lower() not in {"", "0", "false", "no", "off"}:
         raise Failure("DEBUG is on, which shows secrets to visitors: unset it.")
     return env

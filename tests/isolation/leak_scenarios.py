@@ -1,6 +1,6 @@
 """The ways in which a schema for each tenant is known to leak, and the tests that have them in hand.
 
-Each was seen with django-tenants 4.0.1. A premise shows that it does happen without our remedy; the others that it
+Each was seen with django-tenants 4.0.1. A premise shows that it does happen without our mitigation; the others that it
 does not with ours. `test_traps` holds the names to the tests that there are.
 """
 
@@ -25,7 +25,7 @@ CHECKS = "tests/unit/checks/test_checks.py::"
 class Trap:
     what: str
     premises: tuple[str, ...]
-    remedies: tuple[str, ...]
+    mitigations: tuple[str, ...]
 
 
 TRAPS: Final = (

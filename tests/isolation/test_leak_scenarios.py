@@ -1,4 +1,4 @@
-"""Each trap has its tests, each remedy one that fails without it; none of them is only a name."""
+"""Each trap has its tests, each mitigation one that fails without it; none of them is only a name."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 
 from tests.isolation.leak_scenarios import TRAPS
-from tests.longrun.mutation.mitigations import REMEDIES
+from tests.longrun.mutation.mitigations import MITIGATIONS
 
 
 def is_there(name: str) -> bool:
@@ -25,8 +25,8 @@ KINDS = (ast.FunctionDef, ast.ClassDef)
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.what)
 def test_a_trap_has_tests(trap: object) -> None:
-    names = (*trap.premises, *trap.remedies)
-    assert trap.remedies
+    names = (*trap.premises, *trap.mitigations)
+    assert trap.mitigations
     assert [name for name in names if not is_there(name)] == []
 
 
@@ -34,14 +34,14 @@ def test_there_are_thirty_traps() -> None:
     assert len(TRAPS) == len({trap.what for trap in TRAPS}) == 30
 
 
-@pytest.mark.parametrize("remedy", REMEDIES, ids=lambda remedy: remedy.name)
-def test_a_remedy_has_a_test_that_misses_it(remedy: object) -> None:
-    assert remedy.caught_by
-    assert [name for name in remedy.caught_by if not is_there(name)] == []
+@pytest.mark.parametrize("mitigation", MITIGATIONS, ids=lambda mitigation: mitigation.name)
+def test_a_remedy_has_a_test_that_misses_it(mitigation: object) -> None:
+    assert mitigation.caught_by
+    assert [name for name in mitigation.caught_by if not is_there(name)] == []
 
 
 def test_remedies_have_names_of_their_own() -> None:
-    assert len({remedy.name for remedy in REMEDIES}) == len(REMEDIES)
+    assert len({mitigation.name for mitigation in MITIGATIONS}) == len(MITIGATIONS)
 
 
 def test_a_name_that_is_none_is_seen() -> None:

@@ -152,7 +152,7 @@ def test_pages_refetch_an_announcement_at_different_moments(alice: Any) -> None:
 
 def test_page_refetches_a_message_at_once_after_an_announcement(alice: Any) -> None:
     async def act(hub: Hub) -> None:
-        page = Told(holder(alice))
+        page = Told(subscriber(alice))
         hub.enter(page)
         await in_acme(partial(api.announce, "Hello", to=api.EVERYONE))
         await page.until(1)

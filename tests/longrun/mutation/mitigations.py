@@ -1,4 +1,4 @@
-"""Every remedy that keeps organisations apart: how to take it out, and the tests that then must fail.
+"""Every mitigation that keeps organisations apart: how to take it out, and the tests that then must fail.
 
 `python3 run.py mutate` does so, one after the other; nothing in the product knows of it. What is named here are tests
 whose failure is the leak itself, not an accident of the removal.
@@ -30,7 +30,7 @@ BROADCASTS = "tests/unit/sending/test_broadcasts.py::"
 
 
 @dataclass(frozen=True)
-class Remedy:
+class Mitigation:
     """`remove` runs once, when Django is set up; `sql` before each test, within its transaction."""
 
     name: str
@@ -334,13 +334,13 @@ DO $$ DECLARE name text; BEGIN
 END $$
 """
 
-REMEDIES: Final = (
-    Remedy(
+MITIGATIONS: Final = (
+    Mitigation(
         "a path that could not be set is an error",
         (f"{SEARCH_PATH}test_ours_raises_after_a_cancelled_set_and_then_reads_its_tenant",),
         _swallow_failed_paths,
     ),
-    Remedy(
+    Mitigation(
         "the path is unknown after a commit that failed",
         (
             f"{SEARCH_PATH}test_ours_reads_its_tenant_after_a_commit_that_failed",
@@ -348,22 +348,22 @@ REMEDIES: Final = (
         ),
         _trust_the_path_after_a_commit,
     ),
-    Remedy(
+    Mitigation(
         "an aborted transaction is seen",
         (f"{SEARCH_PATH}test_ours_reads_its_tenant_after_an_error_caught_inside_atomic",),
         _trust_the_path_in_an_aborted_commit,
     ),
-    Remedy(
+    Mitigation(
         "a new connection has no path",
         (f"{SEARCH_PATH}test_a_connection_made_anew_behind_djangos_back_has_no_path_yet",),
         _trust_the_path_of_a_new_connection,
     ),
-    Remedy(
+    Mitigation(
         "a named cursor gets its path first",
         (f"{SEARCH_PATH}test_ours_raises_an_error_of_djangos_when_the_set_of_a_named_cursor_is_cancelled",),
         _open_named_cursors_first,
     ),
-    Remedy(
+    Mitigation(
         "each block has its own way back",
         (
             f"{THREADS}test_a_context_made_for_the_block_brings_each_thread_back",
@@ -371,7 +371,7 @@ REMEDIES: Final = (
         ),
         _share_one_way_back,
     ),
-    Remedy(
+    Mitigation(
         "people know where they come from",
         (
             f"{OBJECTS}test_a_user_of_one_tenant_is_refused_in_another_and_nothing_is_written",
@@ -379,42 +379,42 @@ REMEDIES: Final = (
         ),
         _forget_where_objects_come_from,
     ),
-    Remedy(
+    Mitigation(
         "rows are saved where they were loaded",
         (f"{OBJECTS}test_a_message_of_one_tenant_is_refused_in_another_and_changes_nothing",),
         _save_anywhere,
     ),
-    Remedy(
+    Mitigation(
         "people and groups are saved where they were loaded",
         (f"{OBJECTS}test_a_person_or_group_of_one_organisation_is_refused_in_another_and_changes_nothing",),
         _save_people_anywhere,
     ),
-    Remedy(
+    Mitigation(
         "a tenant is no context of its own",
         (f"{THREADS}test_the_tenant_of_the_reference_product_refuses_a_with",),
         _enter_by_the_tenant_itself,
     ),
-    Remedy(
+    Mitigation(
         "an inbox answers in its own organisation",
         (f"{DEFERRED}test_an_inbox_answers_in_its_own_organisation_only",),
         _let_inboxes_answer_anywhere,
     ),
-    Remedy(
+    Mitigation(
         "an export is read in its own organisation",
         (f"{DEFERRED}test_what_is_handed_over_is_read_in_its_own_organisation_only",),
         _read_exports_anywhere,
     ),
-    Remedy(
+    Mitigation(
         "a hint takes its schema along",
         (f"{DEFERRED}test_a_hint_names_the_schema_of_the_change",),
         _look_the_schema_up_at_the_commit,
     ),
-    Remedy(
+    Mitigation(
         "a storage goes where its request belongs",
         (f"{OBJECTS}test_a_storage_reads_and_writes_the_tenant_of_its_request_wherever_the_connection_is",),
         _ask_the_connection_for_the_schema,
     ),
-    Remedy(
+    Mitigation(
         "async code passes its schema by value",
         (
             f"{ASYNC}test_what_is_sent_from_the_event_loop_goes_where_it_says",
@@ -422,12 +422,12 @@ REMEDIES: Final = (
         ),
         _query_where_the_thread_was_left,
     ),
-    Remedy(
+    Mitigation(
         "streams do not query",
         (f"{ASYNC}test_open_streams_hold_no_connection",),
         _query_while_streaming,
     ),
-    Remedy(
+    Mitigation(
         "sessions are signed for their schema",
         (
             f"{COOKIES}test_the_session_engine_alone_keeps_the_cookie_of_one_tenant_from_its_clone",
@@ -435,34 +435,34 @@ REMEDIES: Final = (
         ),
         _sign_sessions_alike,
     ),
-    Remedy(
+    Mitigation(
         "a session of elsewhere is not overwritten",
         ("tests/unit/tenancy/test_sessions.py::test_elsewhere_it_is_empty_and_saving_takes_another_key",),
         _keep_the_key_of_another_schemas_session,
     ),
-    Remedy(
+    Mitigation(
         "people's session hash holds their schema",
         (f"{COOKIES}test_the_users_hash_alone_keeps_the_cookie_of_one_tenant_from_its_clone",),
         _hash_people_alike,
     ),
-    Remedy(
+    Mitigation(
         "the messages cookie's signature holds the schema",
         (f"{COOKIES}test_a_messages_cookie_renamed_to_that_of_another_tenant_is_not_read_there",),
         _bind_cookies(name=True, salt=False),
     ),
-    Remedy(
+    Mitigation(
         "the messages cookie's name holds the schema",
         (f"{COOKIES}test_the_messages_cookie_of_one_tenant_is_neither_shown_nor_destroyed_at_another",),
         _bind_cookies(name=False, salt=True),
     ),
-    Remedy(
+    Mitigation(
         "messages in the session have their schema in their key",
         (
             "tests/unit/storages/test_storages.py::TestTenantBinding::test_session_messages_of_one_organisation_are_not_read_in_another",
         ),
         _name_session_messages_alike,
     ),
-    Remedy(
+    Mitigation(
         "a tenant's table is nowhere else",
         (
             f"{TABLES}test_a_missing_table_is_an_error_when_read_and_when_written",
@@ -470,7 +470,7 @@ REMEDIES: Final = (
         ),
         sql=("CREATE TABLE public.messages_extends_message (LIKE acme.messages_extends_message INCLUDING ALL)",),
     ),
-    Remedy(
+    Mitigation(
         "content types are in public alone",
         (
             f"{PERMISSIONS}test_content_types_are_in_the_public_schema_alone",
@@ -478,7 +478,7 @@ REMEDIES: Final = (
         ),
         sql=(OWN_CONTENT_TYPES,),
     ),
-    Remedy(
+    Mitigation(
         "grants are in each tenant's own table",
         (f"{PERMISSIONS}test_a_grant_in_one_tenant_means_nothing_in_another",),
         sql=(
@@ -487,39 +487,39 @@ REMEDIES: Final = (
             "DROP TABLE globex.guardian_userobjectpermission",
         ),
     ),
-    Remedy(
+    Mitigation(
         "guardian has no anonymous user",
         (f"{SHARED}test_without_it_who_is_not_logged_in_holds_nothing_and_costs_no_query",),
         lambda: _replace("guardian.conf.settings.ANONYMOUS_USER_NAME", "nobody@example.com"),
     ),
-    Remedy(
+    Mitigation(
         "no shared model names people",
         (f"{SHARED}test_no_shared_model_names_anything_of_a_tenant",),
         _share_a_model_that_names_people,
     ),
-    Remedy(
+    Mitigation(
         "the database deletes what is somebody's",
         (
             "tests/unit/models/test_foreign_keys.py::test_the_database_has_a_rule_for_every_foreign_key_to_people_and_groups",
         ),
         sql=(NO_RULE_FOR_MESSAGES,),
     ),
-    Remedy(
+    Mitigation(
         "an organisation that is not open answers 503",
         (f"{PROVISIONING}test_a_suspended_organisation_answers_503_everywhere_until_it_is_resumed",),
         _open_every_organisation,
     ),
-    Remedy(
+    Mitigation(
         "each request enters its own organisation",
         (f"{COOKIES}test_the_session_engine_alone_keeps_the_cookie_of_one_tenant_from_its_clone",),
         _lead_every_host_to_one_organisation,
     ),
-    Remedy(
+    Mitigation(
         "a message is found through its owner",
         (f"{DOORS}TestMarking::test_what_is_not_ones_own_is_not_there",),
         _find_everybodys_messages,
     ),
-    Remedy(
+    Mitigation(
         "a broadcast is for whom it is for",
         (
             f"{BROADCASTS}TestBroadcast::test_chosen_organisations_read_it_and_no_other",
@@ -527,22 +527,22 @@ REMEDIES: Final = (
         ),
         _show_every_broadcast_to_all,
     ),
-    Remedy(
+    Mitigation(
         "people write to those that they may write to",
         (f"{DOORS}TestComposing::test_whom_one_may_not_write_to_is_not_there",),
         _let_everybody_write_to_everybody,
     ),
-    Remedy(
+    Mitigation(
         "the platform's people broadcast, at the platform",
         (f"{BROADCASTS}TestWhoMay::test_a_superuser_of_a_tenant_may_not",),
         _let_tenants_broadcast,
     ),
-    Remedy(
+    Mitigation(
         "a tenant's code does not broadcast",
         (f"{BROADCASTS}TestWhoMay::test_the_code_of_a_tenant_may_not",),
         _let_tenants_code_broadcast,
     ),
-    Remedy(
+    Mitigation(
         "the database lets no tenant write broadcasts",
         (f"{BROADCASTS}TestGuards::test_no_write_from_the_schema_of_an_organisation",),
         sql=tuple(
@@ -550,42 +550,42 @@ REMEDIES: Final = (
             for table in ("broadcast", "broadcasttenant", "broadcastcount", "broadcastrecord")
         ),
     ),
-    Remedy(
+    Mitigation(
         "administrators do not read messages",
         (f"{DOORS}TestAdministration::test_no_list_shows_what_a_message_says",),
         _show_messages_to_administrators,
     ),
-    Remedy(
+    Mitigation(
         "forms give no more than their user holds",
         ("tests/integration/tenants/test_holdings.py::test_nobody_gives_or_takes_over_what_they_do_not_hold",),
         _give_what_is_not_held,
     ),
-    Remedy(
+    Mitigation(
         "who grants holds it themselves",
         ("tests/integration/web/test_grants.py::TestGrant::test_nobody_gives_what_they_do_not_hold",),
         _grant_what_is_not_held,
     ),
-    Remedy(
+    Mitigation(
         "a page with somebody's messages is private",
         ("tests/integration/web/test_private_pages.py::test_a_host_page_that_shows_messages_is_private",),
         _let_caches_keep_pages,
     ),
-    Remedy(
+    Mitigation(
         "a link is checked when it is shown",
         ("tests/unit/storages/test_storages.py::TestPersistent::test_a_link_that_came_in_unchecked_is_not_shown",),
         _show_any_link,
     ),
-    Remedy(
+    Mitigation(
         "records are kept",
         ("tests/unit/models/test_audit.py::test_sql_can_neither_change_nor_delete_a_record",),
         sql=("DROP TRIGGER append_only ON acme.messages_extends_auditrecord",),
     ),
-    Remedy(
+    Mitigation(
         "what one sender does at once waits its turn",
         ("tests/integration/test_rate_limits.py::test_requests_at_once_do_not_exceed_it_together",),
         _count_without_waiting,
     ),
-    Remedy(
+    Mitigation(
         "failures to log in are counted",
         (f"{ATTEMPTS}test_after_too_many_failures_not_even_the_right_password_counts",),
         _count_attempts_of_all_together,

@@ -1,7 +1,7 @@
-"""A plugin that runs tests with one rule broken: `-p tests.isolation.without`, and the name of the change in MUTATION.
+"""A plugin that runs tests with one rule broken: `-p tests.longrun.mutation.plugin`.
 
-A remedy is taken out here; a mutation is installed when Python starts, and here only made sure of. What became of each
-test is written to MUTATION_REPORT, as JSON.
+MUTATION holds the name of the change. A mitigation is taken out here; a mutation is installed when Python starts, and
+is only verified here. What became of each test is written to MUTATION_REPORT, as JSON.
 """
 
 import json
@@ -15,14 +15,14 @@ outcomes: dict[str, tuple[str, str]] = {}
 
 
 def removed() -> Any:
-    from tests.longrun.mutation.mitigations import REMEDIES
+    from tests.longrun.mutation.mitigations import MITIGATIONS
 
     name = os.environ.get("MUTATION", "")
-    return next((remedy for remedy in REMEDIES if remedy.name == name), None)
+    return next((mitigation for mitigation in MITIGATIONS if mitigation.name == name), None)
 
 
 def _require_mutation() -> None:
-    from tests.mutation.changed_source import named, require_installed
+    from tests.longrun.mutation.changed_source import named, require_installed
 
     mutation = named(os.environ.get("MUTATION", ""))
     if mutation is not None:
@@ -30,24 +30,24 @@ def _require_mutation() -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Take a remedy out once Django is set up, and before any test is imported."""
+    """Take a mitigation out once Django is set up, and before any test is imported."""
     _require_mutation()
-    remedy = removed()
-    if remedy is not None:
-        remedy.remove()
+    mitigation = removed()
+    if mitigation is not None:
+        mitigation.remove()
 
 
 @pytest.fixture(autouse=True)
 def _without_remedy(request: pytest.FixtureRequest) -> None:
     """Take out what lies in the database, within the test's own transaction."""
-    remedy = removed()
-    if remedy is not None and remedy.sql:
+    mitigation = removed()
+    if mitigation is not None and mitigation.sql:
         assert "committing" not in request.fixturenames, "this would be taken out for good"
         request.getfixturevalue("database")
         from django.db import connection
 
         with connection.cursor() as cursor:
-            for statement in remedy.sql:
+            for statement in mitigation.sql:
                 cursor.execute(statement)
 
 

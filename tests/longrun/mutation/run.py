@@ -1,9 +1,8 @@
 """Run tests with one rule broken at a time, and report whether they fail: `python3 run.py mutate`.
 
-There are two lists. `remedies` takes out what keeps organisations apart; `tests.mutation.mutations` changes the source
-text of sending, inbox, access and live updates. First all tests that are named run with nothing changed, because one
-that fails anyway shows nothing. Then each change is made in a process of its own, and each test that is named beside it
-must fail.
+There are two lists. `mitigations` takes out what keeps organisations apart; `mutations` changes the source text of
+sending, inbox, access and live updates. First all tests that are named run with nothing changed, because one that fails
+anyway shows nothing. Then each change is made in a process of its own, and each test that is named beside it must fail.
 """
 
 import json
@@ -18,12 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from tests.databases import drop_templates
-from tests.isolation.remedies import REMEDIES, Remedy
-from tests.mutation.changed_source import VARIABLE, environment_for
-from tests.mutation.mutations import MUTATIONS, Mutation
+from tests.longrun.mutation.changed_source import VARIABLE, environment_for
+from tests.longrun.mutation.mitigations import MITIGATIONS, Mitigation
+from tests.longrun.mutation.mutations import MUTATIONS, Mutation
 
 Outcomes = dict[str, tuple[str, str]]
-ALL: Final[tuple[Remedy | Mutation, ...]] = (*REMEDIES, *MUTATIONS)
+ALL: Final[tuple[Mitigation | Mutation, ...]] = (*MITIGATIONS, *MUTATIONS)
 REPORT: Final = "MUTATION_REPORT"
 OPTIONS: Final = (
     "-p",
@@ -45,7 +44,7 @@ def main(wanted: Sequence[str]) -> int:
     """Report on the changes whose names hold one of these texts, or on all; 1 if one was missed."""
     chosen = [each for each in ALL if not wanted or any(text in each.name for text in wanted)]
     if not chosen:
-        sys.stderr.write(f"No remedy or mutation is called {', '.join(wanted)}.\n")
+        sys.stderr.write(f"No mitigation or mutation is called {', '.join(wanted)}.\n")
         return 2
     try:
         return _run(chosen)
@@ -54,7 +53,7 @@ def main(wanted: Sequence[str]) -> int:
             drop_templates()
 
 
-def _run(chosen: Sequence[Remedy | Mutation]) -> int:
+def _run(chosen: Sequence[Mitigation | Mutation]) -> int:
     began = time.monotonic()
     named = {name for each in chosen for name in each.caught_by}
     broken = _not(outcomes_of(sorted(named)), named, "passed")
@@ -66,7 +65,7 @@ def _run(chosen: Sequence[Remedy | Mutation]) -> int:
         caught = 0
         for each, outcomes in zip(chosen, pool.map(_outcomes_with, chosen), strict=True):
             caught += _report(each, outcomes)
-    for kind, what in ((Remedy, "remedies taken out"), (Mutation, "mutations")):
+    for kind, what in ((Mitigation, "mitigations taken out"), (Mutation, "mutations")):
         number = sum(isinstance(each, kind) for each in chosen)
         sys.stdout.write(f"{number} {what}\n" if number else "")
     minutes = (time.monotonic() - began) / 60
@@ -74,11 +73,11 @@ def _run(chosen: Sequence[Remedy | Mutation]) -> int:
     return 0 if caught == len(chosen) else 1
 
 
-def _outcomes_with(change: Remedy | Mutation) -> Outcomes:
+def _outcomes_with(change: Mitigation | Mutation) -> Outcomes:
     return outcomes_of(change.caught_by, change=change)
 
 
-def _report(change: Remedy | Mutation, outcomes: Outcomes) -> bool:
+def _report(change: Mitigation | Mutation, outcomes: Outcomes) -> bool:
     """Say by which tests a change was seen, and return whether all saw it."""
     blind = _not(outcomes, change.caught_by, "failed")
     sys.stdout.write(f"{'MISSED' if blind else 'caught'}  {change.name}\n")
@@ -95,7 +94,7 @@ def _report(change: Remedy | Mutation, outcomes: Outcomes) -> bool:
     return not blind
 
 
-def outcomes_of(names: Iterable[str], *, change: Remedy | Mutation | None = None) -> Outcomes:
+def outcomes_of(names: Iterable[str], *, change: Mitigation | Mutation | None = None) -> Outcomes:
     """Run tests, with one change if it is given, and return what became of each."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"

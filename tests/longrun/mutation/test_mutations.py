@@ -11,10 +11,10 @@ from py_compile import compile as cache_bytecode
 import pytest
 from django.conf import settings
 
-from tests.isolation.remedies import REMEDIES
-from tests.isolation.test_traps import is_there
-from tests.mutation.changed_source import MutationError, changed, environment_for, install, require_installed
-from tests.mutation.mutations import MUTATIONS, Mutation
+from tests.isolation.test_leak_scenarios import is_there
+from tests.longrun.mutation.changed_source import MutationError, changed, environment_for, install, require_installed
+from tests.longrun.mutation.mitigations import MITIGATIONS
+from tests.longrun.mutation.mutations import MUTATIONS, Mutation
 
 SAMPLE = Mutation("The answer is wrong", "sample_of_mutation", "42", "43", ())
 
@@ -47,7 +47,7 @@ def test_mutation_names_one_to_three_tests_that_exist(mutation: Mutation) -> Non
 
 
 def test_there_are_sixty_mutations_with_unique_names() -> None:
-    names = Counter(each.name for each in (*MUTATIONS, *REMEDIES))
+    names = Counter(each.name for each in (*MUTATIONS, *MITIGATIONS))
     assert len(MUTATIONS) == 60
     assert [name for name, count in names.items() if count > 1] == []
 
@@ -79,7 +79,7 @@ def test_module_that_is_imported_already_is_refused() -> None:
 
 @pytest.mark.integration
 def test_mutation_reaches_processes_that_a_process_starts() -> None:
-    code = "from tests.mutation import changed_source as c; c.require_installed(c.named({!r}))"
+    code = "from tests.longrun.mutation import changed_source as c; c.require_installed(c.named({!r}))"
     mutation = MUTATIONS[0]
     again = (
         f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code.format(mutation.name)!r}], check=True)"

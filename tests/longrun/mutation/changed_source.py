@@ -13,13 +13,13 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Final
 
-from tests.mutation.mutations import MUTATIONS, Mutation
+from tests.longrun.mutation.mutations import MUTATIONS, Mutation
 
 # The name of the mutation that a process and its children run with.
 VARIABLE: Final = "MUTATION"
 # Holds sitecustomize.py, which Python imports before anything else.
 STARTUP: Final = Path(__file__).parent / "startup"
-PROJECT: Final = Path(__file__).parent.parent.parent
+PROJECT: Final = Path(__file__).parents[3]
 
 
 class MutationError(ImportError):
