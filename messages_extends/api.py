@@ -16,16 +16,12 @@ from django.contrib.messages.storage.base import BaseStorage
 from django.http import HttpRequest
 
 from messages_extends import constants
-from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import ALL_TENANTS, EVERYONE
 from messages_extends.inbox.inbox import Inbox
-from messages_extends.models import Announcement
-from messages_extends.sending.broadcasts import broadcast, retract_broadcast, revise_broadcast
 from messages_extends.sending.messages import cancel, send
-from messages_extends.sending.publications import announce, retract_announcement, revise_announcement
+from messages_extends.sending.publications import announce, broadcast, retract, revise
 from messages_extends.tenancy.schemas import current_schema, has_messages, inside, schema_of
 
-AnyPublication = TypeVar("AnyPublication", Announcement, Broadcast)
 Result = TypeVar("Result")
 
 __all__ = [
@@ -157,38 +153,6 @@ def _load(request: HttpRequest) -> None:
 def inbox(user: AbstractBaseUser) -> Inbox:
     """Return what `user` can read now in the current organisation; WrongTenant if loaded in another."""
     return Inbox(user)
-
-
-def revise(
-    publication: AnyPublication, *, sender: AbstractBaseUser | None = None, show_again: bool = False, **changes: Any
-) -> AnyPublication:
-    """Change a publication for all of its readers, whose next request sees it; return it as it is now.
-
-    `changes`: message, level, params, extra_tags, url, must_acknowledge, expires, and publish_at while it is still to
-    come. Who has read it is left alone, unless `show_again`: then it is unread for everybody and comes first again.
-    `sender`: the person who asks for it, whom the policy is asked about; None is the application.
-
-    Raises NotPublished if it has expired or was retracted; TypeError and ValueError, with the allowed values, for
-    anything else that cannot be; PermissionDenied, WrongTenant.
-    """
-    act: Any = _verb(publication, revise_announcement, revise_broadcast)
-    revised: AnyPublication = act(publication, sender=sender, show_again=show_again, **changes)
-    return revised
-
-
-def retract(publication: AnyPublication, *, sender: AbstractBaseUser | None = None) -> AnyPublication:
-    """Take a publication away from all of its readers at once; doing it again changes nothing."""
-    act: Any = _verb(publication, retract_announcement, retract_broadcast)
-    retracted: AnyPublication = act(publication, sender=sender)
-    return retracted
-
-
-def _verb(publication: Any, for_announcement: Any, for_broadcast: Any) -> Any:
-    if isinstance(publication, Announcement):
-        return for_announcement
-    if isinstance(publication, Broadcast):
-        return for_broadcast
-    raise TypeError(f"{publication!r} is no publication: use an announcement or a broadcast.")
 
 
 async def asend(recipients: Any, message: Any, *, schema: str, **options: Any) -> int:

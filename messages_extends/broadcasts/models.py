@@ -3,6 +3,8 @@
 Triggers refuse to write while the search path starts in a tenant's schema.
 """
 
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -10,9 +12,13 @@ from django.db import models
 from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
+from django_tenants.utils import get_public_schema_name, get_tenant_model
 
-from messages_extends.models.audit import BaseAuditRecord
-from messages_extends.models.publication import Publication, PublicationQuerySet
+from messages_extends.constants import ALL_TENANTS
+from messages_extends.events.changes import notify_changed_everywhere
+from messages_extends.models.audit import Action, BaseAuditRecord
+from messages_extends.models.publication import CurrentAudience, Publication, PublicationQuerySet, as_list
+from messages_extends.tenancy.databases import for_write
 
 
 class BroadcastQuerySet(PublicationQuerySet):
@@ -33,6 +39,17 @@ class BroadcastQuerySet(PublicationQuerySet):
         return self.annotate(chosen=Coalesce(Subquery(number), 0))
 
 
+class BroadcastRecord(BaseAuditRecord):
+    """A deed of the platform."""
+
+    class Meta(BaseAuditRecord.Meta):
+        app_label = "broadcasts"
+        verbose_name = _("audit record")
+        verbose_name_plural = _("audit records")
+        ordering = ["-id"]
+        default_permissions = ("view",)
+
+
 class Broadcast(Publication):
     """A publication of the platform to its organisations: all of them, or chosen ones.
 
@@ -43,7 +60,11 @@ class Broadcast(Publication):
         ALL = "all", _("all organisations")
         SELECTED = "selected", _("chosen organisations")
 
-    kind: ClassVar = "broadcast"
+    kind = "broadcast"
+    action = Action.BROADCAST
+    records = BroadcastRecord
+    for_everybody = Audience.ALL
+    for_chosen = Audience.SELECTED
     sender: ClassVar[Any] = None
 
     # Text: a foreign key to a user would be resolved in the schema of whoever reads it.
@@ -59,6 +80,32 @@ class Broadcast(Publication):
         app_label = "broadcasts"
         verbose_name = _("broadcast")
         verbose_name_plural = _("broadcasts")
+
+    @classmethod
+    def storage_schema(cls) -> str:
+        return str(get_public_schema_name())
+
+    @classmethod
+    def resolve_audience(cls, to: Any) -> list[Any] | None:
+        if to is ALL_TENANTS:
+            return None
+        tenants = as_list(to)
+        for tenant in tenants:
+            if not isinstance(tenant, get_tenant_model()) or tenant.pk is None:
+                raise TypeError(f"to contains {tenant!r}: use ALL_TENANTS, a tenant, or tenants that are saved.")
+        if not tenants:
+            raise ValueError("to is empty, which would reach nobody: name tenants, or ALL_TENANTS.")
+        return list({tenant.pk: tenant for tenant in tenants}.values())
+
+    def save_chosen(self, chosen: Iterable[Any]) -> None:
+        BroadcastTenant.objects.bulk_create(BroadcastTenant(broadcast=self, tenant=tenant) for tenant in chosen)
+
+    def current_audience(self) -> CurrentAudience:
+        if self.is_for_everybody:
+            return CurrentAudience("all organisations", notify_changed_everywhere)
+        tenants = for_write(self.tenants.order_by("schema_name"))
+        schemas = list(tenants.values_list("schema_name", flat=True))
+        return CurrentAudience(", ".join(schemas), partial(notify_changed_everywhere, schemas))
 
 
 class BroadcastTenant(models.Model):
@@ -96,14 +143,3 @@ class BroadcastCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.schema_name}: " + ("?" if self.people is None else f"{self.readers} / {self.people}")
-
-
-class BroadcastRecord(BaseAuditRecord):
-    """A deed of the platform."""
-
-    class Meta(BaseAuditRecord.Meta):
-        app_label = "broadcasts"
-        verbose_name = _("audit record")
-        verbose_name_plural = _("audit records")
-        ordering = ["-id"]
-        default_permissions = ("view",)

@@ -86,7 +86,7 @@ def progress_of(broadcast: Broadcast, *, viewer: AbstractBaseUser | None = None)
 
 def _organisations(broadcast: Broadcast) -> QuerySet[Any]:
     """Return the organisations that a broadcast is for now."""
-    if broadcast.audience == Broadcast.Audience.ALL:
+    if broadcast.is_for_everybody:
         return organisations()
     return organisations().filter(pk__in=BroadcastTenant.objects.filter(broadcast=broadcast).values("tenant"))
 

@@ -291,7 +291,7 @@ def with_senders(shown: Sequence[Message | FeedItem]) -> Sequence[Message | Feed
         if isinstance(entry, Message):
             # Not assigned: the row would lose a sender whom the user model's own manager hides.
             Message._meta.get_field("sender").set_cached_value(entry, sender)
-        elif entry.kind == "announcement":
+        elif entry.sender_id is not None:
             entry.sender = sender
     return shown
 

@@ -10,8 +10,8 @@ from django.db.models import Case, Count, Exists, Func, IntegerField, OuterRef, 
 
 from messages_extends.access.membership import keys_of_people_in, members
 from messages_extends.access.policy import policy
+from messages_extends.access.publications import audience_of
 from messages_extends.models import Announcement, AnnouncementGroup, Receipt
-from messages_extends.sending.publications import audience_of
 from messages_extends.tenancy.origin import require_here
 
 People = QuerySet[Any]

@@ -1,5 +1,6 @@
 """A publication of an organisation to its own people."""
 
+from functools import partial
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -9,10 +10,14 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from messages_extends.models.publication import Publication, PublicationQuerySet
+from messages_extends.constants import EVERYONE
+from messages_extends.events.changes import notify_changed
+from messages_extends.models.audit import Action, AuditRecord
+from messages_extends.models.publication import CurrentAudience, Publication, PublicationQuerySet, as_list
 from messages_extends.models.sender import FromSender
-from messages_extends.tenancy.origin import TenantBound
-from messages_extends.tenancy.schemas import user_model_has
+from messages_extends.tenancy.databases import for_write
+from messages_extends.tenancy.origin import TenantBound, require_here
+from messages_extends.tenancy.schemas import current_schema, require_groups, require_messages, user_model_has
 
 
 def keys_of_groups_of(user: AbstractBaseUser) -> QuerySet[Any]:
@@ -46,7 +51,11 @@ class Announcement(FromSender, Publication):
         EVERYONE = "everyone", _("everyone")
         GROUPS = "groups", _("groups")
 
-    kind: ClassVar = "announcement"
+    kind = "announcement"
+    action = Action.ANNOUNCE
+    records = AuditRecord
+    for_everybody = Audience.EVERYONE
+    for_chosen = Audience.GROUPS
     author: ClassVar = ""
 
     sender = models.ForeignKey(
@@ -68,6 +77,40 @@ class Announcement(FromSender, Publication):
     class Meta(Publication.Meta):
         verbose_name = _("announcement")
         verbose_name_plural = _("announcements")
+
+    @classmethod
+    def storage_schema(cls) -> str:
+        schema = current_schema()
+        require_messages(schema)
+        return schema
+
+    @classmethod
+    def resolve_audience(cls, to: Any) -> QuerySet[Group] | None:
+        if to is EVERYONE:
+            return None
+        named = as_list(to)
+        for group in named:
+            if not isinstance(group, Group):
+                raise TypeError(f"to contains {group!r}: use EVERYONE, a group, or groups.")
+            require_here(group)
+        if not named:
+            raise ValueError("to is empty, which would reach nobody: name groups, or EVERYONE.")
+        require_groups()
+        keys = {group.pk for group in named}
+        groups = for_write(Group.objects.filter(pk__in=keys))
+        if len(groups) != len(keys):
+            raise ValueError("to contains a group that is not saved, or has been deleted.")
+        return groups
+
+    def save_chosen(self, chosen: QuerySet[Group]) -> None:
+        AnnouncementGroup.objects.bulk_create(AnnouncementGroup(announcement=self, group=group) for group in chosen)
+
+    def current_audience(self) -> CurrentAudience:
+        if self.is_for_everybody:
+            return CurrentAudience("everyone", partial(notify_changed, everyone=True))
+        groups = for_write(self.groups.order_by("name"))
+        label = ", ".join(f"group {group.pk} ({group.name})" for group in groups)
+        return CurrentAudience(label, partial(notify_changed, groups=[group.pk for group in groups]))
 
 
 class AnnouncementGroup(TenantBound):

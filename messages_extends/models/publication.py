@@ -6,9 +6,11 @@ next request of everyone, and who joins later sees what is live.
 
 import re
 import uuid
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Self, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
@@ -17,6 +19,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from messages_extends.models.audit import Action, BaseAuditRecord
 from messages_extends.models.content import Content
 from messages_extends.models.receipt import Receipt
 from messages_extends.tenancy.databases import ReadsOwnWrites
@@ -105,11 +108,32 @@ def _receipts(user: AbstractBaseUser) -> QuerySet[Any]:
     return Receipt.objects.filter(user_id=user.pk, publication_id=OuterRef("pk"), revision__gte=OuterRef("revision"))
 
 
+@dataclass(frozen=True)
+class CurrentAudience:
+    """Whom a publication is for now: their `label` in the audit log, and a function that notifies their open pages."""
+
+    label: str
+    notify: Callable[[], None]
+
+
 class Publication(Content):
     """One text for many readers.
 
     `revision` counts how often it has been shown again: a reader whose receipt is of an earlier one has it unread.
+
+    A kind of publication is a model that supplies these class variables and the abstract methods below, and an entry in
+    `access.publications`, which says who may write it.
     """
+
+    # The name of this kind in pages, filters and the audit log.
+    kind: ClassVar[str]
+    # The action that the audit log records when one is published, and the table of that log.
+    action: ClassVar[Action]
+    records: ClassVar[type[BaseAuditRecord]]
+    # The column `audience`, which each kind declares with choices of its own, and the two values that it can have.
+    audience: "models.CharField[str, str]"
+    for_everybody: ClassVar[str]
+    for_chosen: ClassVar[str]
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created = models.DateTimeField(_("created"), auto_now_add=True)
@@ -149,9 +173,43 @@ class Publication(Content):
             return State.EXPIRED
         return State.LIVE if self.publish_at <= at else State.SCHEDULED
 
+    @property
+    def is_for_everybody(self) -> bool:
+        return bool(self.audience == self.for_everybody)
+
     def has_ended(self, at: datetime | None = None) -> bool:
         """Tell whether nobody will see it again: it was retracted, or has expired at `at` (now)."""
         return self.state(at) in (State.EXPIRED, State.RETRACTED)
+
+    @classmethod
+    @abstractmethod
+    def storage_schema(cls) -> str:
+        """Return the schema in which a row is written that is published from the current schema.
+
+        NoTenant if there is none.
+        """
+
+    @classmethod
+    @abstractmethod
+    def resolve_audience(cls, to: Any) -> Any:
+        """Return the rows that the argument `to` of the API names; None for everybody.
+
+        Raises ValueError if it names no row, so that an empty list never reaches everybody, and TypeError for anything
+        that is not a row of the audience.
+        """
+
+    @abstractmethod
+    def save_chosen(self, chosen: Any) -> None:
+        """Save the rows that `resolve_audience` returned as the audience of this publication."""
+
+    @abstractmethod
+    def current_audience(self) -> CurrentAudience:
+        """Return whom it is for now, read from the database that is written to."""
+
+
+def as_list(to: Any) -> list[Any]:
+    """Return the argument `to`, which is one object or several, as a list."""
+    return list(to) if isinstance(to, Iterable) and not isinstance(to, str | bytes) else [to]
 
 
 AnyPublication = TypeVar("AnyPublication", bound=Publication)

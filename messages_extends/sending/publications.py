@@ -1,30 +1,42 @@
-"""From what the caller says to one publication that many read; the part that announcements and broadcasts share."""
+"""Publish, revise and retract: one implementation for every kind of publication.
 
-from collections.abc import Iterable
+The differences between kinds are supplied by their models; who may write them is decided in `access.publications`.
+"""
+
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from messages_extends.access.guards import require_may_announce, require_may_change
-from messages_extends.access.membership import keys_of_people_in, members
+from messages_extends.access.publications import access_to
 from messages_extends.access.rate_limits import check_rate_limit
-from messages_extends.conf import settings
-from messages_extends.constants import EVERYONE, INFO_PERSISTENT
-from messages_extends.events.changes import notify_changed
+from messages_extends.broadcasts.models import Broadcast
+from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import NotPublished
-from messages_extends.models import Announcement, AnnouncementGroup, audit
+from messages_extends.models import Announcement, audit
 from messages_extends.models.audit import Action
-from messages_extends.models.publication import DEFAULT_LIFETIME, AnyPublication, Publication, State
-from messages_extends.sending.cleaning import clean_bool, clean_content, clean_datetime, clean_future_datetime
+from messages_extends.models.publication import (
+    DEFAULT_LIFETIME,
+    AnyPublication,
+    CurrentAudience,
+    Publication,
+    State,
+)
+from messages_extends.sending.cleaning import (
+    clean_bool,
+    clean_content,
+    clean_datetime,
+    clean_future_datetime,
+    require_characters,
+)
 from messages_extends.sending.constraints import translate_fk_violation
 from messages_extends.sending.idempotency import get_or_create_by_key
-from messages_extends.tenancy.databases import atomic, for_write
+from messages_extends.tenancy.databases import atomic
 from messages_extends.tenancy.origin import require_here
-from messages_extends.tenancy.schemas import current_schema, require_groups, require_messages
+from messages_extends.tenancy.schemas import inside
 
 TEXT_FIELDS: Final = ("level", "params", "extra_tags", "url")
 CHANGEABLE_FIELDS: Final = ("message", *TEXT_FIELDS, "publish_at", "expires", "must_acknowledge")
@@ -48,86 +60,160 @@ def announce(
     None is the application. `text`: params, url, extra_tags, and `key`: while a publication with that key has not
     ended, it is returned and nothing is written.
 
-    Raises ValueError for an empty `to` and for what `send` raises it for; PermissionDenied, TooManyMessages,
+    Raises ValueError for an empty `to` and for what `send` raises it for; PermissionDenied, RateLimitExceeded,
     WrongTenant, NoTenant; RecipientUnavailable if a group, or the sender, is deleted meanwhile.
     """
-    require_messages(current_schema())
-    groups = None if to is EVERYONE else _groups(to)
-    columns = clean_content(message, level=level, **text) | times(publish_at, expires)
-    require_may_announce(sender, groups)
-    announcement = Announcement(
+    return publish(
+        Announcement,
+        message,
+        to=to,
         sender=sender,
-        audience=Announcement.Audience.EVERYONE if groups is None else Announcement.Audience.GROUPS,
-        audience_size=for_write(audience(groups)).count(),
-        must_acknowledge=clean_bool("must_acknowledge", must_acknowledge),
-        **columns,
+        signature={"sender": sender},
+        publish_at=publish_at,
+        expires=expires,
+        must_acknowledge=must_acknowledge,
+        level=level,
+        **text,
     )
-    with translate_fk_violation(), atomic():
-        existing = get_or_create_by_key(announcement)
-        if existing is None:
-            check_rate_limit(sender)
-            _choose(announcement, groups)
-            _record(Action.ANNOUNCE, announcement, sender)
-    if existing is None:
-        _notify_changed(groups)
-    return existing or announcement
 
 
-def revise_announcement(
-    announcement: Announcement, *, sender: AbstractBaseUser | None = None, show_again: bool = False, **changes: Any
-) -> Announcement:
-    """Change an announcement that has not ended: seen by the next request of everyone; see `api.revise`."""
-    require_here(announcement)
-    with atomic():
-        locked = lock(announcement)
-        require_may_change(sender, locked)
-        check_rate_limit(sender)
+def broadcast(
+    message: Any,
+    *,
+    to: Any,
+    author: str = "",
+    level: int = INFO_PERSISTENT,
+    publish_at: datetime | None = None,
+    expires: datetime | None = None,
+    must_acknowledge: bool = False,
+    sender: AbstractBaseUser | None = None,
+    **text: Any,
+) -> Broadcast:
+    """Publish a text of the platform to organisations: one row, whatever the number of organisations and people.
+
+    `to`: ALL_TENANTS, a tenant, or tenants. `author`: what readers see as its sender; by default the name of `sender`,
+    the person of the platform who writes. The rest is as in `announce`. Call it in the public schema, or in that of
+    PLATFORM_SCHEMA.
+
+    Raises PermissionDenied anywhere else, and for a sender who may not; ValueError as `announce` does.
+    """
+    return publish(
+        Broadcast,
+        message,
+        to=to,
+        sender=sender,
+        signature={"author": author or ("" if sender is None else str(sender))},
+        publish_at=publish_at,
+        expires=expires,
+        must_acknowledge=must_acknowledge,
+        level=level,
+        **text,
+    )
+
+
+def publish(
+    model: type[AnyPublication],
+    message: Any,
+    *,
+    to: Any,
+    sender: AbstractBaseUser | None,
+    signature: Mapping[str, Any],
+    publish_at: datetime | None,
+    expires: datetime | None,
+    must_acknowledge: bool,
+    **text: Any,
+) -> AnyPublication:
+    """Publish a text as a row of `model`; the arguments are those of `announce` and `broadcast`.
+
+    `signature`: the columns that tell readers who has written it.
+    """
+    access = access_to(model)
+    access.require_may_write(sender, "add")
+    with inside(model.storage_schema()):
+        chosen = model.resolve_audience(to)
+        columns = clean_content(message, **text) | times(publish_at, expires) | _clean_signature(model, signature)
+        access.require_may_address(sender, chosen)
+        new = model(
+            audience=model.for_everybody if chosen is None else model.for_chosen,
+            audience_size=access.audience_size(chosen),
+            must_acknowledge=clean_bool("must_acknowledge", must_acknowledge),
+            **columns,
+        )
+        with translate_fk_violation(), atomic():
+            existing = get_or_create_by_key(new)
+            if existing is None:
+                check_rate_limit(sender, records=model.records)
+                if chosen is not None:
+                    new.save_chosen(chosen)
+                audience = _log(model.action, new, sender)
+    if existing is not None:
+        return existing
+    audience.notify()
+    return new
+
+
+def revise(
+    publication: AnyPublication, *, sender: AbstractBaseUser | None = None, show_again: bool = False, **changes: Any
+) -> AnyPublication:
+    """Change a publication for all of its readers, whose next request sees it; return it as it is now.
+
+    `changes`: message, level, params, extra_tags, url, must_acknowledge, expires, and publish_at while it is still to
+    come. Who has read it is left alone, unless `show_again`: then it is unread for everybody and comes first again.
+    `sender`: the person who asks for it, whom the policy is asked about; None is the application.
+
+    Raises NotPublished if it has expired or was retracted; TypeError and ValueError, with the allowed values, for
+    anything else that cannot be; PermissionDenied, WrongTenant.
+    """
+    _require_may_write(publication, sender)
+    with inside(publication.storage_schema()), atomic():
+        locked = lock(publication)
+        access_to(type(publication)).require_may_change(sender, locked)
+        check_rate_limit(sender, records=publication.records)
         change(locked, changes, show_again=show_again)
-        _record(Action.REVISE, locked, sender)
-    _notify_changed(_groups_of(locked))
+        audience = _log(Action.REVISE, locked, sender)
+    audience.notify()
     return locked
 
 
-def retract_announcement(announcement: Announcement, *, sender: AbstractBaseUser | None = None) -> Announcement:
-    """Take an announcement away from everyone; doing it again changes nothing."""
-    require_here(announcement)
-    with atomic():
-        locked = lock(announcement)
-        require_may_change(sender, locked)
-        has_ended = end(locked)
-        if has_ended:
-            _record(Action.RETRACT, locked, sender)
-    if has_ended:
-        _notify_changed(_groups_of(locked))
+def retract(publication: AnyPublication, *, sender: AbstractBaseUser | None = None) -> AnyPublication:
+    """Take a publication away from all of its readers at once; doing it again changes nothing."""
+    _require_may_write(publication, sender)
+    with inside(publication.storage_schema()), atomic():
+        locked = lock(publication)
+        access_to(type(publication)).require_may_change(sender, locked)
+        audience = _log(Action.RETRACT, locked, sender) if end(locked) else None
+    if audience is not None:
+        audience.notify()
     return locked
 
 
-def retract_all(announcements: QuerySet[Announcement]) -> int:
-    """Retract, on behalf of the application, those of `announcements` that have not ended; return how many."""
-    with atomic():
-        ended = [each for each in announcements.select_for_update(of=("self",)) if end(each)]
-        for announcement in ended:
-            _record(Action.RETRACT, announcement, None)
-    for announcement in ended:
-        _notify_changed(_groups_of(announcement))
-    return len(ended)
+def retract_all(publications: QuerySet[AnyPublication]) -> int:
+    """Retract, on behalf of the application, those of `publications` that have not ended; return how many."""
+    access_to(publications.model).require_may_write(None, "change")
+    with inside(publications.model.storage_schema()), atomic():
+        ended = [each for each in publications.select_for_update(of=("self",)) if end(each)]
+        audiences = [_log(Action.RETRACT, each, None) for each in ended]
+    for audience in audiences:
+        audience.notify()
+    return len(audiences)
 
 
-def audience(groups: QuerySet[Group] | None) -> QuerySet[Any]:
-    """Return the people who are addressed: everyone here, or the members of `groups` now."""
-    people: QuerySet[Any] = members()
-    if groups is not None:
-        people = people.filter(pk__in=keys_of_people_in(groups))
-    # A host's members may come out of a join.
-    return people.distinct() if settings.members else people
+def _require_may_write(publication: Publication, sender: AbstractBaseUser | None) -> None:
+    if not isinstance(publication, Publication):
+        raise TypeError(f"{publication!r} is no publication: use an announcement or a broadcast.")
+    require_here(publication)
+    access_to(type(publication)).require_may_write(sender, "change")
 
 
-def audience_of(announcement: Announcement) -> QuerySet[Any]:
-    """Return the people whom an announcement is for now."""
-    return audience(_groups_of(announcement))
-
-
-# What broadcasts do in the same way.
+def _clean_signature(model: type[Publication], signature: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns; raise ValueError for a text that the table cannot store."""
+    for name, value in signature.items():
+        column: Any = model._meta.get_field(name)
+        if column.max_length is not None:
+            require_characters(name, value)
+            if len(value) > column.max_length:
+                raise ValueError(f"{name} has {len(value)} characters; at most {column.max_length} are allowed.")
+    return dict(signature)
 
 
 def times(publish_at: datetime | None, expires: datetime | None) -> dict[str, datetime]:
@@ -195,50 +281,17 @@ def end(publication: Publication) -> bool:
     return True
 
 
-def _groups(to: Any) -> QuerySet[Group]:
-    """Return the groups that `to` names; ValueError if there are none, TypeError if it names something else."""
-    named = list(to) if isinstance(to, Iterable) and not isinstance(to, str | bytes) else [to]
-    for group in named:
-        if not isinstance(group, Group):
-            raise TypeError(f"to contains {group!r}: use EVERYONE, a group, or groups.")
-        require_here(group)
-    if named:
-        require_groups()
-    else:
-        raise ValueError("to is empty, which would reach nobody: name groups, or EVERYONE.")
-    keys = {group.pk for group in named}
-    groups = for_write(Group.objects.filter(pk__in=keys))
-    if len(groups) != len(keys):
-        raise ValueError("to contains a group that is not saved, or has been deleted.")
-    return groups
-
-
-def _groups_of(announcement: Announcement) -> QuerySet[Group] | None:
-    """Return the groups that an announcement is for; None for everyone."""
-    return None if announcement.audience == Announcement.Audience.EVERYONE else for_write(announcement.groups.all())
-
-
-def _notify_changed(groups: QuerySet[Group] | None) -> None:
-    notify_changed(everyone=groups is None, groups=[group.pk for group in groups or []])
-
-
-def _choose(announcement: Announcement, groups: QuerySet[Group] | None) -> None:
-    if groups is not None:
-        AnnouncementGroup.objects.bulk_create(
-            AnnouncementGroup(announcement=announcement, group=group) for group in groups
-        )
-
-
-def _record(action: Action, announcement: Announcement, actor: AbstractBaseUser | None) -> None:
-    groups = _groups_of(announcement)
+def _log(action: Action, publication: Publication, actor: AbstractBaseUser | None) -> CurrentAudience:
+    """Log an action on a publication; return its audience, to be notified after the transaction."""
+    audience = publication.current_audience()
     audit.log_event(
         action,
         actor=actor,
-        subject=f"announcement {announcement.pk}",
-        audience="everyone"
-        if groups is None
-        else ", ".join(f"group {group.pk} ({group.name})" for group in groups.order_by("name")),
-        count=announcement.audience_size if action is Action.ANNOUNCE else None,
-        text="" if action is Action.RETRACT else announcement.message,
+        subject=f"{publication.kind} {publication.pk}",
+        audience=audience.label,
+        count=publication.audience_size if action is publication.action else None,
+        text="" if action is Action.RETRACT else publication.message,
         keep_text=True,
+        into=publication.records,
     )
+    return audience

@@ -13,11 +13,11 @@ from django.views.decorators.http import require_safe
 
 from messages_extends.access.pages import accessible_pages
 from messages_extends.access.policy import policy
+from messages_extends.access.publications import audience
 from messages_extends.api import EVERYONE, announce
 from messages_extends.inbox.reports import ReadReport, read_report, with_numbers, with_read_at
 from messages_extends.models import Announcement
 from messages_extends.models.publication import PublicationQuerySet
-from messages_extends.sending.publications import audience
 from messages_extends.tenancy.databases import for_write
 from messages_extends.web.pickers import Choice, found_response
 from messages_extends.web.publication_forms import NewPublicationForm

@@ -264,7 +264,7 @@ def _let_tenants_code_broadcast() -> None:
     from messages_extends import policy
 
     ask = policy.require_may_broadcast
-    for module in ("messages_extends.policy", "messages_extends.sending.broadcasts"):
+    for module in ("messages_extends.policy", "messages_extends.access.publications"):
         _replace(
             f"{module}.require_may_broadcast",
             lambda sender, action="add": None if sender is None else ask(sender, action),

@@ -10,11 +10,11 @@ from django.utils import timezone
 from django_tenants.utils import get_tenant_model, schema_context, schema_exists
 
 from messages_extends.access.grants import EVERYBODY, grant
+from messages_extends.access.publications import audience_of
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, send
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastTenant
 from messages_extends.maintenance.purge import purge
 from messages_extends.models import Announcement, AnnouncementGroup, Message, Receipt
-from messages_extends.sending.publications import audience_of
 from tenants.models import Tenant
 from tenants.provisioning import remove_organisation
 from tests.conftest import SCHEMAS

@@ -1,0 +1,98 @@
+"""Who may write each kind of publication, and how large its audience is when it is published."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Final
+
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+
+from messages_extends.access.guards import require_may_announce, require_may_broadcast, require_may_change
+from messages_extends.access.membership import keys_of_people_in, members
+from messages_extends.broadcasts.models import Broadcast
+from messages_extends.conf import settings
+from messages_extends.models import Announcement
+from messages_extends.models.publication import Publication
+from messages_extends.tenancy.databases import for_write
+from messages_extends.tenancy.schemas import organisations
+
+
+class PublicationAccess(ABC):
+    """The checks that are made before a publication of one kind is written. `sender` is None for the application."""
+
+    @abstractmethod
+    def require_may_write(self, sender: Any, action: str) -> None:
+        """Raise PermissionDenied unless `sender` may "add" or "change" publications in the current schema.
+
+        Called in the schema of the caller, before the schema of the publication is entered.
+        """
+
+    @abstractmethod
+    def require_may_address(self, sender: Any, chosen: Any) -> None:
+        """Raise PermissionDenied unless `sender` may publish to the chosen rows; None is everybody."""
+
+    @abstractmethod
+    def require_may_change(self, sender: Any, publication: Any) -> None:
+        """Raise PermissionDenied unless `sender` may revise and retract this publication, whose row is locked."""
+
+    @abstractmethod
+    def audience_size(self, chosen: Any) -> int:
+        """Return the number of people or organisations that the chosen rows stand for; None is everybody."""
+
+
+class AnnouncementAccess(PublicationAccess):
+    def require_may_write(self, sender: Any, action: str) -> None:
+        # The answer depends on the groups or on the announcement: the next two methods ask the policy.
+        pass
+
+    def require_may_address(self, sender: Any, chosen: QuerySet[Group] | None) -> None:
+        require_may_announce(sender, chosen)
+
+    def require_may_change(self, sender: Any, publication: Announcement) -> None:
+        require_may_change(sender, publication)
+
+    def audience_size(self, chosen: QuerySet[Group] | None) -> int:
+        return for_write(audience(chosen)).count()
+
+
+class BroadcastAccess(PublicationAccess):
+    def require_may_write(self, sender: Any, action: str) -> None:
+        require_may_broadcast(sender, action)
+
+    def require_may_address(self, sender: Any, chosen: list[Any] | None) -> None:
+        # Who may write broadcasts may write them to every organisation.
+        pass
+
+    def require_may_change(self, sender: Any, publication: Broadcast) -> None:
+        # Who may change broadcasts may change every one.
+        pass
+
+    def audience_size(self, chosen: list[Any] | None) -> int:
+        return for_write(organisations()).count() if chosen is None else len(chosen)
+
+
+ACCESS: Final[dict[type[Publication], PublicationAccess]] = {
+    Announcement: AnnouncementAccess(),
+    Broadcast: BroadcastAccess(),
+}
+
+
+def access_to(model: type[Publication]) -> PublicationAccess:
+    """Return the checks for a model of publications, which a proxy inherits from its model."""
+    for each in model.__mro__:
+        if each in ACCESS:
+            return ACCESS[each]
+    raise TypeError(f"{model.__name__} has no access rules: add it to ACCESS in {__name__}.")
+
+
+def audience(groups: QuerySet[Group] | None) -> QuerySet[Any]:
+    """Return the current members of `groups`, or, for None, everyone in the organisation."""
+    people: QuerySet[Any] = members()
+    if groups is not None:
+        people = people.filter(pk__in=keys_of_people_in(groups))
+    # A host's members may come out of a join.
+    return people.distinct() if settings.members else people
+
+
+def audience_of(announcement: Announcement) -> QuerySet[Any]:
+    """Return the people whom an announcement is for now."""
+    return audience(None if announcement.is_for_everybody else for_write(announcement.groups.all()))
