@@ -7,7 +7,9 @@ django-messages-extends are also there without it, as code written for that pack
 from django.urls import URLPattern, URLResolver, include, path
 
 from messages_extends.links import APP_NAME
-from messages_extends.web import announcements, compose, fragments, grants, inbox, marking, stream
+from messages_extends.web import compose, fragments, grants, inbox, marking, stream
+from messages_extends.web.announcements import AnnouncementKind
+from messages_extends.web.publications import publication_urls
 
 pages: list[URLPattern | URLResolver] = [
     path("", inbox.inbox, name="inbox"),
@@ -26,12 +28,7 @@ pages: list[URLPattern | URLResolver] = [
     path("grants/why/", grants.message_why, name="message_why"),
     path("grants/people/<str:field>/", grants.message_grant_people, name="message_grant_people"),
     path("undo/", marking.message_undo, name="message_undo"),
-    path("announcements/", announcements.AnnouncementList.as_view(), name="announcements"),
-    path("announcements/new/", announcements.NewAnnouncement.as_view(), name="announcement_new"),
-    path("announcements/groups/", announcements.groups, name="announcement_groups"),
-    path("announcements/<uuid:pk>/", announcements.AnnouncementPage.as_view(), name="announcement"),
-    path("announcements/<uuid:pk>/edit/", announcements.EditAnnouncement.as_view(), name="announcement_edit"),
-    path("announcements/<uuid:pk>/retract/", announcements.RetractAnnouncement.as_view(), name="announcement_retract"),
+    *publication_urls(AnnouncementKind, "announcements/"),
     path("broadcasts/", include("messages_extends.broadcasts.urls")),
 ]
 

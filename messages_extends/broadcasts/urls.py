@@ -2,14 +2,10 @@
 
 from django.urls import path
 
-from messages_extends.web import broadcasts
+from messages_extends.web.broadcasts import BroadcastKind, CountBroadcast
+from messages_extends.web.publications import publication_urls
 
 urlpatterns = [
-    path("", broadcasts.BroadcastList.as_view(), name="broadcasts"),
-    path("new/", broadcasts.NewBroadcast.as_view(), name="broadcast_new"),
-    path("organisations/", broadcasts.Organisations.as_view(), name="broadcast_organisations"),
-    path("<uuid:pk>/", broadcasts.BroadcastPage.as_view(), name="broadcast"),
-    path("<uuid:pk>/edit/", broadcasts.EditBroadcast.as_view(), name="broadcast_edit"),
-    path("<uuid:pk>/retract/", broadcasts.RetractBroadcast.as_view(), name="broadcast_retract"),
-    path("<uuid:pk>/count/", broadcasts.CountBroadcast.as_view(), name="broadcast_count"),
+    *publication_urls(BroadcastKind),
+    path("<uuid:pk>/count/", CountBroadcast.as_view(), name="broadcast_count"),
 ]

@@ -1,10 +1,8 @@
-"""What the pages for announcements and for broadcasts have in common: a list, a new one, changing, retracting."""
+"""The pages of publications, one set for every kind: list, form, one publication, edit and retract."""
 
 import uuid
-from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -13,8 +11,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
-from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views import View
@@ -24,16 +22,17 @@ from messages_extends.api import retract, revise, send
 from messages_extends.exceptions import NotPublished
 from messages_extends.inbox.cursor import Cursor
 from messages_extends.links import reverse_own
-from messages_extends.models.publication import Publication, PublicationQuerySet, State
+from messages_extends.models.publication import State
 from messages_extends.sending.cleaning import shown_zone
 from messages_extends.sending.idempotency import run_once
 from messages_extends.sending.publications import lock
 from messages_extends.tenancy.databases import atomic, for_write
 from messages_extends.tenancy.schemas import has_messages, schema_of
-from messages_extends.web.pickers import Choice, Picker, shown
+from messages_extends.web.pickers import Choice, Picker, found_response, shown
 from messages_extends.web.publication_forms import STATES, EditForm, NewPublicationForm, PublicationFilter, version_of
+from messages_extends.web.publication_kind import PublicationKind, Text
 from messages_extends.web.refusals import refused
-from messages_extends.web.requests import require_organisation
+from messages_extends.web.search import MAX_RESULTS, clean_search
 
 PAGE_SIZE: Final = 20
 ENDED: Final = (State.EXPIRED, State.RETRACTED)
@@ -42,88 +41,54 @@ GONE: Final = _(
     "Nothing was published: something that you chose has gone meanwhile, or a time is over. Check it, and try again."
 )
 OVER: Final = _("Nothing was changed: a time is over by now. Check it, and try again.")
-Words = str | Promise
-
-
-@dataclass(frozen=True)
-class Wording:
-    """What pages of one kind of publication say."""
-
-    all: Words
-    new: Words
-    publish: Words
-    edit: Words
-    retract: Words
-    retract_hint: Words
-    retracted: Words
-    none_yet: Words
-    picked: Words
 
 
 @method_decorator(never_cache, name="dispatch")
 class PublicationView(View):
-    """A page about one kind of publication, for those who may open it.
+    """A page about one kind of publication, for those who may open it."""
 
-    `kind` and `plural` are in the names of URLs: announcement, announcement_new, ...; announcements.
-    """
-
-    kind: ClassVar[str]
-    plural: ClassVar[str]
-    model: ClassVar[type[Publication]]
-    wording: ClassVar[Wording]
+    # Given by the URL.
+    kind_class: type[PublicationKind] = PublicationKind  # type: ignore[type-abstract]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.require_place()
+        self.kind = self.kind_class(request)
+        self.kind.require_place()
         if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
+            return self.login(request)
         self.person: Any = request.user
         self.require_open()
         return super().dispatch(request, *args, **kwargs)
 
-    def require_place(self) -> None:
-        """Raise 404 at hosts where there are no such pages for anybody."""
-        require_organisation(self.request)
+    def login(self, request: HttpRequest) -> HttpResponseBase:
+        return redirect_to_login(request.get_full_path())
 
     def require_open(self) -> None:
-        """Raise 404 for who has nothing to do with this page."""
-
-    @abstractmethod
-    def visible(self) -> PublicationQuerySet:
-        """Return what this person may look into, with all that a row of the list shows."""
-
-    @abstractmethod
-    def may_add(self) -> bool: ...
-
-    @abstractmethod
-    def may_change(self, publication: Any) -> bool: ...
-
-    @abstractmethod
-    def audience(self, publication: Any) -> str:
-        """Say in words whom a publication is for."""
+        """Raise 404 or PermissionDenied unless this person may open this page."""
+        self.kind.require_open_one()
 
     def find(self, pk: uuid.UUID) -> Any:
-        found = self.visible().filter(pk=pk)
+        found = self.kind.visible().filter(pk=pk)
         publication = (for_write(found) if self.request.method == "POST" else found).first()
         if publication is None:
             raise Http404("There is no such publication.")
-        publication.in_words = self.audience(publication)
+        publication.in_words = self.kind.audience(publication)
         return publication
 
     def find_to_change(self, pk: uuid.UUID) -> Any:
         publication = self.find(pk)
-        if not self.may_change(publication):
+        if not self.kind.may_change(publication):
             raise PermissionDenied("You may not change this.")
         return publication
 
     def address(self, page: str = "", *args: Any) -> str:
-        return reverse_own(f"{self.kind}_{page}" if page else self.kind, *args)
+        return reverse_own(f"{self.kind.name}_{page}" if page else self.kind.name, *args)
 
     def page(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
         about = {
-            "wording": self.wording,
-            "kind": self.kind,
-            "plural": self.plural,
-            "list_address": reverse_own(self.plural),
+            "wording": self.kind.wording,
+            "kind": self.kind.name,
+            "plural": self.kind.plural,
+            "list_address": reverse_own(self.kind.plural),
             "zone": str(shown_zone()),
         }
         return render(self.request, f"messages_extends/{template}.html", about | context, status=status)
@@ -136,7 +101,8 @@ class PublicationView(View):
 class PublicationList(PublicationView):
     """The publications of a state, the newest first; pages by where the one before has ended."""
 
-    template: ClassVar[str]
+    def require_open(self) -> None:
+        self.kind.require_open()
 
     def get(self, request: HttpRequest) -> HttpResponse:
         form = PublicationFilter(request.GET)
@@ -144,7 +110,7 @@ class PublicationList(PublicationView):
         state, after = form.cleaned_data.get("state", ""), form.cleaned_data.get("after")
         rows = self._rows(state, after)
         for each in rows:
-            each.in_words = self.audience(each)
+            each.in_words = self.kind.audience(each)
         more = len(rows) > PAGE_SIZE
         context = {
             "form": form,
@@ -153,27 +119,20 @@ class PublicationList(PublicationView):
             "tabs": [(self._address(state=value), label, value == state) for value, label in STATES],
             "first": self._address(state=state) if after else "",
             "next": self._address(state=state, after=self._position(rows[PAGE_SIZE - 1])) if more else "",
-            "may_add": self.may_add(),
-            "may_see_figures": self.may_see_figures(),
+            "may_add": self.kind.may_add(),
+            "may_see_figures": self.kind.may_see_figures(),
             "new_address": self.address("new"),
         }
-        return self.page(self.template, status=200 if is_valid else 400, **context)
-
-    def with_figures(self, publications: PublicationQuerySet) -> PublicationQuerySet:
-        """Add `readers` and `people`."""
-        return publications
-
-    def may_see_figures(self) -> bool:
-        return True
+        return self.page(f"{self.kind.name}_list", status=200 if is_valid else 400, **context)
 
     def _rows(self, state: str, after: Cursor | None) -> Sequence[Any]:
-        found = self.visible()
+        found = self.kind.visible()
         if state:
             found = found.in_state(State(state))
         if after is not None:
             found = found.filter(Q(publish_at__lt=after.at) | Q(publish_at=after.at, pk__lt=after.id))
-        if self.may_see_figures():
-            found = self.with_figures(found)
+        if self.kind.may_see_figures():
+            found = self.kind.with_figures(found)
         return list(found.newest_first()[: PAGE_SIZE + 1])
 
     def _position(self, publication: Any) -> str:
@@ -181,48 +140,23 @@ class PublicationList(PublicationView):
 
     def _address(self, **query: str) -> str:
         given = urlencode({name: value for name, value in query.items() if value})
-        return f"{reverse_own(self.plural)}?{given}" if given else reverse_own(self.plural)
+        return f"{reverse_own(self.kind.plural)}?{given}" if given else reverse_own(self.kind.plural)
 
 
 class NewPublication(PublicationView):
     """Write it, look at it and whom it reaches, try it on oneself, publish it: each step keeps what was entered."""
 
-    form_class: ClassVar[type[NewPublicationForm]] = NewPublicationForm
-
-    @abstractmethod
-    def form_options(self) -> dict[str, Any]:
-        """Return what the form takes: what is `offered` to pick from, and the `choices` of the audience."""
-
-    @abstractmethod
-    def choice(self, row: Any) -> Choice: ...
-
-    @abstractmethod
-    def found(self, search: str) -> list[Choice]:
-        """Return what a search among what is offered finds, and one more than it shows if there are more."""
-
-    @abstractmethod
-    def reach(self, form: Any) -> dict[str, Any]:
-        """Return what the page that confirms it says: `count` and `reached`, in words."""
-
-    @abstractmethod
-    def signature(self, form: Any) -> dict[str, Any]:
-        """Return the fields of a publication that say who speaks."""
-
-    @abstractmethod
-    def publish(self, form: Any, key: str) -> None: ...
-
-    search_address: ClassVar[str]
-
     def require_open(self) -> None:
-        if not self.may_add():
+        self.kind.require_open()
+        if not self.kind.may_add():
             raise PermissionDenied("You may not publish here.")
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self._form_page(self.form_class(**self.form_options()))
+        return self._form_page(self._form())
 
     def post(self, request: HttpRequest) -> HttpResponse:
         step = request.POST.get("step", "")
-        form = self.form_class(request.POST, checks=step not in ("search", "back"), **self.form_options())
+        form = self._form(request.POST, checks=step not in ("search", "back"))
         if not form.checks:
             return self._form_page(form)
         if not form.is_valid():
@@ -234,22 +168,27 @@ class NewPublication(PublicationView):
             return self._publish(form, number)
         return self._look(form, uuid.uuid4())
 
+    def _form(self, *data: Any, **options: Any) -> NewPublicationForm:
+        kind, offered = self.kind, self.kind.search("")
+        about = {"choices": kind.choices(offered), "initial": kind.initial(), **options}
+        return kind.form_class(*data, offered=offered, **about)
+
     def _form_page(self, form: NewPublicationForm, status: int = 200) -> HttpResponse:
-        few = None if form.few is None else [(self.choice(row), row in form.picked_rows) for row in form.few]
+        few = None if form.few is None else [(self.kind.choice(row), row in form.picked_rows) for row in form.few]
         picker = self._picker(form) if few is None else None
-        draft = self.model(**self.signature(form))
+        draft = self.kind.model(**self.kind.signature(form))
         return self.page("publication_new", status, form=form, few=few, picker=picker, draft=draft)
 
     def _picker(self, form: NewPublicationForm) -> Picker:
-        chosen = [self.choice(row) for row in form.picked_rows]
+        chosen = [self.kind.choice(row) for row in form.picked_rows]
         found, more = None, False
         if not form.checks and form.search:
-            found, more = shown([each for each in self.found(form.search) if each not in chosen])
+            found, more = shown([each for each in choices_found(self.kind, form.search) if each not in chosen])
         return Picker(
             id="mx-picked",
-            label=str(self.wording.picked),
+            label=str(self.kind.wording.picked),
             search_name="q",
-            url=reverse_own(self.search_address),
+            url=self.address(self.kind.picked),
             several=True,
             search=form.search,
             hint=gettext("Search by name."),
@@ -262,10 +201,10 @@ class NewPublication(PublicationView):
     def _look(self, form: NewPublicationForm, number: uuid.UUID, note: str = "") -> HttpResponse:
         """Show what will be published, and whom it reaches; a number of its own makes that page count once."""
         text = {name: form.cleaned_data[name] for name in ("message", "level", "url")}
-        preview = self.model(**text, **self.signature(form))
+        preview = self.kind.model(**text, **self.kind.signature(form))
         # In the public schema there is no inbox that a test could be sent to.
         may_test = has_messages(schema_of(self.request))
-        about = self.reach(form) | {"form": form, "number": number, "note": note, "message": preview}
+        about = self.kind.reach(form) | {"form": form, "number": number, "note": note, "message": preview}
         return self.page("publication_confirm", may_test=may_test, **about)
 
     def _test(self, form: NewPublicationForm, number: uuid.UUID) -> HttpResponse:
@@ -278,48 +217,60 @@ class NewPublication(PublicationView):
         # With the person's own number in it, so that nobody meets another's.
         key = f"page:{self.person.pk}:{number}"
         try:
-            self.publish_once(form, number, key)
+            self._publish_once(form, number, key)
         except (PermissionDenied, ValueError) as error:
             form.add_error(None, _refusal(error, GONE))
             return refused(self._form_page(form), error)
         # It keeps its key when it has ended: what is sent again leads to what was published, and publishes nothing.
-        publication = self.visible().filter(key=key).first()
+        publication = self.kind.visible().filter(key=key).first()
         if publication is None:
-            return self.done(gettext("It had ended already."), reverse_own(self.plural), messages.INFO)
+            return self.done(gettext("It had ended already."), reverse_own(self.kind.plural), messages.INFO)
         address = self.address("", publication.pk)
         if publication.state() in ENDED:
             return self.done(gettext("It had ended already."), address, messages.INFO)
         return self.done(_published(publication), address)
 
-    def publish_once(self, form: Any, number: uuid.UUID, key: str) -> None:
+    def _publish_once(self, form: NewPublicationForm, number: uuid.UUID, key: str) -> None:
         """Publish, unless the form with this number has been sent before."""
 
         def publish() -> int:
-            self.publish(form, key)
+            self.kind.publish(form, key)
             return 1
 
-        run_once(uuid.uuid5(number, f"{self.kind}:{self.person.pk}"), publish)
+        if has_messages(schema_of(self.request)):
+            run_once(uuid.uuid5(number, f"{self.kind.name}:{self.person.pk}"), publish)
+        elif not self.kind.model._default_manager.filter(key=key).exists():
+            # The public schema has no table of the forms that were sent; a publication keeps the key of its form.
+            publish()
+
+
+class PublicationSearch(PublicationView):
+    """Returns what can be picked as the audience of a new publication, as JSON for the form's script."""
+
+    def login(self, request: HttpRequest) -> HttpResponseBase:
+        raise PermissionDenied
+
+    def require_open(self) -> None:
+        self.kind.require_open()
+        self.kind.require_may_search()
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return found_response(choices_found(self.kind, clean_search(request.GET.get("q", ""))))
 
 
 class PublicationPage(PublicationView):
     """One publication, and how many have read it."""
 
-    template: ClassVar[str]
-
     def get(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         publication = self.find(pk)
-        may_change = publication.state() not in ENDED and self.may_change(publication)
+        may_change = publication.state() not in ENDED and self.kind.may_change(publication)
         context = {
             "publication": publication,
             "may_change": may_change,
             "edit_address": self.address("edit", pk),
             "retract_address": self.address("retract", pk),
         }
-        return self.page(self.template, **context, **self.report(publication))
-
-    @abstractmethod
-    def report(self, publication: Any) -> dict[str, Any]:
-        """Return what the page says about its readers, and its status."""
+        return self.page(self.kind.name, **context, **self.kind.report(publication))
 
 
 class EditPublication(PublicationView):
@@ -389,10 +340,27 @@ class RetractPublication(PublicationView):
         if publication.state() in ENDED:
             return self.done(gettext("It had ended already."), self.address("", pk), messages.INFO)
         retract(publication, sender=self.person)
-        return self.done(str(self.wording.retracted), self.address("", pk))
+        return self.done(str(self.kind.wording.retracted), self.address("", pk))
 
 
-def _refusal(error: Exception, otherwise: Words) -> str:
+def publication_urls(kind: type[PublicationKind], prefix: str = "") -> list[URLPattern]:
+    """Return the URL patterns of the pages of one kind."""
+    return [
+        path(prefix, PublicationList.as_view(kind_class=kind), name=kind.plural),
+        path(f"{prefix}new/", NewPublication.as_view(kind_class=kind), name=f"{kind.name}_new"),
+        path(f"{prefix}{kind.picked}/", PublicationSearch.as_view(kind_class=kind), name=f"{kind.name}_{kind.picked}"),
+        path(f"{prefix}<uuid:pk>/", PublicationPage.as_view(kind_class=kind), name=kind.name),
+        path(f"{prefix}<uuid:pk>/edit/", EditPublication.as_view(kind_class=kind), name=f"{kind.name}_edit"),
+        path(f"{prefix}<uuid:pk>/retract/", RetractPublication.as_view(kind_class=kind), name=f"{kind.name}_retract"),
+    ]
+
+
+def choices_found(kind: PublicationKind, search: str) -> list[Choice]:
+    """Return the results of a search; one more than a page shows tells that there are more."""
+    return [kind.choice(row) for row in kind.search(search)[: MAX_RESULTS + 1]]
+
+
+def _refusal(error: Exception, otherwise: Text) -> str:
     """Say in the reader's language why nothing was done; of errors, only a refusal has words for readers."""
     return (str(error) if isinstance(error, PermissionDenied) else "") or str(otherwise)
 

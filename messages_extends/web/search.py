@@ -1,14 +1,18 @@
-"""Finding people by what they are called, whatever columns the user model has for that."""
+"""Search for people, groups and organisations by name, whichever columns the host's models have for that."""
 
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db.models import CharField, Q, QuerySet, TextField
+from django_tenants.utils import get_tenant_model
+
+from messages_extends.tenancy.schemas import organisations
 
 # How many a search shows.
 MAX_RESULTS: Final = 20
 MAX_SEARCH: Final = 100
+ORGANISATION_NAME: Final = "name"
 NAMES: Final = ("name", "full_name", "last_name", "first_name")
 
 
@@ -31,6 +35,18 @@ def search_people(text: str, people: QuerySet[Any]) -> QuerySet[Any]:
 def search_groups(text: str, groups: QuerySet[Group]) -> QuerySet[Group]:
     """Keep those of `groups` in whose name each word of `text` occurs; sorted by name."""
     return groups.filter(_each_word(text, ["name"])).order_by("name", "pk")
+
+
+def search_organisations(text: str) -> QuerySet[Any]:
+    """Return the organisations in whose name each word of `text` occurs; sorted by name."""
+    has_name = ORGANISATION_NAME in {field.name for field in get_tenant_model()._meta.get_fields()}
+    columns = [ORGANISATION_NAME, "schema_name"] if has_name else ["schema_name"]
+    return organisations().filter(_each_word(text, columns)).order_by(*columns)
+
+
+def name_of(organisation: Any) -> str:
+    """Return what people call an organisation; the name of its schema where the model has nothing else."""
+    return str(getattr(organisation, ORGANISATION_NAME, "") or organisation.schema_name)
 
 
 def login_name(person: Any) -> str:

@@ -22,7 +22,7 @@ from messages_extends.inbox import broadcast_counts
 from messages_extends.inbox.broadcast_counts import count_readers
 from messages_extends.models import Message, Submission
 from messages_extends.models.publication import State
-from messages_extends.web import broadcasts, organisations
+from messages_extends.web import broadcasts, search
 from tenants.models import Tenant
 from tests.conftest import SCHEMAS
 from tests.factories import BrowserOf, MakeUser
@@ -153,7 +153,11 @@ class TestWhoGetsIn:
     ) -> None:
         browser = browser_of(platform)
         for method, address in pages_of(written):
-            assert getattr(browser, method)(address)["Location"] == f"/login/?next={address}"
+            answer = getattr(browser, method)(address)
+            if address == ORGANISATIONS:
+                assert answer.status_code == 403
+            else:
+                assert answer["Location"] == f"/login/?next={address}"
 
     def test_outside_any_organisation_there_is_nothing(self, written: Broadcast, settings: Any) -> None:
         settings.PUBLIC_SCHEMA_URLCONF = "config.urls"
@@ -316,8 +320,8 @@ class TestWriting:
 def test_a_host_whose_organisations_have_no_name_goes_by_their_schemas(
     acme: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(organisations, "NAME", "nickname")
-    assert [organisations.name_of(each) for each in organisations.search_organisations("ACM")] == ["acme"]
+    monkeypatch.setattr(search, "ORGANISATION_NAME", "nickname")
+    assert [search.name_of(each) for each in search.search_organisations("ACM")] == ["acme"]
 
 
 class TestChanging:

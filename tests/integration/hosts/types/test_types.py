@@ -22,7 +22,7 @@ from messages_extends.maintenance.personal_data import erase, export
 from messages_extends.maintenance.purge import count_expired, purge
 from messages_extends.tenancy.content_types import has_own_content_types
 from messages_extends.tenancy.schemas import has_messages
-from messages_extends.web.organisations import search_organisations
+from messages_extends.web.search import search_organisations
 from tests.integration.hosts.contract import MakeBrowser, add, grants_in, page
 from tests.integration.hosts.types.tenants_of_types.models import Tenant
 
