@@ -14,12 +14,10 @@ from django.utils import timezone, translation
 from django_tenants.utils import schema_context
 
 from messages_extends import constants
-from messages_extends.access.publications import ACCESS, access_to
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, cancel, inbox, retract, revise, send
-from messages_extends.broadcasts.models import Broadcast
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, NoTenant, NotPublished, WrongTenant
 from messages_extends.models import Announcement, AnnouncementGroup, AuditRecord, Receipt
-from messages_extends.models.publication import DEFAULT_LIFETIME, Publication, State
+from messages_extends.models.publication import DEFAULT_LIFETIME, State
 from tenants.models import Tenant
 from tests.conftest import count_our_queries
 from tests.factories import BrowserOf, MakeMessage, MakeUser
@@ -543,24 +541,3 @@ class TestAcknowledging:
         assert texts(alice) == []
         assert inbox(alice).mark_unread(str(announcement.reference))
         assert texts(alice) == ["Hello"]
-
-
-class TestKinds:
-    def test_access_is_registered_for_every_kind(self) -> None:
-        assert set(ACCESS) == {Announcement, Broadcast}
-        for model, access in ACCESS.items():
-            assert access_to(model) is access
-
-    def test_access_is_inherited_by_a_subclass(self) -> None:
-        meta = type("Meta", (), {"abstract": True})
-        subclass: Any = type("Subclass", (Announcement,), {"__module__": __name__, "Meta": meta})
-        assert access_to(subclass) is ACCESS[Announcement]
-
-    def test_access_to_an_unregistered_model_raises(self) -> None:
-        with pytest.raises(TypeError, match="Publication has no access rules"):
-            access_to(Publication)  # type: ignore[type-abstract]
-
-    @pytest.mark.parametrize("act", [revise, retract])
-    def test_anything_but_a_publication_is_refused(self, act: Any) -> None:
-        with pytest.raises(TypeError, match="use an announcement or a broadcast"):
-            act("news")
