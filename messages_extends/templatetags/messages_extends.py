@@ -79,7 +79,8 @@ def part_of_page(template_name: str) -> Callable[[PartOfPage], PartOfPage]:
                     "language_attributes": language_attributes(),
                     **function(context, *args, **kwargs),
                 }
-                return included.render(context.new(values))
+                # Where an inline element is put, a line break around it would be a gap.
+                return SafeString(included.render(context.new(values)).strip())
 
         return function
 

@@ -65,6 +65,6 @@ def _link(tenant: Tenant, path: str, seconds: int) -> dict[str, Any]:
 
 
 def _email(tenant: Tenant, address: str, subject: str, template: str, **context: Any) -> EmailMessage:
-    text = render_to_string(template, {"tenant": tenant, "home": tenant.url(), **context})
+    text = render_to_string(template, {"tenant": tenant, "home": tenant.url(), **context}).strip()
     # A name with a line break would be another header.
     return EmailMessage(" ".join(subject.split()), text, to=[address])

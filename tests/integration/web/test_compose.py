@@ -72,7 +72,7 @@ def to(*chosen: Any) -> dict[str, Any]:
 
 
 def text_of(answer: Any) -> str:
-    return " ".join(answer.content.decode().split())
+    return " ".join(answer.content.decode().split()).replace(" >", ">")
 
 
 def number_of(answer: Any) -> str:
@@ -337,15 +337,15 @@ class TestLook:
         sent: dict[str, list[str]] = {}
         for name, value in hidden:
             sent.setdefault(name, []).append(value)
-        page = browser.post(URL, {**sent, "step": "back"}).content.decode()
+        page = text_of(browser.post(URL, {**sent, "step": "back"}))
         for kept in (
-            "Line 1\r\nLine 2",
+            "Line 1 Line 2",
             'value="/x/"',
             'value="2090-05-06T07:08"',
             f'value="{people["bob"].pk}" checked',
             f'value="{sales.pk}" checked',
         ):
-            assert kept in page.replace("Line 1\nLine 2", "Line 1\r\nLine 2")
+            assert kept in page
         assert re.search(rf'value="{WARNING_PERSISTENT}"[^>]* checked', page)
 
 

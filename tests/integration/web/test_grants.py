@@ -59,7 +59,7 @@ def name_of(one: Any) -> str:
 
 
 def text_of(answer: Any) -> str:
-    return " ".join(answer.content.decode().split())
+    return " ".join(answer.content.decode().split()).replace(" >", ">")
 
 
 def pairs(answer: Any) -> list[tuple[str, str]]:
