@@ -186,6 +186,26 @@ class TestBell:
         assert 0 <= panel["y"] < panel["y"] + panel["height"] <= bell["y"]
 
 
+class TestScripts:
+    def test_they_work_in_any_order(self, host: Host, alice: Any) -> None:
+        """Libraries that exchange the body may insert them so that each runs as soon as it has been fetched."""
+        tell(alice, "Hello")
+        visitor = host.open("/other/")
+        page, ours = visitor.page, "**/messages_extends/*.js"
+        page.route(ours, lambda route: route.fulfill(body="", content_type="text/javascript"))
+        visitor.go("/")
+        sources = page.locator("script[type=module]").evaluate_all("all => all.map(each => each.src)")
+        assert len(sources) == 5
+        page.unroute(ours)
+        for source in reversed(sources):
+            page.add_script_tag(url=f"{source}?again", type="module")
+        page.get_by_role("button", name="Messages, 1 unread").click()
+        page.get_by_role("dialog").get_by_role("button", name="Mark read: Hello").click()
+        expect(page.locator("[data-mx-banner]")).to_have_count(0)
+        tell(alice, "Hello again")
+        expect(page.get_by_role("button", name="Messages, 1 unread")).to_be_visible()
+
+
 class TestAfterTheBodyWasExchanged:
     """What a library has fetched takes the place of the body, again and again; no page is loaded."""
 

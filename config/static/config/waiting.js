@@ -1,10 +1,17 @@
+// @ts-check
 /* A form that takes a while says so, and cannot be sent twice. */
 
-const setWaiting = (form, waits) => {
-  form.querySelectorAll("button").forEach((button) => { button.disabled = waits; });
+/**
+ * @param {Element} form
+ * @param {boolean} isWaiting
+ */
+const setWaiting = (form, isWaiting) => {
+  form.querySelectorAll("button").forEach((button) => {
+    button.disabled = isWaiting;
+  });
   const status = form.querySelector("[data-waiting-text]");
-  status.textContent = waits ? status.dataset.waitingText : "";
-  form.setAttribute("aria-busy", String(waits));
+  status.textContent = isWaiting ? status.dataset.waitingText : "";
+  form.setAttribute("aria-busy", String(isWaiting));
 };
 
 document.querySelectorAll("form[data-waiting]").forEach((form) => {

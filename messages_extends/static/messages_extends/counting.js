@@ -1,46 +1,55 @@
+// @ts-check
 /* Goes on counting by itself: each step is the form that the page has anyway, and shows how far it is. */
 
-const part = () => document.querySelector("[data-mx-counts]");
-const status = () => document.querySelector("[data-mx-counting]");
-let running = false;
+let isRunning = false;
 
-const step = async () => {
-  const form = part().querySelector("form");
-  const answer = await fetch(form.action, { method: "POST", body: new FormData(form), credentials: "same-origin" });
-  if (!answer.ok) throw new Error(String(answer.status));
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-mx-counts]");
+const region = () => document.querySelector("[data-mx-counts]");
+const submitButton = () => region().querySelector("form button");
+const stopButton = () => region().querySelector("[data-mx-stop]");
+
+/** @param {string} text */
+const announce = (text) => {
+  document.querySelector("[data-mx-counting]").textContent = text.trim();
+};
+
+/** @param {boolean} canStop */
+const showButtons = (canStop) => {
+  stopButton().hidden = !canStop;
+  submitButton().hidden = canStop;
+};
+
+/* Somebody may have gone to another page, whose body has taken the place of this one: then there is no region. */
+const takeStep = async () => {
+  const form = region().querySelector("form");
+  const response = await fetch(form.action, { method: "POST", body: new FormData(form), credentials: "same-origin" });
+  if (!response.ok) throw new Error(String(response.status));
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html").querySelector("[data-mx-counts]");
   if (!fresh) throw new Error("no counts");
-  /* Somebody has gone to another page, whose body has taken the place of this one. */
-  if (!part()) return {};
-  const held = part().contains(document.activeElement);
-  part().replaceWith(fresh);
-  history.replaceState(history.state, "", answer.url);
-  return { held, more: fresh.hasAttribute("data-mx-more") };
+  if (!region()) return false;
+  const held = region().contains(document.activeElement);
+  const goesOn = isRunning && fresh.hasAttribute("data-mx-more");
+  region().replaceWith(fresh);
+  history.replaceState(history.state, "", response.url);
+  showButtons(goesOn);
+  if (held) (goesOn ? stopButton() : submitButton()).focus();
+  return goesOn;
 };
 
 const count = async () => {
-  if (running) return;
-  running = true;
+  if (isRunning) return;
+  isRunning = true;
   try {
-    for (let more = true; more && running;) {
-      const done = await step();
-      if (!part()) break;
-      more = done.more && running;
-      const stop = part().querySelector("[data-mx-stop]");
-      stop.hidden = !more;
-      part().querySelector("form button").hidden = more;
-      if (done.held) (more ? stop : part().querySelector("form button")).focus();
-    }
-    if (part()) status().textContent = part().querySelector("[data-mx-said]").textContent;
+    while (await takeStep());
+    if (region()) announce(region().querySelector("[data-mx-said]").textContent);
   } catch {
-    if (part()) {
-      status().textContent = status().dataset.mxFailed;
-      part().querySelector("[data-mx-said]").textContent = status().dataset.mxFailed;
-      part().querySelector("[data-mx-stop]").hidden = true;
-      part().querySelector("form button").hidden = false;
+    if (region()) {
+      const failed = document.querySelector("[data-mx-counting]").dataset.mxFailed;
+      announce(failed);
+      region().querySelector("[data-mx-said]").textContent = failed;
+      showButtons(false);
     }
   }
-  running = false;
+  isRunning = false;
 };
 
 document.addEventListener("submit", (event) => {
@@ -49,4 +58,6 @@ document.addEventListener("submit", (event) => {
   event.stopImmediatePropagation();
   count();
 }, true);
-document.addEventListener("click", (event) => { if (event.target.closest("[data-mx-stop]")) running = false; });
+document.addEventListener("click", ({ target }) => {
+  if (target.closest("[data-mx-stop]")) isRunning = false;
+});

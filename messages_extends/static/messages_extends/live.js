@@ -1,377 +1,256 @@
-/* Live updates: one stream for all tabs of a browser, or polling; what has changed is fetched and put in its place.
-   What comes by the stream is a number and a hint. messages.js starts this, and lends it what it knows of the page. */
+// @ts-check
+/* Live updates: one stream for all tabs of a browser, or polling. What comes by the stream is a number and a hint; what
+   has changed is fetched. */
 
-const REST = 300_000;
-const SAFETY = 300_000;
-const POLL = 30_000;
-const PATIENCE = 20_000;
-const CALM = 5_000;
-const GAP = 1_000;
-const TOAST = 8_000;
-const TOASTS = 3;
+/** @type {MessagesExtends.Shared} */
+const mx = (globalThis.messagesExtends ??= { submitHandlers: new Map() });
 
-const about = (time) => time * (0.75 + Math.random() / 2);
-const parse = (html) => new DOMParser().parseFromString(html, "text/html");
-const all = (root, selector) => [...root.querySelectorAll(selector)];
+const HIDDEN_RELEASE_MS = 300_000;
+const SAFETY_INTERVAL_MS = 300_000;
+const POLL_INTERVAL_MS = 30_000;
+const FIRST_MESSAGE_TIMEOUT_MS = 20_000;
+const RETRY_MS = 5_000;
+const MAX_RETRY_MS = 300_000;
+const RECONNECT_SPREAD_MS = 5_000;
+const REFRESH_GAP_MS = 1_000;
+/* How old a message may be that the page has not shown, and still be news. */
+const NEWS_S = 60;
 
-const get = async (url) => {
-  const answer = await fetch(url, { credentials: "same-origin" });
-  if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
-  return parse(await answer.text());
-};
+const jittered = (/** @type {number} */ time) => time * (0.75 + Math.random() / 2);
 
-/* In place */
-
-const keyOf = (item) => item.dataset.mxPk ?? item.id;
-
-const focusOn = (element) => {
-  if (!element.matches("a, button, summary, [tabindex]")) element.tabIndex = -1;
-  element.focus({ preventScroll: true });
-};
-
-/* What an element says, without what differs between two renderings of the same. */
-const gist = (element) => {
-  const copy = element.cloneNode(true);
-  all(copy, "[name=csrfmiddlewaretoken], [name=snapshot], time").forEach((each) => each.remove());
-  all(copy, "[open], [data-mx-fits]").forEach((each) => ["open", "data-mx-fits"].forEach((name) => each.removeAttribute(name)));
-  return copy.outerHTML;
-};
-
-const exchange = (old, item) => {
-  if (gist(old) === gist(item)) {
-    /* What is marked as read later is all that has been seen by now. */
-    const snapshot = item.querySelector("[name=snapshot]");
-    if (snapshot) old.querySelector("[name=snapshot]").value = snapshot.value;
-    return old;
-  }
-  const controls = (root) => all(root, "a, button, summary");
-  const way = controls(old).indexOf(document.activeElement);
-  const held = old.contains(document.activeElement);
-  old.replaceWith(item);
-  if (!held) return item;
-  const found = controls(item);
-  /* The same, or what is there in its place; the entry itself, if that had the focus. */
-  const near = way < 0 ? [] : [...found.slice(way), ...found.slice(0, way).reverse()];
-  focusOn([...near, item].find((each) => !each.closest("[hidden]")));
-  return item;
-};
-
-/* Never moves what is there: that would take its focus away. */
-const sync = (parent, old, items, takeAway, heading) => {
-  const olds = new Map(old.map((each) => [keyOf(each), each]));
-  let last = heading;
-  items.forEach((item) => {
-    const there = olds.get(keyOf(item));
-    olds.delete(keyOf(item));
-    if (!there) {
-      if (last) last.after(item);
-      else parent.prepend(item);
-      last = item;
-    } else last = there.matches(".mx-leaving") ? there : exchange(there, item);
-  });
-  olds.forEach(takeAway);
-};
-
-const syncEntries = (list, fresh) => {
-  const unreadOnly = list.matches("[data-mx-list]") && new URLSearchParams(location.search).has("unread");
-  sync(list, [...list.children], [...fresh.children], (gone) => {
-    /* What somebody has just marked as read stays where they may change their mind. */
-    if (unreadOnly && !gone.matches(".mx-unread")) return;
-    const held = gone.contains(document.activeElement);
-    const next = gone.nextElementSibling ?? gone.previousElementSibling ?? list.parentElement;
-    gone.remove();
-    if (held) focusOn(next);
-  });
-};
-
-const syncInbox = (inbox, fresh) => all(inbox, "[data-mx-part]").forEach((part) => {
-  const item = fresh.querySelector(`[data-mx-part=${part.dataset.mxPart}]`);
-  const [list, other] = [part, item].map((each) => each.querySelector("[data-mx-list]"));
-  if (list && other) syncEntries(list, other);
-  else exchange(part, item);
-});
-
-const syncPanel = (panel, fresh) => {
-  const [list, other] = [panel, fresh].map((each) => each.querySelector(".mx-entries"));
-  if (list && other) {
-    exchange(panel.querySelector("form"), fresh.querySelector("form"));
-    syncEntries(list, other);
-    return;
-  }
-  const held = panel.contains(document.activeElement);
-  panel.replaceChildren(...fresh.childNodes);
-  if (held) focusOn(panel);
-};
-
-/* Where somebody is reading, what is read stays, whatever appears above it. */
-const holdStill = (change) => {
-  const focused = document.activeElement?.closest("[data-mx-entry], [data-mx-banner]");
-  const seen = document.elementFromPoint(innerWidth / 2, innerHeight / 2);
-  const near = focused ?? seen?.closest("[data-mx-entry]") ?? seen;
-  const top = near?.getBoundingClientRect().top;
-  change();
-  const now = near?.isConnected ? near : near?.id && document.getElementById(near.id);
-  if (now && scrollY > 0) scrollBy({ top: now.getBoundingClientRect().top - top, behavior: "instant" });
-};
-
-/* Toasts: for what is urgent, beside its banner or its entry, and gone by themselves */
-
-const bread = (root, signal) => {
-  const timers = new Map();
-  const region = root.querySelector("[data-mx-toasts]").content.firstElementChild.cloneNode(true);
-  const blank = region.firstElementChild;
-  let before;
-  region.replaceChildren();
-
-  const close = (toast) => {
-    const held = toast.contains(document.activeElement);
-    clearTimeout(timers.get(toast));
-    timers.delete(toast);
-    toast.remove();
-    const next = region.querySelector("button") ?? (before?.isConnected ? before : document.querySelector("main, [role=main]") ?? document.body);
-    if (!timers.size) region.remove();
-    if (held) focusOn(next);
-  };
-  const wait = () => timers.forEach((timer, toast) => {
-    clearTimeout(timer);
-    const paused = document.hidden || region.matches(":hover, :focus-within");
-    timers.set(toast, paused ? 0 : setTimeout(close, TOAST, toast));
-  });
-  const covers = (element) => {
-    const [a, b] = [region, element].map((each) => each.getBoundingClientRect());
-    return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
-  };
-  const dodge = () => {
-    const focused = document.activeElement;
-    region.classList.remove("mx-high");
-    if (!region.isConnected || region.contains(focused) || !covers(focused)) return;
-    region.classList.add("mx-high");
-    if (covers(focused)) region.classList.remove("mx-high");
-  };
-
-  ["pointerenter", "pointerleave", "focusin", "focusout"].forEach((type) => region.addEventListener(type, () => setTimeout(wait)));
-  region.addEventListener("focusin", ({ relatedTarget }) => { if (relatedTarget && !region.contains(relatedTarget)) before = relatedTarget; });
-  region.addEventListener("click", ({ target }) => { if (target.closest(".mx-x")) close(target.closest(".mx-toast")); });
-  region.addEventListener("keydown", (event) => { if (event.key === "Escape") close(event.target.closest(".mx-toast")); });
-  document.addEventListener("visibilitychange", wait, { signal });
-  document.addEventListener("focusin", dodge, { signal });
-
-  /* Where the body has been exchanged, what is not read yet goes on. */
-  const keep = () => { if (timers.size && !region.isConnected) document.body.append(region); };
-  const show = (banner) => {
-    const toast = blank.cloneNode(true);
-    const button = toast.querySelector(".mx-x");
-    const text = banner.querySelector(".mx-lines").cloneNode(true);
-    toast.classList.add(banner.matches(".mx-error") ? "mx-error" : "mx-warning");
-    toast.prepend(banner.querySelector(".mx-icon").cloneNode(true), text, ...all(banner, ".mx-text > a"));
-    button.setAttribute("aria-label", `${button.getAttribute("aria-label")}: ${text.lastElementChild.textContent.slice(0, 60)}`);
-    /* It holds no control now. */
-    text.setAttribute("role", "alert");
-    if (timers.size === TOASTS) close(timers.keys().next().value);
-    timers.set(toast, 0);
-    region.append(toast);
-    keep();
-    wait();
-    dodge();
-  };
-  return { show, keep };
-};
-
-/* Start */
-
-const session = (root, page) => {
+/**
+ * @param {Element} root The bell.
+ * @returns {MessagesExtends.Session}
+ */
+const startSession = (root) => {
   const { mxLive: name, mxStream, mxBadge, mxFresh, mxPanel } = root.dataset;
-  const over = new AbortController();
-  const { signal: untilOver } = over;
-  const own = (path) => `${path}?tabs=${name}`;
+  const ending = new AbortController();
   const known = new Set(root.dataset.mxUrgent.split(" "));
-  const toasts = bread(root, untilOver);
-  let { mxNow } = root.dataset;
-  let unread = Number(root.dataset.mxUnread);
-  let version = root.dataset.mxVersion;
-  let dismissed = document.querySelector("[data-mx-pk=more]")?.textContent;
-  let [ended, stale, polling, met] = [false, false, false, false];
-  let [failures, turns, last] = [0, 0, 0];
-  let channel, turn, source, latest, waiting, tick, retry, rest;
+  const toasts = mx.createToaster(root, ending.signal);
+  const page = {
+    renderedAt: Number(root.dataset.mxNow),
+    unread: Number(root.dataset.mxUnread),
+    version: root.dataset.mxVersion,
+    dismissedMore: document.querySelector("[data-mx-pk=more]")?.textContent,
+    /* Something has changed that could not be fetched, or was not while nobody looked. */
+    isStale: false,
+  };
+  /** @type {MessagesExtends.Connection} */
+  const connection = { isPolling: false, wasOpen: false, failures: 0 };
+  /** @type {{ number: number, startedAt: number, timer?: number }} */
+  const refresh = { number: 0, startedAt: 0 };
+  /** @type {BroadcastChannel | undefined} */
+  let channel;
+  /** @type {AbortController | undefined} */
+  let leadership;
+  /** @type {MessagesExtends.News & { etag: string } | undefined} */
+  let latest;
+  let [hiddenTimer, checkTimer, retryTimer] = [0, 0, 0];
+
+  const withName = (/** @type {string} */ path) => `${path}?tabs=${name}`;
 
   /* What has changed */
 
-  const isNews = (banner) => {
+  const isNews = (/** @type {Element} */ banner) => {
     const { mxPk: pk, mxAt } = banner.dataset;
     if (known.has(pk) || !banner.matches(".mx-warning, .mx-error")) return false;
     /* A message that is unread again is none; a publication that is shown again is. */
-    return Number(mxAt) > Number(mxNow) - 60 || /-([2-9]|\d\d)/.test(pk);
+    return Number(mxAt) > page.renderedAt - NEWS_S || /-([2-9]|\d\d)/.test(pk);
   };
 
-  const putBanners = (region, items) => {
+  /**
+   * @param {Element} region
+   * @param {Element[]} banners
+   */
+  const updateBanners = (region, banners) => {
     const { mxSaved } = region.dataset;
-    const shown = mxSaved === "urgent" ? items.filter((item) => "mxUrgent" in item.dataset) : mxSaved === "none" ? [] : items;
-    const more = shown.findIndex((item) => item.dataset.mxPk === "more");
+    const shown = banners.filter((each) => mxSaved !== "none" && (mxSaved !== "urgent" || "mxUrgent" in each.dataset));
+    const more = shown.findIndex((each) => each.dataset.mxPk === "more");
     /* "And n more" stays closed until it says another number. */
     const said = shown[more]?.textContent;
-    if (said === dismissed && !region.querySelector("[data-mx-pk=more]")) shown.splice(more, more < 0 ? 0 : 1);
-    dismissed = said;
-    region.hidden = false;
-    sync(region, all(region, "[data-mx-pk]"), shown, (gone) => page.takeAway(gone, gone.contains(document.activeElement)), region.querySelector("h2"));
-    region.hidden = !region.querySelector("[data-mx-banner]");
-    page.countFolded(region);
+    if (said && said === page.dismissedMore && !region.querySelector("[data-mx-pk=more]")) shown.splice(more, 1);
+    page.dismissedMore = said;
+    mx.updateBanners(region, shown);
   };
 
-  const put = (banners, panel, inbox) => {
-    const items = all(banners, "[data-mx-banner]");
-    const news = items.filter(isNews).map((item) => [item.dataset.mxPk, item.cloneNode(true)]);
-    page.mountBanners(banners);
-    holdStill(() => {
+  /** @param {(Document | undefined)[]} fetched */
+  const update = ([fresh, panel, inbox]) => {
+    const banners = [...fresh.querySelectorAll("[data-mx-banner]")];
+    const news = banners.filter(isNews).map((each) => /** @type {Element} */ (each.cloneNode(true)));
+    mx.mountBanners(fresh);
+    mx.keepInPlace(() => {
       const region = document.querySelector("[data-mx-banners]");
-      if (region) putBanners(region, items);
-      if (panel) syncPanel(root.querySelector(".mx-panel"), panel.body);
-      if (inbox) syncInbox(document.querySelector("[data-mx-inbox]"), inbox);
+      if (region) updateBanners(region, banners);
+      if (panel) mx.updatePanel(root.querySelector(".mx-panel"), panel.body);
+      if (inbox) mx.updateInbox(document.querySelector("[data-mx-inbox]"), inbox);
     });
-    news.forEach(([pk, item]) => {
-      known.add(pk);
-      toasts.show(item);
+    news.forEach((each) => {
+      known.add(each.dataset.mxPk);
+      toasts.show(each);
     });
     if (news.length) channel?.postMessage({ toasted: [...known] });
-    version = banners.querySelector("[data-mx-version]").dataset.mxVersion;
+    page.version = fresh.querySelector("[data-mx-version]").dataset.mxVersion;
   };
 
-  const run = async () => {
-    waiting = undefined;
-    last = Date.now();
-    turns += 1;
-    const [mine, before] = [turns, page.posts()];
+  const fetchAndUpdate = async () => {
+    refresh.timer = undefined;
+    refresh.startedAt = Date.now();
+    refresh.number += 1;
+    const [number, posts] = [refresh.number, mx.countPosts()];
+    const get = async (/** @type {string} */ url) => mx.parse(await mx.getText(url));
     try {
-      const isOpen = root.querySelector(".mx-panel:not([hidden]) .mx-panel-head");
-      const parts = await Promise.all([
-        get(own(mxFresh)),
-        isOpen && get(mxPanel),
+      const fetched = await Promise.all([
+        get(withName(mxFresh)),
+        root.querySelector(".mx-panel:not([hidden]) .mx-panel-head") && get(mxPanel),
         document.querySelector("[data-mx-inbox]") && get(location.href),
       ]);
-      if (mine !== turns) return;
-      stale = false;
+      if (number !== refresh.number) return;
+      page.isStale = false;
       /* What this page has changed meanwhile is not in it. */
-      if (page.posts() === before) put(...parts);
-      else freshen();
+      if (mx.countPosts() === posts) update(fetched);
+      else scheduleRefresh();
     } catch {
-      stale = true;
+      page.isStale = true;
     }
   };
 
-  const freshen = (spread = 0) => {
-    if (document.hidden) stale = true;
-    else waiting ??= setTimeout(run, Math.max(Math.random() * spread, last + GAP - Date.now()));
+  const scheduleRefresh = (spreadMs = 0) => {
+    const wait = Math.max(Math.random() * spreadMs, refresh.startedAt + REFRESH_GAP_MS - Date.now());
+    if (document.hidden) page.isStale = true;
+    else refresh.timer ??= setTimeout(fetchAndUpdate, wait);
   };
 
-  /* What is heard */
+  /* What is heard, from the stream, the server or another tab */
 
+  /** @param {MessagesExtends.News} news */
   const hear = (news) => {
     if (news.end) return leave();
     if (news.toasted) return news.toasted.forEach((pk) => known.add(pk));
-    const more = news.unread > unread;
-    unread = news.unread;
-    page.drawBadge(news);
-    if (more && !document.hidden) page.say(news.name);
-    if (news.changed || (news.version && news.version !== version)) freshen(news.spread);
+    const isMore = news.unread > page.unread;
+    page.unread = news.unread;
+    mx.drawBadge(news);
+    if (isMore && !document.hidden) mx.announce(news.name);
+    if (news.changed || (news.version && news.version !== page.version)) scheduleRefresh(news.spread);
   };
 
-  const tell = (news) => {
+  const hearAndTell = (/** @type {MessagesExtends.News} */ news) => {
     channel?.postMessage(news);
     hear(news);
   };
 
-  const ask = async () => {
+  const fetchBadge = async () => {
+    /** @type {Record<string, string>} */
     const headers = { Accept: "application/json" };
     if (latest) headers["If-None-Match"] = latest.etag;
-    const answer = await fetch(own(mxBadge), { headers, credentials: "same-origin", cache: "no-store", redirect: "manual" });
-    if (answer.type === "opaqueredirect" || [401, 403, 404].includes(answer.status)) return tell({ end: true });
-    if (answer.ok) latest = { etag: answer.headers.get("ETag"), ...(await answer.json()) };
-    else if (answer.status !== 304) throw new Error(String(answer.status));
-    (source || polling ? tell : hear)(latest);
-    if (stale) freshen();
+    const options = { headers, credentials: "same-origin", cache: "no-store", redirect: "manual" };
+    const response = await fetch(withName(mxBadge), /** @type {RequestInit} */ (options));
+    if (response.type === "opaqueredirect" || [401, 403, 404].includes(response.status)) {
+      return hearAndTell({ end: true });
+    }
+    if (response.ok) latest = { etag: response.headers.get("ETag"), ...(await response.json()) };
+    else if (response.status !== 304) throw new Error(String(response.status));
+    (connection.source || connection.isPolling ? hearAndTell : hear)(latest);
+    if (page.isStale) scheduleRefresh();
   };
 
-  const check = () => ask().catch(() => {});
+  const check = () => fetchBadge().catch(() => {});
 
-  /* Who holds the stream */
-
-  const later = (time) => {
-    clearTimeout(tick);
-    tick = setTimeout(() => {
-      later(about(polling ? POLL : SAFETY));
+  const scheduleCheck = (/** @type {number} */ wait) => {
+    clearTimeout(checkTimer);
+    checkTimer = setTimeout(() => {
+      scheduleCheck(jittered(connection.isPolling ? POLL_INTERVAL_MS : SAFETY_INTERVAL_MS));
       check();
-    }, time);
+    }, wait);
   };
 
-  const fail = () => {
-    source?.close();
-    source = undefined;
-    if (document.hidden) return letGo();
-    if (!polling) later(Math.random() * CALM);
-    polling = true;
-    retry = setTimeout(connect, about(Math.min(CALM * 2 ** failures, REST)));
-    failures += 1;
+  /* The stream, of the tab that leads */
+
+  const closeStream = () => {
+    connection.source?.close();
+    connection.source = undefined;
   };
 
-  const connect = () => {
-    if (!mxStream || !window.EventSource) return fail();
-    const mine = new EventSource(own(mxStream));
-    source = mine;
+  const pollInstead = () => {
+    closeStream();
+    if (document.hidden) return releaseLeadership();
+    if (!connection.isPolling) scheduleCheck(Math.random() * RECONNECT_SPREAD_MS);
+    connection.isPolling = true;
+    retryTimer = setTimeout(openStream, jittered(Math.min(RETRY_MS * 2 ** connection.failures, MAX_RETRY_MS)));
+    connection.failures += 1;
+  };
+
+  const openStream = () => {
+    if (!mxStream || !globalThis.EventSource) return pollInstead();
+    const source = new EventSource(withName(mxStream));
+    connection.source = source;
     /* A proxy may hold everything back. */
-    const patience = setTimeout(() => mine === source && fail(), PATIENCE);
-    let isNew;
-    mine.onopen = () => { isNew = true; };
-    mine.onmessage = ({ data }) => {
+    const timeout = setTimeout(() => source === connection.source && pollInstead(), FIRST_MESSAGE_TIMEOUT_MS);
+    let isNew = false;
+    source.onopen = () => {
+      isNew = true;
+    };
+    source.onmessage = ({ data }) => {
       const news = JSON.parse(data);
-      clearTimeout(patience);
+      clearTimeout(timeout);
       if (isNew) {
-        polling = isNew = false;
-        failures = 0;
+        isNew = connection.isPolling = false;
+        connection.failures = 0;
         /* After a restart everybody comes back, and not all at once. */
-        later(met ? Math.random() * CALM : 0);
-        met = true;
+        scheduleCheck(connection.wasOpen ? Math.random() * RECONNECT_SPREAD_MS : 0);
+        connection.wasOpen = true;
       }
-      if (news.changed) tell(news);
+      if (news.changed) hearAndTell(news);
     };
-    mine.onerror = () => {
-      if (mine === source && mine.readyState === EventSource.CLOSED) {
-        clearTimeout(patience);
-        fail();
-      }
+    source.onerror = () => {
+      if (source !== connection.source || source.readyState !== EventSource.CLOSED) return;
+      clearTimeout(timeout);
+      pollInstead();
     };
   };
 
-  const letGo = () => {
-    turn?.abort();
-    turn = undefined;
+  /* Which tab leads */
+
+  const releaseLeadership = () => {
+    leadership?.abort();
+    leadership = undefined;
   };
 
-  const contend = () => {
-    if (ended || turn) return;
-    turn = new AbortController();
-    const { signal } = turn;
-    const lead = (done) => {
+  const requestLeadership = () => {
+    if (ending.signal.aborted || leadership) return;
+    leadership = new AbortController();
+    const { signal } = leadership;
+    const lead = (/** @type {(value?: unknown) => void} */ release) => {
       signal.addEventListener("abort", () => {
-        source?.close();
-        source = undefined;
-        polling = false;
-        clearTimeout(tick);
-        clearTimeout(retry);
-        done();
+        closeStream();
+        connection.isPolling = false;
+        clearTimeout(checkTimer);
+        clearTimeout(retryTimer);
+        release();
       });
-      if (signal.aborted) done();
-      else connect();
+      if (signal.aborted) release();
+      else openStream();
     };
     if (navigator.locks) navigator.locks.request(`mx:${name}`, { signal }, () => new Promise(lead)).catch(() => {});
     else lead(() => {});
   };
 
-  const leave = () => {
-    ended = true;
-    over.abort();
-    letGo();
+  const closeChannel = () => {
+    releaseLeadership();
     channel?.close();
     channel = undefined;
-    clearTimeout(waiting);
+  };
+
+  const leave = () => {
+    ending.abort();
+    closeChannel();
+    clearTimeout(refresh.timer);
+  };
+
+  const followVisibility = () => {
+    clearTimeout(hiddenTimer);
+    if (!document.hidden) requestLeadership();
+    else if (connection.isPolling || !navigator.locks) releaseLeadership();
+    else hiddenTimer = setTimeout(releaseLeadership, HIDDEN_RELEASE_MS);
   };
 
   const join = () => {
@@ -380,65 +259,57 @@ const session = (root, page) => {
       channel = new BroadcastChannel(`mx:${name}`);
       channel.onmessage = ({ data }) => hear(data);
     }
-    seen();
-    contend();
+    followVisibility();
+    requestLeadership();
     /* What came before this page could hear; who leads asks once the stream is open. */
-    setTimeout(() => { if (!source) check(); }, GAP);
+    setTimeout(() => {
+      if (!connection.source) check();
+    }, REFRESH_GAP_MS);
   };
 
-  const seen = () => {
-    clearTimeout(rest);
-    if (!document.hidden) contend();
-    else if (polling || !navigator.locks) letGo();
-    else rest = setTimeout(letGo, REST);
-  };
-
+  const { signal } = ending;
   document.addEventListener("visibilitychange", () => {
-    seen();
-    if (!document.hidden && !ended) check();
-  }, { signal: untilOver });
-  addEventListener("pagehide", () => {
-    letGo();
-    channel?.close();
-    channel = undefined;
-  }, { signal: untilOver });
+    followVisibility();
+    if (!document.hidden) check();
+  }, { signal });
+  addEventListener("pagehide", closeChannel, { signal });
   addEventListener("pageshow", ({ persisted }) => {
-    if (persisted && !ended) join();
-  }, { signal: untilOver });
+    if (persisted) join();
+  }, { signal });
   join();
 
   return {
     leave,
     /* What this page has changed itself. */
     tell: (news) => {
-      unread = news.unread;
+      page.unread = news.unread;
       channel?.postMessage({ ...news, changed: true });
     },
     /* Go on with the bell of another body; false where that is somebody else's. */
     adopt: (other) => {
-      if (ended || other?.dataset.mxLive !== name) return false;
+      if (signal.aborted || other?.dataset.mxLive !== name) return false;
       root = other;
-      ({ mxNow } = root.dataset);
-      unread = Number(root.dataset.mxUnread);
+      page.renderedAt = Number(root.dataset.mxNow);
+      page.unread = Number(root.dataset.mxUnread);
       root.dataset.mxUrgent.split(" ").forEach((pk) => known.add(pk));
-      dismissed = document.querySelector("[data-mx-pk=more]")?.textContent;
+      page.dismissedMore = document.querySelector("[data-mx-pk=more]")?.textContent;
       toasts.keep();
       /* It may be newer than what was shown, or a copy of an older page. */
-      if (root.dataset.mxVersion !== version) check();
-      version = root.dataset.mxVersion;
+      if (root.dataset.mxVersion !== page.version) check();
+      page.version = root.dataset.mxVersion;
       return true;
     },
   };
 };
 
-export const start = (page) => {
-  let current;
-  return {
-    tell: (news) => current?.tell(news),
-    follow: (root) => {
-      if (current?.adopt(root)) return;
-      current?.leave();
-      current = root ? session(root, page) : undefined;
-    },
-  };
+/** @type {MessagesExtends.Session | undefined} */
+let session;
+
+mx.live = {
+  tell: (news) => session?.tell(news),
+  follow: (root) => {
+    if (session?.adopt(root)) return;
+    session?.leave();
+    session = root ? startSession(root) : undefined;
+  },
 };

@@ -1,171 +1,214 @@
+// @ts-check
 /* Choosing people and groups while one types: a combobox with a list, after the pattern of the ARIA Authoring Practices. */
 
-const element = (tag, properties, ...children) => {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
+/** @typedef {{ name: string, value: string, text: string, detail?: string }} Choice */
+
+const SEARCH_DELAY_MS = 150;
+
+/**
+ * @param {string} tag
+ * @param {object} properties
+ * @param {...(Node | string)} children
+ */
+const create = (tag, properties, ...children) => {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
 };
 
-const named = (choice) => {
-  const name = [element("bdi", { textContent: choice.text })];
-  if (choice.detail) name.push(" ", element("small", {}, element("bdi", { textContent: choice.detail })));
-  return name;
+/** @param {Choice} choice */
+const nameOf = (choice) => {
+  const name = [create("bdi", { textContent: choice.text })];
+  if (choice.detail) name.push(create("small", {}, create("bdi", { textContent: choice.detail })));
+  return name.flatMap((each, index) => (index ? [" ", each] : [each]));
 };
 
-const mount = (root) => {
+/**
+ * @param {Element} input
+ * @returns {Choice}
+ */
+const choiceOf = (input) => {
+  const label = input.closest(".mx-choice");
+  return {
+    name: input.name,
+    value: input.value,
+    text: label.querySelector("bdi").textContent,
+    detail: label.querySelector("small")?.textContent ?? "",
+  };
+};
+
+/** @param {Element} root */
+const startPicker = (root) => {
   const words = root.dataset;
-  const input = root.querySelector("[type=search]");
+  const input = /** @type {HTMLInputElement} */ (root.querySelector("[type=search]"));
   const chosen = root.querySelector("[data-mx-chosen]");
-  const list = element("ul", { id: `${input.id}-list`, className: "mx-options", hidden: true });
-  const status = element("div", { className: "mx-hidden mx-status" });
+  const list = create("ul", { id: `${input.id}-list`, className: "mx-options", hidden: true, role: "listbox" });
+  const status = create("div", { className: "mx-hidden mx-status", role: "status" });
+  /** @type {Choice[]} */
   let choices = [];
-  let active = -1;
-  let asking;
-  let waiting;
+  let activeIndex = -1;
+  /** @type {AbortController | undefined} */
+  let request;
+  let searchTimer = 0;
 
-  const say = (text, name) => { status.textContent = text.replace("%s", name); };
-  const isChosen = ({ name, value }) => [...chosen.querySelectorAll("input")].some((each) => each.name === name && each.value === value);
-
-  const show = (open) => {
-    list.hidden = !open;
-    input.setAttribute("aria-expanded", String(open));
-    if (!open) activate(-1);
+  const announce = (/** @type {string} */ text, /** @type {string | number} */ name = "") => {
+    status.textContent = text.replace("%s", String(name));
   };
 
-  const activate = (index) => {
-    active = index;
-    [...list.querySelectorAll("[role=option]")].forEach((option, at) => option.setAttribute("aria-selected", String(at === index)));
-    const option = list.querySelector("[aria-selected=true]");
-    if (option) input.setAttribute("aria-activedescendant", option.id);
+  const isChosen = (/** @type {Choice} */ { name, value }) =>
+    [...chosen.querySelectorAll("input")].some((each) => each.name === name && each.value === value);
+
+  const activate = (/** @type {number} */ index) => {
+    activeIndex = index;
+    const options = [...list.querySelectorAll("[role=option]")];
+    options.forEach((option, at) => option.setAttribute("aria-selected", String(at === index)));
+    const active = options[index];
+    if (active) input.setAttribute("aria-activedescendant", active.id);
     else input.removeAttribute("aria-activedescendant");
-    option?.scrollIntoView({ block: "nearest" });
+    active?.scrollIntoView({ block: "nearest" });
   };
 
-  const note = (text) => { list.replaceChildren(element("li", { className: "mx-hint", textContent: text, role: "presentation" })); };
-
-  const render = (more) => {
-    if (!choices.length) note(words.mxNone);
-    else {
-      list.replaceChildren(...choices.map((choice, index) => {
-        const option = element("li", { id: `${list.id}-${index}`, role: "option" }, ...named(choice));
-        /* Before the field loses the focus. */
-        option.addEventListener("pointerdown", (event) => event.preventDefault());
-        option.addEventListener("click", () => choose(choice));
-        return option;
-      }));
-    }
-    say(choices.length === 1 ? words.mxOne : !choices.length ? words.mxNone : more ? words.mxMore : words.mxMany, choices.length);
-    show(true);
+  const setOpen = (/** @type {boolean} */ isOpen) => {
+    list.hidden = !isOpen;
+    input.setAttribute("aria-expanded", String(isOpen));
     activate(-1);
   };
 
+  const showNote = (/** @type {string} */ text) => {
+    list.replaceChildren(create("li", { className: "mx-hint", textContent: text, role: "presentation" }));
+    announce(text);
+    setOpen(true);
+  };
+
+  const optionOf = (/** @type {Choice} */ choice, /** @type {number} */ index) => {
+    const option = create("li", { id: `${list.id}-${index}`, role: "option" }, ...nameOf(choice));
+    /* Before the field loses the focus. */
+    option.addEventListener("pointerdown", (event) => event.preventDefault());
+    option.addEventListener("click", () => choose(choice));
+    return option;
+  };
+
+  const showChoices = (/** @type {boolean} */ hasMore) => {
+    if (!choices.length) return showNote(words.mxNone);
+    list.replaceChildren(...choices.map(optionOf));
+    announce(choices.length === 1 ? words.mxOne : hasMore ? words.mxMore : words.mxMany, choices.length);
+    setOpen(true);
+  };
+
   const search = async () => {
-    asking?.abort();
-    asking = new AbortController();
+    request?.abort();
+    request = new AbortController();
     const url = new URL(words.mxUrl, location.href);
     url.searchParams.set("q", input.value);
+    const headers = { Accept: "application/json" };
     try {
-      const answer = await fetch(url, { credentials: "same-origin", headers: { Accept: "application/json" }, signal: asking.signal });
-      if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
-      const { results, more } = await answer.json();
-      choices = results.filter((choice) => !isChosen(choice));
-      render(more);
+      const response = await fetch(url, { credentials: "same-origin", headers, signal: request.signal });
+      if (!response.ok || response.redirected) throw new Error(String(response.status));
+      const { results, more } = await response.json();
+      choices = results.filter((/** @type {Choice} */ choice) => !isChosen(choice));
+      showChoices(more);
     } catch (error) {
-      if (error.name === "AbortError") return;
+      if (error instanceof DOMException && error.name === "AbortError") return;
       choices = [];
-      note(words.mxFailed);
-      say(words.mxFailed);
-      show(true);
+      showNote(words.mxFailed);
     }
   };
 
-  const later = (delay) => {
-    clearTimeout(waiting);
-    waiting = setTimeout(search, delay);
+  const scheduleSearch = (/** @type {number} */ delay) => {
+    clearTimeout(searchTimer);
+    searchTimer = setTimeout(search, delay);
   };
 
   const close = () => {
-    clearTimeout(waiting);
-    asking?.abort();
-    show(false);
+    clearTimeout(searchTimer);
+    request?.abort();
+    setOpen(false);
   };
 
   /* What a form sends, what it is called, and a button that takes it out. */
-  const chip = (choice) => {
-    const button = element("button", { type: "button", className: "mx-x", textContent: "×" });
+  const chipOf = (/** @type {Choice} */ choice) => {
+    const button = create("button", { type: "button", className: "mx-x", textContent: "×" });
     button.setAttribute("aria-label", words.mxRemove.replace("%s", choice.text));
-    const item = element("li", {}, element("span", { className: "mx-choice mx-chip" },
-      element("input", { type: "hidden", name: choice.name, value: choice.value }), element("span", {}, ...named(choice)), button));
+    const hidden = create("input", { type: "hidden", name: choice.name, value: choice.value });
+    const name = create("span", {}, ...nameOf(choice));
+    const item = create("li", {}, create("span", { className: "mx-choice mx-chip" }, hidden, name, button));
     button.addEventListener("click", () => {
       const next = (item.nextElementSibling ?? item.previousElementSibling)?.querySelector("button") ?? input;
       item.remove();
       chosen.hidden = !chosen.children.length;
-      say(words.mxRemoved, choice.text);
+      announce(words.mxRemoved, choice.text);
       next.focus();
     });
     return item;
   };
 
-  const choose = (choice) => {
+  const choose = (/** @type {Choice} */ choice) => {
     if (words.mxType === "radio") chosen.replaceChildren();
-    if (!isChosen(choice)) chosen.append(chip(choice));
+    if (!isChosen(choice)) chosen.append(chipOf(choice));
     chosen.hidden = false;
     input.value = "";
     close();
-    say(words.mxAdded, choice.text);
+    announce(words.mxAdded, choice.text);
     input.focus();
   };
 
-  const keys = {
-    ArrowDown: () => (list.hidden ? later(0) : activate((active + 1) % Math.max(choices.length, 1))),
-    ArrowUp: () => (list.hidden ? later(0) : activate((active < 1 ? choices.length : active) - 1)),
-    /* Never the whole form: one is still choosing. */
-    Enter: () => { if (!list.hidden && choices[active]) choose(choices[active]); else if (input.value) later(0); },
-    Escape: () => { if (list.hidden) input.value = ""; else close(); },
+  /* Opens the list, or goes round in it. */
+  const move = (/** @type {number} */ index) => {
+    if (list.hidden) scheduleSearch(0);
+    else activate((index + choices.length) % Math.max(choices.length, 1));
   };
 
-  const read = (input) => {
-    const label = input.closest(".mx-choice");
-    return {
-      name: input.name,
-      value: input.value,
-      text: label.querySelector("bdi").textContent,
-      detail: label.querySelector("small")?.textContent ?? "",
-    };
+  /** @type {Record<string, () => void>} */
+  const actions = {
+    ArrowDown: () => move(activeIndex + 1),
+    ArrowUp: () => move(Math.max(activeIndex, 0) - 1),
+    /* Never the whole form: one is still choosing. */
+    Enter: () => {
+      if (!list.hidden && choices[activeIndex]) choose(choices[activeIndex]);
+      else if (input.value) scheduleSearch(0);
+    },
+    Escape: () => {
+      if (list.hidden) input.value = "";
+      else close();
+    },
   };
 
   /* Of a copy that a library has kept of this page. */
   root.querySelectorAll(".mx-options, .mx-status").forEach((each) => each.remove());
-  list.setAttribute("role", "listbox");
   list.setAttribute("aria-label", root.querySelector("label").textContent);
-  status.setAttribute("role", "status");
   input.after(list);
   root.append(status);
-  const given = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id };
-  Object.entries(given).forEach(([name, value]) => input.setAttribute(name, value));
-  input.addEventListener("input", () => (input.value.trim() ? later(150) : close()));
+  const attributes = {
+    role: "combobox",
+    "aria-autocomplete": "list",
+    "aria-expanded": "false",
+    "aria-controls": list.id,
+  };
+  Object.entries(attributes).forEach(([name, value]) => input.setAttribute(name, value));
+  input.addEventListener("input", () => (input.value.trim() ? scheduleSearch(SEARCH_DELAY_MS) : close()));
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
-    const act = !event.isComposing && !event.ctrlKey && !event.metaKey && keys[event.key];
+    const act = !event.isComposing && !event.ctrlKey && !event.metaKey && actions[event.key];
     if (!act) return;
     event.preventDefault();
     act();
   });
   /* What was found and ticked before the script was there. */
-  const ticked = [...root.querySelectorAll("[data-mx-found] :checked")].map(read);
-  const before = [...chosen.querySelectorAll(":checked, [type=hidden]")].map(read);
-  chosen.replaceChildren(...[...before, ...ticked].map(chip));
+  const before = chosen.querySelectorAll(":checked, [type=hidden]");
+  const ticked = root.querySelectorAll("[data-mx-found] :checked");
+  chosen.replaceChildren(...[...before, ...ticked].map(choiceOf).map(chipOf));
   chosen.hidden = !chosen.children.length;
   root.querySelector("[data-mx-found]")?.remove();
   root.querySelector("[data-mx-search]")?.remove();
 };
 
 /* Once for each, in whatever body it comes. */
-const seen = new WeakSet();
-const mountAll = () => document.querySelectorAll("[data-mx-picker]").forEach((root) => {
-  if (seen.has(root)) return;
-  seen.add(root);
-  mount(root);
-});
-document.addEventListener("mx:mount", mountAll);
-mountAll();
+const mounted = new WeakSet();
+const mount = () =>
+  document.querySelectorAll("[data-mx-picker]").forEach((root) => {
+    if (mounted.has(root)) return;
+    mounted.add(root);
+    startPicker(root);
+  });
+document.addEventListener("mx:mount", mount);
+mount();
