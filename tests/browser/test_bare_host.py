@@ -1,6 +1,7 @@
 """Our pages in a host that has no style sheet of its own."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from django.contrib.messages.storage.base import Message as OrdinaryMessage
 from django.template.loader import render_to_string
@@ -8,6 +9,7 @@ from django.test import RequestFactory
 from django_tenants.utils import schema_context
 from playwright.sync_api import Browser
 
+import messages_extends
 from messages_extends.api import send
 from messages_extends.constants import INFO, INFO_STICKY
 from tenants.models import Tenant
@@ -39,4 +41,14 @@ def test_the_rule_for_sticky_alerts_hides_their_close_button_alone(
     page.set_content(f"<style>.alert.sticky .close {{ display: none }}</style>{html}")
     for text, is_visible in (("sticky", False), ("ordinary", True)):
         assert page.locator(".alert", has_text=text).locator("button").is_visible() is is_visible
+    page.close()
+
+
+def test_properties_in_a_layer_of_the_host_win_where_it_comes_after_ours(browser: Browser) -> None:
+    ours = (Path(messages_extends.__path__[0]) / "static" / "messages_extends" / "messages.css").read_text()
+    order, own = "@layer messages-extends, app;", "@layer app { :root { --mx-radius: 7px } }"
+    page = browser.new_page()
+    for styles, radius in (((order, own, ours), "7px"), ((own, ours), "8px")):
+        page.set_content("".join(f"<style>{each}</style>" for each in styles) + "<button class=mx-button>Go</button>")
+        assert page.locator("button").evaluate("each => getComputedStyle(each).borderTopLeftRadius") == radius
     page.close()
