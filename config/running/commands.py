@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 
 from config.running.auditing import audit_lock
 from config.running.children import child, tie_to_us
@@ -24,6 +25,7 @@ MANAGE = (PYTHON, str(PROJECT / "manage.py"))
 UVICORN = (PYTHON, "-m", "uvicorn", "config.asgi:application", "--timeout-graceful-shutdown", "5")
 # Anew each time: what was built before would not be looked at again.
 SPHINX = (PYTHON, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
+SCRIPTS = ("messages_extends/static", "config/static")
 HOW_TO_MAKE_A_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
 
 
@@ -90,16 +92,28 @@ def manage(arguments: list[str]) -> int:
 
 def check(arguments: list[str]) -> int:
     """Look for what can be found without running tests."""
-    tools = [str(Path(PYTHON).parent / name) for name in ("ruff", "mypy", "lint-imports")]
-    ruff, mypy, lint_imports = tools
-    commands = [[ruff, "check"], [ruff, "format", "--check"], [mypy, "."], [lint_imports], _build_docs()]
+    tools = [str(Path(PYTHON).parent / name) for name in ("ruff", "mypy", "lint-imports", "djade", "deno")]
+    ruff, mypy, lint_imports, djade, deno = tools
+    commands = [
+        [ruff, "check"],
+        [ruff, "format", "--check"],
+        [mypy, "."],
+        [lint_imports],
+        # deno.json says which files it looks at.
+        [deno, "fmt", "--check"],
+        [deno, "lint"],
+        [deno, "check", *SCRIPTS],
+        [djade, "--target-version", "5.2", "--check", *_templates()],
+        _build_docs(),
+    ]
     with database_for_tests() as url:
         ensure_database(url)
-        env = _demo_environment(url)
+        env = {**_demo_environment(url), "DENO_DIR": str(run_dir() / "deno"), "DENO_NO_UPDATE_CHECK": "1"}
         commands.append([*MANAGE, "makemigrations", "--check", "--dry-run"])
         failed = [command for command in commands if _call(command, env)]
     for command in failed:
-        print(f"run.py: failed: {' '.join([Path(command[0]).name, *command[1:]])}", file=sys.stderr)
+        words = shorten(" ".join([Path(command[0]).name, *command[1:]]), 120, placeholder=" …")
+        print(f"run.py: failed: {words}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -140,6 +154,12 @@ def serve(arguments: list[str]) -> int:
     workers = ["--workers", str(options.workers)] if options.workers else []
     say(f"Serving on {options.host}, port {options.port}.")
     os.execve(PYTHON, [*UVICORN, *listen, *workers], env)
+
+
+def _templates() -> list[str]:
+    folders = [PROJECT / name for name in ("messages_extends", "config", "tests")]
+    found = (folder.rglob(pattern) for folder in folders for pattern in ("*.html", "email/*.txt"))
+    return sorted(str(path.relative_to(PROJECT)) for paths in found for path in paths)
 
 
 def _build_docs() -> list[str]:
