@@ -28,6 +28,7 @@ from messages_extends.policy import Policy
 from messages_extends.web import announcements
 from tenants.models import Tenant
 from tests.factories import BrowserOf, MakeUser
+from tests.html import text_of
 
 GRANTS = "/messages/grants/"
 LIST, NEW, GROUPS = "/messages/announcements/", "/messages/announcements/new/", "/messages/announcements/groups/"
@@ -79,10 +80,6 @@ def manager(at: Any) -> Client:
 @pytest.fixture
 def written(people: Any) -> Announcement:
     return announce("Hello everybody", to=EVERYONE, sender=people["admin"])
-
-
-def text_of(response: Any) -> str:
-    return " ".join(response.content.decode().split()).replace(" >", ">")
 
 
 def content_of(response: Any) -> str:

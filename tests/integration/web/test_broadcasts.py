@@ -26,6 +26,7 @@ from messages_extends.web import broadcasts, search
 from tenants.models import Tenant
 from tests.conftest import SCHEMAS
 from tests.factories import BrowserOf, MakeUser
+from tests.html import text_of
 
 LIST, NEW = "/messages/broadcasts/", "/messages/broadcasts/new/"
 ORGANISATIONS = "/messages/broadcasts/organisations/"
@@ -68,10 +69,6 @@ def readers(database: None, make_user: MakeUser) -> dict[str, Any]:
 @pytest.fixture
 def written(database: None) -> Broadcast:
     return broadcast("Maintenance tonight", to=ALL_TENANTS, author="The platform's team")
-
-
-def text_of(response: Any) -> str:
-    return " ".join(response.content.decode().split()).replace(" >", ">")
 
 
 def content_of(response: Any) -> str:

@@ -26,6 +26,7 @@ from messages_extends.web.forms import ComposeForm
 from messages_extends.web.search import search_people
 from tenants.models import Tenant
 from tests.factories import BrowserOf, MakeUser
+from tests.html import text_of
 
 URL = "/messages/compose/"
 SEARCH = "/messages/compose/recipients/"
@@ -69,10 +70,6 @@ def to(*chosen: Any) -> dict[str, Any]:
         "people": [str(each.pk) for each in chosen if not isinstance(each, Group)],
         "groups": [str(each.pk) for each in chosen if isinstance(each, Group)],
     }
-
-
-def text_of(answer: Any) -> str:
-    return " ".join(answer.content.decode().split()).replace(" >", ">")
 
 
 def number_of(answer: Any) -> str:

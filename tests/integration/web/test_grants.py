@@ -19,6 +19,7 @@ from messages_extends.models import AuditRecord
 from messages_extends.web.forms import as_key, as_keys
 from tenants.models import Tenant
 from tests.factories import BrowserOf, MakeUser
+from tests.html import text_of
 
 URL = "/messages/grants/"
 REMOVE, WHY = f"{URL}remove/", f"{URL}why/"
@@ -56,10 +57,6 @@ def name_of(one: Any) -> str:
     if isinstance(one, All):
         return one.value
     return f"{'group' if isinstance(one, Group) else 'user'}:{one.pk}"
-
-
-def text_of(answer: Any) -> str:
-    return " ".join(answer.content.decode().split()).replace(" >", ">")
 
 
 def pairs(answer: Any) -> list[tuple[str, str]]:
