@@ -1,47 +1,38 @@
 """Checks that refuse: called before anything is written, in the transaction that writes it."""
 
-from collections.abc import Sequence
-from typing import Any, Final, cast
+from collections.abc import Collection
+from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import EmptyResultSet, PermissionDenied
 from django.db import connections
-from django.db.models import BooleanField, Exists, Func, QuerySet
+from django.db.models import Exists, QuerySet
 from django.utils.translation import gettext
 
 from messages_extends.access.membership import inactive_as_members, may_act, member, members
-from messages_extends.access.policy import policy
+from messages_extends.access.policy import Policy, policy
+from messages_extends.access.policy_queries import has_plain_managers, holds_for_everybody
+from messages_extends.access.sql import LOCK_CHOSEN, NO_PEOPLE, HasKey, IsChosen
 from messages_extends.conf import settings
 from messages_extends.exceptions import RecipientUnavailable
+from messages_extends.queries.compiled import CompiledQuery, compiled_query
+from messages_extends.queries.sql import names_of_people
 from messages_extends.tenancy.databases import write_database
 from messages_extends.tenancy.schemas import current_schema, is_public
 
-# The people are chosen once, as a random or sliced queryset finds others whenever it is evaluated. They are compared as
-# arrays, by their index: joins of what has no index take hours where the statistics of the table are old. Ordered, so
-# that two who send to the same people wait for each other and never deadlock. Locking is a statement of its own because
-# Citus accepts no lock in INSERT ... SELECT.
-LOCK_CHOSEN: Final = """
-WITH messages_extends_chosen (key) AS MATERIALIZED ({chosen})
-SELECT person.{key},
-    (SELECT count(DISTINCT key) FROM messages_extends_chosen WHERE key IS DISTINCT FROM %s),
-    (SELECT count(DISTINCT key) FROM ({reachable}) AS found (key) WHERE key IS DISTINCT FROM %s)
-FROM {people} AS person WHERE person.{key} = ANY(ARRAY(SELECT key FROM messages_extends_chosen))
-ORDER BY person.{key} FOR KEY SHARE OF person
-"""
-
-NO_ROWS: Final = "SELECT {key} FROM {people} WHERE false"
-
-IS_CHOSEN: Final = "%(expressions)s = ANY(ARRAY(SELECT key FROM messages_extends_chosen))"
+# What `recipients_for` is made of.
+RECIPIENT_METHODS: Final = ("recipients_for", "groups_for")
 
 
 def require_may_send(
-    sender: Any, recipients: QuerySet[Any], *, exactly: int | None = None, inactive: bool = False
+    sender: Any, recipients: QuerySet[Any] | Collection[Any], *, exactly: int | None = None, inactive: bool = False
 ) -> list[Any]:
     """Return the keys of the active members among `recipients`, after checking that `sender` may write to all of them.
 
-    Write to these keys and to nobody else: a queryset that is evaluated again may find other people. They cannot be
-    deleted until the transaction ends. One query. `sender` may be None, the application, which may write to everybody.
+    `recipients` is a queryset of people, or primary keys. Write to the keys that are returned and to nobody else: a
+    queryset that is evaluated again may find other people. They cannot be deleted until the transaction ends. One
+    query. `sender` may be None, the application, which may write to everybody.
 
     Raises RecipientUnavailable unless there are `exactly` so many; PermissionDenied, which names nobody, for a sender
     who is inactive or may not write to all. Everybody may write to themselves. With `inactive`, recipients who are
@@ -49,12 +40,7 @@ def require_may_send(
     """
     if sender is not None and not may_act(sender):
         raise PermissionDenied(gettext("An inactive person cannot send messages."))
-    with inactive_as_members(when=inactive):
-        chosen = members().filter(pk__in=recipients.order_by().values("pk"))
-        reachable = None if sender is None else policy().recipients_for(sender)
-    if inactive and reachable is not None:
-        reachable = reachable.filter(Exists(member(sender)))
-    keys, may = _locked(chosen, sender, reachable)
+    keys, may = _locked(recipients, sender, inactive=inactive)
     if exactly is not None and len(keys) != exactly:
         raise RecipientUnavailable
     if not may:
@@ -62,42 +48,60 @@ def require_may_send(
     return keys
 
 
-def _locked(people: QuerySet[Any], sender: Any, reachable: QuerySet[Any] | None) -> tuple[list[Any], bool]:
-    """Lock `people`; return their keys, and whether all others than the sender are among the `reachable`.
+def _locked(recipients: QuerySet[Any] | Collection[Any], sender: Any, *, inactive: bool) -> tuple[list[Any], bool]:
+    """Lock the members among `recipients`; return their keys, and whether `sender` may write to all of them.
 
     Choosing, asking and locking are one statement, so that all three are about the same people.
     """
-    connection = connections[write_database()]
-    model: Any = get_user_model()._meta
-    names = {
-        "key": connection.ops.quote_name(model.pk.column),
-        "people": connection.ops.quote_name(model.db_table),
-    }
+    using, values = write_database(), {"sender": sender}
     try:
-        chosen, params = people.order_by().values("pk").query.get_compiler(connection=connection).as_sql()
+        if isinstance(recipients, QuerySet):
+            chosen = CompiledQuery.of(members_among(recipients, inactive=inactive), using, "chosen")
+        else:
+            key = get_user_model()._meta.pk
+            values |= {"keys": [key.get_db_prep_value(each, connections[using]) for each in recipients]}
+            keep = has_plain_managers()
+            chosen = compiled_query(members_with, {"keys": values["keys"]}, using, keep=keep, inactive=inactive)
     except EmptyResultSet:
         # Django finds out by itself that these are nobody: `filter(pk__in=[])`.
         return [], True
-    found, more_params = _among_chosen(reachable) or (NO_ROWS.format(**names), ())
-    oneself = None if sender is None else model.pk.get_db_prep_value(sender.pk, connection)
-    with connection.cursor() as cursor:
-        statement = LOCK_CHOSEN.format(chosen=chosen, reachable=found, **names)
-        cursor.execute(statement, [*params, oneself, *more_params, oneself])
-        rows = cursor.fetchall()
-    return [key for key, *_counts in rows], sender is None or all(others == allowed for _key, others, allowed in rows)
+    reachable = _reachable(sender, using, inactive=inactive)
+    found = chosen.run(
+        {**values, **reachable.constants}, LOCK_CHOSEN, reachable=reachable.sql, **names_of_people(using)
+    )
+    return [key for key, *_counts in found], sender is None or all(others == may for _key, others, may in found)
 
 
-def _among_chosen(people: QuerySet[Any] | None) -> tuple[str, Sequence[Any]] | None:
-    """Return a statement for the keys of those of `people` who are chosen; None if there are none."""
-    if people is None:
-        return None
-    is_chosen = Func("pk", template=IS_CHOSEN, output_field=BooleanField())
+def _reachable(sender: Any, using: str, *, inactive: bool) -> CompiledQuery:
+    """Return the query for the keys of those who are chosen and whom `sender` may write to."""
+    nobody = CompiledQuery(NO_PEOPLE.format(**names_of_people(using)), {}, using)
+    if sender is None:
+        return nobody
+    kind, values = type(policy()), {"sender": sender}
+    keep = holds_for_everybody(kind, *RECIPIENT_METHODS)
     try:
-        found: Any = people.filter(is_chosen).order_by().values("pk")
-        compiler = found.query.get_compiler(connection=connections[write_database()])
-        return cast(tuple[str, Sequence[Any]], compiler.as_sql())
+        return compiled_query(reachable_among_chosen, values, using, keep=keep, kind=kind, inactive=inactive)
     except EmptyResultSet:
-        return None
+        return nobody
+
+
+def members_among(people: QuerySet[Any], *, inactive: bool) -> QuerySet[Any, Any]:
+    with inactive_as_members(when=inactive):
+        return members().filter(pk__in=people.order_by().values("pk")).order_by().values("pk")
+
+
+def members_with(keys: Any, *, inactive: bool) -> QuerySet[Any, Any]:
+    has_key = HasKey("pk", keys, type=names_of_people(write_database())["type"])
+    with inactive_as_members(when=inactive):
+        return members().filter(has_key).order_by().values("pk")
+
+
+def reachable_among_chosen(sender: Any, *, kind: type[Policy], inactive: bool) -> QuerySet[Any, Any]:
+    with inactive_as_members(when=inactive):
+        people = kind().recipients_for(sender)
+    if inactive:
+        people = people.filter(Exists(member(sender)))
+    return people.filter(IsChosen("pk")).order_by().values("pk")
 
 
 def require_may_announce(sender: Any, groups: QuerySet[Group] | None) -> None:

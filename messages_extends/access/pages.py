@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from messages_extends.access.policy import Policy, overrides, policy
+from messages_extends.access.policy_queries import holds_for_everybody
 from messages_extends.queries import compiled
-from messages_extends.queries.compiled import Reader
+from messages_extends.tenancy.databases import read_database
 from messages_extends.tenancy.origin import require_here
-from messages_extends.tenancy.schemas import current_schema, has_messages, users_are_shared
+from messages_extends.tenancy.schemas import current_schema, has_messages
 
 # What `page_access` is made of.
 PAGE_ACCESS_METHODS: Final = ("recipients_for", "groups_for", "page_access")
@@ -41,13 +41,10 @@ def accessible_pages(person: Any) -> AccessiblePages:
         return AccessiblePages()
     if not has_messages(current_schema()):
         return AccessiblePages(broadcasts=policy().may_see_broadcasts(person))
-    reader, asked = Reader(person, timezone.now(), current_schema()), policy()
+    asked = policy()
     kind = type(asked)
-    if overrides(kind, *PAGE_ACCESS_METHODS):
-        # A host's own policy may answer by whatever it likes about the person.
-        found = list(_found(reader, kind, users_are_shared()))
-    else:
-        found = compiled.rows(_found, reader, kind, users_are_shared())
+    keep = holds_for_everybody(kind, *PAGE_ACCESS_METHODS)
+    found = compiled.rows(page_access, {"person": person}, read_database(), keep=keep, kind=kind)
     if not found:
         return AccessiblePages(broadcasts=asked.may_see_broadcasts(person))
     compose, announcements, grants = found[0]
@@ -59,5 +56,5 @@ def accessible_pages(person: Any) -> AccessiblePages:
     )
 
 
-def _found(reader: Reader, kind: type[Policy], _shared: bool) -> QuerySet[Any]:
-    return kind().page_access(reader.user)
+def page_access(person: Any, *, kind: type[Policy]) -> QuerySet[Any]:
+    return kind().page_access(person)

@@ -1,20 +1,21 @@
 """How often one person may speak: counted in the records of what they did, so that every process counts the same."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import connections
+from django.db import connections, router
 from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet, Value
 from django.utils import timezone
 from django.utils.translation import ngettext
 
+from messages_extends.access.sql import LOCK_SPEAKER
 from messages_extends.conf import PERIODS, settings
 from messages_extends.exceptions import RateLimitExceeded
 from messages_extends.models.audit import Action, AuditRecord, BaseAuditRecord, actor_id_of
-from messages_extends.tenancy.databases import for_write
+from messages_extends.queries import compiled
 from messages_extends.tenancy.schemas import current_schema
 
 # Retracting is none of them: what was wrong can always be taken back.
@@ -30,32 +31,36 @@ def check_rate_limit(sender: AbstractBaseUser | None, *, records: type[BaseAudit
     limits = settings.send_limits
     if sender is None or not limits:
         return
-    actor, deeds = actor_id_of(sender.pk), for_write(records._default_manager.all())
-    _wait_for_others(f"{current_schema()}.{records._meta.label}: {actor}", deeds.db)
+    actor, using = actor_id_of(sender.pk), router.db_for_write(records)
+    _wait_for_others(f"{current_schema()}.{records._meta.label}: {actor}", using)
     now = timezone.now()
-    free_at = _free_at(deeds.filter(actor_id=actor, action__in=LIMITED_ACTIONS), limits, now)
+    since = {f"since_{period}": now - _length(period) for period in limits}
+    found = compiled.rows(free_times, {"actor": actor, **since}, using, records=records, limits=tuple(limits.items()))
+    free_at = max((at for (at,) in found), default=None)
     if free_at is not None:
         seconds = max(1, math.ceil((free_at - now).total_seconds()))
         raise RateLimitExceeded(_wait_message(seconds), retry_after=seconds)
 
 
 def _wait_for_others(speaker: str, database: str) -> None:
-    """Hold, until the transaction ends, what everybody who speaks for this sender has to hold."""
     with connections[database].cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [speaker])
+        cursor.execute(LOCK_SPEAKER, {"speaker": speaker})
 
 
-def _free_at(deeds: QuerySet[Any], limits: Mapping[str, int], now: datetime) -> datetime | None:
-    """Return when all limits leave room for one more; None if they do now. One query, as long as the limits are."""
+def free_times(
+    actor: str, *, records: type[BaseAuditRecord], limits: Sequence[tuple[str, int]], **since: datetime
+) -> QuerySet[Any, Any]:
+    """Return, for each period whose limit is reached, when it leaves room for one more; `since`: when each began."""
+    done = records._default_manager.filter(actor_id=actor, action__in=LIMITED_ACTIONS)
     first, *others = [
-        deeds.filter(recorded_at__gt=now - _length(period))
+        done.filter(recorded_at__gt=since[f"since_{period}"])
         .order_by("-recorded_at")
         .values_list(ExpressionWrapper(F("recorded_at") + Value(_length(period)), DateTimeField()))[limit - 1 : limit]
-        for period, limit in limits.items()
+        for period, limit in limits
     ]
     # Without the model's own order, which a union without its columns cannot have: Django 6 refuses to try.
     rows: QuerySet[Any, Any] = first.union(*others, all=True).order_by() if others else first
-    return max((at for (at,) in rows), default=None)
+    return rows
 
 
 def _length(period: str) -> timedelta:

@@ -4,6 +4,7 @@ A union that is limited only outside sorts everything there is; limited inside, 
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -17,30 +18,19 @@ from messages_extends.inbox.filters import Branch, Branches, InboxFilter
 from messages_extends.inbox.items import KINDS, TEXT_COLUMNS, TIME_COLUMNS, Kind
 from messages_extends.models import Announcement, Message
 from messages_extends.models.publication import PublicationQuerySet
-from messages_extends.queries.compiled import Reader
 
 
-def after(kind: Kind, reader: Reader, last: Kind) -> Q:
-    """Return the condition that keeps what comes after the reader's position, an entry of kind `last`."""
-    column = TIME_COLUMNS[kind]
-    earlier, not_later = Q(**{f"{column}__lt": reader.after}), Q(**{f"{column}__lte": reader.after})
-    if kind == last:
-        return not_later & (earlier | Q(pk__lt=reader.after_id))
-    return not_later if KINDS.index(kind) > KINDS.index(last) else earlier
-
-
-def branches(reader: Reader) -> Branches:
-    """Return what the reader can see, read or not, by kind."""
-    user, at = reader.user, reader.at
+def branches(user: AbstractBaseUser, at: datetime, schema: str) -> Branches:
+    """Return what `user` can see at `at` in the organisation `schema`, read or not, by kind."""
     return {
         "message": Message.objects.for_user(user).live(at),
         "announcement": for_members(Announcement.objects.addressed_to(user), user).live(at),
-        "broadcast": for_members(Broadcast.objects.addressed_to(reader.schema), user).live(at),
+        "broadcast": for_members(Broadcast.objects.addressed_to(schema), user).live(at),
     }
 
 
-def unread_branches(reader: Reader) -> Branches:
-    return {kind: branch.unread_by(reader.user) for kind, branch in branches(reader).items()}
+def unread_branches(user: AbstractBaseUser, at: datetime, schema: str) -> Branches:
+    return {kind: branch.unread_by(user) for kind, branch in branches(user, at, schema).items()}
 
 
 def for_members(publications: PublicationQuerySet, user: AbstractBaseUser) -> PublicationQuerySet:
@@ -48,31 +38,54 @@ def for_members(publications: PublicationQuerySet, user: AbstractBaseUser) -> Pu
     return publications.filter(Exists(members().filter(pk=user.pk))) if settings.members else publications
 
 
-def banners(reader: Reader, limit: int) -> "QuerySet[Any, Any]":
+def banners(user: AbstractBaseUser, at: datetime, schema: str, *, limit: int) -> "QuerySet[Any, Any]":
     """Return rows of what is unread, each with the `total` of its kind."""
-    unread = unread_branches(reader)
-    return union({kind: branch.counted().most_urgent_first()[:limit] for kind, branch in unread.items()}, reader)
+    unread = unread_branches(user, at, schema)
+    return union({kind: branch.counted().most_urgent_first()[:limit] for kind, branch in unread.items()}, user)
 
 
-def page(reader: Reader, size: int, chosen: InboxFilter, last: Kind | None) -> "QuerySet[Any, Any]":
-    """Return rows of a page: the newest `size` of each kind that come after the reader's position, of kind `last`."""
-    found = chosen.of(unread_branches(reader) if chosen.unread else branches(reader))
+def page(
+    user: AbstractBaseUser,
+    at: datetime,
+    schema: str,
+    *,
+    size: int,
+    chosen: InboxFilter,
+    last: Kind | None = None,
+    last_at: datetime | None = None,
+    last_id: Any = None,
+) -> "QuerySet[Any, Any]":
+    """Return rows of a page: the newest `size` of each kind that come after the last entry of the page before."""
+    found = chosen.of((unread_branches if chosen.unread else branches)(user, at, schema))
     if last is not None:
-        found = {kind: branch.filter(after(kind, reader, last)) for kind, branch in found.items()}
-    return union({kind: branch.newest_first()[:size] for kind, branch in found.items()}, reader)
+        found = {kind: branch.filter(_comes_after(kind, last, last_at, last_id)) for kind, branch in found.items()}
+    return union({kind: branch.newest_first()[:size] for kind, branch in found.items()}, user)
 
 
-def unread_marks(reader: Reader, limit: int | None, chosen: InboxFilter) -> "QuerySet[Any, Any]":
+def _comes_after(kind: Kind, last: Kind, last_at: datetime | None, last_id: Any) -> Q:
+    """Return the condition that keeps what comes after an entry of the kind `last`."""
+    column = TIME_COLUMNS[kind]
+    earlier, not_later = Q(**{f"{column}__lt": last_at}), Q(**{f"{column}__lte": last_at})
+    if kind == last:
+        return not_later & (earlier | Q(pk__lt=last_id))
+    return not_later if KINDS.index(kind) > KINDS.index(last) else earlier
+
+
+def unread_marks(
+    user: AbstractBaseUser, at: datetime, schema: str, *, limit: int | None, chosen: InboxFilter
+) -> "QuerySet[Any, Any]":
     """Return a row for each unread entry, `limit` of each kind: for counting them."""
-    unread = chosen.of(unread_branches(reader))
+    unread = chosen.of(unread_branches(user, at, schema))
     # With a limit and no order, PostgreSQL reads the whole table in the hope of finding some of this reader soon.
     ordered = {kind: branch.newest_first() if limit else branch.order_by() for kind, branch in unread.items()}
     return union_all([branch.annotate(one=Value(1)).values_list("one")[:limit] for branch in ordered.values()])
 
 
-def unread_rows(reader: Reader, limit: int, chosen: InboxFilter) -> "QuerySet[Any, Any]":
+def unread_rows(
+    user: AbstractBaseUser, at: datetime, schema: str, *, limit: int, chosen: InboxFilter
+) -> "QuerySet[Any, Any]":
     """Return kind, primary key, revision and time of what is unread, the newest `limit` of each kind."""
-    unread = chosen.of(unread_branches(reader))
+    unread = chosen.of(unread_branches(user, at, schema))
     return union_all(
         [
             branch.newest_first().values_list(
@@ -86,9 +99,9 @@ def unread_rows(reader: Reader, limit: int, chosen: InboxFilter) -> "QuerySet[An
     )
 
 
-def union(branches: Branches, reader: Reader) -> "QuerySet[Any, Any]":
+def union(branches: Branches, user: AbstractBaseUser) -> "QuerySet[Any, Any]":
     """Return the rows of all branches, each already ordered and limited."""
-    return union_all([_rows(kind, branch.with_read_at(reader.user)) for kind, branch in branches.items()])
+    return union_all([_rows(kind, branch.with_read_at(user)) for kind, branch in branches.items()])
 
 
 def union_all(branches: Sequence["QuerySet[Any, Any]"]) -> "QuerySet[Any, Any]":

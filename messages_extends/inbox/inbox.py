@@ -27,11 +27,12 @@ from messages_extends.inbox.cursor import Cursor
 from messages_extends.inbox.filters import Branches, InboxFilter
 from messages_extends.inbox.items import FeedItem, Kind, as_feed_item
 from messages_extends.inbox.snapshot import UnreadSnapshot
+from messages_extends.inbox.sql import COUNT_EACH
 from messages_extends.models import Message, Receipt
 from messages_extends.models.message import UNREAD_CAP, MessageQuerySet
 from messages_extends.models.publication import Reference
 from messages_extends.queries import compiled
-from messages_extends.queries.compiled import Reader
+from messages_extends.queries.sql import names_of_people
 from messages_extends.sending.cleaning import clean_datetime
 from messages_extends.tenancy.databases import atomic, for_write, read_database
 from messages_extends.tenancy.origin import require_here
@@ -106,7 +107,7 @@ class Inbox:
     def unread(self) -> Unread:
         """Return the same, with how many are unread in all, and a word that changes with either: one query."""
         # One at least: a row carries the total of its kind.
-        rows = compiled.rows(feed.banners, self._reader(), max(settings.max_banners, 1))
+        rows = compiled.rows(feed.banners, self._values(), read_database(), limit=max(settings.max_banners, 1))
         found = [as_feed_item(row, self.user) for row in rows]
         total = sum({entry.kind: row[-1] for entry, row in zip(found, rows, strict=True)}.values())
         return Unread(_by_urgency(found)[: settings.max_banners], total)
@@ -126,9 +127,13 @@ class Inbox:
         message, announcement or broadcast. ValueError, with the allowed values, for anything else.
         """
         chosen = InboxFilter(unread=unread, level=level, kind=kind)
-        last = Cursor.parse(after) if after else None
-        reader = self._reader(last)
-        rows = compiled.rows(feed.page, reader, size + 1, chosen, last.kind if last else None)
+        values = self._values()
+        shape: dict[str, Any] = {"size": size + 1, "chosen": chosen}
+        if after:
+            last = Cursor.parse(after)
+            values |= {"last_at": last.at, "last_id": last.id}
+            shape |= {"last": last.kind}
+        rows = compiled.rows(feed.page, values, read_database(), **shape)
         found = [as_feed_item(row, self.user) for row in rows]
         found.sort(key=lambda entry: Cursor.of(entry).rank, reverse=True)
         entries_here = with_senders(found[:size])
@@ -138,7 +143,8 @@ class Inbox:
     def unread_count(self, *, exact: bool = False, level: int | None = None, kind: Kind | None = None) -> int:
         """Return how many are unread, counted up to 100 unless `exact`: one query."""
         chosen = InboxFilter(level=level, kind=kind)
-        count = compiled.count(feed.unread_marks, self._reader(), None if exact else UNREAD_CAP, chosen)
+        limit = None if exact else UNREAD_CAP
+        count = compiled.count(feed.unread_marks, self._values(), read_database(), limit=limit, chosen=chosen)
         return count if exact else min(count, UNREAD_CAP)
 
     def mark_read(self, pk: str | int) -> bool:
@@ -164,9 +170,10 @@ class Inbox:
 
     def snapshot(self, *, level: int | None = None, kind: Kind | None = None) -> UnreadSnapshot:
         """Return what is unread now, for `mark_all_read`: take it before the page that it belongs to. One query."""
-        reader = self._reader()
-        chosen = InboxFilter(level=level, kind=kind)
-        return UnreadSnapshot.of(compiled.rows(feed.unread_rows, reader, UnreadSnapshot.LISTED, chosen), reader.at)
+        chosen, values = InboxFilter(level=level, kind=kind), self._values()
+        limit = UnreadSnapshot.LISTED
+        rows = compiled.rows(feed.unread_rows, values, read_database(), limit=limit, chosen=chosen)
+        return UnreadSnapshot.of(rows, values["at"])
 
     def mark_all_read(
         self, snapshot: UnreadSnapshot | None = None, *, level: int | None = None, kind: Kind | None = None
@@ -177,7 +184,7 @@ class Inbox:
         do a page. Two statements; return how many they changed, and the time they wrote, which `undo` takes.
         """
         at = timezone.now()
-        chosen = InboxFilter(level=level, kind=kind).of(feed.unread_branches(Reader(self.user, at, current_schema())))
+        chosen = InboxFilter(level=level, kind=kind).of(feed.unread_branches(self.user, at, current_schema()))
         messages: Any = chosen.pop("message", Message.objects.none())
         publications = [_markable(each) for each in chosen.values()]
         if snapshot is not None:
@@ -238,13 +245,12 @@ class Inbox:
         return bool(found[0])
 
     def _readable(self) -> Branches:
-        return feed.branches(self._reader())
+        return feed.branches(**self._values())
 
-    def _reader(self, last: Cursor | None = None) -> Reader:
-        # Here too: a statement that is compiled already asks no object where it came from.
+    def _values(self) -> dict[str, Any]:
+        # Here too: an inbox that was kept may be asked in another organisation.
         require_here(self.user)
-        at, schema = timezone.now(), current_schema()
-        return Reader(self.user, at, schema, last.at, last.id) if last else Reader(self.user, at, schema)
+        return {"user": self.user, "at": timezone.now(), "schema": current_schema()}
 
 
 def unread_counts(keys: Collection[Any]) -> Mapping[Any, int]:
@@ -252,7 +258,19 @@ def unread_counts(keys: Collection[Any]) -> Mapping[Any, int]:
 
     One query, or with MEMBERS one for each; who does not exist is left out.
     """
-    counts = compiled.count_each(feed.unread_marks, keys, timezone.now(), UNREAD_CAP, InboxFilter())
+    using, model = read_database(), get_user_model()
+    shape = {"limit": UNREAD_CAP, "chosen": InboxFilter()}
+    values = {"user": model(), "at": timezone.now(), "schema": current_schema()}
+    query = compiled.kept_query(feed.unread_marks, values, using, **shape)
+    if query is None:
+        people = model._base_manager.using(using).filter(pk__in=keys)
+        counts = {
+            each.pk: compiled.count(feed.unread_marks, values | {"user": each}, using, **shape) for each in people
+        }
+    else:
+        names = names_of_people(using)
+        counting = query.with_column("user", f"person.{names['key']}")
+        counts = dict(counting.run({**values, "keys": [*keys]}, COUNT_EACH, **names))
     return {key: min(count, UNREAD_CAP) for key, count in counts.items()}
 
 

@@ -1,171 +1,183 @@
-"""Queries that the ORM compiles once and that are run with other values: compiling costs ten times what running does.
+"""Queries that the ORM compiles once and that run with other values: compiling costs ten times what running does.
 
-A query is built for two made-up readers. What differs between the two statements is where a reader's own values go;
-what does not is the same for everybody. A query in which anything else differs is never prepared.
+A query is built by a function of named values. To compile it for everybody, the function is given a slot, which is an
+expression, in place of each value; whatever else the query contains is a constant. A person is given as an object,
+since related managers and `get_prep_value` need a real key: the query is compiled for two people who do not exist, and
+where the two differ is where the key goes. A query that differs in anything else is not kept.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final, cast
+from types import FunctionType
+from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import CharField, IntegerField, QuerySet, SmallIntegerField, UUIDField
+from django.db.models import CharField, Expression, IntegerField, QuerySet, SmallIntegerField, UUIDField
 
 from messages_extends.conf import settings
-from messages_extends.tenancy.databases import read_database
 from messages_extends.tenancy.origin import require_here
-from messages_extends.tenancy.schemas import current_schema
+from messages_extends.tenancy.schemas import users_are_shared
 
 Build = Callable[..., "QuerySet[Any, Any]"]
-COUNT: Final = "SELECT count(*) FROM ({}) AS counted"
-COUNT_EACH: Final = "SELECT person.{key}, ({count}) FROM {people} AS person WHERE person.{key} = ANY(%s)"
+Values = Mapping[str, Any]
+
+COUNT: Final = "SELECT count(*) FROM ({query}) AS counted"
+
+
+class Slot(Expression):
+    """The place of a value in a query that is compiled without it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        return "%s", [self]
+
+    def __str__(self) -> str:
+        raise TypeError(f"The value {self.name!r} is not known while a query is compiled: leave it to the database.")
+
+
+class CacheKey(NamedTuple):
+    """All that the text of a compiled query depends on; the schema is not part of it, as the search path decides."""
+
+    build: Build
+    people: tuple[str, ...]
+    slots: tuple[str, ...]
+    shape: tuple[tuple[str, Hashable], ...]
+    using: str
+    user_model: Any
+    users_are_shared: bool
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Who reads what, when and where; the last two are where a page of theirs begins."""
+class CompiledQuery:
+    """SQL for one database, with named parameters: the constants, and the slots, which are filled at each run."""
 
-    user: AbstractBaseUser
-    at: datetime
-    schema: str
-    after: datetime | None = None
-    after_id: Any = None
-
-    @property
-    def values(self) -> Mapping[str, Any]:
-        return {
-            "user": self.user.pk,
-            "at": self.at,
-            "schema": self.schema,
-            "after": self.after,
-            "after_id": self.after_id,
-        }
-
-
-@dataclass(frozen=True)
-class Template:
     sql: str
-    # The name of a reader's value, or a constant.
-    names: Sequence[str | None]
-    constants: Sequence[Any]
+    constants: Mapping[str, Any]
+    using: str
 
-    def run(self, reader: Reader) -> list[tuple[Any, ...]]:
-        return _fetch(self.sql, [value for _name, value in self._values(reader)])
+    @classmethod
+    def of(cls, queryset: "QuerySet[Any, Any]", using: str, name: str) -> Self:
+        """Compile a queryset, with constants that are named after `name`; EmptyResultSet if it cannot have rows."""
+        sql, parameters = queryset.query.get_compiler(using=using).as_sql()
+        return cls.named(sql, parameters, using, name)
 
-    def run_for_each(self, keys: Collection[Any], reader: Reader) -> list[tuple[Any, ...]]:
-        """Run it, as a number, for each of the people with these keys: where the reader's own was, theirs is."""
-        connection = connections[read_database()]
-        people: Any = get_user_model()._meta
-        names = {
-            "key": connection.ops.quote_name(people.pk.column),
-            "people": connection.ops.quote_name(people.db_table),
-        }
-        values = self._values(reader)
-        # An escaped percent sign is no place for a value.
-        places = iter(["person.{key}".format(**names) if name == "user" else "%s" for name, _value in values])
-        own = re.sub("%%|%s", lambda found: next(places) if found[0] == "%s" else found[0], self.sql)
-        given = [value for name, value in values if name != "user"]
-        return _fetch(COUNT_EACH.format(count=own, **names), [*given, list(keys)])
+    @classmethod
+    def named(cls, sql: str, parameters: Sequence[Any], using: str, name: str) -> Self:
+        """Name the parameters of what the ORM has compiled: slots by their own names, constants after `name`."""
+        names = [one.name if isinstance(one, Slot) else f"{name}_{place}" for place, one in enumerate(parameters)]
+        constants = {key: one for key, one in zip(names, parameters, strict=True) if not isinstance(one, Slot)}
+        places = iter(names)
+        # An escaped percent sign is not the place of a parameter.
+        text = re.sub("%%|%s", lambda found: f"%({next(places)})s" if found[0] == "%s" else found[0], sql)
+        return cls(text, constants, using)
 
-    def _values(self, reader: Reader) -> list[tuple[str | None, Any]]:
-        values = reader.values
-        pairs = zip(self.names, self.constants, strict=True)
-        return [(name, constant if name is None else values[name]) for name, constant in pairs]
+    def parameters(self, values: Values) -> dict[str, Any]:
+        """Return the values of all parameters; a person's is their primary key."""
+        return {**self.constants, **{name: self._stored(value) for name, value in values.items()}}
+
+    def with_column(self, name: str, column: str) -> Self:
+        """Return the query with a column of the statement around it in place of the value `name`."""
+        return replace(self, sql=self.sql.replace(f"%({name})s", column))
+
+    def run(self, values: Values, statement: str = "{query}", **names: str) -> list[tuple[Any, ...]]:
+        """Return the rows of the query, or of a `statement` around it, which may contain `names` as well."""
+        with connections[self.using].cursor() as cursor:
+            cursor.execute(statement.format(query=self.sql, **names), self.parameters(values))
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+    def _stored(self, value: Any) -> Any:
+        if isinstance(value, AbstractBaseUser):
+            return get_user_model()._meta.pk.get_db_prep_value(value.pk, connections[self.using])
+        return value
 
 
-def rows(build: Build, reader: Reader, *shape: Any) -> list[tuple[Any, ...]]:
-    """Return the rows of `build(reader, *shape)`; `shape` is all that the statement's text depends on."""
-    return _run(build, reader, shape, "{}")
+def compiled_query(build: Build, values: Values, using: str, *, keep: bool = True, **shape: Any) -> CompiledQuery:
+    """Return the query `build(**values, **shape)` for the database `using`: compiled once for all values, if it may be.
 
-
-def count(build: Build, reader: Reader, *shape: Any) -> int:
-    """Return how many rows `build(reader, *shape)` has."""
-    return int(_run(build, reader, shape, COUNT)[0][0])
-
-
-def count_each(build: Build, keys: Collection[Any], at: datetime, *shape: Any) -> Mapping[Any, int]:
-    """Return how many rows `build(reader, *shape)` has for each of the people with these primary keys: one query.
-
-    Who does not exist is left out.
+    Its text may depend on `shape`, not on a value. Without `keep`, and where nothing proves that one text holds for
+    everybody, it is compiled for these values alone. WrongTenant for a user of another organisation; EmptyResultSet for
+    a query that cannot have rows.
     """
-    schema, people = current_schema(), get_user_model()._base_manager
-    template = _prepared(build, shape, COUNT, type(None))
-    if template is None:
-        readers = [Reader(user, at, schema) for user in people.using(read_database()).filter(pk__in=keys)]
-        return {reader.user.pk: count(build, reader, *shape) for reader in readers}
-    return dict(template.run_for_each(keys, Reader(people.model(), at, schema)))
+    for value in values.values():
+        require_here(value)
+    known = kept_query(build, values, using, **shape) if keep else None
+    return known or CompiledQuery.of(build(**values, **shape), using, build.__name__)
 
 
-def _run(build: Build, reader: Reader, shape: tuple[Any, ...], wrapping: str) -> list[tuple[Any, ...]]:
-    require_here(reader.user)
-    template = _prepared(build, shape, wrapping, type(reader.after_id))
-    if template is None:
-        sql, params = _compile(build(reader, *shape))
-        template = Template(wrapping.format(sql), [None] * len(params), params)
-    return template.run(reader)
+def kept_query(build: Build, values: Values, using: str, **shape: Any) -> CompiledQuery | None:
+    """Return the query that holds for everybody; None if nothing proves that there is one."""
+    # What MEMBERS returns may depend on anything, and what a function has enclosed may be somebody's.
+    if settings.members or not isinstance(build, FunctionType) or build.__closure__:
+        return None
+    people = tuple(name for name, value in values.items() if isinstance(value, AbstractBaseUser))
+    slots = tuple(name for name in values if name not in people)
+    key = CacheKey(build, people, slots, tuple(shape.items()), using, get_user_model(), users_are_shared())
+    return _compiled_for_everybody(key)
 
 
-def _fetch(sql: str, params: list[Any]) -> list[tuple[Any, ...]]:
-    with connections[read_database()].cursor() as cursor:
-        cursor.execute(sql, params)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
+def rows(build: Build, values: Values, using: str, *, keep: bool = True, **shape: Any) -> list[tuple[Any, ...]]:
+    """Return the rows of `build(**values, **shape)`, as they are in the database `using`."""
+    return _run("{query}", build, values, using, keep=keep, **shape)
 
 
-def _prepared(build: Build, shape: tuple[Any, ...], wrapping: str, id_type: type) -> Template | None:
-    # A host's MEMBERS may ask for anything: what it says now may not be so for the next reader.
-    return None if settings.members else _template(build, shape, wrapping, cast(Any, id_type), get_user_model())
+def count(build: Build, values: Values, using: str, **shape: Any) -> int:
+    """Return how many rows `build(**values, **shape)` has."""
+    return sum(number for (number,) in _run(COUNT, build, values, using, **shape))
+
+
+def _run(statement: str, build: Build, values: Values, using: str, **shape: Any) -> list[tuple[Any, ...]]:
+    try:
+        query = compiled_query(build, values, using, **shape)
+    except EmptyResultSet:
+        return []
+    return query.run(values, statement)
 
 
 @lru_cache(maxsize=512)
-def _template(build: Build, shape: tuple[Any, ...], wrapping: str, id_type: Any, model: Any) -> Template | None:
-    """Compile a query for every reader; None if nothing proves that it holds for every reader."""
-    readers = [_made_up(model, id_type, seed) for seed in (1, 2)]
-    statements = [_compile(build(each, *shape)) for each in readers if each is not None]
-    if len(statements) != 2 or statements[0][0] != statements[1][0]:
+def _compiled_for_everybody(key: CacheKey) -> CompiledQuery | None:
+    make = key_maker(key.user_model._meta.pk)
+    if key.people and make is None:
         return None
-    sql, constants = statements[0]
-    one, other = ({value: name for name, value in each.values.items()} for each in readers if each is not None)
-    names: list[str | None] = []
-    for first, second in zip(constants, statements[1][1], strict=True):
-        name = None if first == second else one.get(first)
-        if first != second and (name is None or name != other.get(second)):
+    ours, theirs = [{name: make(10 * seed + n) for n, name in enumerate(key.people) if make} for seed in (1, 2)]
+    try:
+        (sql, parameters), (other_sql, others) = (_compiled_for(key, keys) for keys in (ours, theirs))
+    except EmptyResultSet:
+        return None
+    if sql != other_sql:
+        return None
+    found = []
+    for one, other in zip(parameters, others, strict=True):
+        whose = [name for name in key.people if (one, other) == (ours[name], theirs[name])]
+        if not whose and (type(one) is not type(other) or one != other):
             return None
-        names.append(name)
-    return Template(wrapping.format(sql), names, constants)
+        found.append(Slot(whose[0]) if whose else one)
+    return CompiledQuery.named(sql, found, key.using, key.build.__name__)
 
 
-def _compile(queryset: "QuerySet[Any, Any]") -> tuple[str, tuple[Any, ...]]:
-    sql, params = queryset.query.get_compiler(using=queryset.db).as_sql()
-    return sql, tuple(params)
+def _compiled_for(key: CacheKey, keys: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
+    people = {name: key.user_model(pk=pk) for name, pk in keys.items()}
+    queryset = key.build(**people, **{name: Slot(name) for name in key.slots}, **dict(key.shape))
+    compiled: tuple[str, Sequence[Any]] = queryset.query.get_compiler(using=key.using).as_sql()
+    return compiled
 
 
-def _made_up(model: Any, id_type: type, seed: int) -> Reader | None:
-    """Return a reader none of whose values any real one has; None for a user model whose key we cannot make up."""
-    make = _maker(model._meta.pk)
-    if make is None:
-        return None
-    return Reader(
-        user=model(pk=make(seed * 10)),
-        at=datetime(1900 + seed, 1, 1, tzinfo=UTC),
-        schema=f"made up {seed}",
-        after=datetime(1900 + seed, 2, 2, tzinfo=UTC),
-        after_id=None if id_type is type(None) else (_uuid if id_type is UUID else _number)(seed * 10 + 1),
-    )
-
-
-def _maker(key: Any) -> Callable[[int], Any] | None:
-    if isinstance(key, SmallIntegerField):
+def key_maker(field: Any) -> Callable[[int], Any] | None:
+    """Return what makes up primary keys that nobody has; None for a field of which we cannot."""
+    if isinstance(field, SmallIntegerField):
         # Any number that it can hold may be somebody's.
         return None
     kinds: list[tuple[type, Callable[[int], Any]]] = [(UUIDField, _uuid), (IntegerField, _number), (CharField, str)]
-    return next((make for kind, make in kinds if isinstance(key, kind)), None)
+    return next((make for kind, make in kinds if isinstance(field, kind)), None)
 
 
 def _number(seed: int) -> int:

@@ -159,7 +159,9 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
     values = {**values, "from_person": values["sender"] is not None}
     with translate_fk_violation(), atomic():
         check_rate_limit(values["sender"])
-        keys = require_may_send(values["sender"], to.people, exactly=to.exactly, inactive=inactive)
+        keys = require_may_send(
+            values["sender"], to.people if to.keys is None else to.keys, exactly=to.exactly, inactive=inactive
+        )
         if values["key"]:
             _delete_expired(keys, values["key"])
         written_to = _insert(keys, values)

@@ -22,12 +22,13 @@ ALLOWED = "a user, a group, an iterable of users, or a queryset of users"
 class Recipients:
     """Active people of the current organisation, and what the caller called them.
 
-    `exactly` is their number where each was named: then all of them have to be there.
+    `exactly` is their number where each was named: then all of them have to be there, and `keys` says who they are.
     """
 
     people: QuerySet[Any]
     exactly: int | None
     named: str
+    keys: Collection[Any] | None = None
 
     @classmethod
     def of(cls, recipients: Any) -> "Recipients":
@@ -62,7 +63,7 @@ class Recipients:
     @classmethod
     def with_inactive(cls, user: AbstractBaseUser) -> "Recipients":
         """Return one person of this organisation, active or not."""
-        return cls(people_here().filter(pk=user.pk), 1, f"user {user.pk}")
+        return cls(people_here().filter(pk=user.pk), 1, f"user {user.pk}", [user.pk])
 
     @classmethod
     def _matched(cls, people: QuerySet[Any]) -> "Recipients":
@@ -82,7 +83,7 @@ class Recipients:
         ids = {user.pk for user in users}
         if None in ids:
             raise RecipientUnavailable
-        return cls(members().filter(pk__in=ids), len(ids), name)
+        return cls(members().filter(pk__in=ids), len(ids), name, ids)
 
 
 def inactive_in(groups: Collection[Group]) -> QuerySet[Any]:

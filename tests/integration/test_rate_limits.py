@@ -16,12 +16,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from django_tenants.utils import get_tenant_model, schema_context
 
-from messages_extends.access import rate_limits as counting
 from messages_extends.access.grants import EVERYBODY, grant
 from messages_extends.api import ALL_TENANTS, EVERYONE, add_persistent_info, announce, broadcast, retract, revise, send
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.exceptions import RateLimitExceeded
 from messages_extends.models import Announcement, AuditRecord, Message
+from messages_extends.queries import compiled
 from messages_extends.sending.messages import send_once
 from tenants.models import Tenant
 from tests.factories import BrowserOf, MakeUser
@@ -231,14 +231,14 @@ def test_requests_at_once_do_not_exceed_it_together(
 ) -> None:
     limits(hour=5)
     # So that all of them would have looked before any has written, if they did not wait for each other.
-    free_at = counting._free_at
+    rows = compiled.rows
 
-    def look_slowly(*arguments: Any) -> Any:
-        found = free_at(*arguments)
+    def look_slowly(*arguments: Any, **shape: Any) -> Any:
+        found = rows(*arguments, **shape)
         sleep(0.05)
         return found
 
-    monkeypatch.setattr(counting, "_free_at", look_slowly)
+    monkeypatch.setattr(compiled, "rows", look_slowly)
     with schema_context("acme"):
         alice, bob = make_user("alice", is_superuser=True), make_user("bob")
 

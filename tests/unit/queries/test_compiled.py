@@ -1,126 +1,262 @@
-"""Queries that are compiled once: they say for every reader what the ORM would have said."""
+"""Queries that are compiled once: they say for everybody what the ORM would have said."""
 
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import UserManager
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import QuerySet, Value
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django_tenants.utils import schema_context
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
 
+from messages_extends.access.grants import EVERYBODY, grant
+from messages_extends.access.policy import AllowAll, Policy
+from messages_extends.access.policy_queries import has_plain_managers, holds_for_everybody
+from messages_extends.api import inbox, send
+from messages_extends.exceptions import WrongTenant
 from messages_extends.inbox import feed
 from messages_extends.inbox.filters import InboxFilter
-from messages_extends.inbox.items import as_feed_item
 from messages_extends.models import Message
 from messages_extends.queries import compiled
-from messages_extends.queries.compiled import Reader
-from tenants.models import Tenant
-from tests.factories import MakeMessage, MakeUser
+from messages_extends.queries.compiled import CompiledQuery, Slot
+from tests.compiled_worlds import World, hold, in_each_world, worlds
+
+PAGE = {"size": 20, "chosen": InboxFilter()}
+_current_reader: ContextVar[Any] = ContextVar("tests.current_reader")
 
 
 @pytest.fixture(autouse=True)
-def _forget_templates() -> None:
-    compiled._template.cache_clear()
+def _forget_compiled_queries() -> None:
+    compiled._compiled_for_everybody.cache_clear()
 
 
-def require_reader(user: Any, schema: str = "acme") -> Reader:
-    return Reader(user, timezone.now(), schema)
+def values_of(user: Any, schema: str = "acme") -> dict[str, Any]:
+    return {"user": user, "at": timezone.now(), "schema": schema}
 
 
-def by_the_orm(build: Any, reader: Reader, *shape: Any) -> list[Any]:
-    return list(build(reader, *shape))
+def misses() -> int:
+    return compiled._compiled_for_everybody.cache_info().misses
 
 
-def texts(reader: Reader) -> set[str]:
-    rows = compiled.rows(feed.page, reader, 20, InboxFilter(), None)
-    return {str(as_feed_item(row, reader.user)) for row in rows}
+def texts_of(user: Any) -> list[str]:
+    return sorted(str(entry) for entry in inbox(user).page().entries)
 
 
-def test_the_statement_is_compiled_once_for_all_readers(
-    in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage
+# Against the ORM ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.integration
+@hypothesis_settings(
+    max_examples=12,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    # Shrinking a world takes minutes.
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(world=worlds)
+def test_each_compiled_query_returns_what_the_orm_returns(in_acme: Any, make_user: Any, world: World) -> None:
+    in_each_world(world, lambda number: make_user(f"person {number}".replace(" ", "")), "acme")
+
+
+def messages_of_current_reader(user: Any) -> "QuerySet[Any, Any]":
+    """A query that takes its reader from elsewhere than its values: right whenever it is built, wrong once kept."""
+    return Message.objects.filter(user_id=_current_reader.get().pk).values_list("message")
+
+
+def test_a_value_that_was_baked_in_is_found_by_the_comparison_with_the_orm(
+    in_acme: Any, make_user: Any, make_message: Any
 ) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     make_message(alice, "for Alice"), make_message(bob, "for Bob")
-    assert [texts(require_reader(alice)), texts(require_reader(bob))] == [{"for Alice"}, {"for Bob"}]
-    assert compiled._template.cache_info().misses == 1
+    _current_reader.set(alice)
+    hold(messages_of_current_reader, {"user": alice}, "default")
+    _current_reader.set(bob)
+    with pytest.raises(AssertionError, match="messages_of_current_reader"):
+        hold(messages_of_current_reader, {"user": bob}, "default")
 
 
-def test_the_same_statement_serves_every_schema(
-    acme: Tenant, globex: Tenant, make_user: MakeUser, make_message: MakeMessage
-) -> None:
+# What is kept -------------------------------------------------------------------------------------------------------
+
+
+def test_a_query_is_compiled_once_for_all_readers(in_acme: Any, make_user: Any, make_message: Any) -> None:
+    alice, bob = make_user("alice"), make_user("bob")
+    make_message(alice, "for Alice"), make_message(bob, "for Bob")
+    assert [texts_of(alice), texts_of(bob)] == [["for Alice"], ["for Bob"]]
+    assert misses() == 1
+
+
+def test_the_same_text_serves_every_schema(acme: Any, globex: Any, make_user: Any, make_message: Any) -> None:
+    found = set()
     for schema in ("acme", "globex"):
         with schema_context(schema):
             user = make_user()
+            grant(user, EVERYBODY)
             make_message(user, f"of {schema}")
-            assert texts(require_reader(user, schema)) == {f"of {schema}"}
-    assert compiled._template.cache_info().misses == 1
+            assert texts_of(user) == [f"of {schema}"]
+            send(make_user("other"), "Hello", sender=user)
+            query = compiled.kept_query(feed.page, values_of(user, schema), "default", **PAGE)
+            assert query is not None
+            assert schema not in query.sql
+            assert schema not in query.constants.values()
+            found.add(query.sql)
+    assert len(found) == 1
+    cached = misses()
+    with schema_context("acme"):
+        send(make_user("third"), "Hello", sender=None)
+        assert texts_of(make_user("fourth")) == []
+    assert misses() == cached
 
 
-def test_time_goes_on(in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage) -> None:
+def test_time_goes_on_for_a_query_that_is_kept(in_acme: Any, make_user: Any, make_message: Any) -> None:
+    values = values_of(make_user())
+    make_message(values["user"], expires=timezone.now() + timedelta(hours=1))
+    assert compiled.count(feed.page, values, "default", **PAGE) == 1
+    values["at"] += timedelta(hours=2)
+    assert compiled.count(feed.page, values, "default", **PAGE) == 0
+
+
+def test_a_send_by_a_person_compiles_nothing_the_second_time(in_acme: Any, make_user: Any) -> None:
+    alice, bob, carol = (make_user(name) for name in ("alice", "bob", "carol"))
+    grant(alice, EVERYBODY)
+    grant(bob, EVERYBODY)
+    send(bob, "Hello", sender=alice)
+    cached = misses()
+    assert send([alice, carol], "Hello", sender=bob) == 2
+    assert misses() == cached
+
+
+def test_a_user_of_another_schema_is_refused_by_a_query_that_is_kept(acme: Any, globex: Any, make_user: Any) -> None:
+    with schema_context("acme"):
+        alice = make_user()
+        compiled.rows(feed.page, values_of(alice), "default", **PAGE)
+    with schema_context("globex"), pytest.raises(WrongTenant):
+        compiled.rows(feed.page, values_of(alice, "globex"), "default", **PAGE)
+
+
+# What is not --------------------------------------------------------------------------------------------------------
+
+
+def by_another_key(user: Any) -> "QuerySet[Any, Any]":
+    return get_user_model().objects.filter(pk=user.pk + 1).values_list("pk")
+
+
+def by_the_time(user: Any) -> "QuerySet[Any, Any]":
+    return get_user_model().objects.filter(pk=user.pk, date_joined__lt=timezone.now()).values_list("pk")
+
+
+def for_some_key(user: Any) -> "QuerySet[Any, Any]":
+    people = get_user_model().objects.filter(pk=user.pk).values_list("pk")
+    return people.order_by("pk") if user.pk % 20 else people
+
+
+def nobody(user: Any) -> "QuerySet[Any, Any]":
+    return get_user_model().objects.filter(pk__in=[]).values_list("pk")
+
+
+@pytest.mark.parametrize("build", [by_another_key, for_some_key])
+def test_a_query_that_depends_on_more_than_the_key_is_not_kept(in_acme: Any, make_user: Any, build: Any) -> None:
+    assert compiled.kept_query(build, {"user": make_user()}, "default") is None
+    make_user("bob")
+    alice = get_user_model().objects.get(name="alice")
+    assert compiled.rows(build, {"user": alice}, "default") == list(build(alice))
+
+
+def test_a_query_that_depends_on_the_time_of_compiling_is_not_kept(in_acme: Any, make_user: Any) -> None:
     alice = make_user()
-    make_message(alice, "soon over", expires=timezone.now() + timedelta(hours=1))
-    assert texts(require_reader(alice)) == {"soon over"}
-    assert texts(Reader(alice, timezone.now() + timedelta(hours=2), "acme")) == set()
+    assert compiled.kept_query(by_the_time, {"user": alice}, "default") is None
+    assert compiled.rows(by_the_time, {"user": alice}, "default") == [(alice.pk,)]
 
 
-@pytest.mark.parametrize(
-    ("build", "shape"),
-    [
-        (feed.banners, (10,)),
-        (feed.page, (20, InboxFilter(unread=True), None)),
-        (feed.page, (20, InboxFilter(level=20, kind="message"), None)),
-        (feed.page, (20, InboxFilter(), "message")),
-        (feed.unread_marks, (100, InboxFilter())),
-        (feed.unread_marks, (None, InboxFilter(level=20))),
-    ],
-)
-def test_it_says_what_the_orm_says(
-    in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage, build: Any, shape: tuple[Any, ...]
-) -> None:
+def test_a_function_that_encloses_a_reader_is_not_kept(in_acme: Any, make_user: Any, make_message: Any) -> None:
     alice, bob = make_user("alice"), make_user("bob")
-    for number in range(30):
-        make_message(alice if number % 3 else bob, f"message {number}", level=(19, 29, 39)[number % 3])
-    Message.objects.filter(message__endswith="7").mark_read()
-    last = Message.objects.for_user(bob).newest_first()[4]
-    for user in (alice, bob):
-        reader = Reader(user, timezone.now(), "acme", last.created, last.pk)
-        expected = sorted(map(str, by_the_orm(build, reader, *shape)))
-        assert sorted(map(str, compiled.rows(build, reader, *shape))) == expected
-        assert compiled.count(build, reader, *shape) == len(expected)
+    make_message(alice), make_message(bob)
+
+    def of_alice(user: Any) -> "QuerySet[Any, Any]":
+        return Message.objects.filter(user_id=alice.pk).values_list("user_id")
+
+    assert compiled.kept_query(of_alice, {"user": bob}, "default") is None
+    assert misses() == 0
 
 
-def test_what_differs_beyond_a_readers_own_values_is_never_prepared(in_acme: Tenant, make_user: MakeUser) -> None:
-    calls = iter(range(100))
-
-    def build(reader: Reader) -> "QuerySet[Any, Any]":
-        return get_user_model().objects.annotate(call=Value(next(calls))).values_list("call")
-
-    make_user()
-    assert compiled._template(build, (), "{}", type(None), get_user_model()) is None
-    assert compiled.rows(build, require_reader(make_user("bob")))[0] == (2,)
+def test_a_value_cannot_become_text_while_a_query_is_compiled(in_acme: Any) -> None:
+    with pytest.raises(TypeError, match="'schema' is not known"):
+        f"{Slot('schema')}"
 
 
-def test_where_a_host_says_who_the_members_are_nothing_is_prepared(
-    in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage, settings: Any
+def test_a_query_without_rows_is_not_kept_and_has_none(in_acme: Any, make_user: Any) -> None:
+    values = {"user": make_user()}
+    assert compiled.kept_query(nobody, values, "default") is None
+    assert compiled.rows(nobody, values, "default") == []
+    assert compiled.count(nobody, values, "default") == 0
+
+
+def test_nothing_is_kept_where_a_host_says_who_the_members_are(
+    in_acme: Any, make_user: Any, make_message: Any, settings: Any
 ) -> None:
     alice = make_user()
     make_message(alice)
-    members = get_user_model().objects.all
-    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MEMBERS": members}
-    assert texts(require_reader(alice)) == {"Hello"}
-    assert compiled._template.cache_info().misses == 0
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MEMBERS": get_user_model().objects.all}
+    assert texts_of(alice) == ["Hello"]
+    assert misses() == 0
+
+
+def test_percent_signs_of_the_text_stay(in_acme: Any, make_user: Any) -> None:
+    alice = make_user()
+    people = get_user_model().objects.filter(pk=alice.pk).annotate(share=F("pk") % 7).values_list("pk", "share")
+    query = CompiledQuery.of(people, "default", "people")
+    assert query.run({}) == [(alice.pk, alice.pk % 7)]
+
+
+class OwnPolicy(Policy):
+    """A host's own, which asks about the person."""
+
+    def recipients_for(self, sender: Any) -> Any:
+        people = super().recipients_for(sender)
+        return people if sender.name == "bob" else people.filter(pk=sender.pk)
+
+
+class OwnManager(UserManager[Any]):
+    def get_queryset(self) -> Any:
+        return super().get_queryset().filter(is_active=True)
+
+
+def test_only_classes_of_ours_are_compiled() -> None:
+    methods = ("recipients_for", "groups_for")
+    assert [holds_for_everybody(kind, *methods) for kind in (Policy, AllowAll, OwnPolicy)] == [True, True, False]
+
+
+def test_a_user_model_with_a_manager_of_its_own_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_plain_managers()
+    monkeypatch.setattr(type(get_user_model()), "_default_manager", OwnManager())
+    assert not has_plain_managers()
+
+
+def test_a_hosts_own_policy_is_asked_at_each_send(in_acme: Any, make_user: Any, settings: Any) -> None:
+    alice, bob, carol = (make_user(name) for name in ("alice", "bob", "carol"))
+    grant(alice, EVERYBODY)
+    grant(bob, EVERYBODY)
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": OwnPolicy}
+    assert send(carol, "Hello", sender=bob) == 1
+    with pytest.raises(PermissionDenied):
+        send(carol, "Hello", sender=alice)
 
 
 @pytest.mark.parametrize("kind", [models.SmallAutoField, models.SmallIntegerField, models.PositiveSmallIntegerField])
 def test_a_key_that_holds_small_numbers_only_is_not_made_up(kind: type[models.Field]) -> None:  # type: ignore[type-arg]
-    assert compiled._maker(kind(primary_key=True)) is None
+    assert compiled.key_maker(kind(primary_key=True)) is None
 
 
 @pytest.mark.parametrize("kind", [models.AutoField, models.BigAutoField, models.UUIDField, models.CharField])
 def test_any_other_key_is_made_up(kind: type[models.Field]) -> None:  # type: ignore[type-arg]
     key = kind(primary_key=True, max_length=40)
-    make = compiled._maker(key)
+    make = compiled.key_maker(key)
     assert make is not None
     assert make(10) == key.clean(make(10), None) != make(20)

@@ -114,8 +114,11 @@ def test_pages_follow_one_another_to_the_last(alice: Any) -> None:
 
 
 def test_pages_are_compiled_once_as_anywhere() -> None:
-    for build, shape in ((feed.page, (21, InboxFilter(), "message")), (feed.banners, (10,))):
-        assert compiled._template(build, shape, "{}", int, User) is not None
+    values = {"user": User(), "at": datetime.now(), "schema": "t1"}
+    assert compiled.kept_query(feed.banners, values, "default", limit=10) is not None
+    values |= {"last_at": datetime.now(), "last_id": 1}
+    shape = {"size": 21, "chosen": InboxFilter(), "last": "message"}
+    assert compiled.kept_query(feed.page, values, "default", **shape) is not None
 
 
 @pytest.mark.parametrize("aware", [False, True])

@@ -1,0 +1,24 @@
+"""Which of the policy's questions may be compiled once for everybody."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db.models.manager import BaseManager
+
+from messages_extends.access.policy import AllowAll, Policy
+
+
+def holds_for_everybody(kind: type[Policy], *methods: str) -> bool:
+    """Tell whether only classes of ours say what these methods of a policy return.
+
+    A host's own class may answer by whatever it likes about a person.
+    """
+    ours = all(getattr(kind, name) in {getattr(Policy, name), getattr(AllowAll, name)} for name in methods)
+    return ours and has_plain_managers()
+
+
+def has_plain_managers() -> bool:
+    """Tell whether the user model's managers return all its rows; others may depend on the tenant, or on the time."""
+    people: Any = get_user_model()
+    managers = {type(people._default_manager), type(people._base_manager)}
+    return all(manager.get_queryset is BaseManager.get_queryset for manager in managers)

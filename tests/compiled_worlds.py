@@ -1,0 +1,221 @@
+"""Random organisations, in which each compiled query is held to what the ORM says without it.
+
+Each suite of another host, with primary keys of another type, asks the same.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import hypothesis.strategies as st
+from django.contrib.auth.models import Group, Permission
+from django.core.exceptions import PermissionDenied
+from django.db import connection, transaction
+from django.utils import timezone
+from django_tenants.utils import get_tenant_model, schema_context
+
+from messages_extends.access import guards, pages, rate_limits
+from messages_extends.access.grants import EVERY_GROUP, EVERYBODY, grant
+from messages_extends.access.policy import AllowAll, Policy
+from messages_extends.broadcasts.models import Broadcast
+from messages_extends.constants import ERROR_PERSISTENT, INFO_PERSISTENT
+from messages_extends.inbox import feed
+from messages_extends.inbox.filters import InboxFilter
+from messages_extends.inbox.inbox import unread_counts
+from messages_extends.inbox.items import KINDS
+from messages_extends.models import Announcement, AuditRecord, Message, Receipt
+from messages_extends.queries import compiled
+from messages_extends.tenancy.databases import read_database, write_database
+
+PEOPLE, GROUPS = 3, 2
+HOUR = timedelta(hours=1)
+NOW = timezone.now().replace(microsecond=7)
+# Few, so that many are equal.
+TIMES = [NOW - 2 * HOUR, NOW - HOUR, NOW, NOW + HOUR]
+LIMITS = (("minute", 2), ("hour", 3))
+
+person, group = st.integers(0, PEOPLE - 1), st.integers(0, GROUPS - 1)
+holders = st.tuples(st.just("person"), person) | st.tuples(st.just("group"), group)
+targets = holders | st.sampled_from([("all", EVERYBODY), ("all", EVERY_GROUP)])
+
+
+@dataclass(frozen=True)
+class Text:
+    """A message to `reader`, or a publication to `group` or, with None, to all, which `reader` may have read."""
+
+    kind: str
+    at: datetime
+    level: int
+    reader: int
+    group: int | None
+    is_read: bool
+    has_expired: bool
+
+
+@dataclass(frozen=True)
+class World:
+    texts: Sequence[Text]
+    members: Sequence[tuple[int, int]]
+    grants: Sequence[tuple[tuple[str, int], tuple[str, Any]]]
+    permissions: Sequence[tuple[int, str]]
+    superusers: Sequence[int]
+    inactive: Sequence[int]
+    records: Sequence[tuple[int, timedelta]]
+
+
+texts = st.builds(
+    Text,
+    kind=st.sampled_from(KINDS),
+    at=st.sampled_from(TIMES),
+    level=st.sampled_from([INFO_PERSISTENT, ERROR_PERSISTENT]),
+    reader=person,
+    group=st.none() | group,
+    is_read=st.booleans(),
+    has_expired=st.booleans(),
+)
+worlds = st.builds(
+    World,
+    texts=st.lists(texts, max_size=12),
+    members=st.lists(st.tuples(person, group), max_size=4),
+    grants=st.lists(st.tuples(holders, targets), max_size=3),
+    permissions=st.lists(
+        st.tuples(person, st.sampled_from(["add_announcement", "view_announcement", "send_message"])), max_size=2
+    ),
+    superusers=st.lists(person, max_size=1),
+    inactive=st.lists(person, max_size=1),
+    records=st.lists(st.tuples(person, st.sampled_from([timedelta(seconds=5), 30 * HOUR / 60, 2 * HOUR])), max_size=8),
+)
+
+
+def in_each_world(world: World, make_person: Callable[[int], Any], schema: str) -> None:
+    """Make a world in the current schema, hold all compiled queries to the ORM in it, and undo it."""
+    with transaction.atomic():
+        people = [make_person(number) for number in range(PEOPLE)]
+        _fill(world, people, schema)
+        for one in people:
+            hold_feed(one, schema)
+        hold_counts(people)
+        hold_policy(people)
+        hold_limits(people)
+        transaction.set_rollback(True)
+
+
+def _fill(world: World, people: Sequence[Any], schema: str) -> None:
+    groups = [Group.objects.create(name=f"group {number}") for number in range(GROUPS)]
+    named = {"person": people, "group": groups}
+    for member, number in world.members:
+        people[member].groups.add(groups[number])
+    for (kind, number), (target_kind, target) in world.grants:
+        grant(named[kind][number], target if target_kind == "all" else named[target_kind][target])
+    for number, codename in world.permissions:
+        people[number].user_permissions.add(*Permission.objects.filter(codename=codename))
+    for number in world.superusers:
+        people[number].is_superuser = True
+        people[number].save()
+    for number in world.inactive:
+        people[number].is_active = False
+        people[number].save()
+    for number, text in enumerate(world.texts):
+        _write(number, text, people, groups, schema)
+    for number, age in world.records:
+        record = AuditRecord.objects.create(actor_id=str(people[number].pk), action="send", subject="messages")
+        with connection.cursor() as cursor:
+            # Its records let nobody change them: not what they say, but whether they are rolled back, matters here.
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            AuditRecord.objects.filter(pk=record.pk).update(recorded_at=timezone.now() - age)
+            cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+
+
+def _write(number: int, text: Text, people: Sequence[Any], groups: Sequence[Group], schema: str) -> None:
+    values: dict[str, Any] = {"message": f"text {number} %s", "level": text.level}
+    reader = people[text.reader]
+    expires = NOW - HOUR / 2 if text.has_expired and text.at < NOW - HOUR / 2 else NOW + 2 * HOUR
+    if text.kind == "message":
+        message = Message.objects.create(user=reader, expires=expires, **values)
+        read_at = NOW if text.is_read else None
+        Message.objects.filter(pk=message.pk).update(created=text.at, read_at=read_at)
+        return
+    publication: Any
+    values |= {"publish_at": text.at, "expires": expires, "must_acknowledge": text.is_read}
+    if text.kind == "announcement":
+        publication = Announcement.objects.create(audience="everyone" if text.group is None else "groups", **values)
+        if text.group is not None:
+            publication.groups.add(groups[text.group])
+    else:
+        with schema_context("public"):
+            publication = Broadcast.objects.create(audience="all" if text.group is None else "selected", **values)
+            if text.group == 0:
+                publication.tenants.add(get_tenant_model().objects.get(schema_name=schema))
+    if text.is_read:
+        Receipt.objects.create(user=reader, publication_id=publication.pk, revision=1, read_at=NOW)
+
+
+def feed_queries(last: dict[str, Any]) -> Iterator[tuple[Any, dict[str, Any], dict[str, Any]]]:
+    """Yield each query of the inbox: its builder, its values beyond those of all, and its shape."""
+    filters = [InboxFilter(), InboxFilter(unread=True), InboxFilter(level=ERROR_PERSISTENT)]
+    filters += [InboxFilter(kind=kind) for kind in KINDS]
+    yield feed.banners, {}, {"limit": 3}
+    for chosen in filters:
+        yield feed.page, {}, {"size": 4, "chosen": chosen}
+        yield feed.unread_marks, {}, {"limit": None, "chosen": chosen}
+        yield feed.unread_marks, {}, {"limit": 2, "chosen": chosen}
+        yield feed.unread_rows, {}, {"limit": 3, "chosen": chosen}
+    for kind, key in last.items():
+        yield feed.page, {"last_at": NOW - HOUR, "last_id": key}, {"size": 4, "chosen": filters[0], "last": kind}
+
+
+def hold_feed(user: Any, schema: str) -> None:
+    first = {"message": Message.objects.first(), "announcement": Announcement.objects.first()}
+    last = {kind: one.pk for kind, one in first.items() if one is not None}
+    values = {"user": user, "at": NOW, "schema": schema}
+    for build, more, shape in feed_queries(last):
+        hold(build, {**values, **more}, read_database(), **shape)
+
+
+def hold(build: Any, values: dict[str, Any], using: str, **shape: Any) -> None:
+    """Assert that the query is compiled for everybody, and has the rows that the ORM finds without that."""
+    query = compiled.kept_query(build, values, using, **shape)
+    assert query is not None, f"{build.__name__} is not kept"
+    rows = build(**values, **shape)
+    expected = [tuple(row.values()) if isinstance(row, dict) else row for row in rows]
+    assert sorted(map(repr, query.run(values))) == sorted(map(repr, expected)), build.__name__
+    assert compiled.count(build, values, using, **shape) == len(expected)
+
+
+def hold_counts(people: Sequence[Any]) -> None:
+    shape = {"limit": 100, "chosen": InboxFilter()}
+    values = {"at": timezone.now(), "schema": connection.schema_name}
+    expected = {one.pk: len(feed.unread_marks(one, **values, **shape)) for one in people}
+    assert unread_counts([one.pk for one in people]) == expected
+
+
+def hold_policy(people: Sequence[Any]) -> None:
+    keys = [one.pk for one in people]
+    hold(guards.members_with, {"keys": keys}, write_database(), inactive=False)
+    hold(guards.members_with, {"keys": keys[:1]}, write_database(), inactive=True)
+    members = {one.pk for one in people if one.is_active}
+    for sender in people:
+        if not sender.is_active:
+            continue
+        for kind in (Policy, AllowAll):
+            hold(pages.page_access, {"person": sender}, read_database(), kind=kind)
+        reachable = {one.pk for one in Policy().recipients_for(sender)}
+        for chosen in (keys, keys[:2], keys[1:], keys[2:]):
+            wanted = members & set(chosen)
+            try:
+                found = set(guards.require_may_send(sender, chosen))
+            except PermissionDenied:
+                assert not wanted <= reachable
+            else:
+                assert wanted <= reachable
+                assert found == wanted
+            assert set(guards.require_may_send(None, chosen)) == wanted
+
+
+def hold_limits(people: Sequence[Any]) -> None:
+    now = timezone.now()
+    since = {"since_minute": now - timedelta(minutes=1), "since_hour": now - HOUR}
+    for one in people:
+        values = {"actor": str(one.pk), **since}
+        hold(rate_limits.free_times, values, write_database(), records=AuditRecord, limits=LIMITS)
