@@ -22,12 +22,14 @@ from pytest_django import DjangoDbBlocker
 
 HOSTS = ("folders", "live", "naive_times", "no_groups", "operators", "shared_users", "tenant_users", "types")
 SCHEMAS = ("public", "t1", "t2")
+# tests/integration/hosts/test_hosts.py runs this one for each type of key.
+WITH_KEYS = ("keys",)
 # These need more than the tests' own server: tests/integration/hosts/test_replica.py starts two for it.
 WITH_SERVERS = ("replica",)
 
 collect_ignore = [
     host
-    for host in (*HOSTS, *WITH_SERVERS)
+    for host in (*HOSTS, *WITH_KEYS, *WITH_SERVERS)
     if os.environ["DJANGO_SETTINGS_MODULE"] != f"tests.integration.hosts.{host}.settings"
 ]
 

@@ -17,6 +17,11 @@ def test_the_suite_of_the_host_project_passes(host: str) -> None:
     run_suite(host)
 
 
+@pytest.mark.parametrize("key", ["uuid", "text"])
+def test_compiled_queries_hold_for_primary_keys_that_are_no_numbers(key: str) -> None:
+    run_suite("keys", KEY=key)
+
+
 def run_suite(host: str, **env: str) -> None:
     """Run the suite of one host project in a process of its own; AssertionError, with what it says, if it fails."""
     command = [
