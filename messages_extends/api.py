@@ -20,6 +20,7 @@ from messages_extends.constants import ALL_TENANTS, EVERYONE
 from messages_extends.inbox.inbox import Inbox
 from messages_extends.sending.messages import cancel, send
 from messages_extends.sending.publications import announce, broadcast, retract, revise
+from messages_extends.sending.recipients import Addressees
 from messages_extends.tenancy.schemas import current_schema, has_messages, inside, schema_of
 
 Result = TypeVar("Result")
@@ -71,7 +72,7 @@ def add_message(  # noqa: PLR0917 - django-messages-extends' signature
     message: Any,
     extra_tags: str = "",
     fail_silently: bool = False,
-    user: Any = None,
+    user: AbstractBaseUser | None = None,
     expires: datetime | None = None,
     **options: Any,
 ) -> None:
@@ -155,7 +156,7 @@ def inbox(user: AbstractBaseUser) -> Inbox:
     return Inbox(user)
 
 
-async def asend(recipients: Any, message: Any, *, schema: str, **options: Any) -> int:
+async def asend(recipients: Addressees, message: Any, *, schema: str, **options: Any) -> int:
     """Send from async code: `send` in the organisation whose schema is named, where a query is allowed.
 
     The schema is named by the caller, because on the event loop the current one is always public.

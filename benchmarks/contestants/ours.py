@@ -313,7 +313,7 @@ class Ours(ReferenceProduct):
         from messages_extends.access.policy import policy
 
         def keys(person: Any) -> list[int]:
-            return sorted(policy().recipients_for(person).values_list("pk", flat=True))
+            return sorted(policy().reachable_people(person).values_list("pk", flat=True))
 
         return self._taken_apart(organisation, user, repeat, keys)
 
@@ -323,7 +323,7 @@ class Ours(ReferenceProduct):
         from messages_extends.web.search import MAX_RESULTS, search_people
 
         def found(person: Any) -> list[str]:
-            return [each.name for each in search_people(text, policy().recipients_for(person))[: MAX_RESULTS + 1]]
+            return [each.name for each in search_people(text, policy().reachable_people(person))[: MAX_RESULTS + 1]]
 
         return self._taken_apart(organisation, user, repeat, found)
 

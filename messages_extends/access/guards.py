@@ -1,7 +1,7 @@
 """Checks that refuse: called before anything is written, in the transaction that writes it."""
 
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
@@ -20,9 +20,6 @@ from messages_extends.queries.compiled import CompiledQuery, compiled_query
 from messages_extends.queries.sql import names_of_people
 from messages_extends.tenancy.databases import write_database
 from messages_extends.tenancy.schemas import current_schema, is_public
-
-# What `recipients_for` is made of.
-RECIPIENT_METHODS: Final = ("recipients_for", "groups_for")
 
 
 def require_may_send(
@@ -78,7 +75,7 @@ def _reachable(sender: Any, using: str, *, inactive: bool) -> CompiledQuery:
     if sender is None:
         return nobody
     kind, values = type(policy()), {"sender": sender}
-    keep = holds_for_everybody(kind, *RECIPIENT_METHODS)
+    keep = holds_for_everybody(kind)
     try:
         return compiled_query(reachable_among_chosen, values, using, keep=keep, kind=kind, inactive=inactive)
     except EmptyResultSet:
@@ -98,7 +95,7 @@ def members_with(keys: Any, *, inactive: bool) -> QuerySet[Any, Any]:
 
 def reachable_among_chosen(sender: Any, *, kind: type[Policy], inactive: bool) -> QuerySet[Any, Any]:
     with inactive_as_members(when=inactive):
-        people = kind().recipients_for(sender)
+        people = kind().reachable_people(sender)
     if inactive:
         people = people.filter(Exists(member(sender)))
     return people.filter(IsChosen("pk")).order_by().values("pk")

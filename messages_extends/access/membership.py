@@ -7,21 +7,23 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.contrib.auth.models import AnonymousUser, Group
+from django.db.models import Q, QuerySet
 
 from messages_extends.conf import settings
 from messages_extends.tenancy.databases import for_write
 from messages_extends.tenancy.origin import require_here
 from messages_extends.tenancy.schemas import user_model_has
 
-_includes_inactive: ContextVar[bool] = ContextVar("messages_extends.access.policy.with_inactive", default=False)
+Person = AbstractBaseUser | AnonymousUser
+
+_includes_inactive: ContextVar[bool] = ContextVar("messages_extends.access.membership.with_inactive", default=False)
 
 
 def members() -> QuerySet[AbstractBaseUser]:
     """Return the active people of the current organisation."""
     people = people_here()
-    return people.filter(is_active=True) if has_activity_flag(people) and not _includes_inactive.get() else people
+    return people.filter(Q(is_active=True)) if has_activity_flag(people) and not _includes_inactive.get() else people
 
 
 @contextmanager
@@ -40,40 +42,42 @@ def inactive_as_members(*, when: bool) -> Iterator[None]:
 def inactive_members() -> QuerySet[AbstractBaseUser]:
     """Return the people of the current organisation who neither send nor receive."""
     people = people_here()
-    return people.filter(is_active=False) if has_activity_flag(people) else people.none()
+    return people.filter(Q(is_active=False)) if has_activity_flag(people) else people.none()
 
 
-def people_here() -> QuerySet[Any]:
+def people_here() -> QuerySet[AbstractBaseUser]:
     """Return the people of the current organisation, inactive ones too."""
     return settings.members() if settings.members else get_user_model()._default_manager.all()
 
 
-def has_activity_flag(people: QuerySet[Any]) -> bool:
+def has_activity_flag(people: QuerySet[AbstractBaseUser]) -> bool:
     # A user model need not have that column: then everybody is active.
     return "is_active" in {field.name for field in people.model._meta.fields}
 
 
-def may_act(sender: Any) -> bool:
+def may_act(sender: Person) -> bool:
     """Tell, as far as the object itself knows, whether it can send at all; an anonymous one cannot."""
     require_here(sender)
     return bool(sender.pk is not None and sender.is_active)
 
 
-def member(sender: Any) -> QuerySet[Any]:
+def member(sender: Person) -> QuerySet[AbstractBaseUser]:
+    """Return the members of the current organisation, `sender` alone; none for who is no active member."""
     return members().filter(pk=sender.pk)
 
 
-def is_active_member(sender: Any) -> bool:
+def is_active_member(sender: Person) -> bool:
     return may_act(sender) and for_write(member(sender)).exists()
 
 
-def groups_of(user: Any) -> QuerySet[Group]:
+def groups_of(user: Person) -> QuerySet[Group]:
     """Return the groups that `user` is in; none where the user model has no groups."""
-    found: QuerySet[Group] = user.groups.all() if user_model_has("groups") else Group.objects.none()
+    # `groups` is no part of Django's base class of users: PermissionsMixin, or the host's own field, brings it.
+    found: QuerySet[Group] = user.groups.all() if user_model_has("groups") else Group.objects.none()  # type: ignore[union-attr]
     return found
 
 
-def keys_of_people_in(groups: QuerySet[Group] | None) -> QuerySet[Any]:
+def keys_of_people_in(groups: QuerySet[Group] | QuerySet[Any, Any] | None) -> QuerySet[AbstractBaseUser, Any]:
     """Return the primary keys of the people who are in one of `groups`, or, for None, in any."""
     if not user_model_has("groups"):
         return get_user_model()._base_manager.none().values("pk")

@@ -1,29 +1,17 @@
 """Which of our pages for writing somebody can use: asked wherever a page leads to them."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 
-from messages_extends.access.policy import Policy, overrides, policy
+from messages_extends.access.membership import may_act
+from messages_extends.access.policy import Policy, policy, rights_known
 from messages_extends.access.policy_queries import holds_for_everybody
 from messages_extends.queries import compiled
 from messages_extends.tenancy.databases import read_database
-from messages_extends.tenancy.origin import require_here
 from messages_extends.tenancy.schemas import current_schema, has_messages
-
-# What `page_access` is made of.
-PAGE_ACCESS_METHODS: Final = ("recipients_for", "groups_for", "page_access")
-# What each page asks besides: a host's class that answers it itself is asked here too.
-COMPOSE_METHODS: Final = ("may_compose",)
-ANNOUNCEMENT_METHODS: Final = (
-    "may_see_announcements",
-    "may_announce",
-    "audiences_for",
-    "may_view_report",
-    "announcements_for",
-)
-GRANT_METHODS: Final = ("may_grant",)
 
 
 @dataclass(frozen=True)
@@ -34,27 +22,27 @@ class AccessiblePages:
     grants: bool = False
 
 
-def accessible_pages(person: Any) -> AccessiblePages:
+def accessible_pages(person: AbstractBaseUser) -> AccessiblePages:
     """Return which pages for writing `person` may use: one query, and on the platform one more."""
-    require_here(person)
-    if not person.is_active:
+    if not may_act(person):
         return AccessiblePages()
-    if not has_messages(current_schema()):
-        return AccessiblePages(broadcasts=policy().may_see_broadcasts(person))
     asked = policy()
+    broadcasts = asked.may_see_broadcasts(person)
+    if not has_messages(current_schema()):
+        return AccessiblePages(broadcasts=broadcasts)
     kind = type(asked)
-    keep = holds_for_everybody(kind, *PAGE_ACCESS_METHODS)
-    found = compiled.rows(page_access, {"person": person}, read_database(), keep=keep, kind=kind)
+    found = compiled.rows(page_access, {"person": person}, read_database(), keep=holds_for_everybody(kind), kind=kind)
     if not found:
-        return AccessiblePages(broadcasts=asked.may_see_broadcasts(person))
-    compose, announcements, grants = found[0]
-    return AccessiblePages(
-        compose=asked.may_compose(person) if overrides(kind, *COMPOSE_METHODS) else compose,
-        announcements=asked.may_see_announcements(person) if overrides(kind, *ANNOUNCEMENT_METHODS) else announcements,
-        broadcasts=asked.may_see_broadcasts(person),
-        grants=asked.may_grant(person) if overrides(kind, *GRANT_METHODS) else grants,
-    )
+        return AccessiblePages(broadcasts=broadcasts)
+    compose, announcements, *held = found[0]
+    with rights_known(person, held):
+        return AccessiblePages(
+            compose=compose,
+            announcements=announcements or asked.may_announce_to_everyone(person),
+            broadcasts=broadcasts,
+            grants=asked.may_grant(person),
+        )
 
 
-def page_access(person: Any, *, kind: type[Policy]) -> QuerySet[Any]:
+def page_access(person: AbstractBaseUser, *, kind: type[Policy]) -> QuerySet[Any, tuple[bool, ...]]:
     return kind().page_access(person)

@@ -16,7 +16,25 @@ from messages_extends.storages import FallbackStorage, PersistentStorage
 from messages_extends.tenancy.schemas import is_public, user_model_has, users_are_shared
 
 REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
-METHODS: Final = [name for name in vars(Policy) if not name.startswith("_")]
+# What a host's class must not define, and what to override instead.
+NOT_QUESTIONS: Final[Mapping[str, str]] = {
+    "may_message": "reachable_people",
+    "may_compose": "reachable_people and reachable_groups",
+    "may_announce": "announceable_groups and may_announce_to_everyone",
+    "may_see_announcements": "announceable_groups, may_announce_to_everyone and reports_visible_to",
+    "may_see_report": "reports_visible_to",
+    "may_broadcast": "allows_broadcast",
+    "may_see_broadcasts": "allows_broadcast",
+    "may_see_broadcast_records": "nothing: the platform's permission decides",
+    "page_access": "the questions that the pages ask",
+    # Names that the questions had before.
+    "recipients_for": "reachable_people",
+    "groups_for": "reachable_groups",
+    "audiences_for": "announceable_groups",
+    "announcements_for": "reports_visible_to",
+    "may_view_report": "reports_visible_to",
+    "reasons": "own_reasons",
+}
 
 
 def own_settings() -> Mapping[str, Any]:
@@ -197,15 +215,30 @@ def members_can_be_called(**_kwargs: Any) -> list[CheckMessage]:
 def policy_is_one(**_kwargs: Any) -> list[CheckMessage]:
     value = own_settings().get("POLICY", DEFAULT_POLICY)
     candidate = import_or_none(value) if isinstance(value, str) else value
-    missing = [name for name in METHODS if not callable(getattr(candidate, name, None))]
-    if not _is_class_or_path(value) or (isinstance(candidate, type) and not missing):
+    if not _is_class_or_path(value):
         return []
-    problem = f"lacks {', '.join(missing)}" if isinstance(candidate, type) else "does not import or is no class"
+    if isinstance(candidate, type) and issubclass(candidate, Policy):
+        return _overrides_questions_alone(candidate)
+    problem = "is not a subclass of Policy" if isinstance(candidate, type) else "does not import or is not a class"
     return [
         Error(
             f'MESSAGES_EXTENDS["POLICY"] is {value!r}, which {problem}.',
             hint="Name a subclass of messages_extends.policy.Policy, or the class itself.",
             id="messages_extends.E047",
+        )
+    ]
+
+
+def _overrides_questions_alone(candidate: type[Policy]) -> list[CheckMessage]:
+    wrong = [name for name in NOT_QUESTIONS if getattr(candidate, name, None) is not getattr(Policy, name, None)]
+    if not wrong:
+        return []
+    return [
+        Error(
+            f"{candidate.__module__}.{candidate.__qualname__} defines {', '.join(wrong)}: a policy overrides questions "
+            "alone, and what is derived from their answers is final.",
+            hint=" ".join(f"In place of {name} override {NOT_QUESTIONS[name]}." for name in wrong),
+            id="messages_extends.E092",
         )
     ]
 

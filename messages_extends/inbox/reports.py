@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, Count, Exists, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, When
@@ -47,14 +48,14 @@ class ReadReport(Numbers):
         return self._visible().filter(read_at=None)
 
 
-def read_report(announcement: Announcement, viewer: Any) -> ReadReport:
+def read_report(announcement: Announcement, viewer: AbstractBaseUser | None) -> ReadReport:
     """Tell who has read `announcement`, as far as `viewer` may know; None is the application, which may know all.
 
     PermissionDenied unless they sent it or may view announcements; WrongTenant for one of another organisation. The
     number of queries does not depend on how many people there are.
     """
     require_here(announcement)
-    if viewer is not None and not policy().may_view_report(viewer, announcement):
+    if viewer is not None and not policy().may_see_report(viewer, announcement):
         raise PermissionDenied("You may not see who has read this announcement.")
     # What the caller has at hand may be older than the revision that is shown.
     revision = Subquery(Announcement.objects.filter(pk=announcement.pk).values("revision"))

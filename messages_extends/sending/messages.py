@@ -29,7 +29,7 @@ from messages_extends.sending.cleaning import (
 from messages_extends.sending.constraints import translate_fk_violation
 from messages_extends.sending.idempotency import Sent, run_once
 from messages_extends.sending.publications import retract_all
-from messages_extends.sending.recipients import Recipients
+from messages_extends.sending.recipients import Addressees, Recipients
 from messages_extends.tenancy.databases import atomic, write_database
 from messages_extends.tenancy.origin import require_here
 from messages_extends.tenancy.schemas import current_schema, require_messages
@@ -54,7 +54,7 @@ INACTIVE: Final = "The user with the primary key %s is inactive: they will see t
 
 
 def send(
-    recipients: Any,
+    recipients: Addressees | Recipients,
     message: Any,
     *,
     level: int = INFO_PERSISTENT,
@@ -127,14 +127,14 @@ def _clean_legacy_expires(value: Any) -> datetime | None:
     return at
 
 
-def _other_than(recipients: Any, sender: AbstractBaseUser | None) -> AbstractBaseUser | None:
+def _other_than(recipients: Addressees | Recipients, sender: AbstractBaseUser | None) -> AbstractBaseUser | None:
     """Return the sender; None, the application, where somebody asks for a message to themselves."""
     # Before they are compared: the same primary key is somebody else's in another organisation.
     require_here(sender)
     return None if sender == recipients else sender
 
 
-def send_once(form: UUID, recipients: Any, message: Any, **options: Any) -> Sent:
+def send_once(form: UUID, recipients: Addressees | Recipients, message: Any, **options: Any) -> Sent:
     """Send what a page's form says, as `send` does, unless this very form has been sent before."""
     return run_once(form, lambda: send(recipients, message, **options))
 

@@ -15,6 +15,8 @@ from messages_extends.tenancy.databases import for_write
 from messages_extends.tenancy.origin import require_here
 from messages_extends.tenancy.schemas import require_groups
 
+# The rows of a queryset are of the host's user model, which no stub knows.
+Addressees = AbstractBaseUser | Group | QuerySet[Any] | Iterable[AbstractBaseUser]
 ALLOWED = "a user, a group, an iterable of users, or a queryset of users"
 
 
@@ -25,13 +27,13 @@ class Recipients:
     `exactly` is their number where each was named: then all of them have to be there, and `keys` says who they are.
     """
 
-    people: QuerySet[Any]
+    people: QuerySet[AbstractBaseUser]
     exactly: int | None
     named: str
     keys: Collection[Any] | None = None
 
     @classmethod
-    def of(cls, recipients: Any) -> "Recipients":
+    def of(cls, recipients: "Addressees | Recipients") -> "Recipients":
         """Resolve `recipients` in the current schema; TypeError if they are nothing that can be written to."""
         if isinstance(recipients, Recipients):
             return recipients
@@ -40,8 +42,7 @@ class Recipients:
         if isinstance(recipients, Group):
             require_here(recipients)
             require_groups()
-            people: QuerySet[Any] = members()
-            return cls(people.filter(groups=recipients.pk), None, _name(recipients))
+            return cls(members().filter(Q(groups=recipients.pk)), None, _name(recipients))
         if isinstance(recipients, QuerySet):
             return cls._matched(recipients)
         if isinstance(recipients, Iterable) and not isinstance(recipients, str | bytes | dict):

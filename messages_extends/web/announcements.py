@@ -61,11 +61,11 @@ class AnnouncementKind(PublicationKind):
         pass
 
     def visible(self) -> PublicationQuerySet:
-        found: Any = policy().announcements_for(self.person)
+        found: Any = policy().reports_visible_to(self.person)
         return cast(PublicationQuerySet, found.select_related("sender").prefetch_related("groups"))
 
     def may_add(self) -> bool:
-        return policy().may_announce(self.person, None) or policy().audiences_for(self.person).exists()
+        return policy().may_announce_to_everyone(self.person) or policy().announceable_groups(self.person).exists()
 
     def may_change(self, publication: Announcement) -> bool:
         return policy().may_change(self.person, publication)
@@ -98,7 +98,7 @@ class AnnouncementKind(PublicationKind):
 
     def choices(self, offered: QuerySet[Group]) -> dict[str, str]:
         choices = {}
-        if policy().may_announce(self.person, None):
+        if policy().may_announce_to_everyone(self.person):
             everyone = _everyone(self.request)
             choices[NewPublicationForm.EVERYBODY] = everyone[:1].upper() + everyone[1:]
         if for_write(offered).exists():
@@ -109,7 +109,7 @@ class AnnouncementKind(PublicationKind):
         return {}
 
     def search(self, text: str) -> QuerySet[Group]:
-        return search_groups(text, policy().audiences_for(self.person))
+        return search_groups(text, policy().announceable_groups(self.person))
 
     def choice(self, row: Group) -> Choice:
         return Choice("picked", str(row.pk), row.name)

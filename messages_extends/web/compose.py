@@ -60,8 +60,8 @@ def _require_may_compose(sender: Any) -> None:
 
 def _found(sender: Any, search: str, *, with_groups: bool) -> list[Choice]:
     """Return what a search finds, and one more than it shows if there are more."""
-    groups = search_groups(search, policy().groups_for(sender))[: MAX_RESULTS + 1] if with_groups else ()
-    people = search_people(search, policy().recipients_for(sender))[: MAX_RESULTS + 1]
+    groups = search_groups(search, policy().reachable_groups(sender))[: MAX_RESULTS + 1] if with_groups else ()
+    people = search_people(search, policy().reachable_people(sender))[: MAX_RESULTS + 1]
     return [*(group_choice(group, "groups") for group in groups), *(person_choice(each, "people") for each in people)]
 
 
@@ -114,7 +114,7 @@ def _look(request: HttpRequest, form: ComposeForm, *, number: uuid.UUID | None =
 def _test(request: HttpRequest, form: ComposeForm) -> HttpResponse:
     number = _number(request) or uuid.uuid4()
     # Under a key, so that a double click makes no two of it.
-    send(request.user, **form.text, sender=form.sender, key=f"test:{number}")
+    send(form.sender, **form.text, sender=form.sender, key=f"test:{number}")
     note = gettext("A test was sent to you alone. It is in your inbox.")
     return _look(request, form, number=number, note=note)
 

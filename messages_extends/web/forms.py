@@ -183,18 +183,24 @@ class ComposeForm(TextForm):
     def picked_people(self) -> list[Any]:
         keys = self._keys("people")
         return (
-            list(for_write(search_people("", policy().recipients_for(self.sender).filter(pk__in=keys)))) if keys else []
+            list(for_write(search_people("", policy().reachable_people(self.sender).filter(pk__in=keys))))
+            if keys
+            else []
         )
 
     @cached_property
     def picked_groups(self) -> list[Group]:
         keys = self._keys("groups")
-        return list(for_write(search_groups("", policy().groups_for(self.sender).filter(pk__in=keys)))) if keys else []
+        return (
+            list(for_write(search_groups("", policy().reachable_groups(self.sender).filter(pk__in=keys))))
+            if keys
+            else []
+        )
 
     @cached_property
     def few_groups(self) -> list[Group] | None:
         """All groups to whose members the sender may write; None if these are many."""
-        groups = list(search_groups("", policy().groups_for(self.sender))[: self.FEW_GROUPS + 1])
+        groups = list(search_groups("", policy().reachable_groups(self.sender))[: self.FEW_GROUPS + 1])
         return groups if len(groups) <= self.FEW_GROUPS else None
 
     @property

@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from messages_extends.access import grants
+from messages_extends.access.explain import explain
 from messages_extends.access.grants import All, Held, held
 from messages_extends.access.membership import members, people_here
 from messages_extends.access.policy import policy
@@ -92,9 +93,7 @@ def message_grant_remove(request: HttpRequest) -> HttpResponse:
 def message_why(request: HttpRequest) -> HttpResponse:
     """Say whether one person may write to another, and on which grounds."""
     form = WhyForm(request.GET, checks=request.GET.get("step") == "ask")
-    reasons = (
-        policy().reasons(form.picked["sender"], form.picked["recipient"]) if form.checks and form.is_valid() else []
-    )
+    reasons = explain(form.picked["sender"], form.picked["recipient"]) if form.checks and form.is_valid() else []
     context = {
         "form": form,
         "pickers": [_picker(form, name, gettext("Search by name or e-mail address.")) for name in WhyForm.PICKERS],

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from messages_extends.access.policy import policy
+from messages_extends.access.explain import explain
 from messages_extends.management.organisation import OrganisationCommand, person
 
 
@@ -17,9 +17,7 @@ class Command(OrganisationCommand):
 
     def run(self, **options: Any) -> None:
         sender, recipient = person(options["sender"]), person(options["recipient"])
-        reasons = policy().reasons(sender, recipient)
-        # What stands in the way is asked before any policy.
-        allowed = policy().may_message(sender, recipient) and all(reason.allows for reason in reasons)
-        self.stdout.write("yes" if allowed else "no")
+        reasons = explain(sender, recipient)
+        self.stdout.write("yes" if all(reason.allows for reason in reasons) else "no")
         for reason in reasons:
             self.stdout.write(f"- {reason}")

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
 from django.db import connection
+from django.db.models import QuerySet
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -293,11 +294,15 @@ def refused(error: Exception) -> Callable[..., None]:
 class Announcers(Policy):
     """Whoever is called Carol announces to everybody and to Sales, reads reports and grants."""
 
-    def may_announce(self, sender: Any, groups: Any) -> bool:
-        return str(sender) == "carol" and (groups is None or {group.name for group in groups} == {"Sales"})
+    def may_announce_to_everyone(self, sender: Any) -> bool:
+        return str(sender) == "carol"
 
-    def may_view_report(self, viewer: Any, announcement: Any) -> bool:
-        return str(viewer) == "carol" and announcement.message == "For Carol"
+    def announceable_groups(self, sender: Any) -> QuerySet[Group]:
+        return Group.objects.filter(name="Sales") if str(sender) == "carol" else Group.objects.none()
+
+    def reports_visible_to(self, viewer: Any) -> QuerySet[Announcement]:
+        announcements = Announcement.objects.filter(message="For Carol")
+        return announcements if str(viewer) == "carol" else announcements.none()
 
     def may_grant(self, person: Any) -> bool:
         return str(person) == "carol"
@@ -335,7 +340,8 @@ class TestAHostsOwnPolicy:
         assert at("carol").get(page_of(written)).status_code == 404
 
     def test_who_may_only_look_gets_in(self, at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Announcers, "may_announce", lambda *_args: False)
+        monkeypatch.setattr(Announcers, "may_announce_to_everyone", lambda *_args: False)
+        monkeypatch.setattr(Announcers, "announceable_groups", lambda *_args: Group.objects.none())
         assert at("carol").get(LIST).status_code == 404
         announce("For Carol", to=EVERYONE)
         assert at("carol").get(LIST).status_code == 200

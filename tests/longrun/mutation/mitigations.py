@@ -248,7 +248,7 @@ def _show_every_broadcast_to_all() -> None:
 def _let_everybody_write_to_everybody() -> None:
     from messages_extends.policy import AllowAll
 
-    _replace("messages_extends.policy.Policy.recipients_for", AllowAll.recipients_for)
+    _replace("messages_extends.policy.Policy.reachable_people", AllowAll.reachable_people)
 
 
 def _let_tenants_broadcast() -> None:

@@ -351,8 +351,8 @@ ACCESS: Final = (
     Mutation(
         "Whether somebody may write is asked of the replica",
         f"{PACKAGE}access.policy",
-        "for_write(self.recipients_for(sender).filter(pk=recipient.pk)).exists()",
-        "self.recipients_for(sender).filter(pk=recipient.pk).exists()",
+        "for_write(self.reachable_people(sender).filter(pk=recipient.pk)).exists()",
+        "self.reachable_people(sender).filter(pk=recipient.pk).exists()",
         ("tests/unit/access/test_policy.py::test_whether_one_may_write_is_asked_of_the_database_that_is_written",),
     ),
     Mutation(

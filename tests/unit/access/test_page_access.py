@@ -5,12 +5,16 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group, Permission
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django_tenants.utils import schema_context
 
-from messages_extends.access.grants import EVERYBODY, grant, revoke
+from messages_extends.access.grants import EVERY_GROUP, EVERYBODY, grant, revoke
 from messages_extends.access.pages import AccessiblePages, accessible_pages
+from messages_extends.access.policy import policy
+from messages_extends.api import EVERYONE, announce
 from messages_extends.exceptions import WrongTenant
+from messages_extends.models import Announcement
 from messages_extends.policy import Policy
 from tenants.models import Tenant
 from tests.factories import MakeUser
@@ -19,9 +23,26 @@ from tests.factories import MakeUser
 class NobodyButOneself(Policy):
     """A host's own, which answers by something about the person."""
 
-    def recipients_for(self, sender: Any) -> Any:
-        found = super().recipients_for(sender)
+    def reachable_people(self, sender: Any) -> Any:
+        found = super().reachable_people(sender)
         return found if sender.name == "bob" else found.filter(pk=sender.pk)
+
+
+class Seniors(Policy):
+    """Bob grants and announces, whatever he holds; nobody else does."""
+
+    def may_grant(self, person: Any) -> bool:
+        return str(person) == "bob"
+
+    def may_announce_to_everyone(self, sender: Any) -> bool:
+        return str(sender) == "bob"
+
+
+class Auditors(Policy):
+    """Whoever may change people grants, but nobody whose name begins with C."""
+
+    def may_grant(self, person: Any) -> bool:
+        return super().may_grant(person) and not person.name.startswith("c")
 
 
 @pytest.fixture
@@ -94,6 +115,83 @@ def test_a_hosts_own_policy_is_asked(people: Any, settings: Any) -> None:
     assert [accessible_pages(people[name]).compose for name in ("alice", "bob")] == [False, True]
     settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": "messages_extends.policy.AllowAll"}
     assert accessible_pages(people["alice"]).compose
+
+
+def test_what_a_hosts_policy_answers_by_yes_or_no_is_asked_of_it(people: Any, settings: Any) -> None:
+    give(people["carol"], "people.change_user")
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": Seniors}
+    assert accessible_pages(people["bob"]) == AccessiblePages(announcements=True, grants=True)
+    assert accessible_pages(people["carol"]) == AccessiblePages()
+    give(people["bob"], "people.change_user")
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": Auditors}
+    assert [accessible_pages(people[name]).grants for name in ("alice", "bob", "carol")] == [False, True, False]
+
+
+def test_what_one_has_announced_oneself_opens_nothing_and_what_others_have_does(people: Any, settings: Any) -> None:
+    class Readers(Policy):
+        def reports_visible_to(self, viewer: Any) -> QuerySet[Announcement]:
+            return Announcement.objects.all()
+
+    announce("News", to=EVERYONE, sender=None)
+    Announcement.objects.update(sender=people["bob"])
+    assert accessible_pages(people["bob"]) == AccessiblePages()
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": Readers}
+    assert accessible_pages(people["bob"]) == AccessiblePages()
+    assert accessible_pages(people["carol"]) == AccessiblePages(announcements=True)
+
+
+class Unchanged(Policy):
+    """A host's class, which is asked the long way round."""
+
+
+def give_all(what: str, bob: Any, carol: Any, sales: Group) -> None:
+    match what:
+        case "a person":
+            grant(bob, carol)
+        case "a group":
+            grant(bob, sales)
+        case "by a group":
+            sales.user_set.add(bob)
+            grant(sales, sales)
+        case "everybody":
+            grant(bob, EVERYBODY)
+        case "every group":
+            sales.user_set.add(carol)
+            grant(bob, EVERY_GROUP)
+        case "superuser":
+            type(bob).objects.filter(pk=bob.pk).update(is_superuser=True)
+        case permission:
+            give(bob, permission)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "a person",
+        "a group",
+        "by a group",
+        "everybody",
+        "every group",
+        "superuser",
+        "people.change_user",
+        "messages_extends.add_announcement",
+        "messages_extends.view_announcement",
+        "messages_extends.change_announcement",
+    ],
+)
+def test_a_subclass_that_overrides_nothing_answers_as_the_default(people: Any, settings: Any, what: str) -> None:
+    sales = Group.objects.create(name="Sales")
+    announce("News", to=EVERYONE, sender=None)
+    give_all(what, people["bob"], people["carol"], sales)
+    for person in people.values():
+        answers = []
+        for kind in (Policy, Unchanged):
+            settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": kind}
+            answers.append((accessible_pages(person), set(policy().reachable_people(person))))
+        assert answers[0] == answers[1]
+        assert policy().may_see_announcements(person) is answers[0][0].announcements
+        assert policy().may_compose(person) is answers[0][0].compose
+        assert policy().may_grant(person) is answers[0][0].grants
 
 
 def test_it_takes_one_query(people: Any) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +15,14 @@ from django.contrib.auth.models import AnonymousUser, Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import connection
+from django.db.models import Q, QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_tenants.utils import schema_context
 from guardian.models import GroupObjectPermission, UserObjectPermission
 from guardian.shortcuts import assign_perm, remove_perm
 
+from messages_extends.access.explain import explain
 from messages_extends.access.grants import EVERYBODY, grant, orphaned_grants, remove_orphaned_grants, revoke
 from messages_extends.access.guards import (
     require_may_announce,
@@ -28,6 +31,7 @@ from messages_extends.access.guards import (
     require_may_send,
 )
 from messages_extends.access.membership import members
+from messages_extends.access.pages import AccessiblePages, accessible_pages
 from messages_extends.access.permissions import make_permissions
 from messages_extends.access.policy import policy
 from messages_extends.exceptions import RecipientUnavailable, WrongTenant
@@ -63,13 +67,13 @@ def fresh(user: Any) -> Any:
 
 def recipients(sender: Any) -> set[Any]:
     """Ask the policy both ways; the answers must agree."""
-    found = set(Policy().recipients_for(sender))
+    found = set(Policy().reachable_people(sender))
     assert found == {person for person in User.objects.all() if Policy().may_message(sender, person)}
     return found
 
 
 def groups(sender: Any) -> set[str]:
-    return set(Policy().groups_for(sender).values_list("name", flat=True))
+    return set(Policy().reachable_groups(sender).values_list("name", flat=True))
 
 
 def everybody() -> Any:
@@ -219,9 +223,9 @@ def test_inactive_people_neither_send_nor_receive(alice: Any, bob: Any, carol: A
 def test_somebody_whose_object_says_inactive_sends_nothing_before_it_is_saved(alice: Any, bob: Any) -> None:
     grant(alice, EVERYBODY)
     alice.is_active = False
-    assert not Policy().recipients_for(alice).exists()
-    assert not Policy().groups_for(alice).exists()
-    assert not AllowAll().recipients_for(alice).exists()
+    assert not Policy().reachable_people(alice).exists()
+    assert not Policy().reachable_groups(alice).exists()
+    assert not AllowAll().reachable_people(alice).exists()
     with pytest.raises(PermissionDenied):
         require_may_send(alice, User.objects.filter(pk=bob.pk))
 
@@ -271,17 +275,16 @@ def test_the_same_keys_in_two_organisations_are_granted_apart(
 CALLS: dict[str, Callable[..., Any]] = {
     "sender": lambda there, here: Policy().may_message(there.alice, here.bob),
     "recipient": lambda there, here: Policy().may_message(here.alice, there.bob),
-    "recipients_for": lambda there, here: Policy().recipients_for(there.alice),
-    "groups_for": lambda there, here: Policy().groups_for(there.alice),
+    "reachable_people": lambda there, here: Policy().reachable_people(there.alice),
+    "reachable_groups": lambda there, here: Policy().reachable_groups(there.alice),
     "may_announce": lambda there, here: Policy().may_announce(there.alice, None),
     "may_change": lambda there, here: Policy().may_change(there.alice, here.announcement),
     "may_change's announcement": lambda there, here: Policy().may_change(here.alice, there.announcement),
     "visible_people": lambda there, here: Policy().visible_people(there.alice),
-    "may_view_report": lambda there, here: Policy().may_view_report(there.alice, here.announcement),
-    "reasons": lambda there, here: Policy().reasons(there.alice, here.bob),
-    "reasons' recipient": lambda there, here: Policy().reasons(here.alice, there.bob),
-    "AllowAll": lambda there, here: AllowAll().recipients_for(there.alice),
-    "AllowAll's reasons": lambda there, here: AllowAll().reasons(there.alice, here.bob),
+    "may_see_report": lambda there, here: Policy().may_see_report(there.alice, here.announcement),
+    "explain": lambda there, here: explain(there.alice, here.bob),
+    "explain's recipient": lambda there, here: explain(here.alice, there.bob),
+    "AllowAll": lambda there, here: AllowAll().reachable_people(there.alice),
     "require_may_send": lambda there, here: require_may_send(there.alice, everybody()),
     "grant's holder": lambda there, here: grant(there.alice, here.bob),
     "grant's target": lambda there, here: grant(here.alice, there.bob),
@@ -337,9 +340,9 @@ def test_the_number_of_queries_does_not_grow(alice: Any, make_user: MakeUser, nu
     ContentType.objects.clear_cache()
     calls: dict[str, tuple[Callable[[], Any], int]] = {
         "may_message": (lambda: Policy().may_message(alice, people[0]), 1),
-        "recipients_for": (lambda: list(Policy().recipients_for(alice)), 1),
-        "groups_for": (lambda: list(Policy().groups_for(alice)), 1),
-        "may_announce": (lambda: Policy().may_announce(alice, Group.objects.filter(pk=sales.pk)), 2),
+        "reachable_people": (lambda: list(Policy().reachable_people(alice)), 1),
+        "reachable_groups": (lambda: list(Policy().reachable_groups(alice)), 1),
+        "may_announce": (lambda: Policy().may_announce(alice, Group.objects.filter(pk=sales.pk)), 1),
         "may_announce to all": (lambda: Policy().may_announce(alice, None), 1),
         "visible_people": (lambda: list(Policy().visible_people(alice)), 2),
         "require_may_send": (lambda: require_may_send(alice, chosen, exactly=number), 1),
@@ -350,7 +353,7 @@ def test_the_number_of_queries_does_not_grow(alice: Any, make_user: MakeUser, nu
             call()
         queries = [query["sql"] for query in captured if "search_path" not in query["sql"]]
         assert len(queries) == wanted, (name, queries)
-    assert len(Policy().recipients_for(alice)) == number + 1
+    assert len(Policy().reachable_people(alice)) == number + 1
 
 
 # Announcements and broadcasts ---------------------------------------------------------------------------------------
@@ -417,10 +420,10 @@ def test_ones_own_announcement_to_everybody_is_changed_while_one_may_announce(al
 def test_the_report_is_for_the_sender_and_who_may_view_announcements(alice: Any, bob: Any, carol: Any) -> None:
     own = announcement(alice, "everyone")
     bob.user_permissions.add(permission("messages_extends.view_announcement"))
-    assert [Policy().may_view_report(person, own) for person in (alice, bob, carol)] == [True, True, False]
-    assert not Policy().may_view_report(carol, announcement(None, "everyone"))
+    assert [Policy().may_see_report(person, own) for person in (alice, bob, carol)] == [True, True, False]
+    assert not Policy().may_see_report(carol, announcement(None, "everyone"))
     User.objects.update(is_active=False)
-    assert [Policy().may_view_report(person, own) for person in (alice, bob, carol)] == [False, False, False]
+    assert [Policy().may_see_report(person, own) for person in (alice, bob, carol)] == [False, False, False]
 
 
 @pytest.mark.parametrize("superuser", [False, True])
@@ -510,8 +513,56 @@ def test_an_inactive_sender_is_refused(alice: Any, bob: Any) -> None:
             require_may_send(sender, User.objects.filter(pk=bob.pk), exactly=1)
 
 
+class GroupsByName(Policy):
+    """Whoever asks may write to the members of Sales, and nothing else is said."""
+
+    def reachable_groups(self, sender: Any) -> QuerySet[Group]:
+        return Group.objects.filter(name="Sales")
+
+
+def test_a_host_that_opens_a_group_opens_its_members(alice: Any, bob: Any, carol: Any, settings: Any) -> None:
+    settings.MESSAGES_EXTENDS = {"POLICY": GroupsByName}
+    sales, other = group_of("Sales", bob), group_of("Other", carol)
+    grant(alice, other)
+    assert set(policy().reachable_people(alice)) == {alice, bob}
+    assert [policy().may_message(alice, person) for person in (bob, carol)] == [True, False]
+    assert policy().may_compose(alice)
+    assert policy().may_announce(alice, Group.objects.filter(pk=sales.pk))
+    assert not policy().may_announce(alice, Group.objects.filter(pk__in=[sales.pk, other.pk]))
+    assert require_may_send(alice, User.objects.filter(pk=bob.pk), exactly=1) == [bob.pk]
+    assert accessible_pages(alice) == AccessiblePages(compose=True, announcements=True)
+    assert [reason.allows for reason in explain(alice, bob)] == [True]
+
+
+class Broadcasters(Policy):
+    """Lets everybody broadcast who is not called Bob."""
+
+    def allows_broadcast(self, sender: Any, action: str) -> bool:
+        return str(sender) != "bob"
+
+
+@pytest.mark.parametrize("schema", ["acme", "platform"])
+def test_a_host_narrows_who_broadcasts_and_never_widens_it(
+    database: None, make_user: Any, settings: Any, schema: str
+) -> None:
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": Broadcasters}
+    with schema_context(schema):
+        alice, bob, carol = (
+            make_user("alice", is_superuser=True),
+            make_user("bob", is_superuser=True),
+            make_user("carol"),
+        )
+        at_platform = schema == "platform"
+        for sender, may in ((alice, at_platform), (bob, False), (carol, False)):
+            assert policy().may_broadcast(sender) is may
+            assert policy().may_see_broadcasts(sender) is may
+            assert accessible_pages(sender).broadcasts is may
+            with nullcontext() if may else pytest.raises(PermissionDenied):
+                require_may_broadcast(sender)
+
+
 class NobodyAtAll(Policy):
-    def recipients_for(self, sender: Any) -> Any:
+    def reachable_people(self, sender: Any) -> Any:
         return members().none()
 
 
@@ -535,20 +586,20 @@ def test_allow_all_lets_active_members_write_to_each_other_and_nothing_else(
 ) -> None:
     settings.MESSAGES_EXTENDS = {"POLICY": value}
     User.objects.filter(pk=carol.pk).update(is_active=False)
-    assert set(policy().recipients_for(alice)) == {alice, bob}
-    assert not policy().recipients_for(carol).exists()
-    assert not policy().recipients_for(fresh(carol)).exists()
+    assert set(policy().reachable_people(alice)) == {alice, bob}
+    assert not policy().reachable_people(carol).exists()
+    assert not policy().reachable_people(fresh(carol)).exists()
     assert policy().may_message(alice, bob)
     assert not policy().may_announce(alice, None)
-    assert [reason.allows for reason in policy().reasons(alice, bob)] == [True]
-    assert [reason.allows for reason in policy().reasons(alice, carol)] == [False]
+    assert [reason.allows for reason in explain(alice, bob)] == [True]
+    assert [reason.allows for reason in explain(alice, carol)] == [False]
 
 
 # Reasons ------------------------------------------------------------------------------------------------------------
 
 
 def reasons(sender: Any, recipient: Any) -> list[tuple[bool, str]]:
-    return [(reason.allows, str(reason)) for reason in Policy().reasons(sender, recipient)]
+    return [(reason.allows, str(reason)) for reason in explain(sender, recipient)]
 
 
 def test_each_ground_is_named(alice: Any, bob: Any) -> None:
@@ -566,6 +617,28 @@ def test_each_ground_is_named(alice: Any, bob: Any) -> None:
         (True, "The sender may write to every group, and the recipient is in one."),
     ]
     assert reasons(bob, bob) == [(True, "Everybody may write to themselves.")]
+
+
+class Neighbours(AllowAll):
+    """Lets everybody write but to Bob, and says why."""
+
+    def reachable_people(self, sender: Any) -> Any:
+        return super().reachable_people(sender).exclude(Q(name="bob"))
+
+    def own_reasons(self, sender: Any, recipient: Any, allowed: bool) -> list[Any]:
+        return [] if allowed else ["Bob wants his peace."]
+
+
+def test_a_policy_says_why_in_its_own_words(alice: Any, bob: Any, carol: Any, settings: Any) -> None:
+    grant(alice, bob)
+    settings.MESSAGES_EXTENDS = {"POLICY": AllowAll}
+    assert reasons(alice, bob) == [
+        (True, "The sender has a grant to write to the recipient."),
+        (True, "The policy of this site lets everybody write to everybody."),
+    ]
+    settings.MESSAGES_EXTENDS = {"POLICY": Neighbours}
+    assert reasons(alice, bob) == [(False, "Bob wants his peace.")]
+    assert reasons(alice, carol) == [(True, "This site's own policy allows it.")]
 
 
 def test_each_obstacle_is_named(alice: Any, bob: Any) -> None:

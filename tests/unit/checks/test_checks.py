@@ -26,9 +26,9 @@ from django_tenants.middleware.main import TenantMainMiddleware
 from messages_extends import checks
 from messages_extends.checks.database import replicas_use_our_backend
 from messages_extends.checks.distributions import refuse_old_distribution
-from messages_extends.checks.own import TYPES, people_have_groups
+from messages_extends.checks.own import NOT_QUESTIONS, TYPES, people_have_groups
 from messages_extends.conf import Settings
-from messages_extends.policy import AllowAll
+from messages_extends.policy import AllowAll, Policy
 from messages_extends.storages import FallbackStorage, PersistentStorage
 from messages_extends.tenancy import sessions
 from tenants.models import Tenant
@@ -69,7 +69,18 @@ class SessionStore(sessions.SessionStore):
 
 
 class HostPolicy(AllowAll):
-    pass
+    def may_grant(self, person: Any) -> bool:
+        return False
+
+
+class PolicyWithDerivation(AllowAll):
+    def may_message(self, sender: Any, recipient: Any) -> bool:  # type: ignore[misc]
+        return True
+
+
+class PolicyWithOldName(AllowAll):
+    def groups_for(self, sender: Any) -> Any:
+        return Group.objects.all()
 
 
 def members() -> Any:
@@ -375,6 +386,10 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
             ("is another class", Included),
         )
     ),
+    *(
+        ("E092", f"a policy that defines {what}", {"MESSAGES_EXTENDS": {"POLICY": value}})
+        for what, value in (("a derivation", PolicyWithDerivation), ("an old name", f"{TESTS}.PolicyWithOldName"))
+    ),
     ("E048", "no guardian", {"INSTALLED_APPS": without(settings.INSTALLED_APPS, "guardian")}),
     ("E046", "members that are no function", {"MESSAGES_EXTENDS": {"MEMBERS": f"{TESTS}.OURS"}}),
 ]
@@ -388,6 +403,11 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
 def test_each_single_misconfiguration_is_reported_by_its_id(wanted: str, changes: dict[str, Any]) -> None:
     with override_settings(**changes):
         assert found() == [wanted]
+
+
+def test_each_derivation_of_the_policy_has_a_question_to_override_instead() -> None:
+    derived = {name for name, member in vars(Policy).items() if getattr(member, "__final__", False)}
+    assert derived == NOT_QUESTIONS.keys() & vars(Policy).keys()
 
 
 def test_a_text_in_place_of_the_list_of_storages_is_reported() -> None:

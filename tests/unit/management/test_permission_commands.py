@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django_tenants.utils import schema_context
 
+from messages_extends.access.membership import people_here
 from messages_extends.policy import AllowAll, Policy
 from tenants.models import Tenant
 from tests.documentation import all_blocks
@@ -86,15 +87,15 @@ def documented_policy() -> Any:
 class Deaf(Policy):
     """Lets nobody write to anybody, whatever has been granted."""
 
-    def recipients_for(self, sender: Any) -> Any:
-        return super().recipients_for(sender).none()
+    def reachable_people(self, sender: Any) -> Any:
+        return super().reachable_people(sender).none()
 
 
 class Lax(Policy):
     """Forgets to leave out who is not active."""
 
-    def may_message(self, sender: Any, recipient: Any) -> bool:
-        return True
+    def reachable_people(self, sender: Any) -> Any:
+        return people_here()
 
 
 def explained(settings: Any, policy: Any) -> str:

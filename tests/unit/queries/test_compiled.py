@@ -218,8 +218,8 @@ def test_percent_signs_of_the_text_stay(in_acme: Any, make_user: Any) -> None:
 class OwnPolicy(Policy):
     """A host's own, which asks about the person."""
 
-    def recipients_for(self, sender: Any) -> Any:
-        people = super().recipients_for(sender)
+    def reachable_people(self, sender: Any) -> Any:
+        people = super().reachable_people(sender)
         return people if sender.name == "bob" else people.filter(pk=sender.pk)
 
 
@@ -229,7 +229,7 @@ class OwnManager(UserManager[Any]):
 
 
 def test_only_classes_of_ours_are_compiled() -> None:
-    methods = ("recipients_for", "groups_for")
+    methods = ("reachable_people", "reachable_groups")
     assert [holds_for_everybody(kind, *methods) for kind in (Policy, AllowAll, OwnPolicy)] == [True, True, False]
 
 

@@ -200,7 +200,7 @@ def hold_policy(people: Sequence[Any]) -> None:
             continue
         for kind in (Policy, AllowAll):
             hold(pages.page_access, {"person": sender}, read_database(), kind=kind)
-        reachable = {one.pk for one in Policy().recipients_for(sender)}
+        reachable = {one.pk for one in Policy().reachable_people(sender)}
         for chosen in (keys, keys[:2], keys[1:], keys[2:]):
             wanted = members & set(chosen)
             try:

@@ -16,6 +16,7 @@ from django.contrib.messages.storage import base
 from django.contrib.messages.storage.base import Message as OrdinaryMessage
 from django.contrib.messages.test import MessagesTestMixin
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.template import Context, Template
 from django.test import RequestFactory, TestCase
 from django.utils import timezone
@@ -195,8 +196,8 @@ class TestLeniency:
 class NotSally(AllowAll):
     """Everybody may write to everybody but Sally."""
 
-    def recipients_for(self, sender: Any) -> Any:
-        return super().recipients_for(sender).exclude(name="sally")
+    def reachable_people(self, sender: Any) -> Any:
+        return super().reachable_people(sender).exclude(Q(name="sally"))
 
 
 class TestNames:

@@ -90,15 +90,15 @@ def test_a_grant_on_a_person_lets_one_write_and_is_revoked(alice: Person, bob: P
 def test_what_the_user_model_lacks_grants_nothing(alice: Person, bob: Person, sales: Group) -> None:
     permission = Permission.objects.get(codename="send_message")
     sales.permissions.add(permission)
-    assert not policy().recipients_for(alice).exclude(pk=alice.pk).exists()
+    assert not policy().reachable_people(alice).exclude(pk=alice.pk).exists()
     assert not groups_of(alice).exists()
     assert not keys_of_people_in(Group.objects.all()).exists()
     assert not policy().may_grant(alice)
 
 
 def test_the_policy_offers_no_groups(alice: Person, sales: Group) -> None:
-    assert not policy().groups_for(alice).exists()
-    assert not policy().audiences_for(alice).exists()
+    assert not policy().reachable_groups(alice).exists()
+    assert not policy().announceable_groups(alice).exists()
 
 
 def test_a_sender_whom_the_manager_hides_is_told_from_the_application_and_kept(alice: Person, bob: Person) -> None:

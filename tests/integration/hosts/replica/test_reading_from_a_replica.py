@@ -18,6 +18,7 @@ from django_tenants.utils import schema_context
 
 from messages_extends import api
 from messages_extends.access import grants
+from messages_extends.access.explain import explain
 from messages_extends.access.policy import policy
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, cancel, inbox, retract, revise, send
 from messages_extends.constants import INFO_PERSISTENT
@@ -425,14 +426,15 @@ def test_nothing_that_writes_asks_the_replica(prepared_for_all: dict[str, Any], 
     [
         lambda on: policy().may_message(on["alice"], on["bob"]),
         lambda on: policy().may_announce(on["alice"], Group.objects.all()),
+        lambda on: policy().may_announce(on["alice"], None),
         lambda on: policy().may_change(on["alice"], on["announcement"]),
         lambda on: policy().may_see_announcements(on["alice"]),
         lambda on: policy().may_compose(on["alice"]),
         lambda on: policy().may_grant(on["alice"]),
         lambda on: policy().may_give(on["alice"], on["bob"]),
-        lambda on: policy().may_view_report(on["bob"], on["announcement"]),
+        lambda on: policy().may_see_report(on["bob"], on["announcement"]),
         lambda on: policy().honours_model_permissions(on["alice"]),
-        lambda on: policy().reasons(on["alice"], on["bob"]),
+        lambda on: explain(on["alice"], on["bob"]),
         lambda on: grants.is_held(on["alice"], on["bob"]),
         lambda on: grants.is_held(on["alice"], grants.EVERYBODY),
     ],

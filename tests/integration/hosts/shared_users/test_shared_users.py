@@ -74,12 +74,12 @@ def test_neither_a_superuser_nor_a_permission_for_all_makes_a_sender(browser_at:
     alice = User.objects.get(pk=alice.pk)
     with schema_context("t1"):
         policy = Policy()
-        assert list(policy.recipients_for(alice)) == [alice]
-        assert not policy.groups_for(alice).exists()
+        assert list(policy.reachable_people(alice)) == [alice]
+        assert not policy.reachable_groups(alice).exists()
         assert not policy.may_announce(alice, None)
         grant(alice, bob)
         grant(alice, sales)
-        assert set(policy.recipients_for(alice)) == {alice, bob}
+        assert set(policy.reachable_people(alice)) == {alice, bob}
         assert policy.may_announce(alice, Group.objects.filter(pk=sales.pk))
 
 
@@ -116,7 +116,7 @@ def test_a_grant_makes_no_sender_of_somebody_who_is_no_member_here() -> None:
     stranger, bob = make_member("stranger", "t2"), make_member("bob", "t1")
     with schema_context("t1"):
         grant(stranger, bob)
-        assert not Policy().recipients_for(stranger).exists()
+        assert not Policy().reachable_people(stranger).exists()
         assert not Policy().may_message(stranger, bob)
 
 
@@ -127,7 +127,7 @@ def test_a_group_of_all_organisations_reaches_the_members_of_this_one() -> None:
     sales.user_set.add(bob, stranger)
     with schema_context("t1"):
         grant(alice, sales)
-        assert set(Policy().recipients_for(alice)) == {alice, bob}
+        assert set(Policy().reachable_people(alice)) == {alice, bob}
 
 
 @pytest.mark.django_db

@@ -1,0 +1,86 @@
+"""Why one person may write to another, or not, in words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import Group
+from django.db.models import Model, QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from messages_extends.access import grants
+from messages_extends.access.membership import groups_of, members
+from messages_extends.access.permissions import Right, send_group_message, send_message
+from messages_extends.access.policy import holds, policy
+from messages_extends.tenancy.databases import for_write
+from messages_extends.tenancy.origin import require_here
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One ground of an answer: whether it allows, and why in words."""
+
+    allows: bool
+    text: str | Promise
+
+    def __str__(self) -> str:
+        return str(self.text)
+
+
+def explain(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> list[Reason]:
+    """Return every ground on which `sender` may write to `recipient`, or all that stand in the way.
+
+    Where the site's policy answers otherwise than what has been granted, its `own_reasons` are told, or that it does.
+    """
+    require_here(sender)
+    require_here(recipient)
+    if obstacles := list(_obstacles(sender, recipient)):
+        return [Reason(False, text) for text in obstacles]
+    asked = policy()
+    allowed = asked.may_message(sender, recipient)
+    granted, own = list(_grounds(sender, recipient)), asked.own_reasons(sender, recipient, allowed)
+    if allowed:
+        texts = [*granted, *own] or [_("This site's own policy allows it.")]
+    else:
+        texts = own or [_("This site's own policy does not allow it.") if granted else _("Nothing has been granted.")]
+    return [Reason(allowed, text) for text in texts]
+
+
+def _obstacles(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> Iterator[str | Promise]:
+    found = set(for_write(members().filter(pk__in=[sender.pk, recipient.pk])).values_list("pk", flat=True))
+    if sender.pk not in found:
+        yield _("The sender is not active, or no member of this organisation.")
+    if recipient.pk not in found and recipient.pk != sender.pk:
+        yield _("The recipient is not active, or no member of this organisation.")
+
+
+def _grounds(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> Iterator[str | Promise]:
+    """Say by which grants one active member may write to another."""
+    if sender == recipient:
+        yield _("Everybody may write to themselves.")
+    if holds(sender, send_message()):
+        yield _("The sender may write to everybody: a superuser, or by a permission that is not about one person.")
+    yield from _grounds_on(recipient, _("the recipient"), sender, send_message())
+    groups: list[Group] = list(for_write(groups_of(recipient)))
+    for group in groups:
+        yield from _grounds_on(group, _("the recipient's group “%s”") % group.name, sender, send_group_message())
+    if groups and holds(sender, send_group_message()):
+        yield _("The sender may write to every group, and the recipient is in one.")
+
+
+def _grounds_on(target: Model, name: str | Promise, sender: AbstractBaseUser, right: Right) -> Iterator[str]:
+    """Say which grants on `target` the sender and their groups hold."""
+    if _on(target, grants.by_user(sender, right)).exists():
+        yield _("The sender has a grant to write to %s.") % name
+    for row in _on(target, grants.by_groups(sender, right).select_related("group")):
+        yield _("The sender's group “%(holder)s” has a grant to write to %(target)s.") % {
+            "holder": row.group,
+            "target": name,
+        }
+
+
+# guardian's models have no types.
+def _on(target: Model, rows: QuerySet[Any]) -> QuerySet[Any]:
+    return for_write(rows.filter(object_pk=str(target.pk)))
