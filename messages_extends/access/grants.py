@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import (
@@ -35,6 +36,7 @@ from django_tenants.utils import get_tenant_model
 from guardian.shortcuts import assign_perm, remove_perm
 from guardian.utils import get_group_obj_perms_model, get_user_obj_perms_model
 
+from messages_extends.access.membership import Person
 from messages_extends.access.permissions import (
     SEND_GROUP_MESSAGE,
     SEND_MESSAGE,
@@ -74,20 +76,20 @@ NUMBER: Final = r"^(0|[1-9][0-9]{0,17})$"
 NOBODYS: Final = -(2**63)
 
 # Who grants or revokes, for the record; in guardian's own functions nobody says so.
-_actor: ContextVar[Any] = ContextVar("messages_extends.access.grants.actor", default=None)
+_actor: ContextVar[AbstractBaseUser | None] = ContextVar("messages_extends.access.grants.actor", default=None)
 
 
 # Reading ------------------------------------------------------------------------------------------------------------
 
 
-def model_wide(user: Any, *rights: Right) -> Q:
+def model_wide(user: Person, *rights: Right) -> Q:
     """Return the condition that `user` is a superuser, or that they or a group of theirs hold one of `rights` on all.
 
     It says nothing about the rows it is put upon: the database finds it out once, whatever their number.
     """
     holds = granted_on_all(user, *rights)
     if knows_superusers():
-        holds |= Q(Exists(get_user_model()._base_manager.filter(pk=user.pk, is_superuser=True)))
+        holds |= Q(Exists(get_user_model()._base_manager.filter(Q(pk=user.pk, is_superuser=True))))
     return holds
 
 
@@ -96,23 +98,24 @@ def knows_superusers() -> bool:
     return user_model_has("is_superuser")
 
 
-def granted_on_all(user: Any, *rights: Right) -> Q:
+def granted_on_all(user: Person, *rights: Right) -> Q:
     """Return the same condition of somebody who is no superuser."""
     wanted = Q()
     for right in rights:
         wanted |= right.rows
     holds = Q(Exists(Permission.objects.filter(wanted, group__in=keys_of_groups_of(user))))
     if user_model_has("user_permissions"):
-        holds |= Q(Exists(user.user_permissions.filter(wanted)))
+        # PermissionsMixin has it, Django's base class of users has not.
+        holds |= Q(Exists(user.user_permissions.filter(wanted)))  # type: ignore[union-attr]
     return holds
 
 
-def by_user(user: Any, right: Right) -> QuerySet[Any]:
+def by_user(user: Person, right: Right) -> QuerySet[Any]:
     """Return guardian's rows by which `user` themselves holds `right` on an object."""
     return _rows(get_user_obj_perms_model(), right).filter(user=user.pk)
 
 
-def by_groups(user: Any, right: Right) -> QuerySet[Any]:
+def by_groups(user: Person, right: Right) -> QuerySet[Any]:
     """Return guardian's rows by which a group that `user` is in holds `right` on an object."""
     return _rows(get_group_obj_perms_model(), right).filter(group__in=keys_of_groups_of(user))
 
@@ -193,7 +196,7 @@ def is_held(holder: Model, target: Target) -> bool:
     return for_write(_rows(model, right).filter(**{kind: holder.pk}, object_pk=str(target.pk))).exists()
 
 
-def on_object(user: Any, right: Right) -> Q:
+def on_object(user: Person, right: Right) -> Q:
     """Return the condition that picks the objects on which `user`, or one of their groups, holds `right`."""
     if isinstance(_model_of(right)._meta.pk, IntegerField):
         return Q(pk__in=keys_on_object(user, right))
@@ -202,7 +205,7 @@ def on_object(user: Any, right: Right) -> Q:
     return Q(In(key, by_user(user, right).values("object_pk"))) | Q(In(key, by_groups(user, right).values("object_pk")))
 
 
-def keys_on_object(user: Any, right: Right) -> QuerySet[Any]:
+def keys_on_object(user: Person, right: Right) -> QuerySet[Any]:
     """Return the primary keys of the objects on which `user`, or one of their groups, holds `right`.
 
     One list for both, as each more is looked into for every object; some of them may be those of objects that are gone.
@@ -231,7 +234,7 @@ def _numbers(rows: QuerySet[Any]) -> QuerySet[Any]:
 # Writing ------------------------------------------------------------------------------------------------------------
 
 
-def grant(holder: Model, target: Target, *, by: Any = None) -> None:
+def grant(holder: Model, target: Target, *, by: AbstractBaseUser | None = None) -> None:
     """Let `holder`, a user or a group, write to `target`: a user, a group's members, EVERYBODY or EVERY_GROUP.
 
     Granting twice changes nothing. `by` is the person who does it, for the record. WrongTenant if one of them was
@@ -244,14 +247,14 @@ def grant(holder: Model, target: Target, *, by: Any = None) -> None:
         assign_perm(str(_right(target)), holder, *_object(target))
 
 
-def revoke(holder: Model, target: Target, *, by: Any = None) -> None:
+def revoke(holder: Model, target: Target, *, by: AbstractBaseUser | None = None) -> None:
     """Take back what `grant` gave with the same holder and target; what was not granted is no error."""
     _require_usable(holder, target, by)
     with _recorded_as(by):
         remove_perm(str(_right(target)), holder, *_object(target))
 
 
-def _require_usable(holder: Any, target: Any, by: Any) -> None:
+def _require_usable(holder: Model, target: Target, by: AbstractBaseUser | None) -> None:
     if not isinstance(holder, get_user_model() | Group):
         raise TypeError(f"{holder!r} cannot hold a grant: use a user or a group.")
     if not isinstance(target, get_user_model() | Group | All):
@@ -269,7 +272,7 @@ def _object(target: Target) -> tuple[Model, ...]:
 
 
 @contextmanager
-def _recorded_as(actor: Any) -> Iterator[None]:
+def _recorded_as(actor: AbstractBaseUser | None) -> Iterator[None]:
     token = _actor.set(actor)
     try:
         yield

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import AnonymousUser, Group
 from django.db import models
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -20,14 +20,14 @@ from messages_extends.tenancy.origin import TenantBound, require_here
 from messages_extends.tenancy.schemas import current_schema, require_groups, require_messages, user_model_has
 
 
-def keys_of_groups_of(user: AbstractBaseUser) -> QuerySet[Any]:
+def keys_of_groups_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Any]:
     """Return the primary keys of the groups that `user` is in; none where the user model has no groups.
 
     From the table between the two alone: a join with the groups costs time to plan and finds nothing more.
     """
     if not user_model_has("groups"):
         return Group.objects.none().values("pk")
-    groups: Any = user.groups  # type: ignore[attr-defined]
+    groups: Any = user.groups  # type: ignore[union-attr]
     found: QuerySet[Any] = groups.through._base_manager.filter(**{groups.source_field_name: user.pk})
     return found.values(f"{groups.target_field_name}_id")
 

@@ -59,7 +59,7 @@ def message_grants(request: HttpRequest) -> HttpResponse:
         form.add_error("target", _("You can let others write only to those whom you may write to yourself."))
     if not form.is_valid():
         return _list_page(request, form, status=400)
-    grants.grant(form.picked["holder"], form.chosen_target, by=request.user)
+    grants.grant(form.picked["holder"], form.chosen_target, by=require_reader(request))
     names = {"holder": _called(form.picked["holder"]), "target": _called(form.chosen_target)}
     messages.success(request, gettext("%(holder)s may write to %(target)s now.") % names)
     return HttpResponseRedirect(reverse_own("message_grants"))
@@ -81,7 +81,7 @@ def message_grant_remove(request: HttpRequest) -> HttpResponse:
             raise Http404("There is no such grant.")
         context = names | {"holder_value": given["holder"], "target_value": given["target"]}
         return render(request, "messages_extends/grant_remove.html", context)
-    grants.revoke(holder, target, by=request.user)
+    grants.revoke(holder, target, by=require_reader(request))
     messages.success(request, gettext("The grant of %(holder)s to write to %(target)s is taken back.") % names)
     return HttpResponseRedirect(reverse_own("message_grants"))
 
