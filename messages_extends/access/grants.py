@@ -304,7 +304,7 @@ def _is_ours(permission: Permission) -> bool:
     return Right(app_label, permission.codename) in (send_message(), send_group_message())
 
 
-def _record_row(instance: Any, created: bool | None = None, **_signal: Any) -> None:
+def _record_row(instance: Any, created: bool | None = None, **_signal: object) -> None:
     """Record a row of guardian's that was made (`created`) or deleted (None)."""
     if created is False or not _is_ours(instance.permission):
         return
@@ -313,7 +313,7 @@ def _record_row(instance: Any, created: bool | None = None, **_signal: Any) -> N
     _record(Action.GRANT if created else Action.REVOKE, f"{kind} {instance.object_pk}", holder)
 
 
-def _record_model_wide(instance: Any, action: str, reverse: bool, pk_set: set[Any] | None, **_signal: Any) -> None:
+def _record_model_wide(instance: Any, action: str, reverse: bool, pk_set: set[Any] | None, **_signal: object) -> None:
     """Record what was granted or revoked on all: through a holder, or, in reverse, through the permission."""
     deed = {"post_add": Action.GRANT, "post_remove": Action.REVOKE}.get(action)
     if deed is None or not pk_set or (reverse and not _is_ours(instance)):
@@ -335,7 +335,7 @@ def _record(action: str, target: str, holder: str) -> None:
 # Their end ----------------------------------------------------------------------------------------------------------
 
 
-def _remove_grants_on(instance: Any, **_signal: Any) -> None:
+def _remove_grants_on(instance: Any, **_signal: object) -> None:
     """Delete the grants on a user or group that has been deleted, in every organisation that had them."""
     right = _right(instance)
     for schema in _schemas_with_grants_on(instance):

@@ -49,7 +49,7 @@ def connect() -> None:
     )
 
 
-def make_permissions(sender: AppConfig, using: str, apps: Any = apps, **_signal: Any) -> None:
+def make_permissions(sender: AppConfig, using: str, apps: Any = apps, **_signal: object) -> None:
     """Make `send_message` on the user model and `send_group_message` on Group, where this schema has permissions."""
     try:
         # Of the state that was migrated to: as with Django's own, there may be no table yet.

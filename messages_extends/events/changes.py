@@ -92,14 +92,14 @@ def fingerprint(session_key: str) -> str:
     return salted_hmac("messages_extends.push.session", session_key, algorithm="sha256").hexdigest()
 
 
-def _end_streams_of_session(request: Any, **_signal: Any) -> None:
+def _end_streams_of_session(request: Any, **_signal: object) -> None:
     key = getattr(getattr(request, "session", None), "session_key", None)
     if key:
         # Everywhere: with shared sessions it was one of several organisations.
         _on_commit([ChangeEvent(None, sessions=frozenset({fingerprint(key)}))])
 
 
-def _review_streams_of(instance: Any, created: bool = False, update_fields: Any = None, **_signal: Any) -> None:
+def _review_streams_of(instance: Any, created: bool = False, update_fields: Any = None, **_signal: object) -> None:
     # Logging in writes the time of it, and changes nobody's right to stay.
     if created or (update_fields is not None and set(update_fields) <= {"last_login"}):
         return

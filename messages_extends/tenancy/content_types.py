@@ -8,11 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, quote_schema_name
 
 from messages_extends.exceptions import MessagesExtendsError
@@ -123,7 +125,7 @@ def share_content_types(schema: str) -> Counter[str] | None:
     return +changed
 
 
-def _move(cursor: Any, reference: Reference, changed: str) -> int:
+def _move(cursor: CursorWrapper, reference: Reference, changed: str) -> int:
     table, column = _qualified(reference.schema, reference.table), quote_schema_name(reference.column)
     if reference.constraint:
         cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {quote_schema_name(reference.constraint)}")
@@ -139,7 +141,7 @@ def _move(cursor: Any, reference: Reference, changed: str) -> int:
     return count
 
 
-def _references(cursor: Any, schema: str) -> list[Reference]:
+def _references(cursor: CursorWrapper, schema: str) -> list[Reference]:
     cursor.execute(REFERENCES, [_qualified(schema, TABLE)])
     known = [
         Reference(source, table, column, constraint, _rules(definition))
@@ -157,7 +159,7 @@ def _rules(definition: str) -> str:
 def _unconstrained(schema: str) -> Iterator[Reference]:
     """Yield the foreign keys that the models have and the database has not (`db_constraint=False`)."""
     for model in apps.get_models(include_auto_created=True):
-        options: Any = model._meta
+        options = model._meta
         if options.proxy or not options.managed or not has_table(_connection(), schema, options.db_table):
             continue
         for field in options.local_concrete_fields:
@@ -173,5 +175,5 @@ def _shared() -> str:
     return _qualified(get_public_schema_name(), TABLE)
 
 
-def _connection() -> Any:
+def _connection() -> BaseDatabaseWrapper:
     return connections[get_tenant_database_alias()]

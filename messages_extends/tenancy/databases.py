@@ -7,7 +7,7 @@ database that is written; and so does everything that is read once the same requ
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_started
@@ -16,7 +16,7 @@ from django.db.models import Model, QuerySet
 
 from messages_extends.tenancy.schemas import current_schema
 
-Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")
+Rows = TypeVar("Rows", bound="QuerySet[Model, object]")
 Row = TypeVar("Row", bound=Model)
 
 
@@ -40,7 +40,7 @@ def read_database() -> str:
     ImproperlyConfigured for a connection that is not in the current schema and does not follow it.
     """
     alias = database_of_own_writes() or router.db_for_read(_Routing.model)
-    connection: Any = connections[alias]
+    connection = connections[alias]
     if not getattr(connection, "follows_tenant", False) and getattr(connection, "schema_name", "") != current_schema():
         raise ImproperlyConfigured(
             f"The connection {alias!r} is not in the schema {current_schema()!r}: set ENGINE = "
@@ -59,7 +59,7 @@ def for_write(rows: Rows) -> Rows:
     return rows.using(router.db_for_write(rows.model))
 
 
-def atomic() -> Any:
+def atomic() -> transaction.Atomic:
     """Return a transaction in the database that is written in."""
     return transaction.atomic(using=write_database())
 
@@ -85,7 +85,7 @@ def connect(model: type[Model]) -> None:
     request_started.connect(_begin, dispatch_uid="messages_extends.databases")
 
 
-def _begin(**_signal: Any) -> None:
+def _begin(**_signal: object) -> None:
     _reads_what_is_written.set(False)
 
 
@@ -96,7 +96,7 @@ class ReadsOwnWrites(QuerySet[Row]):
     def db(self) -> str:
         return str(getattr(self, "_db", None) or database_of_own_writes() or super().db)
 
-    def update(self, **values: Any) -> int:
+    def update(self, **values: object) -> int:
         note_write()
         return super().update(**values)
 

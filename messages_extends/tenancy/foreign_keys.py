@@ -5,13 +5,15 @@ is referred to from every schema. Measured, `DO_NOTHING` in Python with `ON DELE
 database is the only form that leaves neither orphans nor errors from wherever the row is deleted.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django_tenants.utils import quote_schema_name
+
+from messages_extends.tenancy.schemas import tenant_connection
 
 Rule = Literal["CASCADE", "SET NULL"]
 
@@ -60,22 +62,23 @@ class DeleteInDatabase(Operation):
         pass
 
     def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         self._replace(app_label, schema_editor, to_state, self.rule)
 
     def database_backwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         self._replace(app_label, schema_editor, from_state, None)
 
     def describe(self) -> str:
         return f"On deletion, {self.rule} {self.field_name} of {self.model_name} in the database"
 
-    def _replace(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, state: Any, rule: Rule | None) -> None:
-        connection: Any = schema_editor.connection
+    def _replace(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, state: ProjectState, rule: Rule | None
+    ) -> None:
         model = state.apps.get_model(app_label, self.model_name)
-        if not self.allow_migrate_model(connection.alias, model):
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
         column = model._meta.get_field(self.field_name).column
         schema_editor.execute(rule_statement(schema_editor, model._meta.db_table, column, rule), params=None)
@@ -83,8 +86,7 @@ class DeleteInDatabase(Operation):
 
 def rule_statement(editor: BaseDatabaseSchemaEditor, table: str, column: str, rule: Rule | None) -> str:
     """Return the statement that gives a foreign key of the current schema this rule; None: Django's own, no rule."""
-    connection: Any = editor.connection
-    name = f"{quote_schema_name(connection.schema_name)}.{quote_schema_name(table)}"
+    name = f"{quote_schema_name(tenant_connection(editor.connection).schema_name)}.{quote_schema_name(table)}"
     clause = f"ON DELETE {rule} DEFERRABLE INITIALLY IMMEDIATE" if rule else "DEFERRABLE INITIALLY DEFERRED"
     return REPLACE.format(table=editor.quote_value(name), column=editor.quote_value(column), rule=clause)
 

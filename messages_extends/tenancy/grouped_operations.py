@@ -5,8 +5,8 @@ of some fifty steps, whenever an organisation is made.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
@@ -39,11 +39,15 @@ class GroupedOperations(Operation):
         # Those that refer to them may be made anew later where no relation is among the changes.
         state.reload_models(list(changed), delay=all(changed.values()))
 
-    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
         for each in self.operations:
             each.database_forwards(app_label, schema_editor, from_state, to_state)
 
-    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+    def database_backwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
         """Go back one by one: what takes an index away asks for the columns of just before."""
         states = [to_state]
         for each in self.operations:

@@ -3,8 +3,7 @@
 List `messages_extends.tenancy.guardian.GuardianConfig` in TENANT_APPS in place of `guardian`.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from django.apps import apps
 from django.db import connections, models
@@ -12,7 +11,7 @@ from django.db.models.signals import post_migrate
 from guardian.apps import GuardianConfig as Config
 
 from messages_extends.tenancy.foreign_keys import is_deleted_in_database, rule_statement
-from messages_extends.tenancy.schemas import exists_without
+from messages_extends.tenancy.schemas import exists_without, tenant_connection
 from messages_extends.tenancy.table_location import has_table
 
 
@@ -30,39 +29,39 @@ class GuardianConfig(Config):
         post_migrate.connect(have_database_delete, sender=self, dispatch_uid="messages_extends.guardian")
 
 
-class LeftToDatabase(models.ForeignKey[Any, Any]):
+class LeftToDatabase(models.ForeignKey[models.Model, models.Model]):
     """A foreign key that Python does nothing about on deletion; migrations, which are guardian's, see no difference."""
 
-    def deconstruct(self) -> Any:
+    def deconstruct(self) -> tuple[str, str, Sequence[object], dict[str, object]]:
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.ForeignKey", args, {**kwargs, "on_delete": models.CASCADE}
 
 
-def foreign_keys() -> Iterator[Any]:
+def foreign_keys() -> Iterator[models.ForeignKey[models.Model, models.Model]]:
     """Yield guardian's foreign keys, those of models in its place too, to what is also where guardian is not."""
     from guardian.models import BaseObjectPermission
 
     for model in apps.get_models():
         if issubclass(model, BaseObjectPermission):
             for field in model._meta.concrete_fields:
-                target: Any = field.related_model
-                if isinstance(field, models.ForeignKey) and exists_without(target._meta.app_label, "guardian"):
+                if isinstance(field, models.ForeignKey) and exists_without(
+                    field.remote_field.model._meta.app_label, "guardian"
+                ):
                     yield field
 
 
-def leave_to_database(field: Any) -> None:
+def leave_to_database(field: models.ForeignKey[models.Model, models.Model]) -> None:
     """Have Python do nothing when the target of this foreign key is deleted."""
     field.__class__ = LeftToDatabase
     field.remote_field.on_delete = models.DO_NOTHING
 
 
-def have_database_delete(sender: Any, using: str, **_signal: Any) -> None:
+def have_database_delete(sender: object, using: str, **_signal: object) -> None:
     """Give the constraints of the schema that was migrated ON DELETE CASCADE, where they have it not yet."""
-    connection: Any = connections[using]
+    connection = connections[using]
+    schema = tenant_connection(connection).schema_name
     for field in foreign_keys():
         table = field.model._meta.db_table
-        if has_table(connection, connection.schema_name, table) and not is_deleted_in_database(
-            connection, connection.schema_name, table, field.column
-        ):
+        if has_table(connection, schema, table) and not is_deleted_in_database(connection, schema, table, field.column):
             with connection.schema_editor() as editor:
                 editor.execute(rule_statement(editor, table, field.column, "CASCADE"), params=None)

@@ -1,7 +1,5 @@
 """Sessions where organisations are folders of one host (`TENANT_SUBFOLDER_PREFIX`)."""
 
-from typing import Any
-
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
@@ -9,7 +7,7 @@ from django.urls import get_script_prefix
 from django_tenants.utils import get_subfolder_prefix
 
 
-def folder_of(request: Any) -> str:
+def folder_of(request: object) -> str:
     """Return the path that the organisation of `request` is at, with slashes around; "" where it has a host of its own.
 
     The public pages of such a host are at no folder.

@@ -1,9 +1,9 @@
 """Tables of an app that a schema came to be listed for when its migrations were recorded there already."""
 
 from collections.abc import Collection
-from typing import Any
 
 from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django_tenants.utils import get_tenant_database_alias
@@ -23,7 +23,7 @@ def create_missing_tables(schema: str, labels: Collection[str]) -> None:
     One transaction: all of it or nothing. What depends on them keeps its tables and its record.
     """
     with inside(schema), transaction.atomic(using=get_tenant_database_alias()):
-        connection: Any = connections[get_tenant_database_alias()]
+        connection = connections[get_tenant_database_alias()]
         with connection.cursor() as cursor:
             # Rows that a migration writes would otherwise forbid the next one to change their table.
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -36,7 +36,7 @@ def create_missing_tables(schema: str, labels: Collection[str]) -> None:
         _remember(connection, forgotten)
 
 
-def _forget(connection: Any, labels: Collection[str]) -> list[Any]:
+def _forget(connection: BaseDatabaseWrapper, labels: Collection[str]) -> list[MigrationRecorder.Migration]:
     """Delete the records of these apps' migrations, and of those that depend on them; return what was deleted.
 
     Django refuses to apply a migration once another has been that depends on it.
@@ -57,7 +57,7 @@ def _require_free(schema: str, labels: set[str]) -> None:
         raise TablesInTheWay(f"These tables are in the way in {schema}: {', '.join(sorted(found))}.")
 
 
-def _remember(connection: Any, forgotten: Collection[Any]) -> None:
+def _remember(connection: BaseDatabaseWrapper, forgotten: Collection[MigrationRecorder.Migration]) -> None:
     rows = MigrationRecorder(connection).migration_qs
     recorded = set(rows.values_list("app", "name"))
     for row in forgotten:

@@ -4,7 +4,8 @@ Primary keys repeat across schemas, so an object of one organisation that is use
 there.
 """
 
-from typing import Any, Self
+from collections.abc import Collection
+from typing import Any, Self, cast
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -19,12 +20,12 @@ from messages_extends.tenancy.schemas import current_schema, is_per_tenant
 ATTRIBUTE = "_messages_extends_schema"
 
 
-def stamp(instance: models.Model, **_signal: Any) -> None:
+def stamp(instance: models.Model, **_signal: object) -> None:
     """Note on `instance` the schema that is current: where it was loaded, or has just been inserted."""
     setattr(instance, ATTRIBUTE, current_schema())
 
 
-def _stamp_inserted(instance: models.Model, created: bool, **_signal: Any) -> None:
+def _stamp_inserted(instance: models.Model, created: bool, **_signal: object) -> None:
     # Never after an update: an object of elsewhere that was saved here by mistake would pass for one of here.
     if created:
         stamp(instance)
@@ -41,25 +42,25 @@ def _is_stamped(model: type[models.Model]) -> bool:
     return any(issubclass(model, kind) and is_per_tenant(kind._meta.app_label) for kind in (get_user_model(), Group))
 
 
-def _stamp_objects_of(sender: type[models.Model], **_signal: Any) -> None:
+def _stamp_objects_of(sender: type[models.Model], **_signal: object) -> None:
     if _is_stamped(sender):
         post_init.connect(stamp, sender=sender, dispatch_uid="messages_extends.stamp")
         # An object made on the event loop is stamped "public" first; saving it runs in the request's thread.
         post_save.connect(_stamp_inserted, sender=sender, dispatch_uid="messages_extends.stamp")
 
 
-def schema_of_origin(instance: Any) -> str | None:
+def schema_of_origin(instance: object) -> str | None:
     """Return the schema that `instance` came from; None for what carries no stamp."""
     return getattr(instance, ATTRIBUTE, None)
 
 
-def require_here(instance: Any) -> None:
+def require_here(instance: object) -> None:
     """Raise WrongTenant if `instance` came from another schema than the current one."""
     schema = schema_of_origin(instance)
     if schema is not None and schema != current_schema():
         raise WrongTenant(
-            f"This {instance._meta.verbose_name} was loaded in the schema {schema!r}, but the current one is "
-            f"{current_schema()!r}, where the same primary key is somebody else's. Load it again here."
+            f"This {cast(models.Model, instance)._meta.verbose_name} was loaded in the schema {schema!r}, but the "
+            f"current one is {current_schema()!r}, where the same primary key is somebody else's. Load it again here."
         )
 
 
@@ -77,7 +78,7 @@ class TenantBound(models.Model):
         abstract = True
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any, **options: Any) -> Self:
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[object], **options: Any) -> Self:
         # The options depend on Django's version: 6.1 has `fetch_mode`.
         instance = super().from_db(db, field_names, values, **options)
         stamp(instance)

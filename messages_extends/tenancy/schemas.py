@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Protocol, cast
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django_tenants.utils import (
     app_labels,
@@ -23,13 +24,32 @@ from django_tenants.utils import (
 from messages_extends.exceptions import NoGroups, NoTenant
 
 
+class Tenant(Protocol):
+    """What is used of a host's tenant model; django-tenants comes without types."""
+
+    schema_name: str
+
+    def get_tenant_type(self) -> str | None: ...
+
+
+class TenantConnection(Protocol):
+    """What django-tenants adds to a connection."""
+
+    schema_name: str
+    tenant: Tenant | None
+
+
 def current_schema() -> str:
     """Return the schema that this thread's next query runs in.
 
     The event loop's connection always says "public": ask in synchronous code only.
     """
-    connection: Any = connections[get_tenant_database_alias()]
-    return str(connection.schema_name)
+    return str(tenant_connection(connections[get_tenant_database_alias()]).schema_name)
+
+
+def tenant_connection(connection: BaseDatabaseWrapper) -> TenantConnection:
+    """Return a connection as one of django-tenants' backend, which it has to be."""
+    return cast(TenantConnection, connection)
 
 
 def schema_of(request: HttpRequest) -> str:
@@ -73,9 +93,9 @@ def require_messages(schema: str) -> None:
         raise NoTenant(f"The schema {schema!r} is that of a tenant type without messages_extends: send in another.")
 
 
-def organisations() -> QuerySet[Any]:
+def organisations() -> QuerySet[Model]:
     """Return the tenants that have messages: all but public, and of tenant types those that include them."""
-    tenants: QuerySet[Any] = get_tenant_model()._default_manager.exclude(schema_name=get_public_schema_name())
+    tenants: QuerySet[Model] = get_tenant_model()._default_manager.exclude(schema_name=get_public_schema_name())
     if has_multi_type_tenants():
         types = [name for name in _tenant_types() if "messages_extends" in apps_of(name)]
         tenants = tenants.filter(**{f"{get_multi_type_database_field_name()}__in": types})
@@ -84,8 +104,7 @@ def organisations() -> QuerySet[Any]:
 
 def _type_of(schema: str) -> str | None:
     """Return the type of a tenant; one query inside a `schema_context`, which knows the name alone."""
-    connection: Any = connections[get_tenant_database_alias()]
-    tenant = connection.tenant
+    tenant = tenant_connection(connections[get_tenant_database_alias()]).tenant
     known = tenant.get_tenant_type() if tenant is not None and tenant.schema_name == schema else None
     if known is None:
         rows = get_tenant_model()._default_manager.filter(schema_name=schema)

@@ -3,8 +3,6 @@
 Use it as `SESSION_ENGINE = "messages_extends.tenancy.sessions"`.
 """
 
-from typing import Any
-
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.backends import db
 
@@ -32,17 +30,17 @@ class SessionStore(db.SessionStore):
     def key_salt(self) -> str:
         return f"messages_extends.sessions:{self.schema}"
 
-    def decode(self, session_data: bytes | str) -> dict[str, Any]:
+    def decode(self, session_data: bytes | str) -> dict[str, object]:
         data = super().decode(session_data)
         if not data:
             # Not ours: keep the key as well, and saving would overwrite the other schema's session.
             self._session_key = None
         return data
 
-    def load(self) -> dict[str, Any]:
+    def load(self) -> dict[str, object]:
         return super().load() if self.has_table else self._load_nothing()
 
-    async def aload(self) -> dict[str, Any]:
+    async def aload(self) -> dict[str, object]:
         return await super().aload() if self.has_table else self._load_nothing()
 
     def exists(self, session_key: str) -> bool:
@@ -68,6 +66,6 @@ class SessionStore(db.SessionStore):
     async def adelete(self, session_key: str | None = None) -> None:
         await sync_to_async(self.delete)(session_key)
 
-    def _load_nothing(self) -> dict[str, Any]:
+    def _load_nothing(self) -> dict[str, object]:
         self._session_key = None
         return {}

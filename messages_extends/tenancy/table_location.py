@@ -5,8 +5,6 @@ made there. When the app moves to the tenants, its next migration would therefor
 search path leads there.
 """
 
-from typing import Any
-
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -16,6 +14,7 @@ from django_tenants.utils import quote_schema_name
 
 from messages_extends.exceptions import MessagesExtendsError
 from messages_extends.tenancy.databases import write_database
+from messages_extends.tenancy.schemas import tenant_connection
 
 
 class TableIsShared(MessagesExtendsError, RuntimeError):
@@ -35,21 +34,22 @@ class RequireOwnTable(Operation):
         pass
 
     def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
-        connection: Any = schema_editor.connection
+        connection = schema_editor.connection
+        schema = tenant_connection(connection).schema_name
         model = from_state.apps.get_model(app_label, self.model_name)
         # Collecting SQL runs nothing, so that the table may not be there yet.
         if schema_editor.collect_sql or not self.allow_migrate_model(connection.alias, model):
             return
-        if not has_table(connection, connection.schema_name, model._meta.db_table):
+        if not has_table(connection, schema, model._meta.db_table):
             raise TableIsShared(
-                f"The schema {connection.schema_name!r} has recorded that {app_label}.0001_initial is applied, but it "
+                f"The schema {schema!r} has recorded that {app_label}.0001_initial is applied, but it "
                 f"has no table {model._meta.db_table} of its own. {self.remedy}"
             )
 
     def database_backwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         pass
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.apps import apps
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import CreateModel
+from django.db.migrations.operations.base import Operation
 from django_tenants.utils import (
     get_multi_type_database_field_name,
     get_public_schema_name,
@@ -39,7 +40,7 @@ def schemas_here() -> list[Schema]:
 
 
 def _tenants() -> Iterator[Schema]:
-    connection: Any = connections[get_tenant_database_alias()]
+    connection = connections[get_tenant_database_alias()]
     model = get_tenant_model()
     with inside(get_public_schema_name()):
         if not has_table(connection, get_public_schema_name(), model._meta.db_table):
@@ -120,7 +121,7 @@ def _migrations_that_make_models() -> set[tuple[str, str]]:
     return {key for key, migration in migrations.items() if any(_makes_model(each) for each in migration.operations)}
 
 
-def _makes_model(operation: Any) -> bool:
+def _makes_model(operation: Operation) -> bool:
     nested = [*getattr(operation, "operations", ()), *getattr(operation, "database_operations", ())]
     return isinstance(operation, CreateModel) or any(_makes_model(each) for each in nested)
 

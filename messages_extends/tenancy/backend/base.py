@@ -4,11 +4,11 @@ Use it as `ENGINE = "messages_extends.tenancy.backend"`.
 """
 
 import os
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 from django.utils.asyncio import async_unsafe
 from django_tenants.postgresql_backend import base
 from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, quote_schema_name
@@ -17,12 +17,12 @@ from psycopg.pq import TransactionStatus
 from messages_extends.exceptions import WrongTenant
 
 # Of a process that this one was forked from: kept, so that nothing ends them here.
-_pools_of_parent: list[Any] = []
+_pools_of_parent: list[object] = []
 
 
 def _forget_pools() -> None:
     """Have a forked process make pools of its own: in those of its parent no thread runs, and sockets are shared."""
-    pools: dict[str, Any] = DatabaseWrapper._connection_pools
+    pools: dict[str, object] = DatabaseWrapper._connection_pools
     _pools_of_parent.extend(pools.values())
     pools.clear()
 
@@ -47,6 +47,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     """
 
     follows_tenant = True
+    search_path_set_schemas: list[str] | None
 
     def connect(self) -> None:
         self.search_path_set_schemas = None
@@ -60,19 +61,21 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         super().commit()
         self.search_path_set_schemas = certain
 
-    def _cursor(self, name: str | None = None) -> Any:
+    def _cursor(self, name: str | None = None) -> CursorWrapper:
         if name is None:
-            return super()._cursor()
+            cursor: CursorWrapper = super()._cursor()
+            return cursor
         # A named cursor gets its path first: a SET that failed once it is open would leave it open.
         self.ensure_connection()
         self._handle_search_path()
         self._setting_search_path = True
         try:
-            return super()._cursor(name=name)
+            cursor = super()._cursor(name=name)
         finally:
             self._setting_search_path = False
+        return cursor
 
-    def _handle_search_path(self, cursor: Any = None) -> None:
+    def _handle_search_path(self, cursor: CursorWrapper | None = None) -> None:
         if self._setting_search_path:
             return
         if self._is_aborted():
@@ -82,7 +85,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
             return
         self._set_search_path(cursor)
 
-    def _set_search_path(self, cursor: Any) -> None:
+    def _set_search_path(self, cursor: CursorWrapper | None) -> None:
         path = self._get_cursor_search_paths()
         statement = "SET search_path = " + ",".join(quote_schema_name(schema) for schema in path)
         self.search_path_set_schemas = None
@@ -104,15 +107,14 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         # Nothing is told when the connection that is followed enters another schema.
         return self._leader() is self or bool(self.search_path_set_schemas == self._get_cursor_search_paths())
 
-    def _get_cursor_search_paths(self) -> Any:
+    def _get_cursor_search_paths(self) -> list[str]:
         leader = self._leader()
-        if leader is not self:
-            return leader._get_cursor_search_paths()
-        if not self.schema_name:
+        if leader is self and not self.schema_name:
             raise ImproperlyConfigured(f"The connection {self.alias!r} is in no schema: call set_tenant or set_schema.")
-        return super()._get_cursor_search_paths()
+        path: list[str] = super()._get_cursor_search_paths() if leader is self else leader._get_cursor_search_paths()
+        return path
 
-    def _leader(self) -> Any:
+    def _leader(self) -> base.DatabaseWrapper:
         """Return the connection whose search path this one has: a replica's has that of the tenants' own.
 
         One that has entered a tenant itself, as `migrate_schemas --database` does, keeps that one; but not beside
