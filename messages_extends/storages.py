@@ -6,12 +6,13 @@ They take the organisation and the user from the request: nothing that one organ
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 
 from django.conf import settings as django_settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.constants import DEFAULT_LEVELS
 from django.contrib.messages.storage import cookie, fallback, session
@@ -33,7 +34,7 @@ from messages_extends.inbox.inbox import Unread
 from messages_extends.inbox.unread import keep_private, note_personal, unread_for
 from messages_extends.links import reverse_own
 from messages_extends.models import Message as SavedMessage
-from messages_extends.models.message import UNREAD_CAP
+from messages_extends.models.message import UNREAD_CAP, MessageQuerySet
 from messages_extends.sending.messages import send_leniently
 from messages_extends.tenancy.schemas import has_messages, inside, is_public, require_messages, schema_of
 
@@ -42,9 +43,21 @@ if not TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Shown = TypeVar("Shown")
+
 OPTIONS = ("expires", "params", "url", "key")
 # `expires` is left out: django-messages-extends let it pass with every level.
 FOR_PERSISTENT = ("user", "params", "url", "key")
+
+
+class MessageStorage(Protocol):
+    """What every storage has, and Django's stubs leave out."""
+
+    def _get(self) -> tuple[list[Message] | None, bool]: ...
+
+    def _store(
+        self, messages: list[Message], response: HttpResponseBase, *args: object, **kwargs: object
+    ) -> list[Message]: ...
 
 
 class LevelStorage(BaseStorage):
@@ -58,15 +71,15 @@ class LevelStorage(BaseStorage):
     keeps_messages: ClassVar[bool] = False
 
     # Django's, which its stubs leave out.
-    _queued_messages: list[Any]
-    _loaded_messages: list[Any]
-    _prepare_messages: Callable[[list[Any]], None]
+    _queued_messages: list[Message]
+    _loaded_messages: list[Message]
+    _prepare_messages: Callable[[list[Message]], None]
 
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, request: HttpRequest, *args: object, **kwargs: object) -> None:
         self.schema = schema_of(request)
         super().__init__(request, *args, **kwargs)
 
-    def add(self, level: int, message: Any, extra_tags: str | None = "", *args: Any, **options: Any) -> None:
+    def add(self, level: int, message: str, extra_tags: str | None = "", *args: object, **options: object) -> None:
         """Queue a message for this response, or hand it to the storage whose own it is.
 
         `options` are for persistent messages: user, expires, params, url, key.
@@ -79,24 +92,26 @@ class LevelStorage(BaseStorage):
             self.added_new = True
             self._queued_messages.append(queued)
 
-    def __iter__(self) -> Iterator[Any]:
-        shown: Iterator[Any] = super().__iter__()
+    def __iter__(self) -> Iterator[Message]:
+        shown = super().__iter__()
         if self._loaded_messages:
             note_personal(self.request)
         return shown
 
-    def update(self, response: HttpResponseBase) -> list[Any] | None:
+    def update(self, response: HttpResponseBase) -> list[Message] | None:
         """Store what a later response shall show, and mark the response as private if it shows anything personal."""
         keep_private(self.request, response)
         return super().update(response)
 
-    def _process(self, message: Message, *args: Any, **options: Any) -> Message | None:
+    def _process(self, message: Message, *args: object, **options: object) -> Message | None:
         return message
 
-    def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
+    def _get(self, *args: object, **kwargs: object) -> tuple[list[Message], bool]:
         return [], False
 
-    def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
+    def _store(
+        self, messages: list[Message], response: HttpResponseBase, *args: object, **kwargs: object
+    ) -> list[Message]:
         return [message for message in messages if message.level not in self.levels]
 
 
@@ -108,7 +123,9 @@ class StickyStorage(LevelStorage):
 
     levels = STICKY_MESSAGE_LEVELS
 
-    def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
+    def _store(
+        self, messages: list[Message], response: HttpResponseBase, *args: object, **kwargs: object
+    ) -> list[Message]:
         if django_settings.DEBUG:
             for message in messages:
                 if message.level in self.levels:
@@ -132,11 +149,11 @@ class PersistentStorage(LevelStorage):
     levels = PERSISTENT_MESSAGE_LEVELS
     keeps_messages = True
 
-    def get_user(self) -> Any:
+    def get_user(self) -> AbstractBaseUser | AnonymousUser:
         """Return whose messages are shown, and who receives one that names no other."""
         return getattr(self.request, "user", None) or AnonymousUser()
 
-    def _message_queryset(self, include_read: bool = False) -> Any:
+    def _message_queryset(self, include_read: bool = False) -> MessageQuerySet:
         """Return the messages of the request's user, the newest first.
 
         A subclass may override it, as with django-messages-extends: then these are shown beside what is published.
@@ -144,7 +161,9 @@ class PersistentStorage(LevelStorage):
         messages = SavedMessage.objects.for_user(self.get_user()).live().newest_first()
         return messages if include_read else messages.unread()
 
-    def process_message(self, message: Message, *args: Any, user: Any = None, **options: Any) -> Message | None:
+    def process_message(
+        self, message: Message, *args: object, user: AbstractBaseUser | None = None, **options: Any
+    ) -> Message | None:
         """Save a message of a persistent level and return None; return any other as it is.
 
         A blank text is ignored. Options that another storage may know are let pass. NotImplementedError for an
@@ -161,7 +180,7 @@ class PersistentStorage(LevelStorage):
             self._deliver(message, user, options)
         return None
 
-    def _deliver(self, message: Message, user: Any, options: dict[str, Any]) -> None:
+    def _deliver(self, message: Message, user: AbstractBaseUser | None, options: Mapping[str, Any]) -> None:
         sender = self.get_user()
         recipient = user or sender
         if not hasattr(recipient, "is_authenticated"):
@@ -177,19 +196,20 @@ class PersistentStorage(LevelStorage):
             **{name: value for name, value in options.items() if name in OPTIONS},
         )
 
-    def _process(self, message: Message, *args: Any, **options: Any) -> Message | None:
+    def _process(self, message: Message, *args: object, **options: Any) -> Message | None:
         return self.process_message(message, *args, **options)
 
-    def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
+    def _get(self, *args: object, **kwargs: object) -> tuple[list[Message], bool]:
         if not has_messages(self.schema):
             return [], False
         # The user may be loaded only now, and has to be this organisation's.
         with inside(self.schema):
             user = self.get_user()
             shown = self._unread(user).banners if user.is_authenticated else []
-            return [linked(each) for each in shown], False
+            # Django's storages know no other class; what is shown has the attributes of theirs.
+            return cast("list[Message]", [linked(each) for each in shown]), False
 
-    def _unread(self, user: Any) -> Unread:
+    def _unread(self, user: AbstractBaseUser) -> Unread:
         """Return what is unread, with the messages of `_message_queryset` where a subclass overrides that."""
         unread = unread_for(self.request, user)
         if type(self)._message_queryset is PersistentStorage._message_queryset:
@@ -210,7 +230,7 @@ class CookieBinding:
     cookie_name: str
     key_salt: str
 
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, request: HttpRequest, *args: object, **kwargs: object) -> None:
         schema = schema_of(request)
         if not is_public(schema):
             self.cookie_name = f"{type(self).cookie_name}_{_as_cookie_name(schema)}"
@@ -224,13 +244,15 @@ class SessionBinding:
     session_key: str
     request: HttpRequest
 
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, request: HttpRequest, *args: object, **kwargs: object) -> None:
         schema = schema_of(request)
         if not is_public(schema):
             self.session_key = f"{type(self).session_key}:{schema}"
         super().__init__(request, *args, **kwargs)  # type: ignore[call-arg]
 
-    def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
+    def _store(
+        self, messages: list[Message], response: HttpResponseBase, *args: object, **kwargs: object
+    ) -> list[Message]:
         can_store = getattr(self.request.session, "has_table", True)
         return super()._store(messages, response, *args, **kwargs) if can_store else messages  # type: ignore[misc]
 
@@ -273,23 +295,23 @@ class FallbackStorage(LevelStorage):
         """The dotted paths of the storages; a subclass may name others."""
         return settings.storages
 
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, request: HttpRequest, *args: object, **kwargs: object) -> None:
         super().__init__(request, *args, **kwargs)
         self._made_with = (args, kwargs)
-        self._used_storages: set[Any] = set()
+        self._used_storages: set[MessageStorage] = set()
         if not hasattr(request, "session"):
             # Some storage may refuse that, and should do so at once.
             self.storages  # noqa: B018
 
     @cached_property
-    def storages(self) -> list[Any]:
+    def storages(self) -> list[MessageStorage]:
         """Return the storages, in order: made when they are asked for, which most responses never do."""
         args, kwargs = self._made_with
         # They take the schema from the request, and where that has none, the current one: that of this storage.
         with inside(self.schema):
             return [tenant_bound(import_string(path))(self.request, *args, **kwargs) for path in self.storages_names]
 
-    def update(self, response: HttpResponseBase) -> list[Any] | None:
+    def update(self, response: HttpResponseBase) -> list[Message] | None:
         """Do what every storage does; what is saved already is not loaded for it."""
         keep_private(self.request, response)
         self._prepare_messages(self._queued_messages)
@@ -300,21 +322,21 @@ class FallbackStorage(LevelStorage):
             return self._store(carried + self._queued_messages, response)
         return None
 
-    def _process(self, message: Message | None, *args: Any, **options: Any) -> Message | None:
+    def _process(self, message: Message | None, *args: object, **options: object) -> Message | None:
         for storage in self.storages:
             if message and hasattr(storage, "process_message"):
                 message = storage.process_message(message, *args, **options)
         return message
 
-    def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
+    def _get(self, *args: object, **kwargs: object) -> tuple[list[Message], bool]:
         # Kept messages are read whatever the order: a cookie that says "all retrieved" must not hide them.
         shown = [storage._get()[0] if _keeps(storage) else self._carried.get(storage, []) for storage in self.storages]
         return [message for messages in shown for message in messages or []], True
 
     @cached_property
-    def _carried(self) -> dict[Any, list[Any]]:
+    def _carried(self) -> dict[MessageStorage, list[Message]]:
         """What an earlier response stored for this one, by storage: as Django's fallback reads it."""
-        carried: dict[Any, list[Any]] = {}
+        carried: dict[MessageStorage, list[Message]] = {}
         for storage in self.storages:
             if _keeps(storage):
                 continue
@@ -326,7 +348,9 @@ class FallbackStorage(LevelStorage):
                 break
         return carried
 
-    def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
+    def _store(
+        self, messages: list[Message], response: HttpResponseBase, *args: object, **kwargs: object
+    ) -> list[Message]:
         for storage in sorted(self.storages, key=_has_no_levels):
             if messages:
                 messages = storage._store(messages, response, remove_oldest=False)
@@ -337,7 +361,7 @@ class FallbackStorage(LevelStorage):
         return messages
 
 
-def linked(message: Any) -> Any:
+def linked(message: Shown) -> Shown:
     """Have "and n more" lead to the inbox, where the host has one."""
     if isinstance(message, Message):
         with suppress(NoReverseMatch):
@@ -345,11 +369,11 @@ def linked(message: Any) -> Any:
     return message
 
 
-def _keeps(storage: BaseStorage) -> bool:
+def _keeps(storage: MessageStorage) -> bool:
     return getattr(storage, "keeps_messages", False)
 
 
-def _has_no_levels(storage: BaseStorage) -> bool:
+def _has_no_levels(storage: MessageStorage) -> bool:
     return not getattr(storage, "levels", ())
 
 
@@ -358,7 +382,7 @@ def _as_cookie_name(schema: str) -> str:
     return schema if re.fullmatch(r"[A-Za-z0-9_-]+", schema) else hashlib.sha256(schema.encode()).hexdigest()[:32]
 
 
-def _refuse_options(message: Message, options: dict[str, Any]) -> None:
+def _refuse_options(message: Message, options: Mapping[str, object]) -> None:
     refused = [name for name in FOR_PERSISTENT if options.get(name) not in (None, "")]
     if refused:
         raise ValueError(

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Literal, Self, cast
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import EmptyResultSet
 from django.db import IntegrityError, connections, models
 from django.db.models import Exists, Expression, F, OuterRef, Q, QuerySet, Value
@@ -34,7 +35,7 @@ DELETE_MESSAGES: Final = "DELETE FROM {table} WHERE id = ANY(ARRAY({chosen})) RE
 class MessageQuerySet(ReadsOwnWrites["Message"]):
     """Messages of the current schema."""
 
-    def for_user(self, user: AbstractBaseUser) -> Self:
+    def for_user(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         """Keep what `user` is the recipient of; WrongTenant if the object came from another organisation."""
         require_here(user)
         return self.filter(user_id=user.pk)
@@ -75,10 +76,10 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
         """
         return self.model._default_manager.filter(IsAnyOf("pk", self._locked_in_order()))
 
-    def _locked_in_order(self) -> "QuerySet[Any, Any]":
+    def _locked_in_order(self) -> "QuerySet[Message, object]":
         return self.order_by("pk").select_for_update().values("pk")
 
-    def delete_in_order(self) -> list[Any]:
+    def delete_in_order(self) -> list[object]:
         """Delete them in one statement, as nothing of ours refers to a message; return the keys of their recipients."""
         connection = connections[write_database()]
         try:
@@ -110,7 +111,7 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
         with atomic():
             return self.exclude(read_at=None).filter(Q(key="") | Q(pk__in=last)).update(read_at=None)
 
-    def update(self, **values: Any) -> int:
+    def update(self, **values: object) -> int:
         """Update as Django does; `read=True` and `read=False` mean `read_at`, as in django-messages-extends."""
         if "read" in values:
             values["read_at"] = _read_at(values.pop("read"))
@@ -144,12 +145,12 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
         notify_changed(users={message.user_id for message in created if message.user_id is not None})
         return created
 
-    def bulk_update(self, objs: Iterable["Message"], fields: Iterable[str], *args: Any, **kwargs: Any) -> int:
+    def bulk_update(self, objs: Iterable["Message"], fields: Iterable[str], batch_size: int | None = None) -> int:
         messages = [without_rendering(each) for each in objs]
         for message in messages:
             require_all_here(message)
             set_from_person(message)
-        return super().bulk_update(messages, with_from_person(stored_names(fields)), *args, **kwargs)
+        return super().bulk_update(messages, with_from_person(stored_names(fields)), batch_size)
 
 
 def stored_names(fields: Iterable[str]) -> Collection[str]:
@@ -157,7 +158,7 @@ def stored_names(fields: Iterable[str]) -> Collection[str]:
     return {"read_at" if name == "read" else name for name in fields}
 
 
-def _read_at(read: object) -> Any:
+def _read_at(read: object) -> Coalesce | None:
     if read is True:
         return Coalesce(F("read_at"), timezone.now())
     if read is False:
@@ -236,14 +237,17 @@ class Message(FromSender, Content):
         return super().__str__()
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any, **options: Any) -> Self:
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[object], **options: Any) -> Self:
         message = super().from_db(db, field_names, values, **options)
         if "read_at" not in field_names:
             message._forget_read_at()
         return message
 
     def refresh_from_db(
-        self, using: Any = None, fields: Iterable[str] | None = None, from_queryset: Any = None
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: "QuerySet[Self] | None" = None,
     ) -> None:
         names = None if fields is None else list(stored_names(fields))
         stays_deferred = fields is None and "read_at" not in self.__dict__
