@@ -6,14 +6,16 @@ unchanged.
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, Unpack, cast
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.api import MessageFailure, get_messages
 from django.contrib.messages.api import add_message as add_ordinary_message
 from django.contrib.messages.storage.base import BaseStorage
+from django.contrib.messages.storage.base import Message as OrdinaryMessage
 from django.http import HttpRequest
+from django.utils.functional import Promise
 
 from messages_extends import constants
 from messages_extends.broadcasts.models import Broadcast
@@ -21,8 +23,9 @@ from messages_extends.constants import ALL_TENANTS, EVERYONE
 from messages_extends.inbox.inbox import Inbox
 from messages_extends.models import Announcement
 from messages_extends.sending.broadcasts import broadcast, retract_broadcast, revise_broadcast
-from messages_extends.sending.messages import cancel, send
+from messages_extends.sending.messages import SendOptions, cancel, send
 from messages_extends.sending.publications import announce, retract_announcement, revise_announcement
+from messages_extends.sending.recipients import RecipientsLike
 from messages_extends.tenancy.schemas import current_schema, has_messages, inside, schema_of
 
 AnyPublication = TypeVar("AnyPublication", Announcement, Broadcast)
@@ -72,12 +75,12 @@ __all__ = [
 def add_message(  # noqa: PLR0917 - django-messages-extends' signature
     request: HttpRequest,
     level: int,
-    message: Any,
+    message: str | Promise,
     extra_tags: str = "",
     fail_silently: bool = False,
-    user: Any = None,
+    user: AbstractBaseUser | None = None,
     expires: datetime | None = None,
-    **options: Any,
+    **options: object,
 ) -> None:
     """Add a message to the request; with a persistent level, save it for its recipient.
 
@@ -93,20 +96,28 @@ def add_message(  # noqa: PLR0917 - django-messages-extends' signature
     storage = getattr(request, "_messages", None)
     if storage is None or not options:
         # Django's own function reports a missing middleware, and serves storages that know no options.
-        add_ordinary_message(request, level, message, extra_tags, fail_silently)
+        add_ordinary_message(request, level, cast(str, message), extra_tags, fail_silently)
     else:
         storage.add(level, message, extra_tags, **options)
 
 
 class Shortcut(Protocol):
     def __call__(
-        self, request: HttpRequest, message: Any, extra_tags: str = "", fail_silently: bool = False, **options: Any
+        self,
+        request: HttpRequest,
+        message: str | Promise,
+        extra_tags: str = "",
+        fail_silently: bool = False,
+        *,
+        user: AbstractBaseUser | None = None,
+        expires: datetime | None = None,
+        **options: object,
     ) -> None: ...
 
 
 def _shortcut(level: int) -> Shortcut:
     def add(
-        request: HttpRequest, message: Any, extra_tags: str = "", fail_silently: bool = False, **options: Any
+        request: HttpRequest, message: str | Promise, extra_tags: str = "", fail_silently: bool = False, **options: Any
     ) -> None:
         add_message(request, level, message, extra_tags, fail_silently, **options)
 
@@ -134,12 +145,24 @@ add_persistant_warning = persistant_warning = add_persistent_warning
 add_persistant_error = persistant_error = add_persistent_error
 
 
-async def aadd_message(request: HttpRequest, *args: Any, **options: Any) -> None:
+async def aadd_message(  # noqa: PLR0917 - that of `add_message`
+    request: HttpRequest,
+    level: int,
+    message: str | Promise,
+    extra_tags: str = "",
+    fail_silently: bool = False,
+    user: AbstractBaseUser | None = None,
+    expires: datetime | None = None,
+    **options: object,
+) -> None:
     """Add a message from an async view: `add_message` where a query is allowed."""
-    await sync_to_async(_in_schema)(schema_of(request), lambda: add_message(request, *args, **options))
+    await sync_to_async(_in_schema)(
+        schema_of(request),
+        lambda: add_message(request, level, message, extra_tags, fail_silently, user, expires, **options),
+    )
 
 
-async def aget_messages(request: HttpRequest) -> BaseStorage | list[Any]:
+async def aget_messages(request: HttpRequest) -> BaseStorage | list[OrdinaryMessage]:
     """Load the request's messages and its user, so that a template rendered in an async view queries no more.
 
     Return what `get_messages` returns. Await it before the template is rendered.
@@ -191,7 +214,9 @@ def _verb(publication: Any, for_announcement: Any, for_broadcast: Any) -> Any:
     raise TypeError(f"{publication!r} is no publication: use an announcement or a broadcast.")
 
 
-async def asend(recipients: Any, message: Any, *, schema: str, **options: Any) -> int:
+async def asend(
+    recipients: RecipientsLike, message: str | Promise, *, schema: str, **options: Unpack[SendOptions]
+) -> int:
     """Send from async code: `send` in the organisation whose schema is named, where a query is allowed.
 
     The schema is named by the caller, because on the event loop the current one is always public.
@@ -205,7 +230,7 @@ async def aunread_count(request: HttpRequest) -> int:
 
 
 def _unread_count(request: HttpRequest) -> int:
-    user: Any = request.user
+    user = request.user
     return Inbox(user).unread_count() if user.is_authenticated and has_messages(current_schema()) else 0
 
 

@@ -5,7 +5,6 @@ somebody is recorded by its own row.
 """
 
 import hashlib
-from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
@@ -94,7 +93,7 @@ def log_event(
     )
 
 
-def actor_id_of(pk: Any) -> str:
+def actor_id_of(pk: object) -> str:
     """Return what a record says in place of this primary key: itself, or the SHA-256 of one that is too long.
 
     Not its beginning, which somebody else's may share: erasing one would take the other's name.

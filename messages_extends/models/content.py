@@ -1,23 +1,31 @@
 """What every text for a reader has, whether one person or many read it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 from django.contrib.messages.storage import base as messages_storage
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Expression
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends import constants
 from messages_extends.texts.rendering import render, shown_link
 
 
+class HasLevel(Protocol):
+    """Anything with a level; its text is what `str` returns."""
+
+    level: int
+
+
 class LinkField(models.CharField):  # type: ignore[type-arg]
     """A link that is loaded only if it may be shown, whoever has written it: SQL and other code check nothing."""
 
-    def from_db_value(self, value: str | None, _expression: Any, _connection: Any) -> str | None:
+    def from_db_value(self, value: str | None, _expression: Expression, _connection: BaseDatabaseWrapper) -> str | None:
         return shown_link(value) if value else value
 
-    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+    def deconstruct(self) -> tuple[str, str, Sequence[object], dict[str, object]]:
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.CharField", args, kwargs
 
@@ -63,6 +71,6 @@ class Content(models.Model):
         return str(messages_storage.LEVEL_TAGS.get(self.level, ""))
 
 
-def equals_ordinary(message: Any, ordinary: messages_storage.Message) -> bool:
+def equals_ordinary(message: HasLevel, ordinary: messages_storage.Message) -> bool:
     """Tell whether a saved message has the level and the text of one of Django's."""
     return bool(message.level == ordinary.level and str(message) == str(ordinary.message))

@@ -1,10 +1,8 @@
 """Expressions of SQL that several querysets need."""
 
-from typing import Any
-
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connections
-from django.db.models import BooleanField, F, Func, IntegerField, QuerySet, Subquery
+from django.db.models import BooleanField, F, Func, IntegerField, Model, QuerySet, Subquery
 
 from messages_extends.tenancy.databases import write_database
 
@@ -20,7 +18,7 @@ class IsAnyOf(Func):
     arg_joiner = " = ANY("
     output_field = BooleanField()
 
-    def __init__(self, column: str, chosen: "QuerySet[Any, Any]") -> None:
+    def __init__(self, column: str, chosen: "QuerySet[Model, object]") -> None:
         super().__init__(F(column), ArraySubquery(chosen))
 
 
@@ -31,5 +29,5 @@ class CountOf(Subquery):
     output_field = IntegerField()
 
 
-def quoted_table(queryset: "QuerySet[Any]") -> str:
+def quoted_table(queryset: "QuerySet[Model, object]") -> str:
     return connections[write_database()].ops.quote_name(queryset.model._meta.db_table)

@@ -269,8 +269,8 @@ class Message(FromSender, Content):
         super().save(*args, update_fields=names, **kwargs)
         self._notify_changed()
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        deleted = super().delete(*args, **kwargs)
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        deleted = super().delete(using, keep_parents)
         self._notify_changed()
         return deleted
 

@@ -1,7 +1,7 @@
 """Who has read which publication, in which revision."""
 
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -43,7 +43,7 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
         require_here(user)
         return self.filter(user_id=user.pk)
 
-    def write(self, user: AbstractBaseUser, publications: "QuerySet[Any]", at: datetime) -> int:
+    def write(self, user: AbstractBaseUser, publications: "QuerySet[models.Model, object]", at: datetime) -> int:
         """Note that `user` has read `publications`, of which `values_list("pk", "revision")` is given.
 
         One statement; return how many it changed. A receipt of the same or a later revision stays as it is, and what

@@ -26,7 +26,7 @@ class FromSender(TenantBound):
         super().save_base(*args, update_fields=names, **kwargs)
 
 
-def set_from_person(row: Any) -> None:
+def set_from_person(row: "FromSender") -> None:
     """Note on a row that is about to be written that a person is its sender, if one is."""
     if row.__dict__.get("sender_id") is not None:
         row.from_person = True

@@ -3,12 +3,14 @@
 import datetime as dt
 import json
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
 from django.conf import settings
 from django.utils import timezone, translation
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.functional import Promise
 from django.utils.safestring import SafeData
 
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, name_of_level
@@ -28,7 +30,7 @@ LIMITS: Final[dict[str, int]] = {"message": MAX_TEXT} | {
 
 
 def clean_content(
-    text: Any,
+    text: str | Promise,
     *,
     level: int,
     params: Params = None,
@@ -55,7 +57,7 @@ def clean_content(
     return columns
 
 
-def as_stored(text: Any, params: Params) -> str:
+def as_stored(text: str | Promise, params: Params) -> str:
     """Return the text as a str, or as the SafeString it is: in the sender's language, or as msgid if it has params."""
     if params is None:
         return str(text)
@@ -63,7 +65,7 @@ def as_stored(text: Any, params: Params) -> str:
         return str(text)
 
 
-def require_storable(columns: dict[str, Any], *, max_text: int = MAX_TEXT) -> None:
+def require_storable(columns: Mapping[str, Any], *, max_text: int = MAX_TEXT) -> None:
     """Raise ValueError, with the allowed values, unless these columns of a text can be stored and shown."""
     for name, limit in (LIMITS | {"message": max_text}).items():
         _require_short(name, columns[name], limit)
@@ -80,7 +82,7 @@ def _require_short(name: str, value: str, limit: int) -> None:
         raise ValueError(f"{name} has {len(value)} characters; at most {limit} are allowed.")
 
 
-def require_level(level: Any) -> None:
+def require_level(level: int) -> None:
     """Raise ValueError unless `level` is a persistent one: only those are stored."""
     if level not in PERSISTENT_MESSAGE_LEVELS:
         allowed = ", ".join(name_of_level(each) for each in PERSISTENT_MESSAGE_LEVELS)
@@ -93,7 +95,7 @@ def require_characters(name: str, value: str) -> None:
         raise ValueError(f"{name} contains a NUL character or half of a surrogate pair, which cannot be stored.")
 
 
-def require_params(params: Any) -> None:
+def require_params(params: object) -> None:
     """Raise ValueError unless `params` is None, or a dictionary or list of what JSON can hold."""
     if params is not None and not isinstance(params, dict | list | tuple):
         raise ValueError(f"params is a {type(params).__name__}: use a dictionary or a list.")
@@ -110,14 +112,14 @@ def require_link(url: str) -> None:
         raise ValueError(f"url {url!r} is not allowed: use a path on this site (/orders/5/) or an http(s) address.")
 
 
-def clean_bool(name: str, value: Any) -> bool:
+def clean_bool(name: str, value: object) -> bool:
     """Return `value` if it is True or False; TypeError for anything else."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}: use True or False.")
     return value
 
 
-def clean_datetime(name: str, value: Any) -> datetime:
+def clean_datetime(name: str, value: object) -> datetime:
     """Return `value` as this project's times are: in UTC; without USE_TZ, in TIME_ZONE and naive.
 
     One without a zone is taken in the zone that people see.
@@ -158,7 +160,7 @@ def parse_datetime_of_page(text: str) -> datetime | None:
         return None
 
 
-def clean_legacy_datetime(name: str, value: Any) -> datetime | None:
+def clean_legacy_datetime(name: str, value: object) -> datetime | None:
     """Return whatever django-messages-extends took for a time as one that can be stored, whether it is over or not.
 
     None for one that is too far away ever to come. ValueError or TypeError for what is no time at all.
@@ -172,7 +174,7 @@ def clean_legacy_datetime(name: str, value: Any) -> datetime | None:
     return clean_datetime(name, value)
 
 
-def clean_future_datetime(name: str, value: Any, after: datetime | None = None) -> datetime:
+def clean_future_datetime(name: str, value: object, after: datetime | None = None) -> datetime:
     """Return `value` as `clean_datetime` does; ValueError unless it lies after `after` and in the future."""
     at = clean_datetime(name, value)
     if at <= timezone.now():

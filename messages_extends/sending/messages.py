@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
+from django.utils.functional import Promise
 
 from messages_extends.access.guards import require_may_send
 from messages_extends.access.rate_limits import check_rate_limit
@@ -29,7 +32,7 @@ from messages_extends.sending.cleaning import (
 from messages_extends.sending.constraints import translate_fk_violation
 from messages_extends.sending.idempotency import Sent, run_once
 from messages_extends.sending.publications import retract_all
-from messages_extends.sending.recipients import Recipients
+from messages_extends.sending.recipients import Recipients, RecipientsLike
 from messages_extends.tenancy.databases import atomic, write_database
 from messages_extends.tenancy.origin import require_here
 from messages_extends.tenancy.schemas import current_schema, require_messages
@@ -53,9 +56,21 @@ LONG_TEXT: Final = (
 INACTIVE: Final = "The user with the primary key %s is inactive: they will see the message once they are active again."
 
 
+class SendOptions(TypedDict, total=False):
+    """The options of `send`, for functions that pass them on."""
+
+    level: int
+    sender: AbstractBaseUser | None
+    params: Params
+    url: str
+    key: str
+    extra_tags: str
+    expires: datetime | None
+
+
 def send(
-    recipients: Any,
-    message: Any,
+    recipients: RecipientsLike,
+    message: str | Promise,
     *,
     level: int = INFO_PERSISTENT,
     sender: AbstractBaseUser | None = None,
@@ -86,12 +101,15 @@ def send(
 
 def send_leniently(
     recipient: AbstractBaseUser,
-    message: Any,
+    message: str | Promise,
     *,
+    level: int,
     sender: AbstractBaseUser | None = None,
     params: Params = None,
-    expires: Any = None,
-    **options: Any,
+    url: str = "",
+    key: str = "",
+    extra_tags: str = "",
+    expires: object = None,
 ) -> int:
     """Send to one person as django-messages-extends did: for its own interface, where `send` would refuse.
 
@@ -103,7 +121,9 @@ def send_leniently(
         log_once(LONG_TEXT, len(text), MAX_TEXT, MAX_LEGACY_TEXT)
     # What is cut is a plain str, so that half an element is never shown as HTML.
     text = text if len(text) <= MAX_LEGACY_TEXT else text[:MAX_LEGACY_TEXT]
-    values = clean_content(text, params=params, max_text=MAX_LEGACY_TEXT, **options)
+    values = clean_content(
+        text, level=level, params=params, url=url, key=key, extra_tags=extra_tags, max_text=MAX_LEGACY_TEXT
+    )
     values |= {"expires": _clean_legacy_expires(expires), "sender": _other_than(recipient, sender)}
     try:
         return _save(to, values)
@@ -114,7 +134,7 @@ def send_leniently(
         return count
 
 
-def _clean_legacy_expires(value: Any) -> datetime | None:
+def _clean_legacy_expires(value: object) -> datetime | None:
     if value is None:
         return None
     at = clean_legacy_datetime("expires", value)
@@ -127,14 +147,14 @@ def _clean_legacy_expires(value: Any) -> datetime | None:
     return at
 
 
-def _other_than(recipients: Any, sender: AbstractBaseUser | None) -> AbstractBaseUser | None:
+def _other_than(recipients: RecipientsLike, sender: AbstractBaseUser | None) -> AbstractBaseUser | None:
     """Return the sender; None, the application, where somebody asks for a message to themselves."""
     # Before they are compared: the same primary key is somebody else's in another organisation.
     require_here(sender)
     return None if sender == recipients else sender
 
 
-def send_once(form: UUID, recipients: Any, message: Any, **options: Any) -> Sent:
+def send_once(form: UUID, recipients: RecipientsLike, message: str | Promise, **options: Unpack[SendOptions]) -> Sent:
     """Send what a page's form says, as `send` does, unless this very form has been sent before."""
     return run_once(form, lambda: send(recipients, message, **options))
 
@@ -169,7 +189,7 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
     return len(written_to)
 
 
-def _delete_expired(people: Sequence[Any], key: str) -> None:
+def _delete_expired(people: Sequence[object], key: str) -> None:
     """Delete what has expired unread under this key."""
     column = _column("user").db_type(connections[write_database()])
     # One parameter, however many they are.
@@ -178,18 +198,18 @@ def _delete_expired(people: Sequence[Any], key: str) -> None:
     with_key.unread().delete_in_order()
 
 
-def _insert(people: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
+def _insert(people: Sequence[object], values: Mapping[str, Any]) -> list[object]:
     """Write a row for each of the people with these keys; return the keys of those who got one."""
     if not people:
         return []
     connection = connections[write_database()]
     quote = connection.ops.quote_name
     stored = {_column(name): value for name, value in {**values, **_times()}.items()}
-    users: Any = get_user_model()._meta
+    users = get_user_model()._meta
     statement = INSERT_MESSAGES.format(
         messages=quote(Message._meta.db_table),
         columns=", ".join(quote(field.column) for field in (_column("user"), *stored)),
-        key=quote(users.pk.column),
+        key=quote(str(users.pk.column)),
         user=quote(_column("user").column),
         type=_column("user").db_type(connection),
         values=", ".join(f"CAST(%s AS {field.db_type(connection)})" for field in stored),
@@ -201,6 +221,7 @@ def _insert(people: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
 
 
 def _column(name: str) -> Any:
+    # Django's stubs do not know that a field of a model's own has a column.
     return Message._meta.get_field(name)
 
 
@@ -209,7 +230,7 @@ def _times() -> dict[str, datetime]:
     return {"created": now, "modified": now}
 
 
-def _stored(field: Any, value: Any, connection: Any) -> Any:
+def _stored(field: Field[Any, Any], value: object, connection: BaseDatabaseWrapper) -> Any:
     return field.get_db_prep_save(value.pk if isinstance(value, AbstractBaseUser) else value, connection)
 
 

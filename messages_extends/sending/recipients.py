@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from messages_extends.access.membership import inactive_members, keys_of_people_in, members, people_here
 from messages_extends.exceptions import RecipientUnavailable
@@ -25,12 +24,12 @@ class Recipients:
     `exactly` is their number where each was named: then all of them have to be there.
     """
 
-    people: QuerySet[Any]
+    people: QuerySet[AbstractBaseUser]
     exactly: int | None
     named: str
 
     @classmethod
-    def of(cls, recipients: Any) -> "Recipients":
+    def of(cls, recipients: "RecipientsLike") -> "Recipients":
         """Resolve `recipients` in the current schema; TypeError if they are nothing that can be written to."""
         if isinstance(recipients, Recipients):
             return recipients
@@ -39,8 +38,7 @@ class Recipients:
         if isinstance(recipients, Group):
             require_here(recipients)
             require_groups()
-            people: QuerySet[Any] = members()
-            return cls(people.filter(groups=recipients.pk), None, _name(recipients))
+            return cls(members().filter(Q(groups=recipients.pk)), None, _name(recipients))
         if isinstance(recipients, QuerySet):
             return cls._matched(recipients)
         if isinstance(recipients, Iterable) and not isinstance(recipients, str | bytes | dict):
@@ -65,7 +63,7 @@ class Recipients:
         return cls(people_here().filter(pk=user.pk), 1, f"user {user.pk}")
 
     @classmethod
-    def _matched(cls, people: QuerySet[Any]) -> "Recipients":
+    def _matched(cls, people: QuerySet[Model]) -> "Recipients":
         if not issubclass(people.model, get_user_model()):
             raise TypeError(f"recipients is a queryset of {people.model._meta.verbose_name_plural}: use {ALLOWED}.")
         # A union can be neither filtered nor, once it is ordered, reduced to its keys: it is asked once, for these.
@@ -74,7 +72,7 @@ class Recipients:
         return cls(members().filter(pk__in=keys), None, "people by a query")
 
     @classmethod
-    def _named(cls, users: list[Any], name: str) -> "Recipients":
+    def _named(cls, users: Collection[AbstractBaseUser], name: str) -> "Recipients":
         for user in users:
             if not isinstance(user, AbstractBaseUser):
                 raise TypeError(f"recipients contains {user!r}: use {ALLOWED}.")
@@ -85,12 +83,15 @@ class Recipients:
         return cls(members().filter(pk__in=ids), len(ids), name)
 
 
-def inactive_in(groups: Collection[Group]) -> QuerySet[Any]:
+RecipientsLike = AbstractBaseUser | Group | Iterable[AbstractBaseUser] | Recipients
+
+
+def inactive_in(groups: Collection[Group]) -> QuerySet[AbstractBaseUser]:
     """Return the inactive members of `groups`, who are left out."""
     return inactive_members().filter(pk__in=_keys_of_people_in(groups))
 
 
-def _keys_of_people_in(groups: Collection[Group]) -> QuerySet[Any]:
+def _keys_of_people_in(groups: Collection[Group]) -> QuerySet[Model, object]:
     return keys_of_people_in(Group.objects.filter(pk__in=[group.pk for group in groups]))
 
 

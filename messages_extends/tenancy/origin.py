@@ -4,7 +4,7 @@ Primary keys repeat across schemas, so an object of one organisation that is use
 there.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Self, cast
 
 from django.apps import apps
@@ -89,10 +89,15 @@ class TenantBound(models.Model):
         super().save_base(*args, **kwargs)
         stamp(self)
 
-    def refresh_from_db(self, using: str | None = None, *args: Any, **kwargs: Any) -> None:
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: "models.QuerySet[Self] | None" = None,
+    ) -> None:
         require_here(self)
-        super().refresh_from_db(using or database_of_own_writes(), *args, **kwargs)
+        super().refresh_from_db(using or database_of_own_writes(), fields, from_queryset)
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         require_here(self)
-        return super().delete(*args, **kwargs)
+        return super().delete(using, keep_parents)

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 # Browsers leave out line breaks and tabs, and control characters and spaces at both ends; a backslash is a slash.
 NOT_IN_LINKS: Final = re.compile(r"[\\\x00-\x1f\x7f]|^ | $")
 
-Params = Mapping[str, Any] | Sequence[Any] | None
+Params = Mapping[str, object] | Sequence[object] | None
 Saved = TypeVar("Saved")
 
 
@@ -30,7 +30,7 @@ class ShownMessage(SimpleLazyObject):  # type: ignore[type-arg]
     writes a text that has been rendered.
     """
 
-    def __init__(self, saved: Any) -> None:
+    def __init__(self, saved: object) -> None:
         super().__init__(lambda: saved)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -42,7 +42,7 @@ class ShownMessage(SimpleLazyObject):  # type: ignore[type-arg]
     def message(self) -> str:
         return str(self)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name == "message":
             raise AttributeError("This is the text as its reader sees it: to change it, load the Message by its pk.")
         super().__setattr__(name, value)
@@ -53,9 +53,9 @@ def shown(saved: Saved) -> Saved:
     return cast(Saved, ShownMessage(saved))
 
 
-def without_rendering(message: Any) -> Any:
+def without_rendering(message: Saved) -> Saved:
     """Return the row behind what `shown` has returned; anything else as it is."""
-    return message._wrapped if type(message) is ShownMessage else message
+    return cast(Saved, cast(ShownMessage, message)._wrapped) if type(message) is ShownMessage else message
 
 
 def render(message: str, params: Params, *, is_safe: bool) -> str:
@@ -69,7 +69,7 @@ def render(message: str, params: Params, *, is_safe: bool) -> str:
     return mark_safe(text) if is_safe else str(text)  # noqa: S308 - the sending code vouched for it
 
 
-def _translate(message: str, params: Mapping[str, Any] | Sequence[Any], *, is_safe: bool) -> str:
+def _translate(message: str, params: Mapping[str, object] | Sequence[object], *, is_safe: bool) -> str:
     with in_readers_language():
         translated = gettext(message)
         if not params:
@@ -81,24 +81,24 @@ def _translate(message: str, params: Mapping[str, Any] | Sequence[Any], *, is_sa
             return translated
 
 
-def _plain(params: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any] | tuple[Any, ...]:
+def _plain(params: Mapping[str, object] | Sequence[object]) -> Mapping[str, object] | tuple[object, ...]:
     return params if isinstance(params, Mapping) else tuple(params)
 
 
-def _escaped(params: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any] | tuple[Any, ...]:
+def _escaped(params: Mapping[str, object] | Sequence[object]) -> Mapping[str, object] | tuple[object, ...]:
     if isinstance(params, Mapping):
         return _EscapedMapping({name: _escape(value) for name, value in params.items()})
     return tuple(_escape(value) for value in params)
 
 
-class _EscapedMapping(dict[str, Any]):
+class _EscapedMapping(dict[str, object]):
     """Escapes its names as well, for a "%s" that names none of them and so shows all."""
 
     def __repr__(self) -> str:
         return escape(super().__repr__())
 
 
-def _escape(value: Any) -> Any:
+def _escape(value: Any) -> int | float | str:
     # Numbers stay numbers, for "%d" and "%.2f".
     return value if isinstance(value, int | float) else conditional_escape(value)
 

@@ -1,9 +1,10 @@
 """Writing to people and groups: what to whom, a look at it, then it is sent."""
 
 import uuid
-from typing import Any
+from typing import cast
 
 from django.contrib import messages
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -30,7 +31,7 @@ from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups
 @require_http_methods(["GET", "HEAD", "POST"])
 def compose(request: HttpRequest) -> HttpResponse:
     """Show the form, look at it, test it or send it, as the button says that was pressed; each keeps what is there."""
-    sender: Any = request.user
+    sender = cast(AbstractBaseUser, request.user)
     _require_may_compose(sender)
     if request.method != "POST":
         return _form_page(request, ComposeForm(sender=sender))
@@ -47,18 +48,18 @@ def compose(request: HttpRequest) -> HttpResponse:
 @never_cache
 def recipients(request: HttpRequest) -> HttpResponse:
     """Answer who of those to whom the reader may write is called so; `groups=1` asks for groups too."""
-    sender: Any = require_reader(request)
+    sender = require_reader(request)
     _require_may_compose(sender)
     search = clean_search(request.GET.get("q", ""))
     return found_response(_found(sender, search, with_groups=request.GET.get("groups") == "1"))
 
 
-def _require_may_compose(sender: Any) -> None:
+def _require_may_compose(sender: AbstractBaseUser) -> None:
     if not policy().may_compose(sender):
         raise PermissionDenied("You may not write to anybody.")
 
 
-def _found(sender: Any, search: str, *, with_groups: bool) -> list[Choice]:
+def _found(sender: AbstractBaseUser, search: str, *, with_groups: bool) -> list[Choice]:
     """Return what a search finds, and one more than it shows if there are more."""
     groups = search_groups(search, policy().groups_for(sender))[: MAX_RESULTS + 1] if with_groups else ()
     people = search_people(search, policy().recipients_for(sender))[: MAX_RESULTS + 1]
@@ -114,7 +115,7 @@ def _look(request: HttpRequest, form: ComposeForm, *, number: uuid.UUID | None =
 def _test(request: HttpRequest, form: ComposeForm) -> HttpResponse:
     number = _number(request) or uuid.uuid4()
     # Under a key, so that a double click makes no two of it.
-    send(request.user, **form.text, sender=form.sender, key=f"test:{number}")
+    send(form.sender, **form.text, sender=form.sender, key=f"test:{number}")
     note = gettext("A test was sent to you alone. It is in your inbox.")
     return _look(request, form, number=number, note=note)
 

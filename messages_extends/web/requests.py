@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.views import redirect_to_login
@@ -52,7 +51,7 @@ def login_to_read(view: View) -> View:
     """Have a page ask people to log in, and answer 404 outside any organisation."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         require_organisation(request)
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
