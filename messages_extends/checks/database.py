@@ -33,7 +33,7 @@ def _backend_is_ours(alias: str | None = None) -> bool:
 
 
 @register
-def set_calls_are_limited_safely(**_kwargs: Any) -> list[CheckMessage]:
+def set_calls_are_limited_safely(**_kwargs: object) -> list[CheckMessage]:
     if not get_limit_set_calls() or _backend_is_ours():
         return []
     return [
@@ -48,7 +48,7 @@ def set_calls_are_limited_safely(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def backend_is_ours(**_kwargs: Any) -> list[CheckMessage]:
+def backend_is_ours(**_kwargs: object) -> list[CheckMessage]:
     if _backend_is_ours():
         return []
     return [
@@ -63,7 +63,7 @@ def backend_is_ours(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def replicas_use_our_backend(**_kwargs: Any) -> list[CheckMessage]:
+def replicas_use_our_backend(**_kwargs: object) -> list[CheckMessage]:
     return [
         Error(
             f"The router {name} reads from {alias!r}, whose database backend {_database(alias)['ENGINE']!r} does not "
@@ -90,7 +90,7 @@ def _read_aliases() -> dict[str, str]:
 
 
 @register
-def pool_has_no_persistent_connections(**_kwargs: Any) -> list[CheckMessage]:
+def pool_has_no_persistent_connections(**_kwargs: object) -> list[CheckMessage]:
     if not _has_pool() or _max_age() == 0:
         return []
     return [
@@ -103,7 +103,7 @@ def pool_has_no_persistent_connections(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def asgi_has_no_persistent_connections(**_kwargs: Any) -> list[CheckMessage]:
+def asgi_has_no_persistent_connections(**_kwargs: object) -> list[CheckMessage]:
     if not getattr(settings, "ASGI_APPLICATION", None) or _has_pool() or _max_age() == 0:
         return []
     return [
@@ -118,7 +118,7 @@ def asgi_has_no_persistent_connections(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def no_transaction_pooling(**_kwargs: Any) -> list[CheckMessage]:
+def no_transaction_pooling(**_kwargs: object) -> list[CheckMessage]:
     if not _database().get("DISABLE_SERVER_SIDE_CURSORS"):
         return []
     return [
@@ -132,7 +132,7 @@ def no_transaction_pooling(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.database)
-def connections_keep_their_backend(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+def connections_keep_their_backend(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
     """Find a proxy that gives each transaction another connection: there a search path is another client's."""
     alias = get_tenant_database_alias()
     # Migrating asks for each organisation anew: once, in public, is enough.
@@ -159,12 +159,13 @@ def _has_pool() -> bool:
     return bool(_database().get("OPTIONS", {}).get("pool"))
 
 
-def _max_age() -> Any:
-    return _database().get("CONN_MAX_AGE", 0)
+def _max_age() -> int | None:
+    age: int | None = _database().get("CONN_MAX_AGE", 0)
+    return age
 
 
 @register(Tags.database)
-def no_table_fell_through(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+def no_table_fell_through(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
     """Refuse a table of a tenant-only app in a schema that every tenant's search path goes on to."""
     alias = get_tenant_database_alias()
     if alias not in (databases or ()):
@@ -213,7 +214,7 @@ def _first_of(names: Sequence[str]) -> str:
 
 
 @register(Tags.database)
-def shared_tables_are_in_public_alone(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+def shared_tables_are_in_public_alone(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
     """Refuse a tenant's own table of an app that is shared only: the tenant reads it in place of public's."""
     if get_tenant_database_alias() not in (databases or ()):
         return []
@@ -232,7 +233,7 @@ def shared_tables_are_in_public_alone(databases: Sequence[str] | None = None, **
 
 
 @register(Tags.database)
-def recorded_migrations_made_tables(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+def recorded_migrations_made_tables(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
     """Refuse apps whose migrations a schema has recorded as applied, though it has none of their tables."""
     if get_tenant_database_alias() not in (databases or ()):
         return []

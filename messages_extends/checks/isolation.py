@@ -1,5 +1,6 @@
 """Cookies, sessions and caches: what a browser or a process could carry from one organisation to another."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def _users_are_per_tenant() -> bool:
 
 
 @register
-def session_cookie_stays_at_its_host(**_kwargs: Any) -> list[CheckMessage]:
+def session_cookie_stays_at_its_host(**_kwargs: object) -> list[CheckMessage]:
     domain = settings.SESSION_COOKIE_DOMAIN
     if not domain or not _users_are_per_tenant():
         return []
@@ -35,7 +36,7 @@ def session_cookie_stays_at_its_host(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def shared_login_is_meant(**_kwargs: Any) -> list[CheckMessage]:
+def shared_login_is_meant(**_kwargs: object) -> list[CheckMessage]:
     domain = settings.SESSION_COOKIE_DOMAIN
     if not domain or _users_are_per_tenant():
         return []
@@ -49,7 +50,7 @@ def shared_login_is_meant(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def csrf_cookie_stays_at_its_host(**_kwargs: Any) -> list[CheckMessage]:
+def csrf_cookie_stays_at_its_host(**_kwargs: object) -> list[CheckMessage]:
     if not settings.CSRF_COOKIE_DOMAIN:
         return []
     return [
@@ -67,7 +68,7 @@ def _sessions_are_bound() -> bool:
 
 
 @register
-def sessions_are_bound(**_kwargs: Any) -> list[CheckMessage]:
+def sessions_are_bound(**_kwargs: object) -> list[CheckMessage]:
     if _sessions_are_bound() or not _users_are_per_tenant():
         return []
     return [
@@ -81,7 +82,7 @@ def sessions_are_bound(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def shared_sessions_are_meant(**_kwargs: Any) -> list[CheckMessage]:
+def shared_sessions_are_meant(**_kwargs: object) -> list[CheckMessage]:
     if _sessions_are_bound() or _users_are_per_tenant():
         return []
     return [
@@ -94,12 +95,13 @@ def shared_sessions_are_meant(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _guardian_user() -> Any:
-    return getattr(settings, "ANONYMOUS_USER_NAME", "AnonymousUser") if apps.is_installed("guardian") else None
+def _guardian_user() -> str | None:
+    name: str | None = getattr(settings, "ANONYMOUS_USER_NAME", "AnonymousUser")
+    return name if apps.is_installed("guardian") else None
 
 
 @register
-def guardian_has_no_anonymous_user(**_kwargs: Any) -> list[CheckMessage]:
+def guardian_has_no_anonymous_user(**_kwargs: object) -> list[CheckMessage]:
     if _guardian_user() is None:
         return []
     return [
@@ -113,7 +115,7 @@ def guardian_has_no_anonymous_user(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def guardian_caches_no_user(**_kwargs: Any) -> list[CheckMessage]:
+def guardian_caches_no_user(**_kwargs: object) -> list[CheckMessage]:
     if _guardian_user() is None or getattr(settings, "GUARDIAN_ANONYMOUS_USER_CACHE_TTL", 0) == 0:
         return []
     return [
@@ -126,7 +128,7 @@ def guardian_caches_no_user(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def caches_know_the_tenant(**_kwargs: Any) -> list[CheckMessage]:
+def caches_know_the_tenant(**_kwargs: object) -> list[CheckMessage]:
     # Django's own default as well, which is there in every project that says nothing of caches.
     mixed = [
         alias for alias, cache in settings.CACHES.items() if not _is_dummy(cache) and not _has_schema_in_keys(cache)
@@ -144,11 +146,11 @@ def caches_know_the_tenant(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _is_dummy(cache: dict[str, Any]) -> bool:
+def _is_dummy(cache: Mapping[str, object]) -> bool:
     return bool(cache["BACKEND"] == "django.core.cache.backends.dummy.DummyCache")
 
 
-def _has_schema_in_keys(cache: dict[str, Any]) -> bool:
+def _has_schema_in_keys(cache: Mapping[str, Any]) -> bool:
     """Ask the key function itself, as a host's own serves as well."""
     make_key = get_key_func(cache.get("KEY_FUNCTION"))
     keys = set()
@@ -159,7 +161,7 @@ def _has_schema_in_keys(cache: dict[str, Any]) -> bool:
 
 
 @register
-def csrf_trusts_no_wildcard(**_kwargs: Any) -> list[CheckMessage]:
+def csrf_trusts_no_wildcard(**_kwargs: object) -> list[CheckMessage]:
     wildcards = [origin for origin in settings.CSRF_TRUSTED_ORIGINS if "*" in origin]
     if not wildcards:
         return []
@@ -174,7 +176,7 @@ def csrf_trusts_no_wildcard(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def emails_go_to_a_folder_of_their_own(**_kwargs: Any) -> list[CheckMessage]:
+def emails_go_to_a_folder_of_their_own(**_kwargs: object) -> list[CheckMessage]:
     folders = {getattr(settings, "EMAIL_FILE_PATH", None)}
     for mailer in getattr(settings, "MAILERS", {}).values():
         folders.add(mailer.get("OPTIONS", {}).get("file_path"))

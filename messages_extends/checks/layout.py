@@ -3,7 +3,7 @@
 An app in both lists is the danger: where a tenant's table is missing, PostgreSQL goes on to the public one.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from django.apps import AppConfig, apps
 from django.contrib.auth import get_user_model
@@ -23,7 +23,7 @@ def lists_with(app_label: str) -> str:
 
 
 @register
-def messages_are_not_shared(**_kwargs: Any) -> list[CheckMessage]:
+def messages_are_not_shared(**_kwargs: object) -> list[CheckMessage]:
     if not is_shared("messages_extends"):
         return []
     return [
@@ -36,7 +36,7 @@ def messages_are_not_shared(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def messages_have_tables(**_kwargs: Any) -> list[CheckMessage]:
+def messages_have_tables(**_kwargs: object) -> list[CheckMessage]:
     if is_shared("messages_extends") or is_per_tenant("messages_extends"):
         return []
     return [
@@ -49,7 +49,7 @@ def messages_have_tables(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def grants_are_per_tenant(**_kwargs: Any) -> list[CheckMessage]:
+def grants_are_per_tenant(**_kwargs: object) -> list[CheckMessage]:
     if not apps.is_installed("guardian") or (is_per_tenant("guardian") and not is_shared("guardian")):
         return []
     return [
@@ -67,7 +67,7 @@ def _guardian_config() -> AppConfig | None:
 
 
 @register
-def users_can_be_deleted(**_kwargs: Any) -> list[CheckMessage]:
+def users_can_be_deleted(**_kwargs: object) -> list[CheckMessage]:
     config = _guardian_config()
     label = get_user_model()._meta.app_label
     # Users in both lists that nobody has asked for have a check of their own.
@@ -85,7 +85,7 @@ def users_can_be_deleted(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def content_types_are_shared(**_kwargs: Any) -> list[CheckMessage]:
+def content_types_are_shared(**_kwargs: object) -> list[CheckMessage]:
     if is_shared("contenttypes") and not is_per_tenant("contenttypes"):
         return []
     return [
@@ -99,7 +99,7 @@ def content_types_are_shared(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def people_are_in_one_list(**_kwargs: Any) -> list[CheckMessage]:
+def people_are_in_one_list(**_kwargs: object) -> list[CheckMessage]:
     labels = dict.fromkeys((get_user_model()._meta.app_label, *OPERATORS_APPS))
     in_both = [label for label in labels if is_shared(label) and is_per_tenant(label)]
     if not in_both or platform_is_public():
@@ -116,7 +116,7 @@ def people_are_in_one_list(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def public_platform_has_people(**_kwargs: Any) -> list[CheckMessage]:
+def public_platform_has_people(**_kwargs: object) -> list[CheckMessage]:
     user_app = get_user_model()._meta.app_label
     if not platform_is_public() or is_shared(user_app):
         return []
@@ -131,7 +131,7 @@ def public_platform_has_people(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def public_platform_has_sessions(**_kwargs: Any) -> list[CheckMessage]:
+def public_platform_has_sessions(**_kwargs: object) -> list[CheckMessage]:
     if not platform_is_public() or not is_shared(get_user_model()._meta.app_label) or is_shared("sessions"):
         return []
     return [
@@ -146,7 +146,7 @@ def public_platform_has_sessions(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def sessions_are_per_tenant(**_kwargs: Any) -> list[CheckMessage]:
+def sessions_are_per_tenant(**_kwargs: object) -> list[CheckMessage]:
     if not is_per_tenant(get_user_model()._meta.app_label) or not apps.is_installed("django.contrib.sessions"):
         return []
     if is_per_tenant("sessions"):
@@ -161,7 +161,7 @@ def sessions_are_per_tenant(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def broadcasts_are_the_platforms(**_kwargs: Any) -> list[CheckMessage]:
+def broadcasts_are_the_platforms(**_kwargs: object) -> list[CheckMessage]:
     if is_shared("broadcasts") and not is_per_tenant("broadcasts"):
         return []
     problem = (

@@ -19,7 +19,7 @@ REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 METHODS: Final = [name for name in vars(Policy) if not name.startswith("_")]
 
 
-def own_settings() -> Mapping[str, Any]:
+def own_settings() -> Mapping[str, object]:
     """Return MESSAGES_EXTENDS; an empty one in place of what is no dictionary, which has a check of its own."""
     values = getattr(settings, "MESSAGES_EXTENDS", {})
     return values if isinstance(values, Mapping) else {}
@@ -37,12 +37,12 @@ def import_or_none(path: Any) -> Any:
         return None
 
 
-def is_storage(candidate: Any) -> bool:
+def is_storage(candidate: object) -> bool:
     return isinstance(candidate, type) and callable(getattr(candidate, "_get", None)) and hasattr(candidate, "_store")
 
 
 @register
-def message_storage_is_ours(**_kwargs: Any) -> list[CheckMessage]:
+def message_storage_is_ours(**_kwargs: object) -> list[CheckMessage]:
     storage = import_or_none(settings.MESSAGE_STORAGE)
     if isinstance(storage, type) and issubclass(storage, FallbackStorage):
         return []
@@ -56,7 +56,7 @@ def message_storage_is_ours(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def storages_are_storages(**_kwargs: Any) -> list[CheckMessage]:
+def storages_are_storages(**_kwargs: object) -> list[CheckMessage]:
     if isinstance(own.storages, str):
         return [_not_storages("is a text, not a list of dotted paths")]
     broken = [path for path in own.storages if not is_storage(import_or_none(path))]
@@ -72,7 +72,7 @@ def _not_storages(problem: str) -> Error:
 
 
 @register
-def storages_have_the_persistent_one(**_kwargs: Any) -> list[CheckMessage]:
+def storages_have_the_persistent_one(**_kwargs: object) -> list[CheckMessage]:
     storages = [import_or_none(path) for path in own.storages]
     if any(isinstance(storage, type) and issubclass(storage, PersistentStorage) for storage in storages):
         return []
@@ -86,7 +86,7 @@ def storages_have_the_persistent_one(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def keys_are_known(**_kwargs: Any) -> list[CheckMessage]:
+def keys_are_known(**_kwargs: object) -> list[CheckMessage]:
     unknown = sorted(str(key) for key in own_settings() if key not in Settings.KEYS)
     if not unknown:
         return []
@@ -99,42 +99,42 @@ def keys_are_known(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _is_schema(value: Any) -> bool:
+def _is_schema(value: object) -> bool:
     return value is None or (isinstance(value, str) and bool(value))
 
 
-def _is_reference(value: Any) -> bool:
+def _is_reference(value: object) -> bool:
     return value is None or isinstance(value, str) or callable(value)
 
 
-def _is_class_or_path(value: Any) -> bool:
+def _is_class_or_path(value: object) -> bool:
     return isinstance(value, str | type)
 
 
-def _is_limits(value: Any) -> bool:
+def _is_limits(value: object) -> bool:
     return value is None or (
         isinstance(value, Mapping) and all(period in PERIODS and _is_count(limit) for period, limit in value.items())
     )
 
 
-def _is_class_path_or_none(value: Any) -> bool:
+def _is_class_path_or_none(value: object) -> bool:
     return value is None or _is_class_or_path(value)
 
 
-def _is_name(value: Any) -> bool:
+def _is_name(value: object) -> bool:
     """Tell whether PostgreSQL takes it for a channel: longer ones are refused when they are notified."""
     return isinstance(value, str) and 1 <= len(value.encode()) <= 63
 
 
-def _is_redis_url(value: Any) -> bool:
+def _is_redis_url(value: object) -> bool:
     return isinstance(value, str) and value.startswith(REDIS_SCHEMES)
 
 
-TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+TYPES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "MAX_BANNERS": (_is_count, "a whole number, at least 1"),
     "MAX_STREAMS": (_is_count, "a whole number, at least 1"),
     "MAX_STREAMS_PER_USER": (_is_count, "a whole number, at least 1"),
@@ -150,7 +150,7 @@ TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 
 
 @register
-def values_have_their_type(**_kwargs: Any) -> list[CheckMessage]:
+def values_have_their_type(**_kwargs: object) -> list[CheckMessage]:
     values = getattr(settings, "MESSAGES_EXTENDS", {})
     if not isinstance(values, Mapping):
         return [_wrong_type("MESSAGES_EXTENDS", values, "a dictionary")]
@@ -161,12 +161,12 @@ def values_have_their_type(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _wrong_type(name: str, value: Any, wanted: str) -> Error:
+def _wrong_type(name: str, value: object, wanted: str) -> Error:
     return Error(f"{name} is {value!r}.", hint=f"Make it {wanted}.", id="messages_extends.E044")
 
 
 @register
-def shared_users_have_members(**_kwargs: Any) -> list[CheckMessage]:
+def shared_users_have_members(**_kwargs: object) -> list[CheckMessage]:
     if not users_are_shared() or own_settings().get("MEMBERS"):
         return []
     return [
@@ -180,7 +180,7 @@ def shared_users_have_members(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def members_can_be_called(**_kwargs: Any) -> list[CheckMessage]:
+def members_can_be_called(**_kwargs: object) -> list[CheckMessage]:
     members = own_settings().get("MEMBERS")
     if not isinstance(members, str) or callable(import_or_none(members)):
         return []
@@ -194,7 +194,7 @@ def members_can_be_called(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def policy_is_one(**_kwargs: Any) -> list[CheckMessage]:
+def policy_is_one(**_kwargs: object) -> list[CheckMessage]:
     value = own_settings().get("POLICY", DEFAULT_POLICY)
     candidate = import_or_none(value) if isinstance(value, str) else value
     missing = [name for name in METHODS if not callable(getattr(candidate, name, None))]
@@ -211,7 +211,7 @@ def policy_is_one(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def grants_have_a_table(**_kwargs: Any) -> list[CheckMessage]:
+def grants_have_a_table(**_kwargs: object) -> list[CheckMessage]:
     if apps.is_installed("guardian"):
         return []
     return [
@@ -225,7 +225,7 @@ def grants_have_a_table(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def people_have_groups(**_kwargs: Any) -> list[CheckMessage]:
+def people_have_groups(**_kwargs: object) -> list[CheckMessage]:
     if user_model_has("groups"):
         return []
     return [
@@ -240,7 +240,7 @@ def people_have_groups(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def bus_is_one(**_kwargs: Any) -> list[CheckMessage]:
+def bus_is_one(**_kwargs: object) -> list[CheckMessage]:
     value = own_settings().get("PUSH_BUS", DEFAULT_BUS)
     candidate = import_or_none(value) if isinstance(value, str) else value
     if not _is_class_path_or_none(value) or candidate is None is value:

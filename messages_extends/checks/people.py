@@ -1,7 +1,7 @@
 """Who may change what others may do: looked up in each organisation, with `check --database`."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
@@ -18,7 +18,7 @@ NAMED: Final = 5
 
 
 @register(Tags.database)
-def only_superusers_change_groups(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+def only_superusers_change_groups(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
     """Find people who are no superusers and may change groups or people: by Django's forms, they can take any right."""
     has_permissions = all(map(user_model_has, ("is_superuser", "groups", "user_permissions")))
     if get_tenant_database_alias() not in (databases or ()) or not has_permissions:
@@ -56,6 +56,6 @@ def _has_such_people(schema: str) -> bool:
     of_people = Q(content_type__app_label=options.app_label, codename=f"change_{options.model_name}")
     with inside(schema):
         rights = Permission.objects.filter(of_groups | of_people)
-        people: Any = get_user_model()._base_manager.filter(is_superuser=False, is_active=True)
+        people = get_user_model()._base_manager.filter(is_superuser=False, is_active=True)
         found = people.filter(Q(user_permissions__in=rights) | Q(groups__permissions__in=rights)).exists()
     return bool(found)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
 
 from messages_extends.events.postgres import connection_parameters
 
@@ -24,7 +25,7 @@ def process_ids_of_two_connections() -> tuple[set[int], set[int]]:
 
 
 @asynccontextmanager
-async def _connected(parameters: dict[str, Any]) -> AsyncIterator["AsyncConnection[Any]"]:
+async def _connected(parameters: dict[str, Any]) -> AsyncIterator["AsyncConnection[TupleRow]"]:
     connection = await AsyncConnection.connect(**parameters, autocommit=True)
     async with connection:
         yield connection

@@ -1,6 +1,7 @@
 """What every request passes: apps, middleware, context processors, URLs."""
 
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from django.apps import apps
 from django.conf import settings
@@ -32,7 +33,7 @@ MIDDLEWARE: Final[tuple[type, ...]] = (
 
 
 @register
-def messages_app_is_installed(**_kwargs: Any) -> list[CheckMessage]:
+def messages_app_is_installed(**_kwargs: object) -> list[CheckMessage]:
     if apps.is_installed("django.contrib.messages"):
         return []
     return [
@@ -45,7 +46,7 @@ def messages_app_is_installed(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def templates_see_messages(**_kwargs: Any) -> list[CheckMessage]:
+def templates_see_messages(**_kwargs: object) -> list[CheckMessage]:
     found = [engine.engine.context_processors for engine in engines.all() if isinstance(engine, DjangoTemplates)]
     if any(set(CONTEXT_PROCESSORS) <= set(processors) for processors in found):
         return []
@@ -60,7 +61,7 @@ def templates_see_messages(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def middleware_is_complete(**_kwargs: Any) -> list[CheckMessage]:
+def middleware_is_complete(**_kwargs: object) -> list[CheckMessage]:
     positions = middleware_positions()
     missing = [wanted for wanted in MIDDLEWARE if wanted not in positions]
     if not missing:
@@ -77,7 +78,7 @@ def middleware_is_complete(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def middleware_is_in_order(**_kwargs: Any) -> list[CheckMessage]:
+def middleware_is_in_order(**_kwargs: object) -> list[CheckMessage]:
     positions = list(middleware_positions().values())
     if positions == sorted(positions):
         return []
@@ -102,12 +103,12 @@ def middleware_positions() -> dict[type, int]:
     return positions
 
 
-def _names(classes: Any) -> str:
+def _names(classes: Iterable[type]) -> str:
     return ", ".join(f"{found.__module__}.{found.__qualname__}" for found in classes)
 
 
 @register
-def folders_have_sessions(**_kwargs: Any) -> list[CheckMessage]:
+def folders_have_sessions(**_kwargs: object) -> list[CheckMessage]:
     listed = [import_or_none(path) for path in settings.MIDDLEWARE]
     classes = [found for found in listed if isinstance(found, type)]
     in_folders = any(issubclass(found, TenantSubfolderMiddleware) for found in classes)
@@ -125,7 +126,7 @@ def folders_have_sessions(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def urls_are_included(**_kwargs: Any) -> list[CheckMessage]:
+def urls_are_included(**_kwargs: object) -> list[CheckMessage]:
     if own_namespace(settings.ROOT_URLCONF) is not None:
         return []
     return [
@@ -138,7 +139,7 @@ def urls_are_included(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def admin_has_our_buttons(**_kwargs: Any) -> list[CheckMessage]:
+def admin_has_our_buttons(**_kwargs: object) -> list[CheckMessage]:
     names = [config.name for config in apps.get_app_configs()]
     if "django.contrib.admin" not in names or names.index("messages_extends") < names.index("django.contrib.admin"):
         return []
@@ -153,7 +154,7 @@ def admin_has_our_buttons(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def caches_see_what_is_private(**_kwargs: Any) -> list[CheckMessage]:
+def caches_see_what_is_private(**_kwargs: object) -> list[CheckMessage]:
     listed = [import_or_none(path) for path in settings.MIDDLEWARE]
     messages = [number for number, found in enumerate(listed) if _is_a(found, MessageMiddleware)]
     caches = [number for number, found in enumerate(listed) if _is_a(found, UpdateCacheMiddleware)]
@@ -169,5 +170,5 @@ def caches_see_what_is_private(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _is_a(found: Any, wanted: type) -> bool:
+def _is_a(found: object, wanted: type) -> bool:
     return isinstance(found, type) and issubclass(found, wanted)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.db import connections
 from psycopg import AsyncConnection, sql
+from psycopg.rows import TupleRow
 
 from messages_extends.conf import settings
 from messages_extends.events.bus import Bus
@@ -15,7 +16,7 @@ NOTIFY: Final = "SELECT pg_notify(%s, text) FROM unnest(%s::text[]) AS text"
 # After so many seconds of silence the connection is asked whether it is still there, and given as many to answer.
 IDLE_CHECK_S: Final = 10
 # A server that has gone without a word is noticed by the kernel too.
-KEEPALIVES: Final[dict[str, Any]] = {
+KEEPALIVES: Final[dict[str, int]] = {
     "keepalives": 1,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -44,7 +45,7 @@ class PostgresBus(Bus):
                 await _require_answer(connection)
 
 
-async def _require_answer(connection: "AsyncConnection[Any]") -> None:
+async def _require_answer(connection: "AsyncConnection[TupleRow]") -> None:
     """Raise if the server is gone; what it notifies meanwhile is kept for the next round."""
     async with asyncio.timeout(IDLE_CHECK_S):
         await connection.execute("SELECT 1")

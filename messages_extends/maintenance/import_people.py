@@ -26,7 +26,7 @@ from messages_extends.maintenance.import_table import OldTable
 from messages_extends.tenancy.databases import write_database
 from messages_extends.tenancy.schemas import inside, is_per_tenant
 
-Pairs = Iterable[tuple[Any, Any]] | Mapping[Any, Any]
+Pairs = Iterable[tuple[object, object]] | Mapping[Any, object]
 PeopleMapping = Callable[[str], Pairs]
 
 PAIRS: Final = "pg_temp.messages_extends_pairs"
@@ -183,7 +183,7 @@ def _load(mapping: PeopleMapping, schema: str) -> int:
     return _forget_strangers(schema)
 
 
-def _checked(pairs: Any, schema: str) -> dict[Any, Any]:
+def _checked(pairs: Pairs, schema: str) -> dict[Any, Any]:
     checked: dict[Any, Any] = {}
     for pair in pairs.items() if isinstance(pairs, Mapping) else pairs:
         if not (isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2 and None not in pair):
@@ -196,7 +196,7 @@ def _checked(pairs: Any, schema: str) -> dict[Any, Any]:
     return checked
 
 
-def _insert(schema: str, pairs: dict[Any, Any]) -> None:
+def _insert(schema: str, pairs: Mapping[Any, Any]) -> None:
     rows = ((schema, old, new) for old, new in pairs.items())
     with connections[write_database()].cursor() as cursor:
         while batch := list(islice(rows, 1000)):

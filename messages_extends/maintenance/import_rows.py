@@ -5,7 +5,7 @@ import that is killed at any moment has lost and doubled nothing, and goes on wh
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from django.db import IntegrityError
 
@@ -68,7 +68,7 @@ def transfer(table: OldTable, schema: str, *, batch_size: int, on_batch: Callabl
     return done
 
 
-def _write(parameters: Mapping[str, Any], names: Mapping[str, str]) -> list[int]:
+def _write(parameters: Mapping[str, object], names: Mapping[str, str]) -> list[int]:
     try:
         return [number for (number,) in fetch(BATCH, parameters, **names)]
     except IntegrityError as error:

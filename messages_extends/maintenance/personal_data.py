@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import Exists, OuterRef, QuerySet, TextField, Value
+from django.db.models import Exists, Model, OuterRef, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 from django_tenants.utils import get_public_schema_name
@@ -29,6 +29,7 @@ from messages_extends.maintenance.purge import delete
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.models.audit import Action, BaseAuditRecord, actor_id_of, log_event
 from messages_extends.models.content import Content
+from messages_extends.models.publication import Publication
 from messages_extends.tenancy.databases import atomic, for_write
 from messages_extends.tenancy.origin import require_here
 from messages_extends.tenancy.schemas import current_schema, has_messages, inside, is_public, users_are_shared
@@ -36,15 +37,16 @@ from messages_extends.tenancy.triggers import erasing_names
 
 CHUNK: Final = 500
 
-Rows = QuerySet[Any]
-Values = dict[str, Any]
+Row = TypeVar("Row", bound=Model)
+Rows = QuerySet[Model]
+Values = dict[str, object]
 Sections = Mapping[str, Iterable[Values]]
 
 
 # Handing over -------------------------------------------------------------------------------------------------------
 
 
-def export(user: AbstractBaseUser, *, by: AbstractBaseUser | None = None) -> dict[str, Any]:
+def export(user: AbstractBaseUser, *, by: AbstractBaseUser | None = None) -> dict[str, object]:
     """Return what the current schema keeps about `user`, ready for `as_json`; that it was asked for is recorded.
 
     What may be long is an iterator: read it once, in this schema. `by` is the person who asks, for the record.
@@ -61,7 +63,7 @@ def export(user: AbstractBaseUser, *, by: AbstractBaseUser | None = None) -> dic
     return {"schema": here, "exported_at": timezone.now(), "person": about, **read_here}
 
 
-def as_json(exported: Mapping[str, Any]) -> Iterator[str]:
+def as_json(exported: Mapping[str, object]) -> Iterator[str]:
     """Write what `export` returned as JSON, piece by piece: one row at a time is in memory."""
     separator = "{"
     for name, value in exported.items():
@@ -82,13 +84,13 @@ def _array(rows: Iterator[Values]) -> Iterator[str]:
 class _Encoder(DjangoJSONEncoder):
     """Writes every time with its zone, which without USE_TZ it does not have: the file leaves this site."""
 
-    def default(self, value: Any) -> Any:
+    def default(self, value: object) -> object:
         if isinstance(value, datetime) and timezone.is_naive(value):
             value = timezone.make_aware(value, timezone.get_default_timezone())
         return super().default(value)
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, cls=_Encoder, ensure_ascii=False)
 
 
@@ -122,7 +124,7 @@ def _of_platform(user: AbstractBaseUser) -> Sections:
     }
 
 
-def _each(rows: Rows, describe: Callable[[Any], Values]) -> Iterator[Values]:
+def _each(rows: QuerySet[Row], describe: Callable[[Row], Values]) -> Iterator[Values]:
     return (describe(row) for row in rows.iterator(chunk_size=CHUNK))
 
 
@@ -146,7 +148,7 @@ def _announced(announcement: Announcement) -> Values:
     return _published(announcement) | {"audience": announcement.audience, "groups": groups}
 
 
-def _published(publication: Any) -> Values:
+def _published(publication: Publication) -> Values:
     times = ("created", "publish_at", "expires", "retracted_at")
     return {"id": publication.pk, **_text(publication)} | {name: getattr(publication, name) for name in times}
 
@@ -156,7 +158,7 @@ def _text(content: Content) -> Values:
     return {"text": str(content), **values}
 
 
-def _name(person: Any) -> str | None:
+def _name(person: object) -> str | None:
     return None if person is None else str(person)
 
 
@@ -183,7 +185,7 @@ def _grants(user: AbstractBaseUser) -> Iterator[Values]:
             yield {"permission": str(right), "on": key}
 
 
-def _recorded(deed: Any) -> Values:
+def _recorded(deed: BaseAuditRecord) -> Values:
     names = ("recorded_at", "action", "subject", "audience", "count", "text")
     return {name: getattr(deed, name) for name in names}
 
@@ -219,7 +221,7 @@ class PersonalRows:
 
     kind: str
     rows: Rows
-    change: Mapping[str, Any] | None = None
+    change: Mapping[str, object] | None = None
 
     def erase(self) -> int:
         if self.change is not None:
@@ -305,7 +307,7 @@ def _named(records: Rows) -> Rows:
     return records.exclude(actor_name="")
 
 
-def _broadcasts_by(pk: Any, **recorded: Any) -> Rows:
+def _broadcasts_by(pk: Any, **recorded: OuterRef) -> QuerySet[Broadcast]:
     """Return the broadcasts of which the record says that somebody published them."""
     deeds = BroadcastRecord.objects.filter(actor_id=actor_id_of(pk), action=Action.BROADCAST, **recorded)
     subject = Concat(Value("broadcast "), Cast("pk", TextField()))

@@ -8,10 +8,9 @@ has locked is left to the next run, so that nobody ever waits for a purge that w
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.apps import apps
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django_tenants.utils import get_public_schema_name
 
@@ -19,12 +18,13 @@ from messages_extends.access.grants import orphaned_grants, remove_orphaned_gran
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastRecord
 from messages_extends.conf import settings
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt, Submission, audit
+from messages_extends.models.publication import PublicationQuerySet
 from messages_extends.tenancy.databases import atomic, write_database
-from messages_extends.tenancy.schemas import current_schema, has_messages, inside, is_public, organisations
+from messages_extends.tenancy.schemas import Tenant, current_schema, has_messages, inside, is_public, organisations
 
 BATCH_SIZE = 1000
 
-Rows = QuerySet[Any]
+Rows = QuerySet[Model]
 Progress = Callable[[str, int], None]
 
 
@@ -55,8 +55,8 @@ def count_expired(days: int | None = None, *, with_broadcasts: bool = False) -> 
     cutoff = _cutoff(_days(days))
     rows = dict(expired_rows(cutoff))
     if "receipts" in rows:
-        broadcasts = _kept(Broadcast.objects, cutoff) if with_broadcasts else Broadcast.objects.all()
-        rows["receipts"] = _receipts_without(_kept(Announcement.objects, cutoff), broadcasts)
+        broadcasts = _kept(Broadcast.objects.all(), cutoff) if with_broadcasts else Broadcast.objects.all()
+        rows["receipts"] = _receipts_without(_kept(Announcement.objects.all(), cutoff), broadcasts)
     found = Counter({kind: each.count() for kind, each in rows.items()})
     if _has_grants():
         found["grants"] = sum(each.count() for each in orphaned_grants())
@@ -95,7 +95,7 @@ def delete(rows: Rows) -> int:
     return count
 
 
-def forget_organisation(instance: Any, **_signal: Any) -> None:
+def forget_organisation(instance: Tenant, **_signal: object) -> None:
     """Delete the counts of an organisation that has been deleted: another may come to have its schema's name."""
     with inside(get_public_schema_name()):
         BroadcastCount.objects.filter(schema_name=instance.schema_name).delete()
@@ -116,9 +116,8 @@ def _counts_of_nobody() -> Rows:
     return BroadcastCount.objects.filter(~Exists(known))
 
 
-def _kept(publications: Any, cutoff: datetime) -> Rows:
-    rows: Rows = publications.exclude(pk__in=publications.ended(cutoff).values("pk"))
-    return rows
+def _kept(publications: PublicationQuerySet, cutoff: datetime) -> Rows:
+    return publications.exclude(pk__in=publications.ended(cutoff).values("pk"))
 
 
 def _days(days: int | None) -> int:
@@ -145,7 +144,7 @@ def _delete(kind: str, rows: Rows, size: int, gone: Counter[str], progress: Prog
         last, deleted = _delete_batch(rows, size, after=last)
 
 
-def _delete_batch(rows: Rows, size: int, after: Any = None) -> tuple[Any, int]:
+def _delete_batch(rows: Rows, size: int, after: object = None) -> tuple[object, int]:
     """Delete up to `size` rows and what hangs on them; return the last key looked at, and how many of `rows` went."""
     following = rows if after is None else rows.filter(pk__gt=after)
     with atomic():

@@ -5,12 +5,14 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import transaction
+from django.db.models import Manager
 from django.utils.module_loading import import_string
 from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, schema_rename
 
 from messages_extends.broadcasts.models import BroadcastCount
-from messages_extends.tenancy.schemas import has_own, inside, is_shared
+from messages_extends.tenancy.schemas import Tenant, has_own, inside, is_shared
 from messages_extends.tenancy.sessions import SessionStore
 
 CHUNK = 500
@@ -18,7 +20,7 @@ CHUNK = 500
 Hashes = Mapping[str, str]
 
 
-def rename_schema(tenant: Any, name: str) -> None:
+def rename_schema(tenant: Tenant, name: str) -> None:
     """Rename the schema of `tenant`, and keep its people logged in and its numbers of readers.
 
     A session is signed with the name of its schema; each is signed again. In one transaction. ValidationError for a
@@ -56,7 +58,7 @@ def _sign_sessions_again(old: str, new: str, before: Hashes) -> None:
 
 
 def _hashes_of(keys: Collection[str]) -> Hashes:
-    users: Any = get_user_model()
+    users = get_user_model()
     people = users._base_manager.filter(pk__in=[users._meta.pk.to_python(key) for key in keys])
     return {str(user.pk): user.get_session_auth_hash() for user in people.iterator(chunk_size=CHUNK)}
 
@@ -65,7 +67,7 @@ def _has_signed_sessions(schema: str) -> bool:
     return issubclass(_engine(), SessionStore) and has_own("sessions", schema) and not is_shared("sessions")
 
 
-def _sessions(signed_for: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _sessions(signed_for: str) -> Iterator[tuple[AbstractBaseSession, dict[str, object]]]:
     """Yield the sessions of the current schema that were signed for this one, with what they hold."""
     store = _store(signed_for)
     for row in _rows().iterator(chunk_size=CHUNK):
@@ -79,8 +81,9 @@ def _store(schema: str) -> SessionStore:
     return store
 
 
-def _rows() -> Any:
-    return _engine().get_model_class()._default_manager
+def _rows() -> Manager[AbstractBaseSession]:
+    rows: Manager[AbstractBaseSession] = _engine().get_model_class()._default_manager
+    return rows
 
 
 def _engine() -> Any:

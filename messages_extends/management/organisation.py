@@ -4,12 +4,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django_tenants.utils import get_public_schema_name
 
-from messages_extends.access.grants import EVERYBODY
+from messages_extends.access.grants import EVERYBODY, All
 from messages_extends.tenancy.databases import for_write, write_database
 from messages_extends.tenancy.schemas import inside, organisations
 
@@ -22,12 +23,13 @@ class OrganisationCommand(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--schema", required=True, help="The schema of the organisation.")
 
-    def handle(self, *, schema: str, **options: Any) -> None:
+    def handle(self, *, schema: str, **options: object) -> None:
         require_schema(schema)
         with inside(schema):
             self.run(**options)
 
-    def run(self, **options: Any) -> None:
+    def run(self, *args: Any, **options: Any) -> None:
+        """Do what the command is for; as in `handle`, each names the options that it takes."""
         raise NotImplementedError
 
 
@@ -39,21 +41,22 @@ def require_schema(schema: str) -> None:
         raise CommandError(f"There is no organisation with the schema {schema!r}. There are: {', '.join(known)}.")
 
 
-def person(name: str) -> Any:
+def person(name: str) -> AbstractBaseUser:
     """Return the user who logs in as `name`."""
     field = get_user_model().USERNAME_FIELD
     try:
-        return get_user_model()._default_manager.db_manager(write_database()).get_by_natural_key(name)
+        people: BaseUserManager[AbstractBaseUser] = get_user_model()._default_manager.db_manager(write_database())
+        return people.get_by_natural_key(name)
     except (get_user_model().DoesNotExist, ValidationError, ValueError) as error:
         raise CommandError(f"There is nobody here whose {field} is {name!r}.") from error
 
 
-def holder(name: str) -> Any:
+def holder(name: str) -> AbstractBaseUser | Group:
     """Return the user or the group of that name."""
     return _group(name.removeprefix(GROUP)) if name.startswith(GROUP) else person(name)
 
 
-def target(name: str) -> Any:
+def target(name: str) -> AbstractBaseUser | Group | All:
     """Return the user or the group of that name, or EVERYBODY."""
     return EVERYBODY if name == EVERYBODY.value else holder(name)
 

@@ -1,7 +1,5 @@
 """What the commands about one person's data share."""
 
-from typing import Any
-
 from messages_extends.conf import settings
 from messages_extends.management.organisation import OrganisationCommand
 from messages_extends.tenancy.schemas import inside, is_public
@@ -10,7 +8,7 @@ from messages_extends.tenancy.schemas import inside, is_public
 class PersonCommand(OrganisationCommand):
     """A command about somebody in the organisation that --schema names; in public, if the platform's staff is there."""
 
-    def handle(self, *, schema: str, **options: Any) -> None:
+    def handle(self, *, schema: str, **options: object) -> None:
         if not (is_public(schema) and schema == settings.platform_schema):
             super().handle(schema=schema, **options)
             return

@@ -230,7 +230,7 @@ def _times() -> dict[str, datetime]:
     return {"created": now, "modified": now}
 
 
-def _stored(field: Field[Any, Any], value: object, connection: BaseDatabaseWrapper) -> Any:
+def _stored(field: "Field[Any, Any]", value: object, connection: BaseDatabaseWrapper) -> Any:
     return field.get_db_prep_save(value.pk if isinstance(value, AbstractBaseUser) else value, connection)
 
 

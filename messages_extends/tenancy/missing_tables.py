@@ -36,7 +36,7 @@ def create_missing_tables(schema: str, labels: Collection[str]) -> None:
         _remember(connection, forgotten)
 
 
-def _forget(connection: BaseDatabaseWrapper, labels: Collection[str]) -> list[MigrationRecorder.Migration]:
+def _forget(connection: BaseDatabaseWrapper, labels: Collection[str]) -> "list[MigrationRecorder.Migration]":
     """Delete the records of these apps' migrations, and of those that depend on them; return what was deleted.
 
     Django refuses to apply a migration once another has been that depends on it.
@@ -57,7 +57,7 @@ def _require_free(schema: str, labels: set[str]) -> None:
         raise TablesInTheWay(f"These tables are in the way in {schema}: {', '.join(sorted(found))}.")
 
 
-def _remember(connection: BaseDatabaseWrapper, forgotten: Collection[MigrationRecorder.Migration]) -> None:
+def _remember(connection: BaseDatabaseWrapper, forgotten: "Collection[MigrationRecorder.Migration]") -> None:
     rows = MigrationRecorder(connection).migration_qs
     recorded = set(rows.values_list("app", "name"))
     for row in forgotten:

@@ -1,7 +1,6 @@
 """Counts who has read broadcasts, in every organisation that they are for."""
 
 from argparse import ArgumentParser
-from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
@@ -24,7 +23,7 @@ class Command(BaseCommand):
         which.add_argument("id", nargs="?", type=UUID, metavar="ID", help="The broadcast to count the readers of.")
         which.add_argument("--all", action="store_true", help="All that are live.")
 
-    def handle(self, *, id: UUID | None, **options: Any) -> None:  # noqa: A002 - the argument's name
+    def handle(self, *, id: UUID | None, **options: object) -> None:  # noqa: A002 - the argument's name
         with inside(get_public_schema_name()):
             for broadcast in Broadcast.objects.live() if id is None else [self.find(id)]:
                 self.count(broadcast)

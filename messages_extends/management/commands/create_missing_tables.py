@@ -1,7 +1,6 @@
 """Makes the tables of apps whose migrations were recorded in a schema before the app was listed for it."""
 
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django_tenants.utils import get_public_schema_name
@@ -25,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--schema", action="append", help="Only this schema; may be repeated.")
         parser.add_argument("--dry-run", action="store_true", help="Only say which tables are missing.")
 
-    def handle(self, *, schema: list[str] | None, dry_run: bool, **_options: Any) -> None:
+    def handle(self, *, schema: list[str] | None, dry_run: bool, **_options: object) -> None:
         with inside(get_public_schema_name()):
             missing = apps_without_tables()
         chosen = {name: labels for name, labels in missing.items() if schema is None or name in schema}

@@ -4,7 +4,6 @@ from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -30,15 +29,15 @@ class Command(PersonCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only say what would be erased.")
         parser.add_argument("--yes", action="store_true", help="Do not ask.")
 
-    def run(self, **options: Any) -> None:
-        act = _erasure(options["user"], options["deleted"])
+    def run(self, *, user: str | None, deleted: str | None, dry_run: bool, yes: bool, **_options: object) -> None:
+        act = _erasure(user, deleted)
         try:
             found = act(dry_run=True)
         except ValueError as error:
             raise CommandError(str(error)) from error
-        if options["dry_run"]:
+        if dry_run:
             self.stdout.write(f"Would erase {_summary(found)}.")
-        elif options["yes"] or self.confirms(found):
+        elif yes or self.confirms(found):
             self.stdout.write(f"Erased {_summary(act())}.")
         else:
             raise CommandError("Nothing was erased.")
@@ -57,7 +56,7 @@ def _erasure(user: str | None, deleted: str | None) -> Erase:
     return partial(erase_deleted, _id(deleted)) if user is None else partial(erase, person(user))
 
 
-def _id(text: str | None) -> Any:
+def _id(text: str | None) -> object:
     try:
         return get_user_model()._meta.pk.to_python(text)
     except ValidationError as error:

@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from django.core.management.base import CommandError
 
@@ -22,8 +22,8 @@ class Command(PersonCommand):
         parser.add_argument("user", metavar="USER", help="The person, by what they log in with.")
         parser.add_argument("--output", type=Path, metavar="FILE", help="A new file, which only you may read.")
 
-    def run(self, **options: Any) -> None:
-        found, output = person(options["user"]), options["output"]
+    def run(self, *, user: str, output: Path | None, **_options: object) -> None:
+        found = person(user)
         if output is None:
             for piece in as_json(export(found)):
                 self.stdout.write(piece, ending="")
@@ -34,7 +34,7 @@ class Command(PersonCommand):
 
 
 @contextmanager
-def private(path: Path) -> Iterator[Any]:
+def private(path: Path) -> Iterator[IO[str]]:
     """Make a file that nobody else may read; leave none behind that is not complete."""
     try:
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

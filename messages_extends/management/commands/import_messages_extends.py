@@ -5,7 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Collection
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.utils.module_loading import import_string
 
 from messages_extends.exceptions import MessagesExtendsError
@@ -135,7 +135,9 @@ class Command(BaseCommand):
 class Progress:
     """Say how far one tenant is, at most once a second; on a terminal always in the same line."""
 
-    def __init__(self, schema: str, total: int, stdout: Any, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, schema: str, total: int, stdout: OutputWrapper, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.schema, self.total, self.stdout, self.clock = schema, total, stdout, clock
         self.rewrites = stdout.isatty()
         self.said_at = clock()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import connections
 from django_tenants.utils import get_public_schema_name
 
@@ -54,7 +54,9 @@ class Command(BaseCommand):
             return False
         return True
 
-    def one(self, schema: str, *, days: int | None, batch_size: int, dry_run: bool, public_too: bool, **_: Any) -> None:
+    def one(
+        self, schema: str, *, days: int | None, batch_size: int, dry_run: bool, public_too: bool, **_: object
+    ) -> None:
         if dry_run:
             self.stdout.write(f"{schema}: would delete {_summary(count_expired(days, with_broadcasts=public_too))}")
             return
@@ -65,7 +67,7 @@ class Command(BaseCommand):
 class Progress:
     """Say how far one schema is, at most once a second; on a terminal always in the same line."""
 
-    def __init__(self, schema: str, stdout: Any, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, schema: str, stdout: OutputWrapper, clock: Callable[[], float] = time.monotonic) -> None:
         self.schema, self.stdout, self.clock = schema, stdout, clock
         self.ending = "\r" if stdout.isatty() else "\n"
         self.said_at = clock()

@@ -2,7 +2,6 @@
 
 from argparse import ArgumentParser
 from collections import Counter
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
@@ -31,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--schema", action="append", help="Only this tenant; may be repeated.")
         parser.add_argument("--dry-run", action="store_true", help="Only say what would be changed.")
 
-    def handle(self, *, schema: list[str] | None, dry_run: bool, **_options: Any) -> None:
+    def handle(self, *, schema: list[str] | None, dry_run: bool, **_options: object) -> None:
         try:
             require_ready()
         except ContentTypesNotShared as error:
