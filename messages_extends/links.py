@@ -14,7 +14,7 @@ from messages_extends.tenancy.middleware import folder_of
 APP_NAME: Final = "messages_extends"
 
 
-def reverse_own(name: str, *args: Any) -> str:
+def reverse_own(name: str, *args: object) -> str:
     """Return the path of our URL `name`; NoReverseMatch, with the remedy, if our URLs are not included."""
     namespace = own_namespace(get_urlconf() or settings.ROOT_URLCONF)
     if namespace is None:
@@ -33,12 +33,12 @@ def reverse_if_any(name: str) -> str:
         return ""
 
 
-def start_page(request: Any) -> str:
+def start_page(request: object) -> str:
     """Return the path of the start page of the organisation that `request` is for."""
     return folder_of(request) or get_script_prefix()
 
 
-def within_organisation(url: str, request: Any) -> str:
+def within_organisation(url: str, request: object) -> str:
     """Return a link as a page of this organisation has to write it.
 
     Where organisations are folders of one host, a path begins at the folder of whoever reads it; one that begins with

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import Group, Permission, PermissionsMixin
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import (
     BigIntegerField,
@@ -21,6 +22,7 @@ from django.db.models import (
     CharField,
     Exists,
     IntegerField,
+    ManyToManyField,
     Model,
     Q,
     QuerySet,
@@ -74,13 +76,13 @@ NUMBER: Final = r"^(0|[1-9][0-9]{0,17})$"
 NOBODYS: Final = -(2**63)
 
 # Who grants or revokes, for the record; in guardian's own functions nobody says so.
-_actor: ContextVar[Any] = ContextVar("messages_extends.access.grants.actor", default=None)
+_actor: ContextVar[AbstractBaseUser | None] = ContextVar("messages_extends.access.grants.actor", default=None)
 
 
 # Reading ------------------------------------------------------------------------------------------------------------
 
 
-def model_wide(user: Any, *rights: Right) -> Q:
+def model_wide(user: AbstractBaseUser, *rights: Right) -> Q:
     """Return the condition that `user` is a superuser, or that they or a group of theirs hold one of `rights` on all.
 
     It says nothing about the rows it is put upon: the database finds it out once, whatever their number.
@@ -96,32 +98,34 @@ def knows_superusers() -> bool:
     return user_model_has("is_superuser")
 
 
-def granted_on_all(user: Any, *rights: Right) -> Q:
+def granted_on_all(user: AbstractBaseUser, *rights: Right) -> Q:
     """Return the same condition of somebody who is no superuser."""
     wanted = Q()
     for right in rights:
         wanted |= right.rows
     holds = Q(Exists(Permission.objects.filter(wanted, group__in=keys_of_groups_of(user))))
     if user_model_has("user_permissions"):
-        holds |= Q(Exists(user.user_permissions.filter(wanted)))
+        holds |= Q(Exists(cast(PermissionsMixin, user).user_permissions.filter(wanted)))
     return holds
 
 
-def by_user(user: Any, right: Right) -> QuerySet[Any]:
+def by_user(user: AbstractBaseUser, right: Right) -> QuerySet[Model]:
     """Return guardian's rows by which `user` themselves holds `right` on an object."""
     return _rows(get_user_obj_perms_model(), right).filter(user=user.pk)
 
 
-def by_groups(user: Any, right: Right) -> QuerySet[Any]:
+def by_groups(user: AbstractBaseUser, right: Right) -> QuerySet[Model]:
     """Return guardian's rows by which a group that `user` is in holds `right` on an object."""
     return _rows(get_group_obj_perms_model(), right).filter(group__in=keys_of_groups_of(user))
 
 
-def _rows(model: Any, right: Right) -> QuerySet[Any]:
+def _rows(model: Any, right: Right) -> QuerySet[Model]:
+    # guardian's models come without types.
     # By the permission's name, and in SQL: its key differs between schemas, and caches of content types are the
     # process's.
     named = {"permission__codename": right.codename, "permission__content_type__app_label": right.app_label}
-    return model.objects.filter(**named)  # type: ignore[no-any-return]
+    rows: QuerySet[Model] = model.objects.filter(**named)
+    return rows
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,9 @@ class Held:
     target_key: str
 
 
-def held(*, people: QuerySet[Any] | None = None, groups: QuerySet[Group] | None = None) -> QuerySet[Any]:
+def held(
+    *, people: QuerySet[AbstractBaseUser] | None = None, groups: QuerySet[Group] | None = None
+) -> QuerySet[Model, tuple[str, ...]]:
     """Return all grants of this organisation, sorted by their holders' names: rows of a name and the values of a Held.
 
     With `people` and `groups`, those only whose holder or target is among them. One statement.
@@ -146,15 +152,12 @@ def held(*, people: QuerySet[Any] | None = None, groups: QuerySet[Group] | None 
         *_held_on_all(get_user_model(), "user", login, people),
         *_held_on_all(Group, "group", "name", groups),
     ]
-    rows: QuerySet[Any] = first.union(*others, all=True).order_by(
-        "held_name", *(f"held_{each.name}" for each in fields(Held))
-    )
-    return rows
+    return first.union(*others, all=True).order_by("held_name", *(f"held_{each.name}" for each in fields(Held)))
 
 
 def _held_on_objects(
-    model: Any, kind: str, name: str, people: QuerySet[Any] | None, groups: QuerySet[Group] | None
-) -> Iterator[QuerySet[Any]]:
+    model: type[Model], kind: str, name: str, people: QuerySet[AbstractBaseUser] | None, groups: QuerySet[Group] | None
+) -> Iterator[QuerySet[Model, tuple[str, ...]]]:
     holders = people if kind == "user" else groups
     for right, target_kind, targets in ((send_message(), "user", people), (send_group_message(), "group", groups)):
         rows = _rows(model, right)
@@ -164,7 +167,9 @@ def _held_on_objects(
         yield _as_held(rows, name, Value(kind), kind, Value(target_kind), "object_pk")
 
 
-def _held_on_all(model: Any, kind: str, name: str, among: QuerySet[Any] | None) -> Iterator[QuerySet[Any]]:
+def _held_on_all(
+    model: type[Model], kind: str, name: str, among: QuerySet[Model] | None
+) -> Iterator[QuerySet[Model, tuple[str, ...]]]:
     everyone = model._base_manager.all()
     holders = everyone if among is None else everyone.filter(pk__in=among.order_by().values("pk"))
     for field in _permission_fields(model):
@@ -173,11 +178,11 @@ def _held_on_all(model: Any, kind: str, name: str, among: QuerySet[Any] | None) 
             yield _as_held(rows, name, Value(kind), "pk", Value(target.value), Value(""))
 
 
-def _as_held(rows: QuerySet[Any], name: str, *columns: Any) -> QuerySet[Any]:
+def _as_held(rows: QuerySet[Model], name: str, *columns: str | Value) -> QuerySet[Model, tuple[str, ...]]:
     # Of one type in each branch of the union.
     named = dict(zip(("held_name", *(f"held_{each.name}" for each in fields(Held))), (name, *columns), strict=True))
     as_text = {alias: Cast(column, TextField()) for alias, column in named.items()}
-    found: QuerySet[Any] = rows.order_by().annotate(**as_text).values_list(*as_text)
+    found: QuerySet[Model, tuple[str, ...]] = rows.order_by().annotate(**as_text).values_list(*as_text)
     return found
 
 
@@ -193,7 +198,7 @@ def is_held(holder: Model, target: Target) -> bool:
     return for_write(_rows(model, right).filter(**{kind: holder.pk}, object_pk=str(target.pk))).exists()
 
 
-def on_object(user: Any, right: Right) -> Q:
+def on_object(user: AbstractBaseUser, right: Right) -> Q:
     """Return the condition that picks the objects on which `user`, or one of their groups, holds `right`."""
     if isinstance(_model_of(right)._meta.pk, IntegerField):
         return Q(pk__in=keys_on_object(user, right))
@@ -202,36 +207,34 @@ def on_object(user: Any, right: Right) -> Q:
     return Q(In(key, by_user(user, right).values("object_pk"))) | Q(In(key, by_groups(user, right).values("object_pk")))
 
 
-def keys_on_object(user: Any, right: Right) -> QuerySet[Any]:
+def keys_on_object(user: AbstractBaseUser, right: Right) -> QuerySet[Model, object]:
     """Return the primary keys of the objects on which `user`, or one of their groups, holds `right`.
 
     One list for both, as each more is looked into for every object; some of them may be those of objects that are gone.
     """
     model = _model_of(right)
     if isinstance(model._meta.pk, IntegerField):
-        keys: QuerySet[Any] = _numbers(by_user(user, right)).union(_numbers(by_groups(user, right)), all=True)
-        return keys
-    found: QuerySet[Any] = model._base_manager.filter(on_object(user, right)).values("pk")
-    return found
+        return _numbers(by_user(user, right)).union(_numbers(by_groups(user, right)), all=True)
+    return model._base_manager.filter(on_object(user, right)).values("pk")
 
 
-def _model_of(right: Right) -> Any:
+def _model_of(right: Right) -> type[Model]:
     return Group if right == send_group_message() else get_user_model()
 
 
-def _numbers(rows: QuerySet[Any]) -> QuerySet[Any]:
+def _numbers(rows: QuerySet[Model]) -> QuerySet[Model, object]:
     """Return the keys of the objects of guardian's `rows` as numbers, so that not every object's key is made text."""
     # A condition does not keep PostgreSQL from casting first what it leaves out; CASE does. No NULL: a list that has
     # one is never certain to leave somebody out.
     number = Case(When(object_pk__regex=NUMBER, then=Cast("object_pk", BigIntegerField())), default=Value(NOBODYS))
-    numbers: QuerySet[Any] = rows.annotate(number=number).values("number")
+    numbers: QuerySet[Model, object] = rows.annotate(number=number).values("number")
     return numbers
 
 
 # Writing ------------------------------------------------------------------------------------------------------------
 
 
-def grant(holder: Model, target: Target, *, by: Any = None) -> None:
+def grant(holder: Model, target: Target, *, by: AbstractBaseUser | None = None) -> None:
     """Let `holder`, a user or a group, write to `target`: a user, a group's members, EVERYBODY or EVERY_GROUP.
 
     Granting twice changes nothing. `by` is the person who does it, for the record. WrongTenant if one of them was
@@ -244,14 +247,14 @@ def grant(holder: Model, target: Target, *, by: Any = None) -> None:
         assign_perm(str(_right(target)), holder, *_object(target))
 
 
-def revoke(holder: Model, target: Target, *, by: Any = None) -> None:
+def revoke(holder: Model, target: Target, *, by: AbstractBaseUser | None = None) -> None:
     """Take back what `grant` gave with the same holder and target; what was not granted is no error."""
     _require_usable(holder, target, by)
     with _recorded_as(by):
         remove_perm(str(_right(target)), holder, *_object(target))
 
 
-def _require_usable(holder: Any, target: Any, by: Any) -> None:
+def _require_usable(holder: object, target: object, by: object) -> None:
     if not isinstance(holder, get_user_model() | Group):
         raise TypeError(f"{holder!r} cannot hold a grant: use a user or a group.")
     if not isinstance(target, get_user_model() | Group | All):
@@ -269,7 +272,7 @@ def _object(target: Target) -> tuple[Model, ...]:
 
 
 @contextmanager
-def _recorded_as(actor: Any) -> Iterator[None]:
+def _recorded_as(actor: AbstractBaseUser | None) -> Iterator[None]:
     token = _actor.set(actor)
     try:
         yield
@@ -295,7 +298,7 @@ def connect() -> None:
             post_delete.connect(_remove_grants_on, sender=model, dispatch_uid="messages_extends.access.grants")
 
 
-def _permission_fields(model: type[Model]) -> list[Any]:
+def _permission_fields(model: type[Model]) -> "list[ManyToManyField[Model, Model]]":
     return [field for field in model._meta.many_to_many if field.related_model is Permission]
 
 
@@ -335,7 +338,7 @@ def _record(action: str, target: str, holder: str) -> None:
 # Their end ----------------------------------------------------------------------------------------------------------
 
 
-def _remove_grants_on(instance: Any, **_signal: object) -> None:
+def _remove_grants_on(instance: Model, **_signal: object) -> None:
     """Delete the grants on a user or group that has been deleted, in every organisation that had them."""
     right = _right(instance)
     for schema in _schemas_with_grants_on(instance):
@@ -352,7 +355,7 @@ def _schemas_with_grants_on(target: Model) -> list[str]:
     return [current_schema()] if has_messages(current_schema()) else []
 
 
-def orphaned_grants() -> list[QuerySet[Any]]:
+def orphaned_grants() -> list[QuerySet[Model]]:
     """Return guardian's rows of our rights in this schema whose target is gone, as querysets that can be deleted.
 
     A target's deletion takes them along; they are left over where it was deleted past Django.
@@ -364,7 +367,7 @@ def orphaned_grants() -> list[QuerySet[Any]]:
     ]
 
 
-def _keys_as_text(model: type[Model]) -> QuerySet[Any]:
+def _keys_as_text(model: type[Model]) -> QuerySet[Model, object]:
     return model._base_manager.values_list(Cast("pk", CharField()), flat=True)
 
 

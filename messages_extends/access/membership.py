@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from messages_extends.conf import settings
 from messages_extends.tenancy.databases import for_write
@@ -73,7 +73,7 @@ def groups_of(user: Any) -> QuerySet[Group]:
     return found
 
 
-def keys_of_people_in(groups: QuerySet[Group] | None) -> QuerySet[Any]:
+def keys_of_people_in(groups: QuerySet[Model, object] | None) -> QuerySet[Any]:
     """Return the primary keys of the people who are in one of `groups`, or, for None, in any."""
     if not user_model_has("groups"):
         return get_user_model()._base_manager.none().values("pk")

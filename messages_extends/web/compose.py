@@ -1,7 +1,6 @@
 """Writing to people and groups: what to whom, a look at it, then it is sent."""
 
 import uuid
-from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -22,7 +21,7 @@ from messages_extends.sending.recipients import inactive_in
 from messages_extends.web.forms import ComposeForm
 from messages_extends.web.pickers import Choice, Picker, found_response, group_choice, person_choice, shown
 from messages_extends.web.refusals import refused
-from messages_extends.web.requests import login_to_read, require_reader
+from messages_extends.web.requests import login_to_read, reader_of, require_reader
 from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups, search_people
 
 
@@ -31,7 +30,7 @@ from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups
 @require_http_methods(["GET", "HEAD", "POST"])
 def compose(request: HttpRequest) -> HttpResponse:
     """Show the form, look at it, test it or send it, as the button says that was pressed; each keeps what is there."""
-    sender = cast(AbstractBaseUser, request.user)
+    sender = reader_of(request)
     _require_may_compose(sender)
     if request.method != "POST":
         return _form_page(request, ComposeForm(sender=sender))

@@ -1,7 +1,7 @@
 """What an inbox is narrowed down to, as an address or a form says it."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from django import forms
@@ -41,7 +41,7 @@ class RequestedFilter:
     def narrows(self) -> bool:
         return self.kind is not None or self.level is not None
 
-    def as_query(self, **other: Any) -> str:
+    def as_query(self, **other: object) -> str:
         """Return what an address says to show the same from its first page, but for what is `other`."""
         values = {"unread": "1" if self.unread else "", "kind": self.kind, "level": self.level, **other}
         return urlencode({name: value for name, value in values.items() if value})

@@ -1,16 +1,18 @@
 """Forms in which people write to others."""
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, ClassVar, Final
+from datetime import date, datetime
+from typing import Any, ClassVar, Final, cast
 
 from django import forms
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.forms.utils import ErrorDict
+from django.http import QueryDict
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
@@ -52,7 +54,7 @@ class LocalDateTimeField(forms.DateTimeField):
     widget = forms.DateTimeInput({"type": "datetime-local"}, "%Y-%m-%dT%H:%M")
     default_error_messages = {"invalid": _("Enter a date and a time, such as 2030-12-31T18:00.")}
 
-    def to_python(self, value: Any) -> datetime | None:
+    def to_python(self, value: str | date | None) -> datetime | None:
         at = super().to_python(value)
         if at is None:
             return None
@@ -134,8 +136,8 @@ class TextForm(DraftForm):
             ) from error
         return url
 
-    def clean_expires(self) -> Any:
-        expires = self.cleaned_data["expires"]
+    def clean_expires(self) -> datetime | None:
+        expires: datetime | None = self.cleaned_data["expires"]
         try:
             return None if expires is None else clean_future_datetime("expires", expires)
         except ValueError as error:
@@ -160,6 +162,7 @@ class ComposeForm(TextForm):
     MAX_PICKED: Final = 500
 
     def __init__(self, *args: Any, sender: Any, **options: Any) -> None:
+        # Of whatever class the host's users are.
         self.sender = sender
         super().__init__(*args, **options)
 
@@ -180,7 +183,7 @@ class ComposeForm(TextForm):
         return for_write(self.recipients.people.distinct()).count()
 
     @cached_property
-    def picked_people(self) -> list[Any]:
+    def picked_people(self) -> list[AbstractBaseUser]:
         keys = self._keys("people")
         return (
             list(for_write(search_people("", policy().recipients_for(self.sender).filter(pk__in=keys)))) if keys else []
@@ -225,8 +228,7 @@ class ComposeForm(TextForm):
             self.add_error(self._shown("groups"), _("Nobody in what you chose is active, so nobody would get this."))
 
     def _picked(self, name: str) -> list[str]:
-        data: Any = self.data
-        return list(data.getlist(name)) if self.is_bound else []
+        return cast(QueryDict, self.data).getlist(name) if self.is_bound else []
 
     def _keys(self, name: str) -> set[Any]:
         model = Group if name == "groups" else get_user_model()
@@ -241,12 +243,12 @@ class PairForm(DraftForm):
     GROUPS: ClassVar[bool]
 
     @cached_property
-    def picked(self) -> dict[str, Any]:
+    def picked(self) -> "dict[str, AbstractBaseUser | Group | None]":
         found = {name: find_one(str(self.data.get(name, "")), self.people) for name in self.PICKERS}
         return {name: one if isinstance(one, self._kinds) else None for name, one in found.items()}
 
     @property
-    def people(self) -> QuerySet[Any]:
+    def people(self) -> QuerySet[AbstractBaseUser]:
         return members()
 
     def search(self, name: str) -> str:
@@ -263,7 +265,7 @@ class PairForm(DraftForm):
         return self.PICKERS
 
     @property
-    def _kinds(self) -> tuple[type[Any], ...]:
+    def _kinds(self) -> tuple[type[AbstractBaseUser | Group], ...]:
         return (get_user_model(), Group) if self.GROUPS and user_model_has("groups") else (get_user_model(),)
 
 
@@ -282,7 +284,7 @@ class GrantForm(PairForm):
         return "everybody" in self.data
 
     @property
-    def chosen_target(self) -> Any:
+    def chosen_target(self) -> AbstractBaseUser | Group | All | None:
         return EVERYBODY if self.to_everybody else self.picked["target"]
 
     @property
@@ -306,30 +308,31 @@ class WhyForm(PairForm):
     recipient = PickedField(label=_("Writes to whom"), required=False)
 
     @property
-    def people(self) -> QuerySet[Any]:
+    def people(self) -> QuerySet[AbstractBaseUser]:
         return people_here()
 
 
-def find_one(text: str, people: QuerySet[Any]) -> Any:
+def find_one(text: str, people: QuerySet[AbstractBaseUser]) -> AbstractBaseUser | Group | All | None:
     """Return the one of `people`, the group, or the `All` that a page names so ("user:5"); None for nothing."""
     if text in {each.value for each in All}:
         return All(text)
     kind, _colon, key = text.partition(":")
-    rows: QuerySet[Any] | None = {"user": people, "group": Group.objects.all()}.get(kind)
+    every: dict[str, QuerySet[AbstractBaseUser | Group]] = {"user": people, "group": Group.objects.all()}
+    rows = every.get(kind)
     found = None if rows is None else as_key(rows.model, key)
     return None if rows is None or found is None else for_write(rows.filter(pk=found)).first()
 
 
-def as_keys(model: Any, texts: Iterable[str]) -> set[Any]:
+def as_keys(model: type[Model], texts: Iterable[str]) -> set[Any]:
     """Return those of `texts` that can be primary keys of `model`, as such."""
     return {key for text in texts if (key := as_key(model, text)) is not None}
 
 
-def as_key(model: Any, text: str) -> Any:
+def as_key(model: type[Model], text: str) -> object:
     """Return `text` as a primary key of `model`; None if it cannot be one."""
     try:
         require_characters("key", text)
-        key = model._meta.pk.to_python(text)
+        key: object = model._meta.pk.to_python(text)
         model._meta.pk.run_validators(key)
     except (ValidationError, ValueError):
         return None

@@ -3,7 +3,7 @@
 They ask at once, when a replica may not have it yet.
 """
 
-from typing import Any
+from typing import cast
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -23,7 +23,7 @@ from messages_extends.web.requests import require_reader_of_tab
 
 @require_safe
 @cache_control(private=True, no_cache=True)
-def badge(request: HttpRequest) -> Any:
+def badge(request: HttpRequest) -> HttpResponse:
     """Answer with the number at the bell and the version of the banners; 304 if that is what the browser has."""
     with reading_what_is_written():
         unread = Inbox(require_reader_of_tab(request)).unread()
@@ -31,7 +31,7 @@ def badge(request: HttpRequest) -> Any:
     # The name of the bell is in words.
     etag = quote_etag(f"{unread.version}-{get_language()}")
     answer["ETag"] = etag
-    return get_conditional_response(request, etag=etag, response=answer)
+    return cast(HttpResponse, get_conditional_response(request, etag=etag, response=answer))
 
 
 @require_safe

@@ -1,16 +1,18 @@
 """Who may write to whom: a list, a form that adds to it, a page that takes from it, and one that says why."""
 
 from functools import wraps
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -24,18 +26,21 @@ from messages_extends.links import reverse_own
 from messages_extends.tenancy.schemas import user_model_has
 from messages_extends.web.forms import GrantForm, WhyForm, as_keys, find_one
 from messages_extends.web.pickers import Choice, Picker, found_response, group_choice, person_choice, shown
-from messages_extends.web.requests import View, login_to_read, require_reader
+from messages_extends.web.requests import View, login_to_read, reader_of, require_reader
 from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups, search_people
 
 PAGE_SIZE = 25
-ALL_NAMES: Final = {All.EVERYBODY: _("everybody"), All.EVERY_GROUP: _("the members of every group")}
+ALL_NAMES: Final[dict[Model | All, Promise]] = {
+    All.EVERYBODY: _("everybody"),
+    All.EVERY_GROUP: _("the members of every group"),
+}
 
 
 def for_granters(view: View) -> View:
     """Answer 403 to those who may not say who writes to whom."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if not policy().may_grant(require_reader(request)):
             raise PermissionDenied("You may not say who writes to whom.")
         return view(request, *args, **kwargs)
@@ -54,12 +59,13 @@ def message_grants(request: HttpRequest) -> HttpResponse:
     form = GrantForm(request.POST, checks=request.POST.get("step") != "search")
     if not form.checks:
         return _list_page(request, form)
-    if form.is_valid() and not policy().may_give(request.user, form.chosen_target):
+    holder, target = form.picked["holder"], form.chosen_target
+    if form.is_valid() and target is not None and not policy().may_give(request.user, target):
         form.add_error("target", _("You can let others write only to those whom you may write to yourself."))
-    if not form.is_valid():
+    if not form.is_valid() or holder is None or target is None:
         return _list_page(request, form, status=400)
-    grants.grant(form.picked["holder"], form.chosen_target, by=request.user)
-    names = {"holder": _called(form.picked["holder"]), "target": _called(form.chosen_target)}
+    grants.grant(holder, target, by=reader_of(request))
+    names = {"holder": _called(holder), "target": _called(target)}
     messages.success(request, gettext("%(holder)s may write to %(target)s now.") % names)
     return HttpResponseRedirect(reverse_own("message_grants"))
 
@@ -80,7 +86,7 @@ def message_grant_remove(request: HttpRequest) -> HttpResponse:
             raise Http404("There is no such grant.")
         context = names | {"holder_value": given["holder"], "target_value": given["target"]}
         return render(request, "messages_extends/grant_remove.html", context)
-    grants.revoke(holder, target, by=request.user)
+    grants.revoke(holder, target, by=reader_of(request))
     messages.success(request, gettext("The grant of %(holder)s to write to %(target)s is taken back.") % names)
     return HttpResponseRedirect(reverse_own("message_grants"))
 
@@ -119,10 +125,9 @@ def message_grant_people(request: HttpRequest, field: str) -> HttpResponse:
 
 def _list_page(request: HttpRequest, form: GrantForm, status: int = 200) -> HttpResponse:
     search = clean_search(request.GET.get("search", ""))
-    among = {}
-    if search:
-        among = {"people": search_people(search, people_here()), "groups": search_groups(search, Group.objects.all())}
-    page = Paginator(held(**among), PAGE_SIZE).get_page(request.GET.get("page"))
+    people = search_people(search, people_here()) if search else None
+    groups = search_groups(search, Group.objects.all()) if search else None
+    page = Paginator(held(people=people, groups=groups), PAGE_SIZE).get_page(request.GET.get("page"))
     hint = gettext("Search for people and groups by name or e-mail address.")
     context = {
         "form": form,
@@ -156,7 +161,7 @@ def _picker(form: GrantForm | WhyForm, name: str, hint: str) -> Picker:
     )
 
 
-def _choice(picked: Any, name: str) -> Choice:
+def _choice(picked: AbstractBaseUser | Group, name: str) -> Choice:
     return group_choice(picked, name, "group:") if isinstance(picked, Group) else person_choice(picked, name, "user:")
 
 
@@ -174,7 +179,7 @@ def _found(name: str, search: str) -> list[Choice]:
     return [_choice(each, name) for each in (*groups, *people)]
 
 
-def _named(rows: list[Held]) -> list[dict[str, Any]]:
+def _named(rows: list[Held]) -> list[dict[str, str]]:
     """Return what each row's holder and target are called, and the values that name them: two queries."""
     found = {
         **_by_key("user", people_here(), rows),
@@ -193,7 +198,7 @@ def _named(rows: list[Held]) -> list[dict[str, Any]]:
     ]
 
 
-def _by_key(kind: str, among: QuerySet[Any], rows: list[Held]) -> dict[tuple[str, str], Any]:
+def _by_key(kind: str, among: QuerySet[Model], rows: list[Held]) -> dict[tuple[str, str], Model | All]:
     texts = {key for row in rows for each, key in _both(row) if each == kind}
     return {(kind, str(one.pk)): one for one in among.filter(pk__in=as_keys(among.model, texts))}
 
@@ -206,7 +211,7 @@ def _value(kind: str, key: str) -> str:
     return f"{kind}:{key}" if key else kind
 
 
-def _called(one: Any) -> str:
+def _called(one: Model | All | None) -> str:
     """Return what somebody, or a group, or everybody is called; "" for who is gone."""
     if isinstance(one, Group):
         return gettext("the group %(name)s") % {"name": one.name}

@@ -1,7 +1,5 @@
 """The inbox, and the panel of the bell."""
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -14,7 +12,7 @@ from messages_extends.models.message import UNREAD_CAP
 from messages_extends.tenancy.databases import reading_what_is_written
 from messages_extends.texts.languages import in_interface_language, language_attributes
 from messages_extends.web.filters import TABS, InboxFilterForm, RequestedFilter
-from messages_extends.web.requests import login_to_read, require_reader
+from messages_extends.web.requests import login_to_read, reader_of, require_reader
 from messages_extends.web.tokens import read_token, token_of_snapshot
 
 PANEL_SIZE = 8
@@ -24,10 +22,9 @@ PANEL_SIZE = 8
 @never_cache
 @login_to_read
 def inbox(request: HttpRequest) -> HttpResponse:
-    reader: Any = request.user
     form = InboxFilterForm(request.GET)
     is_valid = form.is_valid()
-    chosen, mailbox = form.chosen, Inbox(reader)
+    chosen, mailbox = form.chosen, Inbox(reader_of(request))
     # Before the page: what is committed while it is made may not be on it.
     snapshot = mailbox.snapshot(level=chosen.level, kind=chosen.kind)
     page = mailbox.page(chosen.after, unread=chosen.unread, level=chosen.level, kind=chosen.kind)

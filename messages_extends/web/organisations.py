@@ -1,16 +1,16 @@
 """Finding organisations by what they are called, whatever columns the host's model has for that."""
 
-from typing import Any, Final
+from typing import Final, cast
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django_tenants.utils import get_tenant_model
 
-from messages_extends.tenancy.schemas import organisations
+from messages_extends.tenancy.schemas import Tenant, organisations
 
 NAME: Final = "name"
 
 
-def search_organisations(text: str) -> QuerySet[Any]:
+def search_organisations(text: str) -> QuerySet[Model]:
     """Return the organisations in whose name each word of `text` occurs; sorted by name."""
     columns = ["schema_name"]
     if _has_name():
@@ -24,9 +24,9 @@ def search_organisations(text: str) -> QuerySet[Any]:
     return organisations().filter(condition).order_by(*columns)
 
 
-def name_of(organisation: Any) -> str:
+def name_of(organisation: Model) -> str:
     """Return what people call an organisation; the name of its schema where the model has nothing else."""
-    return str(getattr(organisation, NAME, "") or organisation.schema_name)
+    return str(getattr(organisation, NAME, "") or cast(Tenant, organisation).schema_name)
 
 
 def _has_name() -> bool:

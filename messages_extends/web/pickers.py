@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.http import JsonResponse
 from django.utils.translation import gettext
@@ -43,7 +43,7 @@ class Picker:
         return "checkbox" if self.several else "radio"
 
 
-def person_choice(person: Any, name: str, prefix: str = "") -> Choice:
+def person_choice(person: AbstractBaseUser, name: str, prefix: str = "") -> Choice:
     return Choice(name, f"{prefix}{person.pk}", str(person), login_name(person))
 
 

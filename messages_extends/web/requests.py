@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from typing import cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.views import redirect_to_login
@@ -33,6 +34,11 @@ def require_reader(request: HttpRequest) -> AbstractBaseUser:
     if not request.user.is_authenticated:
         raise PermissionDenied
     return request.user
+
+
+def reader_of(request: HttpRequest) -> AbstractBaseUser:
+    """Return who is reading a page that `login_to_read` guards."""
+    return cast(AbstractBaseUser, request.user)
 
 
 def require_reader_of_tab(request: HttpRequest) -> AbstractBaseUser:

@@ -1,8 +1,9 @@
 """Finding people by what they are called, whatever columns the user model has for that."""
 
-from typing import Any, Final
+from typing import Final
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.db.models import CharField, Q, QuerySet, TextField
 
@@ -17,7 +18,7 @@ def clean_search(text: str) -> str:
     return " ".join(text.replace("\0", " ").split())[:MAX_SEARCH]
 
 
-def search_people(text: str, people: QuerySet[Any]) -> QuerySet[Any]:
+def search_people(text: str, people: QuerySet[AbstractBaseUser]) -> QuerySet[AbstractBaseUser]:
     """Keep those of `people` in whose names, login or e-mail address each word of `text` occurs; sorted by name.
 
     All of them for an empty text. Each is found once, whatever joins `people` come from.
@@ -33,7 +34,7 @@ def search_groups(text: str, groups: QuerySet[Group]) -> QuerySet[Group]:
     return groups.filter(_each_word(text, ["name"])).order_by("name", "pk")
 
 
-def login_name(person: Any) -> str:
+def login_name(person: AbstractBaseUser) -> str:
     """Return the login name, where it is not what the person is called anyway."""
     login = str(person.get_username())
     return "" if login == str(person) else login
@@ -51,7 +52,7 @@ def _each_word(text: str, columns: list[str]) -> Q:
 
 def _columns() -> list[str]:
     """Return the names of the text columns that say what somebody is called, first those that people know them by."""
-    model: Any = get_user_model()
+    model = get_user_model()
     wanted = [*NAMES, model.USERNAME_FIELD, model.get_email_field_name()]
     texts = {field.name for field in model._meta.concrete_fields if isinstance(field, CharField | TextField)}
     return [name for name in dict.fromkeys(wanted) if name in texts]

@@ -1,8 +1,7 @@
 """Who opens a stream of live updates; the stream itself is `push.asgi`'s."""
 
-from typing import Any
-
 from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language
@@ -30,7 +29,7 @@ def stream(request: HttpRequest) -> HttpResponse:
     with inside(schema_of(request)):
         require_here(reader)
     if handshake is not None:
-        session: Any = getattr(request, "session", None) or {}
+        session: SessionBase | dict[str, str] = getattr(request, "session", None) or {}
         handshake.subscriber = Subscriber(
             schema=schema_of(request),
             user=str(reader.pk),

@@ -4,7 +4,6 @@ Both are signed, and bound to the organisation and the user.
 """
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.core.signing import BadSignature, Signer
@@ -49,5 +48,4 @@ def read_snapshot(request: HttpRequest, token: str) -> UnreadSnapshot | None:
 
 
 def _signer(request: HttpRequest, purpose: str) -> Signer:
-    user: Any = request.user
-    return Signer(salt=f"messages_extends.{purpose}:{schema_of(request)}:{user.pk}")
+    return Signer(salt=f"messages_extends.{purpose}:{schema_of(request)}:{request.user.pk}")
