@@ -1,16 +1,17 @@
 """Hints: whose open pages have something new. They are published once the transaction has committed, and only then."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_out
 from django.db import connections, transaction
 from django.db.models import Model
 from django.db.models.signals import post_delete, post_save
+from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from messages_extends.events.bus import current_bus
@@ -61,7 +62,7 @@ class ChangeEvent:
         return cls(schema, everyone=said.get("everyone") is True, **{name: _keys(said, name) for name in KEY_FIELDS})
 
 
-def notify_changed(*, users: Iterable[Any] = (), groups: Iterable[Any] = (), everyone: bool = False) -> None:
+def notify_changed(*, users: Iterable[object] = (), groups: Iterable[object] = (), everyone: bool = False) -> None:
     """Tell open pages of the current organisation, once the transaction commits, that something has changed.
 
     `users`, `groups`: primary keys. It is called where the change is made, because the schema may be another one when
@@ -92,14 +93,16 @@ def fingerprint(session_key: str) -> str:
     return salted_hmac("messages_extends.push.session", session_key, algorithm="sha256").hexdigest()
 
 
-def _end_streams_of_session(request: Any, **_signal: object) -> None:
+def _end_streams_of_session(request: HttpRequest | None, **_signal: object) -> None:
     key = getattr(getattr(request, "session", None), "session_key", None)
     if key:
         # Everywhere: with shared sessions it was one of several organisations.
         _on_commit([ChangeEvent(None, sessions=frozenset({fingerprint(key)}))])
 
 
-def _review_streams_of(instance: Any, created: bool = False, update_fields: Any = None, **_signal: object) -> None:
+def _review_streams_of(
+    instance: Model, created: bool = False, update_fields: Iterable[str] | None = None, **_signal: object
+) -> None:
     # Logging in writes the time of it, and changes nobody's right to stay.
     if created or (update_fields is not None and set(update_fields) <= {"last_login"}):
         return
@@ -133,8 +136,8 @@ def _on_commit(events: Sequence[ChangeEvent]) -> None:
     note_write()
     if current_bus() is None:
         return
-    connection: Any = connections[write_database()]
-    savepoints, last, _robust = connection.run_on_commit[-1] if connection.run_on_commit else (None, None, None)
+    connection = connections[write_database()]
+    savepoints, last, *_robust = connection.run_on_commit[-1] if connection.run_on_commit else (None, None)
     waiting = getattr(last, "__self__", None)
     # A loop that sends a thousand times in one transaction publishes once. Only what dies with the same savepoints
     # can go together.
@@ -145,7 +148,7 @@ def _on_commit(events: Sequence[ChangeEvent]) -> None:
         transaction.on_commit(PendingEvents(events).publish, using=connection.alias, robust=True)
 
 
-def _text(**said: Any) -> str:
+def _text(**said: object) -> str:
     return json.dumps(said, separators=(",", ":"))
 
 
@@ -163,7 +166,7 @@ def _parts(keys: Sequence[str], limit: int) -> Iterator[list[str]]:
         yield part
 
 
-def _as_keys(keys: Iterable[Any]) -> frozenset[str]:
+def _as_keys(keys: Iterable[object]) -> frozenset[str]:
     given = list(keys)
     for key in given:
         if isinstance(key, Model):
@@ -171,7 +174,7 @@ def _as_keys(keys: Iterable[Any]) -> frozenset[str]:
     return frozenset(str(key) for key in given)
 
 
-def _keys(said: dict[str, Any], name: str) -> frozenset[str]:
+def _keys(said: Mapping[str, object], name: str) -> frozenset[str]:
     keys = said.get(name, [])
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise ValueError(f"{name} of a change event are strings in a list, not {keys!r:.100}.")

@@ -5,7 +5,7 @@ It needs the extra: `pip install django-messages-extends-tenants[redis]`.
 
 from collections.abc import AsyncGenerator, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from django.db import connections
 from redis import Redis
@@ -34,14 +34,14 @@ class RedisBus(Bus):
         return f"{settings.push_name}:{connections[write_database()].settings_dict['NAME']}"
 
     @cached_property
-    def _redis(self) -> Any:
+    def _redis(self) -> Redis:
         # Once more at most, and a short wait: somebody's request has been committed, and waits for this.
-        options: Any = {
-            "socket_timeout": SOCKET_TIMEOUT_S,
-            "socket_connect_timeout": SOCKET_TIMEOUT_S,
-            "retry": Retry(NoBackoff(), 1),
-        }
-        return Redis.from_url(settings.push_redis_url, **options)
+        return Redis.from_url(
+            settings.push_redis_url,
+            socket_timeout=SOCKET_TIMEOUT_S,
+            socket_connect_timeout=SOCKET_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 1),
+        )
 
     def publish(self, texts: Sequence[str]) -> None:
         with self._redis.pipeline(transaction=False) as pipeline:
@@ -50,8 +50,12 @@ class RedisBus(Bus):
             pipeline.execute()
 
     async def listen(self) -> AsyncGenerator[str | None]:
-        options: Any = {"socket_connect_timeout": SOCKET_TIMEOUT_S, "retry": AsyncRetry(NoBackoff(), 0)}
-        async with AsyncRedis.from_url(settings.push_redis_url, **options) as redis, redis.pubsub() as watcher:
+        retry = AsyncRetry(NoBackoff(), 0)
+        url = settings.push_redis_url
+        async with (
+            AsyncRedis.from_url(url, socket_connect_timeout=SOCKET_TIMEOUT_S, retry=retry) as redis,
+            redis.pubsub() as watcher,
+        ):
             await watcher.subscribe(self.name)
             asked = False
             while True:

@@ -8,19 +8,19 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from contextvars import Context, copy_context
-from typing import Any, Final
+from typing import Final, cast
 
 from messages_extends.conf import settings
 from messages_extends.events.bus import Bus, current_bus
 from messages_extends.live.hub import Hub
 from messages_extends.live.queries import Subscriber
-from messages_extends.live.streams import Send, Stream
+from messages_extends.live.streams import Event, Scope, Send, Stream
 
 logger = logging.getLogger(__name__)
 
-Receive = Callable[[], Awaitable[Any]]
+Receive = Callable[[], Awaitable[Event]]
 Headers = list[tuple[bytes, bytes]]
-Application = Callable[[Any, Receive, Send], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # How the path ends that our URLs give it, wherever a host includes them.
 PATH_SUFFIX: Final = "/stream/"
@@ -53,12 +53,12 @@ class StreamHandshake:
         # That of the answer: what logs it finds out there whose request it was.
         self.context = Context()
 
-    def keep(self, start: Any) -> None:
+    def keep(self, start: Event) -> None:
         """Keep what the answer says beside its text: it may set cookies. A middleware may have refused after all."""
         if start["status"] != STREAM_STATUS:
             self.subscriber = None
         self.context = copy_context()
-        self.headers = [each for each in start["headers"] if each[0].lower() not in NOT_FOR_STREAMS]
+        self.headers = [each for each in cast(Headers, start["headers"]) if each[0].lower() not in NOT_FOR_STREAMS]
 
 
 class LiveUpdates:
@@ -74,7 +74,7 @@ class LiveUpdates:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handshake_slots = self._recheck_slots = asyncio.Semaphore(MAX_CONCURRENT_HANDSHAKES)
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         bus = current_bus() if _asks_for_stream(scope) else None
         if bus:
             await self._open(self._get_hub(bus), scope, DisconnectWatcher(receive), send)
@@ -87,7 +87,7 @@ class LiveUpdates:
             await self._hub.close()
             self._hub = None
 
-    async def _open(self, hub: Hub, scope: Any, watcher: "DisconnectWatcher", send: Send) -> None:
+    async def _open(self, hub: Hub, scope: Scope, watcher: "DisconnectWatcher", send: Send) -> None:
         handshake = StreamHandshake()
         if hub.count < settings.max_streams:
             await self._ask(self._handshake_slots, scope, handshake, watcher, send)
@@ -132,11 +132,11 @@ class LiveUpdates:
             )
         return self._hub
 
-    async def _is_still_served(self, scope: Any) -> bool:
+    async def _is_still_served(self, scope: Scope) -> bool:
         """Ask again, as the request of `scope` did, and tell whether our view was reached, whatever it said."""
         handshake, watcher = StreamHandshake(), DisconnectWatcher(_once_and_no_more())
 
-        async def ignore(_message: Any) -> None: ...
+        async def ignore(_message: Event) -> None: ...
 
         try:
             async with asyncio.timeout(RECHECK_TIMEOUT_S):
@@ -146,14 +146,19 @@ class LiveUpdates:
         return handshake.is_reached
 
     async def _ask(
-        self, slots: asyncio.Semaphore, scope: Any, handshake: StreamHandshake, watcher: "DisconnectWatcher", send: Send
+        self,
+        slots: asyncio.Semaphore,
+        scope: Scope,
+        handshake: StreamHandshake,
+        watcher: "DisconnectWatcher",
+        send: Send,
     ) -> None:
         """Have the application answer; its answer goes to `send` if it is not our view's."""
         await slots.acquire()
         with ExitStack() as slot:
             slot.callback(slots.release)
 
-            async def pass_on(message: Any) -> None:
+            async def pass_on(message: Event) -> None:
                 # It may be a stream of the host's own, which never ends.
                 slot.close()
                 if message["type"] == "http.response.start":
@@ -172,10 +177,10 @@ class DisconnectWatcher:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._next: asyncio.Future[Any] | None = None
+        self._next: asyncio.Future[Event] | None = None
         self.is_gone = False
 
-    async def receive(self) -> Any:
+    async def receive(self) -> Event:
         message = await asyncio.shield(self._awaited())
         if message["type"] != "http.disconnect":
             self._next = None
@@ -184,7 +189,7 @@ class DisconnectWatcher:
     def when_gone(self, act: Callable[[], None]) -> None:
         """Call `act` when the browser has gone."""
 
-        def note(heard: "asyncio.Future[Any]") -> None:
+        def note(heard: "asyncio.Future[Event]") -> None:
             self.is_gone = not heard.cancelled()
             act()
 
@@ -194,7 +199,7 @@ class DisconnectWatcher:
         if self._next is not None:
             self._next.cancel()
 
-    def _awaited(self) -> "asyncio.Future[Any]":
+    def _awaited(self) -> "asyncio.Future[Event]":
         if self._next is None:
             self._next = asyncio.ensure_future(self._receive())
         return self._next
@@ -202,19 +207,19 @@ class DisconnectWatcher:
 
 def _once_and_no_more() -> Receive:
     """Return what a browser sends that asks once and stays."""
-    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+    messages: list[Event] = [{"type": "http.request", "body": b"", "more_body": False}]
 
-    async def receive() -> Any:
+    async def receive() -> Event:
         return messages.pop() if messages else await asyncio.get_running_loop().create_future()
 
     return receive
 
 
-def _asks_for_stream(scope: Any) -> bool:
+def _asks_for_stream(scope: Scope) -> bool:
     """Tell whether it is a request for a stream; one with a body, which nobody may take their time to send, is none."""
-    if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].endswith(PATH_SUFFIX):
+    if scope["type"] != "http" or scope["method"] != "GET" or not cast(str, scope["path"]).endswith(PATH_SUFFIX):
         return False
-    headers = dict(scope["headers"])
+    headers = dict(cast(Headers, scope["headers"]))
     has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
     return b"text/event-stream" in headers.get(b"accept", b"") and not has_body
 

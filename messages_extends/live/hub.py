@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
@@ -22,7 +22,7 @@ from messages_extends.events.bus import Bus
 from messages_extends.events.changes import ChangeEvent
 from messages_extends.live import queries
 from messages_extends.live.queries import Subscriber
-from messages_extends.live.streams import Stream
+from messages_extends.live.streams import Scope, Stream
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -127,7 +127,7 @@ class TenantStreams:
 class Hub:
     """One for each process and event loop, from its first stream on."""
 
-    def __init__(self, bus: Bus, is_served: Callable[[Any], Awaitable[bool]]) -> None:
+    def __init__(self, bus: Bus, is_served: Callable[[Scope], Awaitable[bool]]) -> None:
         """`is_served` asks the host's middlewares whether a request would still reach our view."""
         self.bus = bus
         self.is_served = is_served
@@ -321,7 +321,7 @@ class Hub:
         if tenant.refused >= 2:
             _end(tenant, {stream.subscriber for stream in streams})
 
-    async def _in_thread(self, act: Callable[..., Result], *args: Any) -> Result:
+    async def _in_thread(self, act: Callable[..., Result], *args: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, _reconnecting, act, *args)
 
 
@@ -342,7 +342,7 @@ async def _tell(
             await asyncio.sleep(0)
 
 
-def _reconnecting(act: Callable[..., Result], *args: Any) -> Result:
+def _reconnecting(act: Callable[..., Result], *args: object) -> Result:
     """Do what asks the database; once more where the connection was cut since the last time."""
     try:
         return act(*args)

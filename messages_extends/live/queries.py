@@ -13,10 +13,12 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.contrib.sessions.backends import signed_cookies
 from django.core.exceptions import ValidationError
 from django.db import connections
+from django.db.models import Manager, Model, QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.module_loading import import_string
@@ -49,7 +51,7 @@ def use_dedicated_connection() -> None:
     that has been away.
     """
     alias = write_database()
-    of_pages: Any = connections[alias]
+    of_pages = connections[alias]
     options = {name: value for name, value in of_pages.settings_dict["OPTIONS"].items() if name != "pool"}
     own_settings = {**of_pages.settings_dict, "OPTIONS": options, "CONN_MAX_AGE": None}
     connections[alias] = type(of_pages)(own_settings, alias)
@@ -72,7 +74,7 @@ def addressed(schema: str, users: Collection[str], groups: Collection[str] | Non
         return set(users)
     with schema_context(schema):
         known = Group.objects.filter(pk__in=_keys(groups or (), Group))
-        everyone: Any = get_user_model()._base_manager
+        everyone: Manager[AbstractBaseUser] = get_user_model()._base_manager
         people = members() if groups is None else everyone.filter(pk__in=keys_of_people_in(known))
         found = for_write(people.filter(pk__in=_keys(users))).values_list("pk", flat=True)
         return {str(key) for key in found}
@@ -95,15 +97,15 @@ def revoked_subscribers(schema: str, subscribers: Collection[Subscriber]) -> set
         }
 
 
-def _may_stay(subscriber: Subscriber, user: Any, sessions: Collection[str]) -> bool:
+def _may_stay(subscriber: Subscriber, user: AbstractBaseUser | None, sessions: Collection[str]) -> bool:
     if user is None or (subscriber.session_key is not None and subscriber.session_key not in sessions):
         return False
     return subscriber.auth_hash is None or constant_time_compare(subscriber.auth_hash, user.get_session_auth_hash())
 
 
-def _users(subscribers: Collection[Subscriber]) -> dict[str, Any]:
+def _users(subscribers: Collection[Subscriber]) -> dict[str, AbstractBaseUser]:
     keys = _keys({subscriber.user for subscriber in subscribers})
-    people: Any = members() if settings.members else get_user_model()._default_manager.all()
+    people: QuerySet[AbstractBaseUser] = members() if settings.members else get_user_model()._default_manager.all()
     return {str(user.pk): user for user in for_write(people.filter(pk__in=keys)) if user.is_active}
 
 
@@ -119,7 +121,7 @@ def _sessions(subscribers: Collection[Subscriber]) -> set[str]:
     return set(for_write(known).values_list("session_key", flat=True))
 
 
-def _keys(texts: Iterable[str], model: Any = None) -> list[Any]:
+def _keys(texts: Iterable[str], model: type[Model] | None = None) -> list[Any]:
     """Return primary keys of a model, of users if none is given; what can be no such key is left out."""
     to_python = (model or get_user_model())._meta.pk.to_python
     keys = []

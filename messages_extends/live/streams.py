@@ -3,9 +3,9 @@
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from django.utils import translation
 
@@ -22,7 +22,10 @@ MAX_STREAM_AGE_S: Final = 3_600
 # Milliseconds after which a browser comes back, at random, because thousands may have been cut off together.
 RECONNECT_DELAY_MS: Final = (2_000, 8_000)
 
-Send = Callable[[Any], Awaitable[None]]
+# ASGI's: a request, what is sent and received about it.
+Scope = dict[str, object]
+Event = Mapping[str, object]
+Send = Callable[[Event], Awaitable[None]]
 
 
 class Stream:
@@ -30,7 +33,7 @@ class Stream:
 
     __slots__ = ("_changed", "_news", "_spread", "_unread", "has_ended", "scope", "session", "subscriber")
 
-    def __init__(self, subscriber: Subscriber, scope: Any) -> None:
+    def __init__(self, subscriber: Subscriber, scope: Scope) -> None:
         """`scope` is the request that has opened it, to ask again whether it would be let through."""
         self.subscriber = subscriber
         self.scope = scope

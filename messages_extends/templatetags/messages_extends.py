@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import wraps
 from html import unescape
-from typing import Any, Final
+from typing import Final, cast
 
 from django import template
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages import get_messages
 from django.contrib.messages.storage.base import Message as OrdinaryMessage
 from django.http import HttpRequest
@@ -24,6 +25,7 @@ from messages_extends.conf import settings
 from messages_extends.constants import DEBUG, ERROR, INFO, SUCCESS, WARNING, base_level
 from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.inbox.inbox import with_senders
+from messages_extends.inbox.items import FeedItem
 from messages_extends.inbox.unread import note_personal, unread_for
 from messages_extends.labels import KIND_NAMES, LEVEL_NAMES
 from messages_extends.links import APP_NAME, reverse_if_any, reverse_own, start_page, within_organisation
@@ -34,7 +36,7 @@ from messages_extends.texts.languages import in_interface_language, in_readers_l
 register = template.Library()
 
 # What a template is given, for a page's context.
-PartOfPage = Callable[..., dict[str, Any]]
+PartOfPage = Callable[..., dict[str, object]]
 
 BOOTSTRAP_NAMES = {DEBUG: "secondary", INFO: "info", SUCCESS: "success", WARNING: "warning", ERROR: "danger"}
 ICONS = {DEBUG: "debug", INFO: "info", SUCCESS: "success", WARNING: "warning", ERROR: "error"}
@@ -46,7 +48,7 @@ NAV = {
     "message_grants": _("Who may write"),
 }
 # With a context, because after "ago" many a language has another form of the word ("vor 2 Tagen").
-AGO: dict[str, Any] = {
+AGO = {
     "year": npgettext_lazy("ago", "%(num)d year", "%(num)d years", "num"),
     "month": npgettext_lazy("ago", "%(num)d month", "%(num)d months", "num"),
     "week": npgettext_lazy("ago", "%(num)d week", "%(num)d weeks", "num"),
@@ -67,7 +69,7 @@ def part_of_page(template_name: str) -> Callable[[PartOfPage], PartOfPage]:
     def register_tag(function: PartOfPage) -> PartOfPage:
         @register.simple_tag(takes_context=True, name=function.__name__)
         @wraps(function)
-        def render(context: Context, *args: Any, **kwargs: Any) -> str:
+        def render(context: Context, *args: object, **kwargs: object) -> str:
             request = context.get("request")
             if request is None or context.template is None:
                 return ""
@@ -87,7 +89,7 @@ def part_of_page(template_name: str) -> Callable[[PartOfPage], PartOfPage]:
 
 
 @part_of_page("messages_extends/includes/assets.html")
-def message_assets(context: Context) -> dict[str, Any]:
+def message_assets(context: Context) -> dict[str, object]:
     """Link our style sheet and script, once in a page however often it is asked for.
 
     The bell and the banners do it themselves where this has not been done in the head.
@@ -96,7 +98,7 @@ def message_assets(context: Context) -> dict[str, Any]:
 
 
 @part_of_page("messages_extends/includes/banners.html")
-def message_banners(context: Context, only_saved: bool = False) -> dict[str, Any]:
+def message_banners(context: Context, only_saved: bool = False) -> dict[str, object]:
     """Show the messages of this page, each with a button that closes or acknowledges it.
 
     With `only_saved`, leave out those that are not saved: for a page that shows them in its own way.
@@ -119,7 +121,7 @@ def message_banners(context: Context, only_saved: bool = False) -> dict[str, Any
 
 
 @part_of_page("messages_extends/includes/bell.html")
-def message_bell(context: Context) -> dict[str, Any]:
+def message_bell(context: Context) -> dict[str, object]:
     """Show the bell with the number of unread messages; nothing where nobody is logged in.
 
     One query, and none where the page has shown banners before.
@@ -129,7 +131,7 @@ def message_bell(context: Context) -> dict[str, Any]:
 
 
 @part_of_page("messages_extends/includes/nav.html")
-def messages_nav(context: Context, here: str = "") -> dict[str, Any]:
+def messages_nav(context: Context, here: str = "") -> dict[str, object]:
     """Link those of our pages that this reader can use, `here` as the current one: one query, or two.
 
     Nothing where nobody is logged in.
@@ -150,9 +152,9 @@ def messages_nav(context: Context, here: str = "") -> dict[str, Any]:
     return {"pages": [page for page in pages if page[1]], "here": here}
 
 
-def _reader(request: HttpRequest) -> Any:
+def _reader(request: HttpRequest) -> AbstractBaseUser | None:
     """Return who is logged in; None also for a request that no middleware has seen, as error pages may have one."""
-    user = getattr(request, "user", None)
+    user: AbstractBaseUser | None = getattr(request, "user", None)
     return None if user is None or not user.is_authenticated else user
 
 
@@ -166,19 +168,19 @@ def _first_time(request: HttpRequest) -> bool:
     return not seen
 
 
-def _is_saved(message: Any) -> bool:
+def _is_saved(message: object) -> bool:
     """Tell whether a message is saved, or stands for those that are: "and n more"."""
     return bool(getattr(message, "pk", None) or getattr(message, "is_more", False))
 
 
-def _is_shown(message: Any, saved: str) -> bool:
+def _is_shown(message: object, saved: str) -> bool:
     """Tell whether a page of ours shows a message: of those that are saved, none or what must be acknowledged."""
     if getattr(message, "is_more", False):
         return False
-    return not getattr(message, "pk", None) or (saved == "urgent" and message.must_acknowledge)
+    return not getattr(message, "pk", None) or (saved == "urgent" and cast(FeedItem, message).must_acknowledge)
 
 
-def _bell(request: HttpRequest) -> dict[str, Any]:
+def _bell(request: HttpRequest) -> dict[str, object]:
     user, schema = _reader(request), schema_of(request)
     if user is None or not has_messages(schema):
         return {"badge": None}
@@ -191,14 +193,14 @@ def _bell(request: HttpRequest) -> dict[str, Any]:
 
 
 @register.simple_tag
-def mark_read_url(message: Any) -> str:
+def mark_read_url(message: object) -> str:
     """Return the path that marks this message as read; "" for one that is not saved, or has to be acknowledged."""
     pk = None if getattr(message, "must_acknowledge", False) else getattr(message, "pk", None)
     return reverse_own("message_mark_read", pk) if pk else ""
 
 
 @register.simple_tag(takes_context=True)
-def message_link(context: Context, message: Any) -> str:
+def message_link(context: Context, message: object) -> str:
     """Return the link of this message as this page has to write it; "" for one without.
 
     It is `message.url`, but where organisations are folders of one host: there a path begins at the reader's.
@@ -213,19 +215,23 @@ def messages_start_page(context: Context) -> str:
 
 
 @register.simple_tag
-def acknowledge_url(message: Any) -> str:
+def acknowledge_url(message: object) -> str:
     """Return the path that acknowledges this message, "" for one that does not ask for it."""
-    return reverse_own("message_acknowledge", message.pk) if getattr(message, "must_acknowledge", False) else ""
+    return (
+        reverse_own("message_acknowledge", cast(FeedItem, message).pk)
+        if getattr(message, "must_acknowledge", False)
+        else ""
+    )
 
 
 @register.simple_tag
-def messages_url(name: str, *args: Any) -> str:
+def messages_url(name: str, *args: object) -> str:
     """Return the path of a page of ours by its name, whatever namespace the host included it under."""
     return reverse_own(name, *args)
 
 
 @register.simple_tag
-def fold_of(messages: Sequence[Any]) -> dict[str, Any]:
+def fold_of(messages: Sequence[object]) -> dict[str, object]:
     """Return what is folded away of the banners of a page: how many, in words, and before which of them that is said.
 
     Of what is saved three are shown, or two where the page is narrow, and all that must be acknowledged. Which are
@@ -239,7 +245,7 @@ def fold_of(messages: Sequence[Any]) -> dict[str, Any]:
     return {"at": wide[0] if wide else len(messages), **texts}
 
 
-def _and_more(folded: Iterable[Any]) -> str:
+def _and_more(folded: Iterable[object]) -> str:
     """Say how many these are, with those that "and n more" among them stands for."""
     counts = [str(getattr(each, "beyond", 1)) for each in folded]
     count = sum(int(each.rstrip("+")) for each in counts)
@@ -267,7 +273,7 @@ def bootstrap_level(level: int) -> str:
 
 
 @register.filter
-def plain(text: Any) -> str:
+def plain(text: object) -> str:
     """Return a text without markup, for attributes, titles and where it is cut short; it is escaped there as any other.
 
     The quotes of safe HTML would end an attribute, and what stands in them would become markup.
@@ -277,27 +283,27 @@ def plain(text: Any) -> str:
 
 
 @register.filter
-def without_saved(messages: Iterable[Any]) -> list[Any]:
+def without_saved(messages: Iterable[object]) -> list[object]:
     """Return those of `messages` that are not saved: for a page that shows the saved ones by `message_banners`."""
     return [message for message in messages or () if not _is_saved(message)]
 
 
 @register.filter
-def is_long(message: Any) -> bool:
+def is_long(message: object) -> bool:
     """Tell whether a text may take more than two lines of a banner on a phone."""
     text = plain(message)
     return len(text) > SHORT or "\n" in text
 
 
 @register.filter
-def kind_name(entry: Any) -> str:
+def kind_name(entry: object) -> str:
     """Return what kind of entry this is, in words."""
     with in_interface_language():
         return str(KIND_NAMES.get(getattr(entry, "kind", ""), ""))
 
 
 @register.filter
-def sender_name(entry: Any) -> str:
+def sender_name(entry: object) -> str:
     """Return who speaks: a person, who may be gone; the platform; or "" for the application, or what is not saved."""
     sender = getattr(entry, "sender", None)
     if sender is not None:
@@ -316,7 +322,7 @@ def ago(at: datetime) -> str:
         if timezone.now() - at < timedelta(minutes=1):
             return gettext("just now")
         # The largest unit alone: a list is read faster without the smaller ones.
-        return gettext("%(time)s ago") % {"time": timesince(at, time_strings=AGO, depth=1)}
+        return gettext("%(time)s ago") % {"time": timesince(at, time_strings=cast("dict[str, str]", AGO), depth=1)}
 
 
 @register.tag
