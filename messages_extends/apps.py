@@ -1,7 +1,5 @@
 """Start-up: what we add to Django's messages framework, in one place."""
 
-from typing import Any
-
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib import messages
@@ -72,7 +70,7 @@ def extend_tags() -> None:
     base.LEVEL_TAGS = SimpleLazyObject(utils.get_level_tags)
 
 
-def _extend_tags_again(*, setting: str, **_kwargs: Any) -> None:
+def _extend_tags_again(*, setting: str, **_kwargs: object) -> None:
     # In tests of a host. Django, which does it too, may be told of it before or after us.
     if setting == "MESSAGE_TAGS":
         extend_tags()

@@ -5,12 +5,15 @@ named.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings as django_settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    from messages_extends.events.bus import Bus
 
 DEFAULT_BUS: Final = "messages_extends.events.postgres.PostgresBus"
 DEFAULT_POLICY: Final = "messages_extends.policy.Policy"
@@ -70,16 +73,18 @@ class Settings:
     def policy(self) -> type[Any]:
         """The class that says who may message whom (`POLICY`: messages_extends.policy.Policy), or its dotted path."""
         path = self._own.get("POLICY", DEFAULT_POLICY)
-        return cast(type[Any], import_string(path) if isinstance(path, str) else path)
+        policy: type[Any] = import_string(path) if isinstance(path, str) else path
+        return policy
 
     @property
-    def push_bus(self) -> type[Any] | None:
+    def push_bus(self) -> "type[Bus] | None":
         """The class that carries hints to open pages (`PUSH_BUS`: messages_extends.events.postgres.PostgresBus).
 
         Or its dotted path; None is no live updates.
         """
         path = self._own.get("PUSH_BUS", DEFAULT_BUS)
-        return cast(type[Any] | None, import_string(path) if isinstance(path, str) else path)
+        bus: type[Bus] | None = import_string(path) if isinstance(path, str) else path
+        return bus
 
     @property
     def push_name(self) -> str:

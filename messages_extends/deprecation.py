@@ -7,7 +7,7 @@ into errors.
 import logging
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from django.utils.module_loading import import_string
 
@@ -33,13 +33,14 @@ def _is_passed_through(module: str) -> bool:
     return any(module == name or module.startswith(f"{name}.") for name in PASSED_THROUGH)
 
 
-def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], object]:
     """Return a `__getattr__` for `module`: old names are found, each with the path of what takes its place."""
 
-    def find(name: str) -> Any:
+    def find(name: str) -> object:
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         log_once(f"{module}.{name} is deprecated: use {names[name]}.")
-        return import_string(names[name])
+        found: object = import_string(names[name])
+        return found
 
     return find

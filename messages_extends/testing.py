@@ -3,13 +3,15 @@
 With pytest, ask for the fixtures `sent_messages` and `keep_tenants`: they are installed with this package.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ClassVar, Final, Protocol, cast
 
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.management import call_command
 from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django_tenants.utils import (
     get_public_schema_name,
     get_tenant_database_alias,
@@ -23,6 +25,7 @@ from messages_extends.constants import base_level, name_of_level
 from messages_extends.inbox.items import FeedItem, Kind
 from messages_extends.models import Announcement, Message
 from messages_extends.tenancy.databases import reading_what_is_written
+from messages_extends.tenancy.schemas import tenant_connection
 from messages_extends.tenancy.tenant_tables import existing_tables, schemas_here, tables_of
 
 SHOWN = 5
@@ -49,7 +52,7 @@ WHERE sequence.relkind = 'S' AND nspname = ANY(%s)
 RESET: Final = "SELECT setval('{0}', COALESCE(max({2}), 0) + 1, false) FROM {1}"
 FILLED: Final = "SELECT {} WHERE EXISTS (SELECT FROM {})"
 
-Rows = Mapping[str, list[Any]]
+Rows = Mapping[str, list[object]]
 
 
 def sent_to(user: AbstractBaseUser) -> list[Message | FeedItem]:
@@ -109,13 +112,17 @@ def _fits(entry: Message | FeedItem, text: str | None, level: int | None, kind: 
     )
 
 
-def _described(text: Any, level: Any, kind: Any) -> str:
-    conditions = (("text", text, repr), ("level", level, name_of_level), ("kind", kind, repr))
-    given = [f"{name} {say(value)}" for name, value, say in conditions if value is not None]
+def _described(text: str | None, level: int | None, kind: Kind | None) -> str:
+    conditions = (
+        ("text", None if text is None else repr(text)),
+        ("level", None if level is None else name_of_level(level)),
+        ("kind", None if kind is None else repr(kind)),
+    )
+    given = [f"{name} {said}" for name, said in conditions if said is not None]
     return f" with {' and '.join(given)}" if given else ""
 
 
-def _told(entries: list[Any]) -> str:
+def _told(entries: Sequence[object]) -> str:
     if not entries:
         return "there is none"
     texts = ", ".join(repr(str(entry)) for entry in entries[:SHOWN])
@@ -123,6 +130,16 @@ def _told(entries: list[Any]) -> str:
 
 
 # Tests that commit --------------------------------------------------------------------------------------------------
+
+
+class CommittingTestCase(Protocol):
+    """What is used of Django's classes of tests that commit; its stubs leave some of it out."""
+
+    reset_sequences: bool
+    _kept_rows: ClassVar[Rows]
+
+    @classmethod
+    def _databases_names(cls, include_mirrors: bool = True) -> list[str]: ...
 
 
 class KeepTenants:
@@ -138,7 +155,7 @@ class KeepTenants:
 
     @classmethod
     def _fixture_setup(cls) -> None:
-        set_up(cls, super()._fixture_setup)  # type: ignore[misc]
+        set_up(cast("type[CommittingTestCase]", cls), super()._fixture_setup)  # type: ignore[misc]
 
     def _fixture_teardown(self) -> None:
         for alias in self._databases_names(include_mirrors=False):  # type: ignore[attr-defined]
@@ -148,7 +165,7 @@ class KeepTenants:
                 call_command("flush", verbosity=0, interactive=False, database=alias, allow_cascade=False)
 
 
-def set_up(case: Any, django_set_up: Callable[[], None]) -> None:
+def set_up(case: type[CommittingTestCase], django_set_up: Callable[[], None]) -> None:
     """Note on a class of tests what is there before the next one, and have Django set that up."""
     uses_tenants = get_tenant_database_alias() in case._databases_names(include_mirrors=False)
     if uses_tenants:
@@ -198,9 +215,9 @@ def _reset_sequences() -> None:
         cursor.execute(" UNION ALL ".join(RESET.format(*names) for names in cursor.fetchall()))
 
 
-def _in_public() -> Any:
-    connection: Any = connections[get_tenant_database_alias()]
-    connection.set_schema_to_public()
+def _in_public() -> BaseDatabaseWrapper:
+    connection = connections[get_tenant_database_alias()]
+    tenant_connection(connection).set_schema_to_public()
     return connection
 
 
@@ -208,7 +225,7 @@ def _qualified(schema: str, table: str) -> str:
     return f"{quote_schema_name(schema)}.{quote_schema_name(table)}"
 
 
-def _filled(cursor: Any, names: list[str]) -> list[str]:
+def _filled(cursor: CursorWrapper, names: list[str]) -> list[str]:
     """Return those tables that have rows: emptying an empty one takes as long as another."""
     if not names:
         return []
@@ -216,7 +233,7 @@ def _filled(cursor: Any, names: list[str]) -> list[str]:
     return [names[number] for (number,) in cursor.fetchall()]
 
 
-def _delete_others(cursor: Any, keep: Rows) -> None:
+def _delete_others(cursor: CursorWrapper, keep: Rows) -> None:
     cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     models = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
     for table, keys in keep.items():

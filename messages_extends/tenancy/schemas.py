@@ -38,6 +38,8 @@ class TenantConnection(Protocol):
     schema_name: str
     tenant: Tenant | None
 
+    def set_schema_to_public(self) -> None: ...
+
 
 def current_schema() -> str:
     """Return the schema that this thread's next query runs in.
