@@ -188,7 +188,7 @@ def _verb(publication: Any, for_announcement: Any, for_broadcast: Any) -> Any:
         return for_announcement
     if isinstance(publication, Broadcast):
         return for_broadcast
-    raise TypeError(f"{publication!r} is no publication: use an announcement or a broadcast.")
+    raise TypeError(f"Expected a Publication, got {publication!r}: pass an announcement or a broadcast.")
 
 
 async def asend(recipients: Any, message: Any, *, schema: str, **options: Any) -> int:

@@ -50,11 +50,11 @@ class NoSuchMessage(MessagesExtendsError, LookupError):
 
 
 class MustAcknowledge(MessagesExtendsError, ValueError):
-    """This message asks to be acknowledged: it can be neither closed nor marked as unread."""
+    """This message must be acknowledged. It cannot be closed or marked as unread."""
 
 
 class RateLimitExceeded(MessagesExtendsError, PermissionDenied):
-    """You have sent too much in too short a time.
+    """You are sending messages too quickly.
 
     `retry_after` is how many seconds to wait. A refusal, so that a view which knows nothing of it answers 403.
     """

@@ -154,7 +154,7 @@ class PersistentStorage(LevelStorage):
         if message.level not in self.levels:
             return message
         if not str(message.message).strip():
-            log_once("The text of a message is blank: it was ignored. Write what the reader shall see.")
+            log_once("A message with a blank text was ignored. Pass a text.")
             return None
         require_messages(self.schema)
         with inside(self.schema):

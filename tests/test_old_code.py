@@ -79,7 +79,7 @@ class TestLeniency:
         assert texts(make_request(in_acme, alice)) == ([] if options else [text])
         [record] = logged()
         assert (record.levelname, Path(record.pathname)) == ("WARNING", Path(__file__))
-        assert ("which is over" if options else "has 20000 characters") in record.getMessage()
+        assert ("in the past" if options else "has 20000 characters") in record.getMessage()
 
     @pytest.mark.parametrize("never", [datetime.max, datetime.max.replace(tzinfo=UTC), datetime(9999, 1, 1)])
     def test_a_time_that_never_comes_is_none(self, in_acme: Any, alice: Any, logged: Logged, never: datetime) -> None:

@@ -118,5 +118,5 @@ def test_what_a_policy_of_ones_own_refuses_has_a_reason(settings: Any) -> None:
 def test_what_stands_in_the_way_is_a_no_for_every_policy(people: Any, settings: Any, policy: Any) -> None:
     with schema_context("acme"):
         type(people[1]).objects.filter(pk=people[1].pk).update(is_active=False)
-    expected = "no\n- The recipient is not active, or no member of this organisation.\n"
+    expected = "no\n- The recipient is inactive or not a member of this organisation.\n"
     assert explained(settings, policy) == expected

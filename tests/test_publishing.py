@@ -145,8 +145,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            ("", r"message is empty"),
-            (" \n\t", r"message is empty"),
+            ("", r"message is blank"),
+            (" \n\t", r"message is blank"),
             ("x" * 10_001, r"message has 10001 characters; at most 10000 are allowed"),
             ("a\0b", r"message contains a NUL character"),
             ("\ud800", r"half of a surrogate pair"),
@@ -183,7 +183,7 @@ class TestRefusals:
 
     def test_it_expires_in_the_future_and_after_it_appears(self, alice: Any) -> None:
         now = timezone.now()
-        with pytest.raises(ValueError, match=r"^expires is .* which is over: use a time in the future\.$"):
+        with pytest.raises(ValueError, match=r"^expires is in the past \(.*\): use a time in the future\.$"):
             announce("Hello", to=EVERYONE, expires=now)
         for late in (2 * HOUR, HOUR):
             with pytest.raises(ValueError, match=r"^expires is .*; it must come after .*, when it is published\.$"):
@@ -416,12 +416,12 @@ class TestRevise:
         ("changes", "error", "words"),
         [
             ({"key": "k", "sound": 1}, TypeError, r"key, sound: cannot be changed; what can is message, level, params"),
-            ({"message": ""}, ValueError, "message is empty"),
+            ({"message": ""}, ValueError, "message is blank"),
             ({"message": "x" * 10_001}, ValueError, "at most 10000"),
             ({"url": "javascript:"}, ValueError, "is not allowed"),
             ({"level": 20}, ValueError, r"level INFO \(20\) is not stored"),
             ({"expires": "later"}, TypeError, "expires is 'later': use a datetime"),
-            ({"expires": datetime(2020, 1, 1)}, ValueError, "which is over"),
+            ({"expires": datetime(2020, 1, 1)}, ValueError, "in the past"),
             ({"must_acknowledge": 1}, TypeError, "must_acknowledge is 1: use True or False"),
         ],
     )

@@ -216,8 +216,8 @@ class TestText:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            ({"message": ""}, "message is empty"),
-            ({"message": " \n"}, "message is empty"),
+            ({"message": ""}, "message is blank"),
+            ({"message": " \n"}, "message is blank"),
             ({"message": "x" * 10_001}, "message has 10001 characters; at most 10000"),
             ({"message": "NUL \0"}, "message contains a NUL"),
             ({"url": "javascript:alert(1)"}, "use a path on this site"),

@@ -60,7 +60,9 @@ def storages_are_storages(**_kwargs: Any) -> list[CheckMessage]:
     if isinstance(own.storages, str):
         return [_not_storages("is a text, not a list of dotted paths")]
     broken = [path for path in own.storages if not is_storage(import_or_none(path))]
-    return [_not_storages(f"names what is no storage or does not import: {broken}")] if broken else []
+    return (
+        [_not_storages(f"names classes that cannot be imported or are not storage classes: {broken}")] if broken else []
+    )
 
 
 def _not_storages(problem: str) -> Error:
@@ -92,7 +94,7 @@ def keys_are_known(**_kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"MESSAGES_EXTENDS has keys that mean nothing: {', '.join(unknown)}.",
+            f"MESSAGES_EXTENDS has unknown keys: {', '.join(unknown)}.",
             hint=f"Correct or remove them; the keys are {', '.join(Settings.KEYS)}.",
             id="messages_extends.E043",
         )

@@ -68,7 +68,7 @@ def require_storable(columns: dict[str, Any], *, max_text: int = MAX_TEXT) -> No
     for name, limit in (LIMITS | {"message": max_text}).items():
         _require_short(name, columns[name], limit)
     if not columns["message"].strip():
-        raise ValueError("message is empty: write what the reader shall see.")
+        raise ValueError("message is blank: enter a text.")
     require_level(columns["level"])
     require_params(columns["params"])
     require_link(columns["url"])
@@ -176,7 +176,7 @@ def clean_future_datetime(name: str, value: Any, after: datetime | None = None) 
     """Return `value` as `clean_datetime` does; ValueError unless it lies after `after` and in the future."""
     at = clean_datetime(name, value)
     if at <= timezone.now():
-        raise ValueError(f"{name} is {at.isoformat()}, which is over: use a time in the future.")
+        raise ValueError(f"{name} is in the past ({at.isoformat()}): use a time in the future.")
     if after is not None and at <= after:
         raise ValueError(f"{name} is {at.isoformat()}; it must come after {after.isoformat()}, when it is published.")
     return at

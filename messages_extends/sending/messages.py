@@ -44,7 +44,7 @@ ON CONFLICT DO NOTHING
 RETURNING {user}
 """
 
-OVER: Final = "expires is %s, which is over: the message was saved and is never shown. Give a time in the future."
+OVER: Final = "expires is in the past (%s): the message was saved but will never be shown. Use a time in the future."
 NEVER: Final = "expires is %s, which is too far away to be stored: the message does not expire. Give none instead."
 NO_DATETIME: Final = "expires is %r, which was taken for %s. Give a datetime."
 LONG_TEXT: Final = (

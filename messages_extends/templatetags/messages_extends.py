@@ -43,7 +43,7 @@ NAV = {
     "message_compose": _("New message"),
     "announcements": _("Announcements"),
     "broadcasts": _("Broadcasts"),
-    "message_grants": _("Who may write"),
+    "message_grants": _("Messaging permissions"),
 }
 # With a context, because after "ago" many a language has another form of the word ("vor 2 Tagen").
 AGO: dict[str, Any] = {

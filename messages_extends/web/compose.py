@@ -137,13 +137,13 @@ STEPS = {"test": _test, "send": _send}
 
 def _refuse(form: ComposeForm, error: Exception) -> None:
     """Say what was good a moment ago, until somebody was deleted or a time was over."""
-    gone = gettext("The sender is not active, or no member of this organisation.")
+    gone = gettext("The sender is inactive or not a member of this organisation.")
     if isinstance(error, PermissionDenied):
         form.add_error(None, str(error) or gone)
     elif isinstance(error, RecipientUnavailable):
         form.add_error(None, gone)
     elif form.cleaned_data["expires"] is not None:
-        form.add_error("expires", gettext("This time is over: choose one in the future."))
+        form.add_error("expires", gettext("Enter a time in the future."))
     else:
         raise error
 
@@ -158,8 +158,8 @@ def _number(request: HttpRequest) -> uuid.UUID | None:
 def _report(sent: Sent) -> str:
     if sent.before:
         text = ngettext(
-            "This was sent before, to %(count)s person. It was not sent again.",
-            "This was sent before, to %(count)s people. It was not sent again.",
+            "This has already been sent to %(count)s person. It was not sent again.",
+            "This has already been sent to %(count)s people. It was not sent again.",
             sent.count,
         )
     else:

@@ -50,7 +50,7 @@ class LocalDateTimeField(forms.DateTimeField):
     """A time that people enter in the form's time zone, by the browser's own control."""
 
     widget = forms.DateTimeInput({"type": "datetime-local"}, "%Y-%m-%dT%H:%M")
-    default_error_messages = {"invalid": _("Enter a date and a time, such as 2030-12-31T18:00.")}
+    default_error_messages = {"invalid": _("Enter a valid date and time, such as 2030-12-31T18:00.")}
 
     def to_python(self, value: Any) -> datetime | None:
         at = super().to_python(value)
@@ -91,7 +91,7 @@ class TextForm(DraftForm):
         # No attribute maxlength: it would cut what is pasted, and counts otherwise than we do.
         validators=[MaxLengthValidator(MAX_TEXT)],
         widget=forms.Textarea({"rows": 5, "dir": "auto", "data-mx-limit": MAX_TEXT}),
-        error_messages={"required": _("Write what the reader shall see.")},
+        error_messages={"required": _("Enter a message.")},
     )
     level = forms.TypedChoiceField(
         label=_("Level"), choices=LEVELS, coerce=int, initial=INFO_PERSISTENT, widget=forms.RadioSelect
@@ -103,7 +103,7 @@ class TextForm(DraftForm):
         help_text=_("Optional: a path on this site (/orders/5/) or an http(s) address."),
         widget=forms.TextInput({"inputmode": "url", "autocomplete": "off"}),
     )
-    expires = LocalDateTimeField(label=_("Not shown after"), required=False, help_text=_("Optional."))
+    expires = LocalDateTimeField(label=_("Show until"), required=False, help_text=_("Optional."))
 
     @property
     def zone_name(self) -> str:
@@ -139,7 +139,7 @@ class TextForm(DraftForm):
         try:
             return None if expires is None else clean_future_datetime("expires", expires)
         except ValueError as error:
-            raise ValidationError(_("This time is over: choose one in the future.")) from error
+            raise ValidationError(_("Enter a time in the future.")) from error
 
 
 class PickedField(forms.Field):
@@ -206,12 +206,12 @@ class ComposeForm(TextForm):
         if picked > self.MAX_PICKED:
             self.add_error(
                 self._shown(name),
-                _("Choose at most %(limit)s one by one; for more, use a group.") % {"limit": self.MAX_PICKED},
+                _("Choose at most %(limit)s people. To reach more, choose a group.") % {"limit": self.MAX_PICKED},
             )
         elif picked != found:
             self.add_error(
                 self._shown(name),
-                _("You cannot write to everybody whom you chose. They have been taken out: check who is left."),
+                _("You may not write to some of the recipients you chose, and they have been removed."),
             )
 
     def _shown(self, name: str) -> str:
@@ -222,7 +222,9 @@ class ComposeForm(TextForm):
         if not (self.picked_groups or self.picked_people):
             self.add_error("people", _("Choose at least one person or group."))
         elif not self.count:
-            self.add_error(self._shown("groups"), _("Nobody in what you chose is active, so nobody would get this."))
+            self.add_error(
+                self._shown("groups"), _("Nobody in your selection is active, so nobody would receive this message.")
+            )
 
     def _picked(self, name: str) -> list[str]:
         data: Any = self.data
@@ -255,7 +257,7 @@ class PairForm(DraftForm):
     def clean(self) -> dict[str, Any]:
         for name in self.required:
             if self.picked[name] is None:
-                self.add_error(name, _("Choose one of those that a search finds."))
+                self.add_error(name, _("Choose one of the search results."))
         return self.cleaned_data
 
     @property
@@ -273,9 +275,9 @@ class GrantForm(PairForm):
     PICKERS = ("holder", "target")
     GROUPS = True
 
-    holder = PickedField(label=_("Who may write"), required=False)
-    target = PickedField(label=_("To whom"), required=False)
-    everybody = forms.BooleanField(label=_("To everybody, those to come included"), required=False)
+    holder = PickedField(label=_("Sender"), required=False)
+    target = PickedField(label=_("Recipient"), required=False)
+    everybody = forms.BooleanField(label=_("Everybody, including future members"), required=False)
 
     @property
     def to_everybody(self) -> bool:
@@ -292,7 +294,7 @@ class GrantForm(PairForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if self.to_everybody and self.picked["target"] is not None:
-            self.add_error("target", _("Choose somebody, or everybody: not both."))
+            self.add_error("target", _("Choose either a recipient or everybody, not both."))
         return cleaned
 
 
@@ -302,8 +304,8 @@ class WhyForm(PairForm):
     PICKERS = ("sender", "recipient")
     GROUPS = False
 
-    sender = PickedField(label=_("Who"), required=False)
-    recipient = PickedField(label=_("Writes to whom"), required=False)
+    sender = PickedField(label=_("Sender"), required=False)
+    recipient = PickedField(label=_("Recipient"), required=False)
 
     @property
     def people(self) -> QuerySet[Any]:

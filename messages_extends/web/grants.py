@@ -55,12 +55,12 @@ def message_grants(request: HttpRequest) -> HttpResponse:
     if not form.checks:
         return _list_page(request, form)
     if form.is_valid() and not policy().may_give(request.user, form.chosen_target):
-        form.add_error("target", _("You can let others write only to those whom you may write to yourself."))
+        form.add_error("target", _("You can grant permission to write only to recipients you may write to yourself."))
     if not form.is_valid():
         return _list_page(request, form, status=400)
     grants.grant(form.picked["holder"], form.chosen_target, by=request.user)
     names = {"holder": _called(form.picked["holder"]), "target": _called(form.chosen_target)}
-    messages.success(request, gettext("%(holder)s may write to %(target)s now.") % names)
+    messages.success(request, gettext("%(holder)s may now write to %(target)s.") % names)
     return HttpResponseRedirect(reverse_own("message_grants"))
 
 
@@ -81,7 +81,7 @@ def message_grant_remove(request: HttpRequest) -> HttpResponse:
         context = names | {"holder_value": given["holder"], "target_value": given["target"]}
         return render(request, "messages_extends/grant_remove.html", context)
     grants.revoke(holder, target, by=request.user)
-    messages.success(request, gettext("The grant of %(holder)s to write to %(target)s is taken back.") % names)
+    messages.success(request, gettext("The permission of %(holder)s to write to %(target)s has been revoked.") % names)
     return HttpResponseRedirect(reverse_own("message_grants"))
 
 

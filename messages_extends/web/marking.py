@@ -75,7 +75,7 @@ def _mark(request: HttpRequest, act: Callable[[Inbox, str], bool], message_id: s
     except NoSuchMessage as error:
         raise Http404("You have no such message.") from error
     except MustAcknowledge:
-        text = gettext("This message asks to be acknowledged: it can be neither closed nor marked as unread.")
+        text = gettext("This message must be acknowledged. It cannot be closed or marked as unread.")
         return HttpResponse(text, status=409, content_type="text/plain; charset=utf-8")
     return _done(request, inbox)
 
