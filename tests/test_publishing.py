@@ -440,7 +440,7 @@ class TestRevise:
         ago(expired, publish_at=-2 * HOUR, expires=-HOUR)
         Announcement.objects.filter(pk=deleted.pk).delete()
         for ended in (retracted, expired, deleted):
-            with pytest.raises(NotPublished, match="write a new one"):
+            with pytest.raises(NotPublished, match="Publish a new one"):
                 revise(ended, message="Again")
 
     def test_only_publications_are_revised(self, alice: Any, make_message: Any) -> None:

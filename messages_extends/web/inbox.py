@@ -11,7 +11,7 @@ from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.inbox.inbox import Inbox
 from messages_extends.links import reverse_own
 from messages_extends.models.message import UNREAD_CAP
-from messages_extends.tenancy.databases import reading_what_is_written
+from messages_extends.tenancy.databases import reading_from_primary
 from messages_extends.texts.languages import in_interface_language, language_attributes
 from messages_extends.web.filters import TABS, InboxFilterForm, RequestedFilter
 from messages_extends.web.requests import login_to_read, require_reader
@@ -54,7 +54,7 @@ def panel(request: HttpRequest) -> HttpResponse:
     """The latest entries, the unread ones first, as a part of a page: for the script of the bell."""
     mailbox = Inbox(require_reader(request))
     # It is opened because the bell has been told of news, which a replica may not have yet.
-    with reading_what_is_written():
+    with reading_from_primary():
         # Before the entries: what comes while the panel is made has not been seen.
         snapshot = mailbox.snapshot()
         entries = [*mailbox.page(size=PANEL_SIZE, unread=True).entries]
