@@ -524,7 +524,7 @@ class TestWriting:
             ("publish_at", "2001-01-01T10:00", "Enter a time in the future"),
             ("publish_at", "tomorrow", "Enter a date and a time"),
             ("expires", "2001-01-01T10:00", "Enter a time in the future"),
-            ("expires", "2039-12-31T10:00", "must come after"),
+            ("expires", "2039-12-31T10:00", "Enter a time later than"),
         ],
     )
     def test_what_cannot_be_is_an_error_and_the_input_is_kept(

@@ -226,11 +226,11 @@ class TestText:
             ({"key": "x" * 201}, "key has 201 characters; at most 200"),
             (
                 {"level": INFO},
-                r"level INFO \(20\) is not stored; use a persistent one: DEBUG_PERSISTENT \(9\), INFO_PERS",
+                r"level INFO \(20\) is not persistent; use one of DEBUG_PERSISTENT \(9\), INFO_PERS",
             ),
             ({"level": "error"}, "use a persistent one"),
             ({"params": "x"}, "use a dictionary or a list"),
-            ({"params": {"x": object()}}, "params can hold strings"),
+            ({"params": {"x": object()}}, "params may contain only strings"),
             ({"expires": now()}, "use a time in the future"),
         ],
     )

@@ -1,6 +1,6 @@
-"""What open pages ask for when something has changed; the texts are never pushed.
+"""Fragments that open pages fetch after a change event; texts are never part of an event.
 
-They ask at once, when a replica may not have it yet.
+They are read from the primary database, because a replica may lag behind the event.
 """
 
 from typing import Any
@@ -24,11 +24,11 @@ from messages_extends.web.requests import require_reader_of_tab
 @require_safe
 @cache_control(private=True, no_cache=True)
 def badge(request: HttpRequest) -> Any:
-    """Answer with the number at the bell and the version of the banners; 304 if that is what the browser has."""
+    """Return the unread count and the version of the banners as JSON; 304 if they are unchanged."""
     with reading_from_primary():
         unread = Inbox(require_reader_of_tab(request)).unread()
     answer = JsonResponse(UnreadBadge(unread.count).as_json | {"version": unread.version})
-    # The name of the bell is in words.
+    # The label of the bell is translated.
     etag = quote_etag(f"{unread.version}-{get_language()}")
     answer["ETag"] = etag
     return get_conditional_response(request, etag=etag, response=answer)
@@ -38,7 +38,7 @@ def badge(request: HttpRequest) -> Any:
 @never_cache
 @in_interface_language()
 def message_banners(request: HttpRequest) -> HttpResponse:
-    """Answer with the saved banners, as a part of a page: one query, and one more where people have written."""
+    """Render the saved banners as a fragment, with one query, or two if users have sent them."""
     with reading_from_primary():
         unread = Inbox(require_reader_of_tab(request)).unread()
         with_senders(unread.shown)

@@ -1,4 +1,4 @@
-"""The inbox, and the panel of the bell."""
+"""The inbox page and the panel of the bell."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     form = InboxFilterForm(request.GET)
     is_valid = form.is_valid()
     chosen, mailbox = form.chosen, Inbox(reader)
-    # Before the page: what is committed while it is made may not be on it.
+    # Before the page is queried: later messages may not be on it.
     snapshot = mailbox.snapshot(level=chosen.level, kind=chosen.kind)
     page = mailbox.page(chosen.after, unread=chosen.unread, level=chosen.level, kind=chosen.kind)
     undo = request.GET.get("undo", "")
@@ -51,11 +51,11 @@ def inbox(request: HttpRequest) -> HttpResponse:
 @never_cache
 @in_interface_language()
 def panel(request: HttpRequest) -> HttpResponse:
-    """The latest entries, the unread ones first, as a part of a page: for the script of the bell."""
+    """Render the latest items, unread ones first, as a fragment for the bell's script."""
     mailbox = Inbox(require_reader(request))
-    # It is opened because the bell has been told of news, which a replica may not have yet.
+    # A replica may lag behind the event that made the user open the panel.
     with reading_from_primary():
-        # Before the entries: what comes while the panel is made has not been seen.
+        # Before the items are queried: later messages have not been seen.
         snapshot = mailbox.snapshot()
         entries = [*mailbox.page(size=PANEL_SIZE, unread=True).entries]
         if len(entries) < PANEL_SIZE:
