@@ -21,16 +21,14 @@ _logged: dict[tuple[str, str, int], object] = {}
 def log_once(text: str, *args: object) -> None:
     """Log a warning with the line of the host project's code that caused it, once for each such line."""
     frame, depth = sys._getframe(), 1
-    while frame.f_back is not None and _is_skipped(str(frame.f_globals.get("__name__", ""))):
+    # A dot is added, so that a prefix matches whole names.
+    skipped = tuple(f"{name}." for name in SKIPPED_PACKAGES)
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__', '')}.".startswith(skipped):
         frame, depth = frame.f_back, depth + 1
     first = object()
     # setdefault is atomic: two threads may execute the same line.
     if _logged.setdefault((text, frame.f_code.co_filename, frame.f_lineno), first) is first:
         logger.warning(text, *args, stacklevel=depth)
-
-
-def _is_skipped(module: str) -> bool:
-    return any(module == name or module.startswith(f"{name}.") for name in SKIPPED_PACKAGES)
 
 
 def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:

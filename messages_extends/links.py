@@ -45,14 +45,11 @@ def within_organisation(url: str, request: Any) -> str:
     MEDIA_URL is complete and returned unchanged.
     """
     folder, root = folder_of(request), get_script_prefix()
-    complete = [f"{root}{get_subfolder_prefix()}/", *filter(_is_path, (settings.STATIC_URL, settings.MEDIA_URL))]
+    files = [path for path in (settings.STATIC_URL, settings.MEDIA_URL) if path and path != "/" and path[0] == "/"]
+    complete = [f"{root}{get_subfolder_prefix()}/", *files]
     if not folder or not url.startswith("/") or url.startswith(("//", *complete)):
         return url
     return folder + url.removeprefix(root)
-
-
-def _is_path(url: str | None) -> bool:
-    return bool(url) and str(url).startswith("/") and url != "/"
 
 
 # With subfolders every request has a URLconf object of its own: keep few of them.

@@ -216,7 +216,10 @@ class CookieBinding:
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         schema = schema_of(request)
         if not is_public(schema):
-            self.cookie_name = f"{type(self).cookie_name}_{_cookie_suffix(schema)}"
+            # A schema's name may contain characters that a cookie's name may not.
+            is_valid = re.fullmatch(r"[A-Za-z0-9_-]+", schema)
+            suffix = schema if is_valid else hashlib.sha256(schema.encode()).hexdigest()[:32]
+            self.cookie_name = f"{type(self).cookie_name}_{suffix}"
             self.key_salt = f"{type(self).key_salt}:{schema}"
         super().__init__(request, *args, **kwargs)  # type: ignore[call-arg]
 
@@ -351,11 +354,6 @@ def link_to_inbox(message: Any) -> Any:
 
 def _keeps(storage: BaseStorage) -> bool:
     return getattr(storage, "keeps_messages", False)
-
-
-def _cookie_suffix(schema: str) -> str:
-    # A schema's name may contain characters that a cookie's name may not.
-    return schema if re.fullmatch(r"[A-Za-z0-9_-]+", schema) else hashlib.sha256(schema.encode()).hexdigest()[:32]
 
 
 def _require_applicable(message: Message, options: dict[str, Any]) -> None:

@@ -160,7 +160,10 @@ def set_up(case: Any, django_set_up: Callable[[], None]) -> None:
         case._kept_rows = _rows_to_keep()
     django_set_up()
     if uses_tenants and case.reset_sequences:
-        _reset_sequences()
+        # Django restarts sequences at 1, although some rows are kept: set them to the largest value in use.
+        with _in_public().cursor() as cursor:
+            cursor.execute(SEQUENCES, [[schema.name for schema in schemas_here()]])
+            cursor.execute(" UNION ALL ".join(RESET_SEQUENCE.format(*names) for names in cursor.fetchall()))
 
 
 def _rows_to_keep() -> Rows:
@@ -194,13 +197,6 @@ def _flush(keep: Rows) -> None:
         if non_empty := _non_empty(cursor, names):
             cursor.execute(f"TRUNCATE {', '.join(non_empty)} CASCADE")
         _delete_others(cursor, keep)
-
-
-def _reset_sequences() -> None:
-    """Set each sequence to the largest value in use; Django would restart at 1, although some rows are kept."""
-    with _in_public().cursor() as cursor:
-        cursor.execute(SEQUENCES, [[schema.name for schema in schemas_here()]])
-        cursor.execute(" UNION ALL ".join(RESET_SEQUENCE.format(*names) for names in cursor.fetchall()))
 
 
 def _in_public() -> Any:

@@ -253,7 +253,7 @@ class TestText:
             lambda: announce("Hello", to=EVERYONE, expires=never),
             lambda: announce("Hello", to=EVERYONE, publish_at=never),
         ):
-            with pytest.raises(ValueError, match="use a time of the years 1900 to 8999"):
+            with pytest.raises(ValueError, match="its year must be between 1900 and 8999"):
                 publish()
         assert inbox(people["bob"]).page().entries == []
 

@@ -61,14 +61,10 @@ def grants_are_per_tenant(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _guardian_config() -> AppConfig | None:
-    configs = (AppConfig.create(entry) for entry in per_tenant_apps())
-    return next((config for config in configs if config.label == "guardian"), None)
-
-
 @register
 def users_can_be_deleted(**_kwargs: Any) -> list[CheckMessage]:
-    config = _guardian_config()
+    configs = (AppConfig.create(entry) for entry in per_tenant_apps())
+    config = next((config for config in configs if config.label == "guardian"), None)
     label = get_user_model()._meta.app_label
     # Another check reports users that are in both lists by mistake.
     meant = not is_shared(label) or users_are_shared() or platform_is_public()

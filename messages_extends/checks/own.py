@@ -119,11 +119,6 @@ def _is_class_path_or_none(value: Any) -> bool:
     return value is None or _is_class_or_path(value)
 
 
-def _is_name(value: Any) -> bool:
-    """Tell whether `value` is a valid name for a PostgreSQL channel; NOTIFY refuses longer ones."""
-    return isinstance(value, str) and 1 <= len(value.encode()) <= 63
-
-
 TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "MAX_BANNERS": (_is_count, "a whole number, at least 1"),
     "MAX_STREAMS": (_is_count, "a whole number, at least 1"),
@@ -138,7 +133,8 @@ TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     ),
     "POLICY": (_is_class_or_path, "a class or its dotted path"),
     "PUSH_BUS": (_is_class_path_or_none, "a class, its dotted path, or None"),
-    "PUSH_NAME": (_is_name, "a string of 1 to 63 bytes"),
+    # The limit of a PostgreSQL channel: NOTIFY refuses longer names.
+    "PUSH_NAME": (lambda value: isinstance(value, str) and 1 <= len(value.encode()) <= 63, "a string of 1 to 63 bytes"),
     "PUSH_REDIS_URL": (
         lambda value: isinstance(value, str) and value.startswith(REDIS_SCHEMES),
         f"a string that begins with {', '.join(REDIS_SCHEMES)}",

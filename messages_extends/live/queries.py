@@ -87,7 +87,10 @@ def next_change(schema: str) -> datetime | None:
 def revoked_subscribers(schema: str, subscribers: Collection[Subscriber]) -> set[Subscriber]:
     """Return the subscribers who were logged out, deactivated or excluded, or whose password has changed."""
     with schema_context(schema):
-        users, sessions = _active_users(subscribers), _valid_sessions(subscribers)
+        keys = _keys({subscriber.user for subscriber in subscribers})
+        people: Any = members() if settings.members else get_user_model()._default_manager.all()
+        users = {str(user.pk): user for user in for_write(people.filter(pk__in=keys)) if user.is_active}
+        sessions = _valid_sessions(subscribers)
         return {each for each in subscribers if not _is_valid(each, users.get(each.user), sessions)}
 
 
@@ -95,12 +98,6 @@ def _is_valid(subscriber: Subscriber, user: Any, sessions: Collection[str]) -> b
     if user is None or (subscriber.session_key is not None and subscriber.session_key not in sessions):
         return False
     return subscriber.auth_hash is None or constant_time_compare(subscriber.auth_hash, user.get_session_auth_hash())
-
-
-def _active_users(subscribers: Collection[Subscriber]) -> dict[str, Any]:
-    keys = _keys({subscriber.user for subscriber in subscribers})
-    people: Any = members() if settings.members else get_user_model()._default_manager.all()
-    return {str(user.pk): user for user in for_write(people.filter(pk__in=keys)) if user.is_active}
 
 
 def _valid_sessions(subscribers: Collection[Subscriber]) -> set[str]:

@@ -80,15 +80,6 @@ def rename_old_table() -> OldTable:
 
 
 def _rename() -> None:
-    _require_columns()
-    # While this statement waits for a lock, later statements wait behind it.
-    execute("SET LOCAL lock_timeout = '3s'")
-    execute("ALTER TABLE {old} RENAME TO {name}", old=OldTable(is_renamed=False).sql, name=RENAMED_TABLE)
-    columns = "ADD COLUMN imported_into text, ADD COLUMN imported_id bigint"
-    execute("ALTER TABLE {old} {columns}", old=OldTable(is_renamed=True).sql, columns=columns)
-
-
-def _require_columns() -> None:
     rows = fetch(
         "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
         [public(), TABLE],
@@ -99,6 +90,11 @@ def _require_columns() -> None:
             f"{public()}.{TABLE} is not the table of django-messages-extends 0.6.3: it has the columns "
             f"{', '.join(sorted(found))}, instead of {', '.join(sorted(COLUMNS))}."
         )
+    # While this statement waits for a lock, later statements wait behind it.
+    execute("SET LOCAL lock_timeout = '3s'")
+    execute("ALTER TABLE {old} RENAME TO {name}", old=OldTable(is_renamed=False).sql, name=RENAMED_TABLE)
+    columns = "ADD COLUMN imported_into text, ADD COLUMN imported_id bigint"
+    execute("ALTER TABLE {old} {columns}", old=OldTable(is_renamed=True).sql, columns=columns)
 
 
 def _delete_records_without_table() -> None:

@@ -103,8 +103,14 @@ def _tenant_sections(user: AbstractBaseUser) -> Sections:
     messages = Message.objects.order_by("pk").select_related("user", "sender")
     announcements = Announcement.objects.order_by("created", "pk").prefetch_related("groups")
     return {
-        "messages_received": _each(messages.filter(user_id=user.pk), _received_message),
-        "messages_sent": _each(messages.filter(sender_id=user.pk), _sent_message),
+        "messages_received": _each(
+            messages.filter(user_id=user.pk),
+            lambda each: _message(each) | {"sender": _name(each.sender), "read_at": each.read_at},
+        ),
+        # Without read_at, which is personal data of the reader.
+        "messages_sent": _each(
+            messages.filter(sender_id=user.pk), lambda each: _message(each) | {"recipient": _name(each.user)}
+        ),
         "announcements_sent": _each(announcements.filter(sender_id=user.pk), _announcement),
         "read": _read(user.pk),
         "grants": _grants(user),
@@ -124,15 +130,6 @@ def _platform_sections(user: AbstractBaseUser) -> Sections:
 
 def _each(rows: Rows, describe: Callable[[Any], Values]) -> Iterator[Values]:
     return (describe(row) for row in rows.iterator(chunk_size=CHUNK_SIZE))
-
-
-def _received_message(message: Message) -> Values:
-    return _message(message) | {"sender": _name(message.sender), "read_at": message.read_at}
-
-
-def _sent_message(message: Message) -> Values:
-    # When it was read is personal data of the reader.
-    return _message(message) | {"recipient": _name(message.user)}
 
 
 def _message(message: Message) -> Values:

@@ -72,8 +72,8 @@ def send(
     """Send a message to each recipient in one transaction; return the number of messages written.
 
     `recipients` is a user, a group, an iterable of users, or a queryset of users, which is evaluated once in the
-    current schema. Inactive members of a group or queryset are skipped. Users in an iterable must all be active members of the
-    tenant. Users who are deleted at the same time are skipped.
+    current schema. Inactive members of a group or queryset are skipped. Users in an iterable must all be active
+    members of the tenant. Users who are deleted at the same time are skipped.
     `sender` is the user who writes, for the policy to check; None is the application. With `key`, users who have an
     unread message with this key receive no second one, unless the first has expired; then it is replaced.
 
@@ -208,16 +208,14 @@ def _insert(people: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
         values=", ".join(f"CAST(%s AS {field.db_type(connection)})" for field in stored),
         people=quote(users.db_table),
     )
+    parameters = [
+        field.get_db_prep_save(value.pk if isinstance(value, AbstractBaseUser) else value, connection)
+        for field, value in stored.items()
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(
-            statement, [*(_as_parameter(field, value, connection) for field, value in stored.items()), [*people]]
-        )
+        cursor.execute(statement, [*parameters, [*people]])
         return [user for (user,) in cursor.fetchall()]
 
 
 def _column(name: str) -> Any:
     return Message._meta.get_field(name)
-
-
-def _as_parameter(field: Any, value: Any, connection: Any) -> Any:
-    return field.get_db_prep_save(value.pk if isinstance(value, AbstractBaseUser) else value, connection)

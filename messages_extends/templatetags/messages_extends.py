@@ -125,7 +125,20 @@ def message_bell(context: Context) -> dict[str, Any]:
     It needs one query, or none if the page has shown banners before.
     """
     request = context["request"]
-    return {"assets": _first_time(request), **_bell(request)}
+    assets, user, schema = _first_time(request), _reader(request), schema_of(request)
+    if user is None or not has_messages(schema):
+        return {"assets": assets, "badge": None}
+    with inside(schema):
+        unread = unread_for(request, user)
+    return {
+        "assets": assets,
+        "badge": UnreadBadge(unread.count),
+        "unread": unread,
+        "live": broadcast_channel_name(schema, user) if settings.push_bus else "",
+        "stream": reverse_if_any("message_stream"),
+        "urgent": " ".join(str(item.pk) for item in unread.shown if base_level(item.level) >= WARNING),
+        "now": timezone.now(),
+    }
 
 
 @part_of_page("messages_extends/includes/nav.html")
@@ -172,18 +185,6 @@ def _is_shown(message: Any, saved: str) -> bool:
     if getattr(message, "is_more", False):
         return False
     return not getattr(message, "pk", None) or (saved == "urgent" and message.must_acknowledge)
-
-
-def _bell(request: HttpRequest) -> dict[str, Any]:
-    user, schema = _reader(request), schema_of(request)
-    if user is None or not has_messages(schema):
-        return {"badge": None}
-    with inside(schema):
-        unread = unread_for(request, user)
-    live = broadcast_channel_name(schema, user) if settings.push_bus else ""
-    urgent = " ".join(str(entry.pk) for entry in unread.shown if base_level(entry.level) >= WARNING)
-    about = {"live": live, "stream": reverse_if_any("message_stream"), "urgent": urgent, "now": timezone.now()}
-    return {"badge": UnreadBadge(unread.count), "unread": unread, **about}
 
 
 @register.simple_tag

@@ -31,7 +31,9 @@ def create_missing_tables(schema: str, labels: Collection[str]) -> None:
         executor = MigrationExecutor(connection)
         targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] in labels]
         plan = executor.migration_plan(targets)
-        _require_no_tables(schema, {migration.app_label for migration, _backwards in plan})
+        tables = tables_of({migration.app_label for migration, _backwards in plan})
+        if found := existing_tables([schema], set().union(*tables.values()))[schema]:
+            raise TablesExist(f"These tables exist already in {schema}: {', '.join(sorted(found))}.")
         executor.migrate(targets, plan)
         _restore_records(connection, deleted)
 
@@ -48,13 +50,6 @@ def _delete_records(connection: Any, labels: Collection[str]) -> list[Any]:
     deleted = [row for row in rows.order_by("pk") if row.app in labels or (row.app, row.name) in depending]
     rows.filter(pk__in=[row.pk for row in deleted]).delete()
     return deleted
-
-
-def _require_no_tables(schema: str, labels: set[str]) -> None:
-    tables = tables_of(labels)
-    found = existing_tables([schema], set().union(*tables.values()))[schema]
-    if found:
-        raise TablesExist(f"These tables exist already in {schema}: {', '.join(sorted(found))}.")
 
 
 def _restore_records(connection: Any, deleted: Collection[Any]) -> None:

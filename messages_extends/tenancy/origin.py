@@ -36,12 +36,8 @@ def stamp_people() -> None:
     class_prepared.connect(_stamp_objects_of, dispatch_uid="messages_extends.stamp")
 
 
-def _is_stamped(model: type[models.Model]) -> bool:
-    return any(issubclass(model, kind) and is_per_tenant(kind._meta.app_label) for kind in (get_user_model(), Group))
-
-
 def _stamp_objects_of(sender: type[models.Model], **_signal: Any) -> None:
-    if _is_stamped(sender):
+    if any(issubclass(sender, kind) and is_per_tenant(kind._meta.app_label) for kind in (get_user_model(), Group)):
         post_init.connect(stamp, sender=sender, dispatch_uid="messages_extends.stamp")
         # An object created on the event loop is stamped "public" first; it is saved in the request's thread.
         post_save.connect(_stamp_inserted, sender=sender, dispatch_uid="messages_extends.stamp")

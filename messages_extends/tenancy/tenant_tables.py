@@ -110,14 +110,10 @@ def apps_without_tables() -> dict[str, list[str]]:
     }
     if not any(suspects.values()):
         return {}
-    creating = _migrations_that_create_models()
+    migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
+    creating = {key for key, migration in migrations.items() if any(map(_creates_model, migration.operations))}
     missing = {name: sorted(labels & _recorded(name, creating)) for name, labels in suspects.items() if labels}
     return {name: labels for name, labels in missing.items() if labels}
-
-
-def _migrations_that_create_models() -> set[tuple[str, str]]:
-    migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
-    return {key for key, migration in migrations.items() if any(_creates_model(each) for each in migration.operations)}
 
 
 def _creates_model(operation: Any) -> bool:

@@ -34,7 +34,11 @@ class Command(PersonCommand):
         user, deleted = options["user"], options["deleted"]
         if (user is None) == (deleted is None):
             raise CommandError("Specify a person: either USER or --deleted ID.")
-        act: Erase = partial(erase_deleted, _as_key(deleted)) if user is None else partial(erase, person(user))
+        try:
+            key = get_user_model()._meta.pk.to_python(deleted)
+        except ValidationError as error:
+            raise CommandError(f"{deleted!r} is not a valid id: {' '.join(error.messages)}") from error
+        act: Erase = partial(erase_deleted, key) if user is None else partial(erase, person(user))
         try:
             found = act(dry_run=True)
         except ValueError as error:
@@ -52,13 +56,6 @@ class Command(PersonCommand):
             return input("Type “yes” to continue: ").strip() == "yes"
         except EOFError:
             return False
-
-
-def _as_key(text: str | None) -> Any:
-    try:
-        return get_user_model()._meta.pk.to_python(text)
-    except ValidationError as error:
-        raise CommandError(f"{text!r} is not a valid id: {' '.join(error.messages)}") from error
 
 
 def _summary(counts: Counter[str]) -> str:

@@ -1,8 +1,8 @@
 """Import the shared table of django-messages-extends into the tenants."""
 
 import time
-from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Collection
+from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -13,6 +13,7 @@ from messages_extends.maintenance import import_people, import_table
 from messages_extends.maintenance.import_database import ImportRefused, one_import_at_a_time, public, tenant_schemas
 from messages_extends.maintenance.import_rows import first_of, require_tables, transfer
 from messages_extends.maintenance.import_table import OldTable
+from messages_extends.management.arguments import positive_int
 from messages_extends.tenancy.schemas import inside
 
 
@@ -47,7 +48,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="Only report what would be done.")
         parser.add_argument(
-            "--batch-size", type=_positive, default=2000, metavar="N", help="Rows per transaction; 2000 by default."
+            "--batch-size", type=positive_int, default=2000, metavar="N", help="Rows per transaction; 2000 by default."
         )
         parser.add_argument("--drop", action="store_true", help="Drop the old table, if all its rows are imported.")
         parser.add_argument(
@@ -94,7 +95,9 @@ class Command(BaseCommand):
     ) -> None:
         # Validate the options before anything is changed.
         table, schemas = import_table.find_old_table(), tenant_schemas()
-        _require_known([*(tenant or ()), *([several_to] if several_to else ())], schemas)
+        for schema in (*(tenant or ()), *([several_to] if several_to else ())):
+            if schema not in schemas:
+                raise ImportRefused(f"There is no tenant {schema!r}. The tenants are: {first_of(schemas)}.")
         mapping = _mapping(options["match"], options["mapping"], table)
         if not dry_run:
             table = import_table.rename_old_table()
@@ -155,18 +158,6 @@ class Progress:
     def write(self, line: str, ending: str) -> None:
         self.stdout.write(line, ending=ending)
         self.stdout.flush()
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise ArgumentTypeError(f"{text!r} is not a positive number")
-    return int(text)
-
-
-def _require_known(named: Collection[str], schemas: list[str]) -> None:
-    for schema in named:
-        if schema not in schemas:
-            raise ImportRefused(f"There is no tenant {schema!r}. The tenants are: {first_of(schemas)}.")
 
 
 def _mapping(match: str | None, path: str | None, table: OldTable) -> import_people.PeopleMapping:

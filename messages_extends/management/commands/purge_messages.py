@@ -1,7 +1,7 @@
 """Delete expired messages and publications, one tenant at a time."""
 
 import time
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +12,7 @@ from django_tenants.utils import get_public_schema_name
 
 from messages_extends.maintenance.import_database import tenant_schemas
 from messages_extends.maintenance.purge import BATCH_SIZE, count_expired, purge
+from messages_extends.management.arguments import positive_int
 from messages_extends.tenancy.databases import write_database
 from messages_extends.tenancy.schemas import inside
 
@@ -28,10 +29,10 @@ class Command(BaseCommand):
             action="append",
             help="Limit it to this organisation, or public for broadcasts; may be repeated.",
         )
-        parser.add_argument("--days", type=_positive, help="The number of days to keep; RETENTION_DAYS by default.")
+        parser.add_argument("--days", type=positive_int, help="The number of days to keep; RETENTION_DAYS by default.")
         parser.add_argument(
             "--batch-size",
-            type=_positive,
+            type=positive_int,
             default=BATCH_SIZE,
             metavar="N",
             help="Rows per transaction; 1000 by default.",
@@ -85,9 +86,3 @@ class Progress:
 
 def _summary(counts: Counter[str]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "nothing"
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise ArgumentTypeError(f"{text!r} is not a positive number")
-    return int(text)
