@@ -1,7 +1,7 @@
-"""Everything a host project calls.
+"""The public interface of this package.
 
-`django.contrib.messages` has all of it too, once the app is ready: code written for django-messages-extends runs
-unchanged.
+The functions that take a request are also available in `django.contrib.messages` once the app is ready, so that code
+written for django-messages-extends runs unchanged.
 """
 
 from collections.abc import Callable
@@ -82,20 +82,21 @@ def add_message(  # noqa: PLR0917 - django-messages-extends' signature
     expires: datetime | None = None,
     **options: object,
 ) -> None:
-    """Add a message to the request; with a persistent level, save it for its recipient.
+    """Add a message to the request. A message of a persistent level is saved for its recipient.
 
-    Options of persistent messages: `user` (another recipient; the policy is asked whether the request's user may
-    write to them), `expires` (a datetime; not shown after it), `params` (the text is a msgid, shown in the reader's
-    language), `url` (a path or an http(s) address), `key` (not sent again while the recipient has it unread).
+    Options of persistent messages: `user` (another recipient, to whom the policy must allow the request's user to
+    write), `expires` (a datetime after which the message is not shown), `params` (the text is a msgid, translated into
+    the reader's language), `url` (a path or an http(s) address) and `key` (the message is not sent again while the
+    recipient has it unread).
 
-    Raises MessageFailure without MessageMiddleware (silenced by `fail_silently`), NotImplementedError for an
-    anonymous recipient, WrongTenant, RecipientUnavailable, PermissionDenied, NoTenant, and ValueError for an option
-    that the level cannot have; then nothing was saved.
+    Raises MessageFailure without MessageMiddleware, unless `fail_silently`; NotImplementedError for an anonymous
+    recipient; WrongTenant, RecipientUnavailable, PermissionDenied and NoTenant; and ValueError for an option that
+    the level does not support. After an error nothing is saved.
     """
     options |= {name: value for name, value in (("user", user), ("expires", expires)) if value is not None}
     storage = getattr(request, "_messages", None)
     if storage is None or not options:
-        # Django's own function reports a missing middleware, and serves storages that know no options.
+        # Django's function reports a missing middleware, and calls storages that accept no options.
         add_ordinary_message(request, level, cast(str, message), extra_tags, fail_silently)
     else:
         storage.add(level, message, extra_tags, **options)
@@ -121,7 +122,7 @@ def _shortcut(level: int) -> Shortcut:
     ) -> None:
         add_message(request, level, message, extra_tags, fail_silently, **options)
 
-    add.__doc__ = f"Add a message of the level {constants.DEFAULT_TAGS[level]}; the options are those of `add_message`."
+    add.__doc__ = f"Add a message of the level {constants.DEFAULT_TAGS[level]}, with the options of `add_message`."
     return add
 
 
@@ -137,7 +138,7 @@ add_sticky_success = _shortcut(constants.SUCCESS_STICKY)
 add_sticky_warning = _shortcut(constants.WARNING_STICKY)
 add_sticky_error = _shortcut(constants.ERROR_STICKY)
 
-# The spelling of django-messages-extends: "add_" in its README, without in its code.
+# The spelling of django-messages-extends: with "add_" in its README, without it in its code.
 add_persistant_debug = persistant_debug = add_persistent_debug
 add_persistant_info = persistant_info = add_persistent_info
 add_persistant_success = persistant_success = add_persistent_success
@@ -155,7 +156,7 @@ async def aadd_message(  # noqa: PLR0917 - that of `add_message`
     expires: datetime | None = None,
     **options: object,
 ) -> None:
-    """Add a message from an async view: `add_message` where a query is allowed."""
+    """Add a message from an async view; the async counterpart of `add_message`."""
     await sync_to_async(_in_schema)(
         schema_of(request),
         lambda: add_message(request, level, message, extra_tags, fail_silently, user, expires, **options),
@@ -163,36 +164,36 @@ async def aadd_message(  # noqa: PLR0917 - that of `add_message`
 
 
 async def aget_messages(request: HttpRequest) -> BaseStorage | list[OrdinaryMessage]:
-    """Load the request's messages and its user, so that a template rendered in an async view queries no more.
+    """Load the request's messages and user, so that rendering a template in an async view needs no more queries.
 
-    Return what `get_messages` returns. Await it before the template is rendered.
+    Return what `get_messages` returns. Await it before rendering the template.
     """
-    await sync_to_async(_in_schema)(schema_of(request), lambda: _load(request))
+
+    def load() -> None:
+        len(get_messages(request))
+        # Load the lazy user as well, because templates use it.
+        getattr(getattr(request, "user", None), "pk", None)
+
+    await sync_to_async(_in_schema)(schema_of(request), load)
     return get_messages(request)
 
 
-def _load(request: HttpRequest) -> None:
-    len(get_messages(request))
-    # The lazy user is loaded too: the template asks for it.
-    getattr(getattr(request, "user", None), "pk", None)
-
-
 def inbox(user: AbstractBaseUser) -> Inbox:
-    """Return what `user` can read now in the current organisation; WrongTenant if loaded in another."""
+    """Return the inbox of `user` in the current tenant. Raises WrongTenant if `user` was loaded in another tenant."""
     return Inbox(user)
 
 
 def revise(
     publication: AnyPublication, *, sender: AbstractBaseUser | None = None, show_again: bool = False, **changes: Any
 ) -> AnyPublication:
-    """Change a publication for all of its readers, whose next request sees it; return it as it is now.
+    """Change a publication for all of its readers, from their next request on; return the changed publication.
 
-    `changes`: message, level, params, extra_tags, url, must_acknowledge, expires, and publish_at while it is still to
-    come. Who has read it is left alone, unless `show_again`: then it is unread for everybody and comes first again.
-    `sender`: the person who asks for it, whom the policy is asked about; None is the application.
+    `changes` are message, level, params, extra_tags, url, must_acknowledge, expires, and publish_at if that is in the
+    future. Receipts are kept unless `show_again`, which makes the publication unread for everybody and lists it first.
+    `sender` is the user who makes the change, for the policy to check; None is the application.
 
-    Raises NotPublished if it has expired or was retracted; TypeError and ValueError, with the allowed values, for
-    anything else that cannot be; PermissionDenied, WrongTenant.
+    Raises NotPublished if the publication has expired or was retracted, TypeError and ValueError for invalid changes,
+    PermissionDenied and WrongTenant.
     """
     act: Any = _verb(publication, revise_announcement, revise_broadcast)
     revised: AnyPublication = act(publication, sender=sender, show_again=show_again, **changes)
@@ -200,7 +201,7 @@ def revise(
 
 
 def retract(publication: AnyPublication, *, sender: AbstractBaseUser | None = None) -> AnyPublication:
-    """Take a publication away from all of its readers at once; doing it again changes nothing."""
+    """Remove a publication for all of its readers at once. Retracting it again has no effect."""
     act: Any = _verb(publication, retract_announcement, retract_broadcast)
     retracted: AnyPublication = act(publication, sender=sender)
     return retracted
@@ -211,30 +212,30 @@ def _verb(publication: Any, for_announcement: Any, for_broadcast: Any) -> Any:
         return for_announcement
     if isinstance(publication, Broadcast):
         return for_broadcast
-    raise TypeError(f"{publication!r} is no publication: use an announcement or a broadcast.")
+    raise TypeError(f"Expected a Publication, got {publication!r}: pass an announcement or a broadcast.")
 
 
 async def asend(
     recipients: RecipientsLike, message: str | Promise, *, schema: str, **options: Unpack[SendOptions]
 ) -> int:
-    """Send from async code: `send` in the organisation whose schema is named, where a query is allowed.
+    """Send from async code in the tenant with this schema; the async counterpart of `send`.
 
-    The schema is named by the caller, because on the event loop the current one is always public.
+    The caller names the schema, because the event loop's connection is always in the public schema.
     """
     return await sync_to_async(_in_schema)(schema, lambda: send(recipients, message, **options))
 
 
 async def aunread_count(request: HttpRequest) -> int:
-    """Return how many messages of the request's user are unread, counted up to 100; 0 for nobody."""
-    return await sync_to_async(_in_schema)(schema_of(request), lambda: _unread_count(request))
+    """Return the number of unread messages of the request's user, at most 100; 0 for an anonymous user."""
 
+    def count() -> int:
+        user: Any = request.user
+        return Inbox(user).unread_count() if user.is_authenticated and has_messages(current_schema()) else 0
 
-def _unread_count(request: HttpRequest) -> int:
-    user = request.user
-    return Inbox(user).unread_count() if user.is_authenticated and has_messages(current_schema()) else 0
+    return await sync_to_async(_in_schema)(schema_of(request), count)
 
 
 def _in_schema(schema: str, act: Callable[[], Result]) -> Result:
-    # By value: the thread may have been left in another tenant.
+    # The thread may still be in the schema of another tenant.
     with inside(schema):
         return act()

@@ -1,4 +1,4 @@
-"""The fixtures for pytest; they import our models only when a test asks for them."""
+"""Fixtures for pytest. They import the models only when a test requests them."""
 
 from collections.abc import Iterator
 from types import ModuleType
@@ -17,9 +17,9 @@ def sent_messages(db: None) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def keep_tenants(django_db_setup: None) -> Iterator[None]:
-    """Have tests with `transactional_db`, and Django's own cases that commit, leave the tenants there.
+    """Keep the tenants when tests with `transactional_db`, and Django's TransactionTestCase, flush the database.
 
-    As if each of them had the mixin `messages_extends.testing.KeepTenants`, from here to the end of the run.
+    It applies the mixin `messages_extends.testing.KeepTenants` to all of them until the end of the session.
     """
     from django import test
 

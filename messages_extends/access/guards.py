@@ -58,7 +58,7 @@ def require_may_send(
     if exactly is not None and len(keys) != exactly:
         raise RecipientUnavailable
     if not may:
-        raise PermissionDenied(gettext("You may not write to everybody whom you have chosen."))
+        raise PermissionDenied(gettext("You may not write to some of the recipients you chose."))
     return keys
 
 
@@ -103,7 +103,7 @@ def _among_chosen(people: QuerySet[Any] | None) -> tuple[str, Sequence[Any]] | N
 def require_may_announce(sender: Any, groups: QuerySet[Group] | None) -> None:
     """Raise PermissionDenied unless `sender` may announce to these groups, or, with None, to everybody."""
     if sender is not None and not policy().may_announce(sender, groups):
-        raise PermissionDenied(gettext("You may not announce to everybody whom you have chosen."))
+        raise PermissionDenied(gettext("You may not announce to some of the groups you chose."))
 
 
 def require_may_change(sender: Any, announcement: Any) -> None:

@@ -325,8 +325,8 @@ def _holds(sender: Any, right: Right) -> bool:
 def _obstacles(sender: Any, recipient: Any) -> list[Reason]:
     found = {person.pk for person in for_write(members().filter(pk__in=[sender.pk, recipient.pk]))}
     texts = {
-        sender.pk: _("The sender is not active, or no member of this organisation."),
-        recipient.pk: _("The recipient is not active, or no member of this organisation."),
+        sender.pk: _("The sender is inactive or not a member of this organisation."),
+        recipient.pk: _("The recipient is inactive or not a member of this organisation."),
     }
     return [Reason(False, text) for key, text in texts.items() if key not in found]
 
@@ -336,7 +336,7 @@ def _grounds(sender: Any, recipient: Any) -> Iterator[str | Promise]:
     if sender == recipient:
         yield _("Everybody may write to themselves.")
     if _holds(sender, send_message()):
-        yield _("The sender may write to everybody: a superuser, or by a permission that is not about one person.")
+        yield _("The sender is a superuser, or has permission to write to everybody.")
     yield from _grounds_on(recipient, _("the recipient"), sender, send_message())
     groups = list(for_write(groups_of(recipient)))
     for group in groups:
@@ -348,9 +348,9 @@ def _grounds(sender: Any, recipient: Any) -> Iterator[str | Promise]:
 def _grounds_on(target: Any, name: Any, sender: Any, right: Right) -> Iterator[str]:
     """Say which grants on `target` the sender and their groups hold."""
     if _on(target, grants.by_user(sender, right)).exists():
-        yield _("The sender has a grant to write to %s.") % name
+        yield _("The sender has permission to write to %s.") % name
     for row in _on(target, grants.by_groups(sender, right).select_related("group")):
-        yield _("The sender's group “%(holder)s” has a grant to write to %(target)s.") % {
+        yield _("The sender's group “%(holder)s” has permission to write to %(target)s.") % {
             "holder": row.group,
             "target": name,
         }

@@ -1,4 +1,4 @@
-"""Cookies, sessions and caches: what a browser or a process could carry from one organisation to another."""
+"""Checks of cookies, sessions and caches, by which data could pass from one tenant to another."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +28,7 @@ def session_cookie_stays_at_its_host(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"SESSION_COOKIE_DOMAIN is {domain!r}: browsers send one organisation's cookies to all others.",
+            f"SESSION_COOKIE_DOMAIN is {domain!r}: browsers send one organisation's session cookie to all others.",
             hint="Set SESSION_COOKIE_DOMAIN = None.",
             id="messages_extends.E030",
         )
@@ -42,8 +42,8 @@ def shared_login_is_meant(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"SESSION_COOKIE_DOMAIN is {domain!r}: browsers send one organisation's cookies to all others.",
-            hint="Set SESSION_COOKIE_DOMAIN = None; silence this if one login is meant to serve every organisation.",
+            f"SESSION_COOKIE_DOMAIN is {domain!r}: browsers send one organisation's session cookie to all others.",
+            hint="Set SESSION_COOKIE_DOMAIN = None; silence this check if users log in once for all organisations.",
             id="messages_extends.W031",
         )
     ]
@@ -55,7 +55,7 @@ def csrf_cookie_stays_at_its_host(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"CSRF_COOKIE_DOMAIN is {settings.CSRF_COOKIE_DOMAIN!r}: the organisations share their CSRF tokens.",
+            f"CSRF_COOKIE_DOMAIN is {settings.CSRF_COOKIE_DOMAIN!r}: all organisations share their CSRF tokens.",
             hint="Set CSRF_COOKIE_DOMAIN = None.",
             id="messages_extends.W032",
         )
@@ -73,9 +73,9 @@ def sessions_are_bound(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}: a session of one organisation can log somebody in at "
-            "another, and pages of the public schema fail without a session table.",
-            hint=f'Set SESSION_ENGINE = "{ENGINE}", or a module whose SessionStore is a subclass of its.',
+            f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}: a session of one organisation may be valid in another, "
+            "and pages of the public schema fail without a session table.",
+            hint=f'Set SESSION_ENGINE = "{ENGINE}", or a module whose SessionStore is a subclass of that one.',
             id="messages_extends.E033",
         )
     ]
@@ -87,8 +87,8 @@ def shared_sessions_are_meant(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}: a session of one organisation may be valid at another, "
-            "whether its user belongs there or not.",
+            f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}: a session of one organisation may be valid in another, "
+            "even if its user is not a member there.",
             hint=f'Set SESSION_ENGINE = "{ENGINE}"; silence this if one login is meant to serve every organisation.',
             id="messages_extends.W034",
         )
@@ -106,7 +106,7 @@ def guardian_has_no_anonymous_user(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "guardian's anonymous user is a row in every organisation, and holds permissions for whoever is not "
+            "guardian's anonymous user is a row in every organisation, whose permissions apply to everybody who is not "
             "logged in.",
             hint="Set ANONYMOUS_USER_NAME = None.",
             id="messages_extends.E035",
@@ -120,7 +120,7 @@ def guardian_caches_no_user(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "guardian keeps one organisation's anonymous user and uses it in all others.",
+            "guardian caches the anonymous user of one organisation and uses it in all others.",
             hint="Set GUARDIAN_ANONYMOUS_USER_CACHE_TTL = 0, or ANONYMOUS_USER_NAME = None.",
             id="messages_extends.E036",
         )
@@ -129,29 +129,27 @@ def guardian_caches_no_user(**_kwargs: object) -> list[CheckMessage]:
 
 @register
 def caches_know_the_tenant(**_kwargs: object) -> list[CheckMessage]:
-    # Django's own default as well, which is there in every project that says nothing of caches.
+    # Django's default cache as well, which every project has without the setting.
     mixed = [
-        alias for alias, cache in settings.CACHES.items() if not _is_dummy(cache) and not _has_schema_in_keys(cache)
+        alias
+        for alias, cache in settings.CACHES.items()
+        if cache["BACKEND"] != "django.core.cache.backends.dummy.DummyCache" and not _has_schema_in_keys(cache)
     ]
     if not mixed:
         return []
     return [
         Warning(
-            f"Keys of these caches do not hold the schema: {', '.join(mixed)}. What one organisation's page puts "
-            "there, another's may get.",
-            hint='Set "KEY_FUNCTION": "django_tenants.cache.make_key" in CACHES; put the schema into the key yourself '
-            "in async views, where the connection says public. Silence this for caches that hold nothing of a tenant.",
+            f"The keys of these caches do not contain the schema: {', '.join(mixed)}. One organisation may read what "
+            "another has cached.",
+            hint='Set "KEY_FUNCTION": "django_tenants.cache.make_key" in CACHES; add the schema to the key yourself in '
+            "async views, where the connection is in public. Silence this for caches without data of tenants.",
             id="messages_extends.W037",
         )
     ]
 
 
-def _is_dummy(cache: Mapping[str, object]) -> bool:
-    return bool(cache["BACKEND"] == "django.core.cache.backends.dummy.DummyCache")
-
-
 def _has_schema_in_keys(cache: Mapping[str, Any]) -> bool:
-    """Ask the key function itself, as a host's own serves as well."""
+    """Call the key function in two schemas, because a host project may have its own."""
     make_key = get_key_func(cache.get("KEY_FUNCTION"))
     keys = set()
     for schema in ("one", "other"):
@@ -167,9 +165,9 @@ def csrf_trusts_no_wildcard(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"CSRF_TRUSTED_ORIGINS has a wildcard: {', '.join(wildcards)}. If organisations live there, a page of each "
-            "may send forms to all others.",
-            hint="Name the origins one by one; silence this if no organisation has such a host name.",
+            f"CSRF_TRUSTED_ORIGINS has a wildcard: {', '.join(wildcards)}. If it matches host names of organisations, "
+            "a page of one may submit forms to all others.",
+            hint="List each origin; silence this check if no organisation has such a host name.",
             id="messages_extends.W063",
         )
     ]
@@ -185,9 +183,9 @@ def emails_go_to_a_folder_of_their_own(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"E-mails are written to a folder below the one that the process was started in: {', '.join(relative)}. "
-            "The links in them let their readers in.",
-            hint='Set EMAIL_FILE_PATH to an absolute path. django-environ takes one slash away: "filemail:////abs/olute".',
+            f"E-mails are written to a folder relative to the working directory: {', '.join(relative)}. "
+            "They contain links with which their readers can log in.",
+            hint='Set EMAIL_FILE_PATH to an absolute path. django-environ removes one slash: "filemail:////abs/olute".',
             id="messages_extends.W064",
         )
     ]

@@ -1,4 +1,4 @@
-"""What every request passes: apps, middleware, context processors, URLs."""
+"""Checks of the request cycle: apps, middleware, context processors and URLs."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -23,7 +23,7 @@ CONTEXT_PROCESSORS: Final = (
     "django.template.context_processors.request",
     "django.contrib.messages.context_processors.messages",
 )
-# In the order they must stand in: each needs what those before it put into the request.
+# In the required order: each uses what the ones before it add to the request.
 MIDDLEWARE: Final[tuple[type, ...]] = (
     TenantMainMiddleware,
     SessionMiddleware,
@@ -52,7 +52,7 @@ def templates_see_messages(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "Templates do not see the messages of their request.",
+            "The messages are not available in templates.",
             hint=f"Add to the context_processors of a DjangoTemplates engine in TEMPLATES: "
             f"{', '.join(CONTEXT_PROCESSORS)}.",
             id="messages_extends.E021",
@@ -69,9 +69,9 @@ def middleware_is_complete(**_kwargs: object) -> list[CheckMessage]:
     return [
         Error(
             f"MIDDLEWARE lacks {_names(missing)}.",
-            hint=f"List all of these, or subclasses, in this order: {_names(MIDDLEWARE)}. If a middleware that is no "
-            "subclass sets the connection's tenant, silence this check. MessageMiddleware also tells caches which "
-            "pages hold one person's messages.",
+            hint=f"List all of these, or subclasses, in this order: {_names(MIDDLEWARE)}. If another middleware "
+            "sets the connection's tenant, silence this check. MessageMiddleware also marks pages with personal "
+            "messages as private for caches.",
             id="messages_extends.E022",
         )
     ]
@@ -84,8 +84,8 @@ def middleware_is_in_order(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "MIDDLEWARE is in the wrong order: sessions, users or messages would be read before their organisation "
-            "or their session is known.",
+            "MIDDLEWARE is in the wrong order: sessions, users or messages would be read before the tenant or the "
+            "session is known.",
             hint=f"Put them in this order: {_names(MIDDLEWARE)}.",
             id="messages_extends.E023",
         )
@@ -93,7 +93,7 @@ def middleware_is_in_order(**_kwargs: object) -> list[CheckMessage]:
 
 
 def middleware_positions() -> dict[type, int]:
-    """Return where each needed middleware stands first, itself or a subclass; those that are missing are left out."""
+    """Return the first position of each required middleware or a subclass of it, without the missing ones."""
     listed = [import_or_none(path) for path in settings.MIDDLEWARE]
     positions: dict[type, int] = {}
     for wanted in MIDDLEWARE:
@@ -116,9 +116,9 @@ def folders_have_sessions(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "Organisations are folders of one host, and share its session cookie: opening another one logs out of the "
-            "first.",
-            hint='List "messages_extends.tenancy.middleware.SubfolderSessionMiddleware" in MIDDLEWARE in place of '
+            "Organisations in subfolders of one host share its session cookie: opening a second one ends the session "
+            "in the first.",
+            hint='List "messages_extends.tenancy.middleware.SubfolderSessionMiddleware" in MIDDLEWARE instead of '
             "Django's SessionMiddleware.",
             id="messages_extends.W083",
         )
@@ -131,7 +131,7 @@ def urls_are_included(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"The URLs of messages_extends are not included in {settings.ROOT_URLCONF}: nobody can close a message.",
+            f"The URLs of messages_extends are not included in {settings.ROOT_URLCONF}: messages cannot be closed.",
             hint='Add path("messages/", include("messages_extends.urls")) to it, at any path and in any namespace.',
             id="messages_extends.W024",
         )
@@ -146,7 +146,7 @@ def admin_has_our_buttons(**_kwargs: object) -> list[CheckMessage]:
     return [
         Warning(
             "messages_extends comes after django.contrib.admin in INSTALLED_APPS: the admin shows saved messages in "
-            "green, whatever their level, and without a button to close them.",
+            "green, whatever their level, and without a close button.",
             hint="Put messages_extends before django.contrib.admin, so that its template admin/base.html is used.",
             id="messages_extends.W075",
         )
@@ -162,9 +162,9 @@ def caches_see_what_is_private(**_kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "A cache middleware stands after MessageMiddleware: it stores pages with one person's messages before they "
-            "are marked as private, and gives them to others.",
-            hint="Put django.middleware.cache.UpdateCacheMiddleware first in MIDDLEWARE, as Django wants it.",
+            "A cache middleware comes after MessageMiddleware: it stores pages with personal messages before they are "
+            "marked as private, and serves them to others.",
+            hint="Put django.middleware.cache.UpdateCacheMiddleware first in MIDDLEWARE, as Django requires.",
             id="messages_extends.W061",
         )
     ]

@@ -1,4 +1,4 @@
-"""Another name for the schema of an organisation."""
+"""Rename the schema of a tenant."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -15,38 +15,38 @@ from messages_extends.broadcasts.models import BroadcastCount
 from messages_extends.tenancy.schemas import Tenant, has_own, inside, is_shared
 from messages_extends.tenancy.sessions import SessionStore
 
-CHUNK = 500
+CHUNK_SIZE = 500
 
 Hashes = Mapping[str, str]
 
 
 def rename_schema(tenant: Tenant, name: str) -> None:
-    """Rename the schema of `tenant`, and keep its people logged in and its numbers of readers.
+    """Rename the schema of `tenant`, keeping its sessions and its counts of readers.
 
-    A session is signed with the name of its schema; each is signed again. In one transaction. ValidationError for a
-    name that is taken or not allowed. A PLATFORM_SCHEMA that names it has to be changed by hand.
+    Sessions are signed with the name of their schema and are signed again. It runs in one transaction. Raises
+    ValidationError for a name that is taken or invalid. If PLATFORM_SCHEMA is this schema, change the setting as well.
     """
     old = str(tenant.schema_name)
     with inside(get_public_schema_name()), transaction.atomic(using=get_tenant_database_alias()):
-        before = _hashes(old)
+        before = _session_hashes(old)
         schema_rename(tenant, name, database=get_tenant_database_alias())
         BroadcastCount.objects.filter(schema_name=old).update(schema_name=name)
-        _sign_sessions_again(old, name, before)
+        _resign_sessions(old, name, before)
 
 
-def _hashes(schema: str) -> Hashes:
-    """Return what a session has to hold to be somebody's, by their key, of all who are logged in."""
+def _session_hashes(schema: str) -> Hashes:
+    """Return the session authentication hashes of all users who are logged in, by primary key."""
     if not _has_signed_sessions(schema):
         return {}
     with inside(schema):
         return _hashes_of({str(data[SESSION_KEY]) for _row, data in _sessions(schema) if SESSION_KEY in data})
 
 
-def _sign_sessions_again(old: str, new: str, before: Hashes) -> None:
+def _resign_sessions(old: str, new: str, before: Hashes) -> None:
     if not _has_signed_sessions(new):
         return
     with inside(new):
-        # A user model may have the schema in them too.
+        # The hash of a user model may depend on the schema.
         after, store, changed = _hashes_of(before), _store(new), []
         for row, data in _sessions(old):
             key = str(data.get(SESSION_KEY))
@@ -54,13 +54,13 @@ def _sign_sessions_again(old: str, new: str, before: Hashes) -> None:
                 data[HASH_SESSION_KEY] = after[key]
             row.session_data = store.encode(data)
             changed.append(row)
-        _rows().bulk_update(changed, ["session_data"], batch_size=CHUNK)
+        _rows().bulk_update(changed, ["session_data"], batch_size=CHUNK_SIZE)
 
 
 def _hashes_of(keys: Collection[str]) -> Hashes:
     users = get_user_model()
     people = users._base_manager.filter(pk__in=[users._meta.pk.to_python(key) for key in keys])
-    return {str(user.pk): user.get_session_auth_hash() for user in people.iterator(chunk_size=CHUNK)}
+    return {str(user.pk): user.get_session_auth_hash() for user in people.iterator(chunk_size=CHUNK_SIZE)}
 
 
 def _has_signed_sessions(schema: str) -> bool:
@@ -68,9 +68,9 @@ def _has_signed_sessions(schema: str) -> bool:
 
 
 def _sessions(signed_for: str) -> Iterator[tuple[AbstractBaseSession, dict[str, object]]]:
-    """Yield the sessions of the current schema that were signed for this one, with what they hold."""
+    """Yield the sessions of the current schema that are signed for `signed_for`, with their data."""
     store = _store(signed_for)
-    for row in _rows().iterator(chunk_size=CHUNK):
+    for row in _rows().iterator(chunk_size=CHUNK_SIZE):
         if data := store.decode(row.session_data):
             yield row, data
 

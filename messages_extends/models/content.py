@@ -1,4 +1,4 @@
-"""What every text for a reader has, whether one person or many read it."""
+"""The abstract base model of messages and publications."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -20,7 +20,7 @@ class HasLevel(Protocol):
 
 
 class LinkField(models.CharField):  # type: ignore[type-arg]
-    """A link that is loaded only if it may be shown, whoever has written it: SQL and other code check nothing."""
+    """A link that is loaded as "" if it is not allowed, because SQL and other code may write it unvalidated."""
 
     def from_db_value(self, value: str | None, _expression: Expression, _connection: BaseDatabaseWrapper) -> str | None:
         return shown_link(value) if value else value
@@ -33,7 +33,7 @@ class LinkField(models.CharField):  # type: ignore[type-arg]
 class Content(models.Model):
     """A text with its level and link.
 
-    The text is literal, or, where `params` is not null, a msgid that is rendered in the reader's language.
+    The text is literal if `params` is null. Otherwise it is a msgid that is translated into the reader's language.
     """
 
     LEVEL_CHOICES = (
@@ -59,7 +59,7 @@ class Content(models.Model):
         return render(self.message, self.params, is_safe=self.is_safe)
 
     def __eq__(self, other: object) -> bool:
-        """Equal an ordinary message too that has this level and text: Django's `assertMessages` compares with those."""
+        """Compare equal to an ordinary message with the same level and text, as Django's `assertMessages` needs."""
         if isinstance(other, messages_storage.Message):
             return equals_ordinary(self, other)
         return super().__eq__(other)
@@ -72,5 +72,5 @@ class Content(models.Model):
 
 
 def equals_ordinary(message: HasLevel, ordinary: messages_storage.Message) -> bool:
-    """Tell whether a saved message has the level and the text of one of Django's."""
+    """Tell whether a saved message has the level and text of an ordinary one."""
     return bool(message.level == ordinary.level and str(message) == str(ordinary.message))

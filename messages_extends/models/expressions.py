@@ -1,4 +1,4 @@
-"""Expressions of SQL that several querysets need."""
+"""SQL expressions that several querysets use."""
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connections
@@ -8,10 +8,10 @@ from messages_extends.tenancy.databases import write_database
 
 
 class IsAnyOf(Func):
-    """Whether a column has one of the values of a subquery, which is evaluated once.
+    """Test whether a column has one of the values of a subquery that is evaluated once.
 
-    PostgreSQL may evaluate `IN (SELECT … FOR UPDATE)` anew for each row, where it expects too many for its memory: then
-    ten thousand rows take minutes.
+    PostgreSQL may evaluate `IN (SELECT … FOR UPDATE)` for each row if it expects more values than fit into its memory.
+    Ten thousand rows then take minutes.
     """
 
     template = "%(expressions)s)"
@@ -23,7 +23,7 @@ class IsAnyOf(Func):
 
 
 class CountOf(Subquery):
-    """How many rows a query has, its limit included."""
+    """Count the rows of a query, respecting its limit."""
 
     template = "(SELECT count(*) FROM (%(subquery)s) AS counted)"
     output_field = IntegerField()

@@ -1,4 +1,4 @@
-"""From what a caller names as recipients to a queryset of this organisation's people."""
+"""Resolve the recipients of a call to a queryset of the tenant's members."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ ALLOWED = "a user, a group, an iterable of users, or a queryset of users"
 
 @dataclass(frozen=True)
 class Recipients:
-    """Active people of the current organisation, and what the caller called them.
+    """Active members of the current tenant, with a description for the audit log.
 
-    `exactly` is their number where each was named: then all of them have to be there.
+    `exactly` is the required number of users if each was passed individually.
     """
 
     people: QuerySet[AbstractBaseUser]
@@ -30,25 +30,25 @@ class Recipients:
 
     @classmethod
     def of(cls, recipients: "RecipientsLike") -> "Recipients":
-        """Resolve `recipients` in the current schema; TypeError if they are nothing that can be written to."""
+        """Resolve `recipients` in the current schema. Raises TypeError for invalid recipients."""
         if isinstance(recipients, Recipients):
             return recipients
         if isinstance(recipients, AbstractBaseUser):
-            return cls._named([recipients], f"user {recipients.pk}")
+            return cls._from_users([recipients], f"user {recipients.pk}")
         if isinstance(recipients, Group):
             require_here(recipients)
             require_groups()
             return cls(members().filter(Q(groups=recipients.pk)), None, _name(recipients))
         if isinstance(recipients, QuerySet):
-            return cls._matched(recipients)
+            return cls._from_queryset(recipients)
         if isinstance(recipients, Iterable) and not isinstance(recipients, str | bytes | dict):
             users = list(recipients)
-            return cls._named(users, f"{len(users)} people")
+            return cls._from_users(users, f"{len(users)} people")
         raise TypeError(f"recipients is {recipients!r}: use {ALLOWED}.")
 
     @classmethod
     def chosen(cls, groups: Collection[Group], people: Collection[AbstractBaseUser]) -> "Recipients":
-        """Return the members of `groups` and these `people`, each once; those who are inactive are left out."""
+        """Return the active members of `groups` and the active `people`, without duplicates."""
         for one in (*groups, *people):
             require_here(one)
         if groups:
@@ -59,20 +59,20 @@ class Recipients:
 
     @classmethod
     def with_inactive(cls, user: AbstractBaseUser) -> "Recipients":
-        """Return one person of this organisation, active or not."""
+        """Return one member of the current tenant, active or not."""
         return cls(people_here().filter(pk=user.pk), 1, f"user {user.pk}")
 
     @classmethod
-    def _matched(cls, people: QuerySet[Model]) -> "Recipients":
+    def _from_queryset(cls, people: QuerySet[Model]) -> "Recipients":
         if not issubclass(people.model, get_user_model()):
             raise TypeError(f"recipients is a queryset of {people.model._meta.verbose_name_plural}: use {ALLOWED}.")
-        # A union can be neither filtered nor, once it is ordered, reduced to its keys: it is asked once, for these.
+        # A union cannot be filtered, nor reduced to its keys if it is ordered: it is evaluated here.
         rows = for_write(people)
         keys = [person.pk for person in rows] if people.query.combinator else rows.values("pk")
         return cls(members().filter(pk__in=keys), None, "people by a query")
 
     @classmethod
-    def _named(cls, users: Collection[AbstractBaseUser], name: str) -> "Recipients":
+    def _from_users(cls, users: Collection[AbstractBaseUser], name: str) -> "Recipients":
         for user in users:
             if not isinstance(user, AbstractBaseUser):
                 raise TypeError(f"recipients contains {user!r}: use {ALLOWED}.")
@@ -87,7 +87,7 @@ RecipientsLike = AbstractBaseUser | Group | Iterable[AbstractBaseUser] | Recipie
 
 
 def inactive_in(groups: Collection[Group]) -> QuerySet[AbstractBaseUser]:
-    """Return the inactive members of `groups`, who are left out."""
+    """Return the inactive members of `groups`, who receive nothing."""
     return inactive_members().filter(pk__in=_keys_of_people_in(groups))
 
 

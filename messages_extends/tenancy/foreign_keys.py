@@ -1,8 +1,8 @@
-"""Foreign keys whose deletion rule the database itself keeps.
+"""Foreign keys whose deletion rule is enforced by the database.
 
-With a schema per tenant Django cannot: it deletes what it sees from the current schema, and a row of a shared table
-is referred to from every schema. Measured, `DO_NOTHING` in Python with `ON DELETE CASCADE` (or `SET NULL`) in the
-database is the only form that leaves neither orphans nor errors from wherever the row is deleted.
+Django deletes only the related rows that it sees from the current schema, but a row of a shared table is referred to
+from every schema. `DO_NOTHING` in Python with `ON DELETE CASCADE` (or `SET NULL`) in the database is the only form that
+leaves neither orphans nor errors, whatever the schema in which the row is deleted.
 """
 
 from typing import Literal
@@ -17,14 +17,13 @@ from messages_extends.tenancy.schemas import tenant_connection
 
 Rule = Literal["CASCADE", "SET NULL"]
 
-# One statement that finds the constraint itself, so that `sqlmigrate` shows what will run, and may be run by hand.
+# The statement finds the constraint itself, so that the output of `sqlmigrate` can be run by hand.
 REPLACE = """
 DO $do$
 DECLARE
     old record;
 BEGIN
-    -- Where an organisation is made inside a transaction, rows that it has just written may wait to be checked, and
-    -- their table could not be changed.
+    -- A table with pending constraint checks, as when a tenant is created in a transaction, cannot be altered.
     SET CONSTRAINTS ALL IMMEDIATE;
     SELECT c.conname AS name, c.confrelid::regclass AS target, target.attname AS target_column INTO STRICT old
     FROM pg_constraint c
@@ -45,11 +44,11 @@ $do$
 
 
 class DeleteInDatabase(Operation):
-    """Have the database delete, or empty, a foreign key when its target is deleted.
+    """Add ON DELETE CASCADE or SET NULL to a foreign key's constraint.
 
-    The constraint is checked at the end of each statement, not at COMMIT, so that a missing target is an error of
-    the statement that names it; it can still be deferred. The old constraint is found by introspection: its name
-    differs between versions of Django.
+    The constraint is checked at the end of each statement, not at COMMIT, so that a missing target is an error of the
+    statement that refers to it. It can still be deferred. The old constraint is found by introspection, because its
+    name differs between versions of Django.
     """
 
     reduces_to_sql = True
@@ -85,14 +84,14 @@ class DeleteInDatabase(Operation):
 
 
 def rule_statement(editor: BaseDatabaseSchemaEditor, table: str, column: str, rule: Rule | None) -> str:
-    """Return the statement that gives a foreign key of the current schema this rule; None: Django's own, no rule."""
+    """Return the SQL that sets the deletion rule of a foreign key in the current schema; None for Django's default."""
     name = f"{quote_schema_name(tenant_connection(editor.connection).schema_name)}.{quote_schema_name(table)}"
     clause = f"ON DELETE {rule} DEFERRABLE INITIALLY IMMEDIATE" if rule else "DEFERRABLE INITIALLY DEFERRED"
     return REPLACE.format(table=editor.quote_value(name), column=editor.quote_value(column), rule=clause)
 
 
 def is_deleted_in_database(connection: BaseDatabaseWrapper, schema: str, table: str, column: str) -> bool:
-    """Tell whether the database deletes the rows of `table` in `schema` with what this foreign key names."""
+    """Tell whether a foreign key of `table` in `schema` has ON DELETE CASCADE."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT confdeltype = 'c' FROM pg_constraint"

@@ -1,4 +1,4 @@
-"""guardian where a schema has users and not guardian: deletes are left to the database.
+"""Support for guardian where some schema has users but not guardian: the database deletes its rows.
 
 List `messages_extends.tenancy.guardian.GuardianConfig` in TENANT_APPS in place of `guardian`.
 """
@@ -16,21 +16,21 @@ from messages_extends.tenancy.table_location import has_table
 
 
 class GuardianConfig(Config):
-    """guardian, whose rows the database deletes with the user, group or permission that they name.
+    """Make the database delete guardian's rows together with their user, group or permission.
 
-    Django itself would look for them in the current schema alone: in public it finds no such table, and in one
-    organisation not the rows of another.
+    Django would look for these rows in the current schema only. The public schema may not have their table, and a
+    tenant's schema does not contain the rows of other tenants.
     """
 
     def ready(self) -> None:
         super().ready()  # type: ignore[no-untyped-call]
         for field in foreign_keys():
-            leave_to_database(field)
-        post_migrate.connect(have_database_delete, sender=self, dispatch_uid="messages_extends.guardian")
+            use_database_cascade(field)
+        post_migrate.connect(add_database_cascades, sender=self, dispatch_uid="messages_extends.guardian")
 
 
-class LeftToDatabase(models.ForeignKey[models.Model, models.Model]):
-    """A foreign key that Python does nothing about on deletion; migrations, which are guardian's, see no difference."""
+class DatabaseCascadeForeignKey(models.ForeignKey[models.Model, models.Model]):
+    """A foreign key with DO_NOTHING that migrations see as CASCADE, so that guardian's migrations need no change."""
 
     def deconstruct(self) -> tuple[str, str, Sequence[object], dict[str, object]]:
         name, _path, args, kwargs = super().deconstruct()
@@ -38,7 +38,7 @@ class LeftToDatabase(models.ForeignKey[models.Model, models.Model]):
 
 
 def foreign_keys() -> Iterator[models.ForeignKey[models.Model, models.Model]]:
-    """Yield guardian's foreign keys, those of models in its place too, to what is also where guardian is not."""
+    """Yield the foreign keys of object permissions to models that also exist in schemas without guardian."""
     from guardian.models import BaseObjectPermission
 
     for model in apps.get_models():
@@ -50,14 +50,14 @@ def foreign_keys() -> Iterator[models.ForeignKey[models.Model, models.Model]]:
                     yield field
 
 
-def leave_to_database(field: models.ForeignKey[models.Model, models.Model]) -> None:
-    """Have Python do nothing when the target of this foreign key is deleted."""
-    field.__class__ = LeftToDatabase
+def use_database_cascade(field: models.ForeignKey[models.Model, models.Model]) -> None:
+    """Make Django do nothing when the target of this foreign key is deleted."""
+    field.__class__ = DatabaseCascadeForeignKey
     field.remote_field.on_delete = models.DO_NOTHING
 
 
-def have_database_delete(sender: object, using: str, **_signal: object) -> None:
-    """Give the constraints of the schema that was migrated ON DELETE CASCADE, where they have it not yet."""
+def add_database_cascades(sender: object, using: str, **_signal: object) -> None:
+    """Add ON DELETE CASCADE to the constraints of the migrated schema that do not have it."""
     connection = connections[using]
     schema = tenant_connection(connection).schema_name
     for field in foreign_keys():

@@ -1,7 +1,6 @@
-"""The stamp: from which schema an object came.
+"""Record on each object the schema it was loaded from.
 
-Primary keys repeat across schemas, so an object of one organisation that is used in another names a different row
-there.
+Primary keys repeat across schemas, so an object of one tenant would identify a different row in another.
 """
 
 from collections.abc import Collection, Iterable
@@ -21,58 +20,55 @@ ATTRIBUTE = "_messages_extends_schema"
 
 
 def stamp(instance: models.Model, **_signal: object) -> None:
-    """Note on `instance` the schema that is current: where it was loaded, or has just been inserted."""
+    """Record the current schema on `instance`, which was just loaded or inserted."""
     setattr(instance, ATTRIBUTE, current_schema())
 
 
 def _stamp_inserted(instance: models.Model, created: bool, **_signal: object) -> None:
-    # Never after an update: an object of elsewhere that was saved here by mistake would pass for one of here.
+    # Not after an update: an object of another tenant that was saved here by mistake must not change its origin.
     if created:
         stamp(instance)
 
 
 def stamp_people() -> None:
-    """Have every user and group stamped from now on, if they are per tenant; those of proxies and child models too."""
+    """Stamp users and groups that are per tenant, including those of proxy and child models."""
     for model in apps.get_models():
         _stamp_objects_of(model)
     class_prepared.connect(_stamp_objects_of, dispatch_uid="messages_extends.stamp")
 
 
-def _is_stamped(model: type[models.Model]) -> bool:
-    return any(issubclass(model, kind) and is_per_tenant(kind._meta.app_label) for kind in (get_user_model(), Group))
-
-
 def _stamp_objects_of(sender: type[models.Model], **_signal: object) -> None:
-    if _is_stamped(sender):
+    if any(issubclass(sender, kind) and is_per_tenant(kind._meta.app_label) for kind in (get_user_model(), Group)):
         post_init.connect(stamp, sender=sender, dispatch_uid="messages_extends.stamp")
-        # An object made on the event loop is stamped "public" first; saving it runs in the request's thread.
+        # An object created on the event loop is stamped "public" first; it is saved in the request's thread.
         post_save.connect(_stamp_inserted, sender=sender, dispatch_uid="messages_extends.stamp")
 
 
 def schema_of_origin(instance: object) -> str | None:
-    """Return the schema that `instance` came from; None for what carries no stamp."""
+    """Return the schema that `instance` was loaded from; None if it has no stamp."""
     return getattr(instance, ATTRIBUTE, None)
 
 
 def require_here(instance: object) -> None:
-    """Raise WrongTenant if `instance` came from another schema than the current one."""
+    """Raise WrongTenant if `instance` was loaded in a schema other than the current one."""
     schema = schema_of_origin(instance)
     if schema is not None and schema != current_schema():
         raise WrongTenant(
             f"This {cast(models.Model, instance)._meta.verbose_name} was loaded in the schema {schema!r}, but the "
-            f"current one is {current_schema()!r}, where the same primary key is somebody else's. Load it again here."
+            f"current one is {current_schema()!r}, where the same primary key identifies a different row. Load it "
+            "again here."
         )
 
 
 def require_all_here(instance: models.Model) -> None:
-    """Raise WrongTenant if `instance`, or an object that was assigned to one of its relations, came from elsewhere."""
+    """Raise WrongTenant if `instance`, or an object assigned to one of its relations, is from another schema."""
     require_here(instance)
     for related in instance._state.fields_cache.values():
         require_here(related)
 
 
 class TenantBound(models.Model):
-    """A row that is saved, refreshed and deleted only in the schema it was loaded in."""
+    """Base class of models whose rows can be saved, refreshed and deleted only in the schema they come from."""
 
     class Meta:
         abstract = True

@@ -13,9 +13,9 @@ from messages_extends.web.publication_forms import NewPublicationForm
 
 class BroadcastForm(NewPublicationForm):
     author = forms.CharField(
-        label=_("As its sender, readers see"),
+        label=_("Sender name shown to readers"),
         max_length=Broadcast._meta.get_field("author").max_length,
-        help_text=_("The same for everybody; no person's name is shown."),
+        help_text=_("Readers see this name, not yours."),
         widget=forms.TextInput({"autocomplete": "off", "dir": "auto"}),
     )
 

@@ -49,10 +49,8 @@ class BroadcastMixin(PublicationView):
         publish=_("Publish this broadcast?"),
         edit=_("Change this broadcast"),
         retract=_("Retract this broadcast?"),
-        retract_hint=_(
-            "It disappears in every organisation at once, with everybody's next page, and cannot be brought back."
-        ),
-        retracted=_("The broadcast is retracted everywhere."),
+        retract_hint=_("It disappears from every organisation with each reader's next page. This cannot be undone."),
+        retracted=_("The broadcast has been retracted from every organisation."),
         none_yet=_("There are no broadcasts yet."),
         picked=_("Organisations"),
     )
@@ -104,7 +102,7 @@ class NewBroadcast(BroadcastMixin, NewPublication):
 
     def form_options(self) -> dict[str, Any]:
         choices = {
-            BroadcastForm.EVERYBODY: gettext("All organisations, those to come included"),
+            BroadcastForm.EVERYBODY: gettext("All current and future organisations"),
             BroadcastForm.PICKED: gettext("Chosen organisations"),
         }
         return {"offered": search_organisations(""), "choices": choices, "author": _name_of_here(self.request)}
@@ -214,7 +212,7 @@ def _found(search: str) -> list[Choice]:
 
 def _named(names: list[str], count: int) -> str:
     if not names:
-        return gettext("no organisation: those it was for were removed")
+        return gettext("no organisation (the chosen ones were removed)")
     first, others = ", ".join(names), count - len(names)
     if others <= 0:
         return first

@@ -1,4 +1,4 @@
-"""Who may write to whom: a list, a form that adds to it, a page that takes from it, and one that says why."""
+"""The pages for messaging permissions: list, grant, revoke and explain."""
 
 from functools import wraps
 from typing import Final
@@ -37,12 +37,12 @@ ALL_NAMES: Final[dict[Model | All, Promise]] = {
 
 
 def for_granters(view: View) -> View:
-    """Answer 403 to those who may not say who writes to whom."""
+    """Raise PermissionDenied for users who may not manage messaging permissions."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if not policy().may_grant(require_reader(request)):
-            raise PermissionDenied("You may not say who writes to whom.")
+            raise PermissionDenied("You may not manage messaging permissions.")
         return view(request, *args, **kwargs)
 
     return guarded
@@ -53,7 +53,7 @@ def for_granters(view: View) -> View:
 @for_granters
 @require_http_methods(["GET", "HEAD", "POST"])
 def message_grants(request: HttpRequest) -> HttpResponse:
-    """List what is granted, narrowed down by a search; add to it."""
+    """List the permissions, filtered by a search; grant another one."""
     if request.method != "POST":
         return _list_page(request, GrantForm())
     form = GrantForm(request.POST, checks=request.POST.get("step") != "search")
@@ -61,12 +61,12 @@ def message_grants(request: HttpRequest) -> HttpResponse:
         return _list_page(request, form)
     holder, target = form.picked["holder"], form.chosen_target
     if form.is_valid() and target is not None and not policy().may_give(request.user, target):
-        form.add_error("target", _("You can let others write only to those whom you may write to yourself."))
+        form.add_error("target", _("You can grant permission to write only to recipients you may write to yourself."))
     if not form.is_valid() or holder is None or target is None:
         return _list_page(request, form, status=400)
     grants.grant(holder, target, by=reader_of(request))
-    names = {"holder": _called(holder), "target": _called(target)}
-    messages.success(request, gettext("%(holder)s may write to %(target)s now.") % names)
+    names = {"holder": _label(holder), "target": _label(target)}
+    messages.success(request, gettext("%(holder)s may now write to %(target)s.") % names)
     return HttpResponseRedirect(reverse_own("message_grants"))
 
 
@@ -80,14 +80,14 @@ def message_grant_remove(request: HttpRequest) -> HttpResponse:
     holder, target = (find_one(given.get(name, ""), people_here()) for name in ("holder", "target"))
     if holder is None or target is None or isinstance(holder, All):
         raise Http404("There is no such grant.")
-    names = {"holder": _called(holder), "target": _called(target)}
+    names = {"holder": _label(holder), "target": _label(target)}
     if request.method != "POST":
         if not grants.is_held(holder, target):
             raise Http404("There is no such grant.")
         context = names | {"holder_value": given["holder"], "target_value": given["target"]}
         return render(request, "messages_extends/grant_remove.html", context)
     grants.revoke(holder, target, by=reader_of(request))
-    messages.success(request, gettext("The grant of %(holder)s to write to %(target)s is taken back.") % names)
+    messages.success(request, gettext("The permission of %(holder)s to write to %(target)s has been revoked.") % names)
     return HttpResponseRedirect(reverse_own("message_grants"))
 
 
@@ -96,7 +96,7 @@ def message_grant_remove(request: HttpRequest) -> HttpResponse:
 @for_granters
 @require_safe
 def message_why(request: HttpRequest) -> HttpResponse:
-    """Say whether one person may write to another, and on which grounds."""
+    """Explain whether one user may write to another."""
     form = WhyForm(request.GET, checks=request.GET.get("step") == "ask")
     reasons = (
         policy().reasons(form.picked["sender"], form.picked["recipient"]) if form.checks and form.is_valid() else []
@@ -114,7 +114,7 @@ def message_why(request: HttpRequest) -> HttpResponse:
 @for_granters
 @require_safe
 def message_grant_people(request: HttpRequest, field: str) -> HttpResponse:
-    """Answer which people, and groups where they can be chosen, are called so: for the script of a picker."""
+    """Return the matching people, and groups if the field accepts them, as JSON for a picker."""
     if field not in (*GrantForm.PICKERS, *WhyForm.PICKERS):
         raise Http404("There is no such field.")
     return found_response(_found(field, clean_search(request.GET.get("q", ""))))
@@ -133,7 +133,7 @@ def _list_page(request: HttpRequest, form: GrantForm, status: int = 200) -> Http
         "form": form,
         "pickers": [_picker(form, name, hint) for name in GrantForm.PICKERS],
         "page": page,
-        "rows": _named([Held(*row[1:]) for row in page]),
+        "rows": _described([Held(*row[1:]) for row in page]),
         "search": search,
     }
     return render(request, "messages_extends/grants.html", context, status=status)
@@ -166,21 +166,21 @@ def _choice(picked: AbstractBaseUser | Group, name: str) -> Choice:
 
 
 def _found(name: str, search: str) -> list[Choice]:
-    """Return what a search finds, and one more than it shows if there are more."""
+    """Return the results of a search, one more than are shown if there are more."""
     with_groups = name in GrantForm.PICKERS
-    # A grant to a group, or on one, reaches nobody where people are in none.
+    # Without groups of users, permissions of or on groups have no effect.
     groups = (
         search_groups(search, Group.objects.all())[: MAX_RESULTS + 1]
         if with_groups and user_model_has("groups")
         else ()
     )
-    # Why somebody gets nothing can be that they are not active.
+    # Inactive users can be explained, because being inactive may be the reason.
     people = search_people(search, members() if with_groups else people_here())[: MAX_RESULTS + 1]
     return [_choice(each, name) for each in (*groups, *people)]
 
 
-def _named(rows: list[Held]) -> list[dict[str, str]]:
-    """Return what each row's holder and target are called, and the values that name them: two queries."""
+def _described(rows: list[Held]) -> list[dict[str, str]]:
+    """Return the labels of each row's holder and target, and the query string for revoking it, in two queries."""
     found = {
         **_by_key("user", people_here(), rows),
         **_by_key("group", Group.objects.all(), rows),
@@ -188,8 +188,8 @@ def _named(rows: list[Held]) -> list[dict[str, str]]:
     }
     return [
         {
-            "holder": _called(found.get((row.holder_kind, row.holder_key))),
-            "target": _called(found.get((row.target_kind, row.target_key))),
+            "holder": _label(found.get((row.holder_kind, row.holder_key))),
+            "target": _label(found.get((row.target_kind, row.target_key))),
             "query": urlencode(
                 {"holder": _value(row.holder_kind, row.holder_key), "target": _value(row.target_kind, row.target_key)}
             ),
@@ -199,20 +199,17 @@ def _named(rows: list[Held]) -> list[dict[str, str]]:
 
 
 def _by_key(kind: str, among: QuerySet[Model], rows: list[Held]) -> dict[tuple[str, str], Model | All]:
-    texts = {key for row in rows for each, key in _both(row) if each == kind}
+    pairs = [pair for row in rows for pair in ((row.holder_kind, row.holder_key), (row.target_kind, row.target_key))]
+    texts = {key for each, key in pairs if each == kind}
     return {(kind, str(one.pk)): one for one in among.filter(pk__in=as_keys(among.model, texts))}
-
-
-def _both(row: Held) -> tuple[tuple[str, str], tuple[str, str]]:
-    return (row.holder_kind, row.holder_key), (row.target_kind, row.target_key)
 
 
 def _value(kind: str, key: str) -> str:
     return f"{kind}:{key}" if key else kind
 
 
-def _called(one: Model | All | None) -> str:
-    """Return what somebody, or a group, or everybody is called; "" for who is gone."""
+def _label(one: Model | All | None) -> str:
+    """Return the label of a user, a group or an `All`; "" if it was deleted."""
     if isinstance(one, Group):
         return gettext("the group %(name)s") % {"name": one.name}
     return "" if one is None else str(ALL_NAMES.get(one, one))

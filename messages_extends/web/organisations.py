@@ -1,4 +1,4 @@
-"""Finding organisations by what they are called, whatever columns the host's model has for that."""
+"""Search for organisations by name, whatever the columns of the host project's tenant model."""
 
 from typing import Final, cast
 
@@ -11,10 +11,9 @@ NAME: Final = "name"
 
 
 def search_organisations(text: str) -> QuerySet[Model]:
-    """Return the organisations in whose name each word of `text` occurs; sorted by name."""
-    columns = ["schema_name"]
-    if _has_name():
-        columns.insert(0, NAME)
+    """Return the organisations whose name contains each word of `text`, sorted by name."""
+    has_name = NAME in {field.name for field in get_tenant_model()._meta.get_fields()}
+    columns = [NAME, "schema_name"] if has_name else ["schema_name"]
     condition = Q()
     for word in text.split():
         in_one = Q()
@@ -25,9 +24,5 @@ def search_organisations(text: str) -> QuerySet[Model]:
 
 
 def name_of(organisation: Model) -> str:
-    """Return what people call an organisation; the name of its schema where the model has nothing else."""
+    """Return the name of an organisation, or its schema name if the model has no name."""
     return str(getattr(organisation, NAME, "") or cast(Tenant, organisation).schema_name)
-
-
-def _has_name() -> bool:
-    return NAME in {field.name for field in get_tenant_model()._meta.get_fields()}

@@ -1,7 +1,4 @@
-"""What a page carries about "mark all as read": what it may mark, and how to undo it.
-
-Both are signed, and bound to the organisation and the user.
-"""
+"""Signed tokens for "mark all as read" and for undoing it, bound to the tenant and the user."""
 
 from datetime import datetime
 from uuid import UUID
@@ -19,7 +16,7 @@ def token_of(request: HttpRequest, marked: Marked) -> str:
 
 
 def read_token(request: HttpRequest, token: str) -> Marked | None:
-    """Return what `token_of` was given in this organisation for this user; None for anything else."""
+    """Return the value of a token by `token_of` for this tenant and user; None for any other token."""
     try:
         at, count = _signer(request, "undo").unsign_object(token)
     except (BadSignature, ValueError):
@@ -34,7 +31,7 @@ def token_of_snapshot(request: HttpRequest, snapshot: UnreadSnapshot) -> str:
 
 
 def read_snapshot(request: HttpRequest, token: str) -> UnreadSnapshot | None:
-    """Return what `token_of_snapshot` was given in this organisation for this user; None for anything else."""
+    """Return the value of a token by `token_of_snapshot` for this tenant and user; None for any other token."""
     try:
         messages, newest, before, publications = _signer(request, "snapshot").unsign_object(token)
     except (BadSignature, ValueError):

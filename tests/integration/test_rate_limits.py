@@ -28,7 +28,7 @@ from tests.unit.storages.test_storages import make_request
 
 pytestmark = pytest.mark.integration
 
-TOO_MUCH = "You have sent too much in too short a time. Try again in"
+TOO_MUCH = "You are sending messages too quickly. Try again in"
 MakeUser = Callable[..., Any]
 
 

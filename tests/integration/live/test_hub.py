@@ -40,7 +40,7 @@ class Told(Stream):
         super().__init__(subscriber, scope)
         self.numbers: list[int] = []
 
-    def tell(self, unread: int, *, changed: bool, spread: int) -> None:
+    def update(self, unread: int, *, changed: bool, spread: int) -> None:
         self.numbers.append(unread)
 
     async def until(self, unread: int) -> None:
@@ -84,7 +84,7 @@ def in_acme(act: Callable[[], object]) -> Awaitable[object]:
 def test_one_who_asks_for_what_is_no_key_keeps_nobody_else_from_being_told(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
-        hub.enter(page)
+        hub.add(page)
         await page.until(0)
         # As text, a name is no key of a group; and a message in the same turn.
         await in_acme(partial(notify_changed, groups=["Sales"]))
@@ -118,7 +118,7 @@ def test_what_is_scheduled_while_the_next_change_is_asked_for_appears(
 
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
-        hub.enter(page)
+        hub.add(page)
         await page.until(1)
 
     with_hub(act)
@@ -135,7 +135,7 @@ class TestWhoMayStay:
 
         async def act(hub: Hub) -> None:
             page = Told(subscriber(alice, "gone"))
-            hub.enter(page)
+            hub.add(page)
             async with asyncio.timeout(PATIENCE):
                 while not page.has_ended:
                     await asyncio.sleep(0.05)
@@ -152,7 +152,7 @@ class TestWhoMayStay:
         async def act(hub: Hub) -> None:
             out = Told(subscriber(alice), "logged out")
             for page in (*others, out):
-                hub.enter(page)
+                hub.add(page)
             await asyncio.sleep(3)
             assert [page.has_ended for page in others] == [False] * 3
 

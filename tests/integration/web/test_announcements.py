@@ -234,7 +234,7 @@ class TestList:
     def test_one_whose_groups_are_deleted_is_for_nobody(self, admin: Client, people: Any, sales: Group) -> None:
         written = self.make(people, to=sales)
         sales.delete()
-        assert "nobody: its groups were deleted" in content_of(admin.get(LIST))
+        assert "nobody (the chosen groups were deleted)" in content_of(admin.get(LIST))
         assert "0 of 0 have read it" in content_of(admin.get(page_of(written)))
 
     def test_pages_follow_each_other_without_gap_or_repetition(self, admin: Client, people: Any) -> None:
@@ -458,7 +458,7 @@ class TestWriting:
         else:
             made.delete()
         answer = admin.post(NEW, form, follow=True)
-        assert "It had ended already." in text_of(answer)
+        assert "This has already ended." in text_of(answer)
         assert answer.redirect_chain[0][0] == (page_of(made) if end == "retract" else LIST)
         assert not Announcement.objects.live().exists()
 
@@ -512,7 +512,7 @@ class TestWriting:
     @pytest.mark.parametrize(
         ("field", "value", "error"),
         [
-            ("message", " ", "Write what the reader shall see"),
+            ("message", " ", "Enter a message"),
             ("message", "x" * 10_001, "at most 10000"),
             ("message", "a\0b", "Null characters"),
             ("level", "7", "Select a valid choice"),
@@ -521,10 +521,10 @@ class TestWriting:
             ("url", "//evil.example", "not allowed"),
             ("to", "", "required"),
             ("to", "nobody", "Select a valid choice"),
-            ("publish_at", "2001-01-01T10:00", "This time is over"),
+            ("publish_at", "2001-01-01T10:00", "Enter a time in the future"),
             ("publish_at", "tomorrow", "Enter a date and a time"),
-            ("expires", "2001-01-01T10:00", "This time is over"),
-            ("expires", "2039-12-31T10:00", "must come after"),
+            ("expires", "2001-01-01T10:00", "Enter a time in the future"),
+            ("expires", "2039-12-31T10:00", "Enter a time later than"),
         ],
     )
     def test_what_cannot_be_is_an_error_and_the_input_is_kept(

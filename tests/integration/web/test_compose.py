@@ -207,13 +207,13 @@ class TestForm:
         assert f'name="people" value="{people["dan"].pk}"> ' in page
 
     def test_a_search_that_finds_nobody_says_so(self, browser: Client) -> None:
-        assert "Nobody else is found for “erin”" in text_of(browser.post(URL, {"step": "search", "q": "erin"}))
+        assert "No more results for “erin”" in text_of(browser.post(URL, {"step": "search", "q": "erin"}))
 
     @pytest.mark.parametrize(
         ("changes", "error"),
         [
-            ({"message": ""}, "Write what the reader shall see."),
-            ({"message": " \n "}, "Write what the reader shall see."),
+            ({"message": ""}, "Enter a message."),
+            ({"message": " \n "}, "Enter a message."),
             ({"message": "x" * 10_001}, "at most 10000 characters"),
             ({"message": "a\0b"}, "Null characters are not allowed"),
             ({"url": "javascript:alert(1)"}, "use a path on this site"),
@@ -222,7 +222,7 @@ class TestForm:
             ({"url": "/" + "x" * 2000}, "at most 2000 characters"),
             ({"level": "999"}, "not one of the available choices"),
             ({"level": ""}, "This field is required"),
-            ({"expires": "2020-01-01T00:00"}, "This time is over"),
+            ({"expires": "2020-01-01T00:00"}, "Enter a time in the future"),
             ({"expires": "tomorrow"}, "Enter a date and a time"),
         ],
     )
@@ -312,9 +312,9 @@ class TestLook:
         other.user_set.add(people["carol"], people["gone"], people["alice"])
         grant(people["alice"], other)
         page = text_of(browser.post(URL, fields(**to(people["bob"], people["dan"], sales, other))))
-        assert "4 people will get it" in page
-        assert "1 member of these groups is left out, who is not active." in page
-        assert "You are among them." in page
+        assert "4 people will receive it" in page
+        assert "1 inactive member of these groups will not receive it." in page
+        assert "This includes you." in page
         assert ">gone" not in page
         assert not Message.objects.exists()
 
@@ -352,7 +352,7 @@ class TestTest:
         number = number_of(browser.post(URL, fields(**to(sales))))
         answer = browser.post(URL, fields(**to(sales), step="test", number=number, url="/x/"))
         assert "A test was sent to you alone" in text_of(answer)
-        assert "2 people will get it" in text_of(answer)
+        assert "2 people will receive it" in text_of(answer)
         assert number_of(answer) == number
         test = Message.objects.get()
         assert (test.user, test.sender, test.message, test.url) == (people["alice"], None, "Hello <b>you</b>", "/x/")
@@ -452,8 +452,8 @@ class TestSend:
     @pytest.mark.parametrize(
         ("meanwhile", "error"),
         [
-            ("late", "This time is over"),
-            ("refused", "You may not write to everybody whom you have chosen."),
+            ("late", "Enter a time in the future"),
+            ("refused", "You may not write to some of the recipients you chose."),
             ("deleted", "The sender is not active"),
         ],
     )

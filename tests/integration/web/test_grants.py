@@ -116,7 +116,7 @@ class TestList:
 
     def test_other_permissions_are_none(self, browser: Client, people: Any) -> None:
         assert pairs(browser.get(URL)) == []
-        assert "Nobody may write to anybody yet." in text_of(browser.get(URL))
+        assert "There are no permissions yet." in text_of(browser.get(URL))
 
     def test_a_search_keeps_those_whose_holder_or_target_is_called_so(
         self, browser: Client, people: Any, sales: Group
@@ -150,7 +150,7 @@ class TestList:
         UserObjectPermission.objects.update(object_pk="9" * 30)
         page = text_of(browser.get(URL))
         assert "and somebody who is gone" in page
-        assert "Take back" not in page
+        assert "Revoke" not in page
 
 
 class TestGrant:
@@ -193,8 +193,8 @@ class TestGrant:
     @pytest.mark.parametrize(
         ("values", "error"),
         [
-            ({}, "Choose one of those that a search finds."),
-            ({"holder": "bob"}, "Choose one of those that a search finds."),
+            ({}, "Choose one of the search results."),
+            ({"holder": "bob"}, "Choose one of the search results."),
             ({"holder": "bob", "target": "dan", "everybody": "on"}, "not both"),
             ({"holder": "bob", "target": "everybody"}, "Choose one of those"),
             ({"holder": "everybody", "target": "bob"}, "Choose one of those"),
@@ -239,7 +239,7 @@ class TestRemove:
         for target in (people["dan"], sales, EVERYBODY, EVERY_GROUP):
             grant(people["bob"], target)
             values = self.values(people["bob"], target)
-            assert "Take this back?" in text_of(browser.get(REMOVE, values))
+            assert "Revoke this permission?" in text_of(browser.get(REMOVE, values))
             assert is_held(people["bob"], target)
             assert browser.post(REMOVE, values)["Location"] == URL
             assert not is_held(people["bob"], target)

@@ -318,7 +318,7 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
             ("a path that does not import", "no.such.Storage"),
             ("a word", "Storage"),
             ("a function", f"{TESTS}.members"),
-            ("a class that is no storage", f"{TESTS}.Included"),
+            ("a class that is not a storage", f"{TESTS}.Included"),
             ("a number", 5),
         )
     ),

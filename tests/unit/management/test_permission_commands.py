@@ -42,7 +42,7 @@ def may(people: Any) -> bool:
 def test_what_is_granted_is_revoked_by_the_same_names(people: Any, holder: str, target: str) -> None:
     assert run("grant", holder, target) == f"{holder} may now write to {target}.\n"
     assert may(people)
-    assert run("revoke", holder, target) == f"{holder} has no grant any more to write to {target}.\n"
+    assert run("revoke", holder, target) == f"{holder} no longer has this permission to write to {target}.\n"
     assert not may(people)
 
 
@@ -57,13 +57,13 @@ def test_the_answer_is_explained() -> None:
 @pytest.mark.parametrize(
     ("names", "schema", "message"),
     [
-        ((ALICE, BOB), "nowhere", "no organisation with the schema 'nowhere'. There are: acme, globex, platform"),
+        ((ALICE, BOB), "nowhere", "no organisation with the schema 'nowhere'. The schemas are: acme, globex, platform"),
         ((ALICE, BOB), "public", "no organisation with the schema 'public'"),
         (("nobody@acme.example", BOB), "acme", "nobody here whose email is 'nobody@acme.example'"),
         ((ALICE, BOB), "globex", "nobody here whose email is 'alice@acme.example'"),
-        ((ALICE, "group:Buyers"), "acme", "no group 'Buyers' here. There are: Managers, Sales: North"),
+        ((ALICE, "group:Buyers"), "acme", "no group 'Buyers'. The groups are: Managers, Sales: North"),
         ((ALICE, "group:Buyers"), "globex", "nobody here"),
-        (("group:Buyers", BOB), "globex", "no group 'Buyers' here. There are: none"),
+        (("group:Buyers", BOB), "globex", "no group 'Buyers'. The groups are: none"),
         (("everybody", BOB), "acme", "nobody here whose email is 'everybody'"),
     ],
 )
@@ -118,5 +118,5 @@ def test_what_a_policy_of_ones_own_refuses_has_a_reason(settings: Any) -> None:
 def test_what_stands_in_the_way_is_a_no_for_every_policy(people: Any, settings: Any, policy: Any) -> None:
     with schema_context("acme"):
         type(people[1]).objects.filter(pk=people[1].pk).update(is_active=False)
-    expected = "no\n- The recipient is not active, or no member of this organisation.\n"
+    expected = "no\n- The recipient is inactive or not a member of this organisation.\n"
     assert explained(settings, policy) == expected

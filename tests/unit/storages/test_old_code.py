@@ -79,13 +79,13 @@ class TestLeniency:
         assert texts(make_request(in_acme, alice)) == ([] if options else [text])
         [record] = logged()
         assert (record.levelname, Path(record.pathname)) == ("WARNING", Path(__file__))
-        assert ("which is over" if options else "has 20000 characters") in record.getMessage()
+        assert ("in the past" if options else "has 20000 characters") in record.getMessage()
 
     @pytest.mark.parametrize("never", [datetime.max, datetime.max.replace(tzinfo=UTC), datetime(9999, 1, 1)])
     def test_a_time_that_never_comes_is_none(self, in_acme: Any, alice: Any, logged: Logged, never: datetime) -> None:
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "For good", expires=never)
         assert Message.objects.get().expires is None
-        assert "too far away" in logged()[0].getMessage()
+        assert "too late to be stored" in logged()[0].getMessage()
 
     @pytest.mark.parametrize("day", [date(2090, 7, 1), "2090-07-01"])
     def test_a_date_is_its_midnight(

@@ -140,7 +140,7 @@ class TestPersistent:
         assert (sent.user, sent.expires) == (sally, tomorrow)
 
     def test_a_recipient_that_is_no_user_object_is_an_error(self, in_acme: Any, alice: Any, sally: Any) -> None:
-        with pytest.raises(TypeError, match="no user object"):
+        with pytest.raises(TypeError, match="not a user object"):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally.pk)
         assert not Message.objects.exists()
 
