@@ -229,7 +229,7 @@ async def aunread_count(request: HttpRequest) -> int:
     """Return the number of unread messages of the request's user, at most 100; 0 for an anonymous user."""
 
     def count() -> int:
-        user: Any = request.user
+        user = request.user
         return Inbox(user).unread_count() if user.is_authenticated and has_messages(current_schema()) else 0
 
     return await sync_to_async(_in_schema)(schema_of(request), count)

@@ -1,7 +1,7 @@
 """Checks of the settings MESSAGE_STORAGE, MESSAGES_STORAGES and MESSAGES_EXTENDS."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final, cast
 
 from django.apps import apps
 from django.conf import settings
@@ -29,10 +29,10 @@ def platform_is_public() -> bool:
     return is_public(str(own_settings().get("PLATFORM_SCHEMA")))
 
 
-def import_or_none(path: Any) -> Any:
+def import_or_none(path: str) -> object:
     """Return the object at a dotted path; None if it cannot be imported."""
     try:
-        return import_string(path)
+        return cast(object, import_string(path))
     except (ImportError, AttributeError, TypeError, ValueError):
         return None
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError, connections
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 from django_tenants.utils import get_public_schema_name
 
@@ -84,7 +84,7 @@ def progress_of(broadcast: Broadcast, *, viewer: AbstractBaseUser | None = None)
         return _progress(Broadcast.objects.get(pk=broadcast.pk), read_database())
 
 
-def _organisations(broadcast: Broadcast) -> QuerySet[Any]:
+def _organisations(broadcast: Broadcast) -> QuerySet[Model]:
     """Return the organisations that a broadcast is for now."""
     if broadcast.audience == Broadcast.Audience.ALL:
         return organisations()
@@ -159,13 +159,13 @@ def organisations_of(broadcast: Broadcast, *, viewer: AbstractBaseUser | None = 
     require_may_broadcast(viewer, "view")
     count_of = _counts(broadcast).filter(schema_name=OuterRef("schema_name"))
     columns = {name: Subquery(count_of.values(name)) for name in ("readers", "people", "counted_at")}
-    organisations: QuerySet[Any] = _organisations(broadcast).annotate(**columns).order_by("schema_name")
+    organisations: QuerySet[Model] = _organisations(broadcast).annotate(**columns).order_by("schema_name")
     return organisations
 
 
-def with_numbers(broadcasts: QuerySet[Any]) -> QuerySet[Any]:
+def with_numbers(broadcasts: QuerySet[Broadcast]) -> QuerySet[Broadcast]:
     """Add to each of `broadcasts` its `readers` and `people`, as far as they were counted since it was last shown."""
     current = Q(counts__revision=F("revision"))
     sums = {name: Sum(f"counts__{name}", filter=current, default=0) for name in ("readers", "people")}
-    summed: QuerySet[Any] = broadcasts.annotate(**sums)
+    summed: QuerySet[Broadcast] = broadcasts.annotate(**sums)
     return summed

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Final, Self
+from typing import ClassVar, Final, Self, cast
 from uuid import UUID
 
 from django.conf import settings as django_settings
@@ -21,7 +21,7 @@ class Cursor:
 
     at: datetime
     kind: Kind
-    id: Any
+    id: int | UUID
 
     PATTERN: ClassVar = re.compile(r"([0-9]{1,16})-(?:message-([0-9]{1,18})|(announcement|broadcast)-([0-9a-f]{32}))")
 
@@ -32,7 +32,7 @@ class Cursor:
     def of(cls, entry: "Message | FeedItem") -> Self:
         reference = Reference.parse(entry.pk) if isinstance(entry, FeedItem) else None
         kind: Kind = entry.kind
-        return cls(entry.created, kind, reference.id if reference else entry.pk)
+        return cls(entry.created, kind, reference.id if reference else cast(int, entry.pk))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -41,11 +41,11 @@ class Cursor:
         if found is None:
             raise ValueError(f"{text[:100]!r} is no position in an inbox: use the one that a page names as its next.")
         at = epoch() + timedelta(microseconds=int(found[1]))
-        kind: Any = found[3] or "message"
+        kind = cast(Kind, found[3] or "message")
         return cls(at, kind, UUID(found[4]) if found[3] else int(found[2]))
 
     @property
-    def rank(self) -> tuple[Any, ...]:
+    def rank(self) -> tuple[datetime, int, int | UUID]:
         """What sorts entries as the queries do: the newest first."""
         return (self.at, -KINDS.index(self.kind), self.id)
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib.messages.constants import DEFAULT_LEVELS
 
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, base_level, name_of_level
 from messages_extends.inbox.items import KINDS, Kind
+from messages_extends.models.message import MessageQuerySet
+from messages_extends.models.publication import PublicationQuerySet
 
 # A queryset of messages or of publications: both know `newest_first`, `unread_by` and their like.
-Branch = Any
+Branch = MessageQuerySet | PublicationQuerySet
 
 Branches = Mapping[Kind, Branch]
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.storage import base as messages_storage
+from django.db.models import QuerySet
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
@@ -57,7 +58,7 @@ class FeedItem:
     read_at: datetime | None
     must_acknowledge: bool
     author: str
-    sender_id: Any
+    sender_id: object
     from_person: bool
     # Of this organisation: elsewhere the same primary key is somebody else's.
     schema: str = field(default_factory=current_schema)
@@ -77,7 +78,7 @@ class FeedItem:
     __hash__ = None  # type: ignore[assignment]
 
     @cached_property
-    def sender(self) -> Any:
+    def sender(self) -> AbstractBaseUser | str | None:
         """The person who wrote an announcement, loaded when asked for; of a broadcast, the name that it is under.
 
         None for the application, and for somebody who is gone.
@@ -88,7 +89,8 @@ class FeedItem:
         if self.sender_id is None:
             return None
         with inside(self.schema):
-            return get_user_model()._default_manager.using(read_database()).filter(pk=self.sender_id).first()
+            people: QuerySet[AbstractBaseUser] = get_user_model()._default_manager.using(read_database())
+            return people.filter(pk=self.sender_id).first()
 
     @property
     def read(self) -> bool:

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
+from uuid import UUID
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, Count, Exists, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, Count, Exists, Func, IntegerField, Model, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.expressions import Combinable
 
 from messages_extends.access.membership import keys_of_people_in, members
 from messages_extends.access.policy import policy
@@ -14,7 +17,7 @@ from messages_extends.models import Announcement, AnnouncementGroup, Receipt
 from messages_extends.sending.publications import audience_of
 from messages_extends.tenancy.origin import require_here
 
-People = QuerySet[Any]
+People = QuerySet[AbstractBaseUser]
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,13 @@ class ReadReport(Numbers):
         return self._visible()
 
     def read(self) -> People:
-        return self._visible().filter(read_at__isnull=False)
+        return self._visible().filter(Q(read_at__isnull=False))
 
     def unread(self) -> People:
-        return self._visible().filter(read_at=None)
+        return self._visible().filter(Q(read_at=None))
 
 
-def read_report(announcement: Announcement, viewer: Any) -> ReadReport:
+def read_report(announcement: Announcement, viewer: AbstractBaseUser | None) -> ReadReport:
     """Tell who has read `announcement`, as far as `viewer` may know; None is the application, which may know all.
 
     PermissionDenied unless they sent it or may view announcements; WrongTenant for one of another organisation. The
@@ -67,7 +70,7 @@ def read_report(announcement: Announcement, viewer: Any) -> ReadReport:
     return ReadReport(numbers.readers, numbers.people, announcement.audience_size, visible)
 
 
-def with_read_at(people: People, publication_id: Any, revision: Any) -> People:
+def with_read_at(people: People, publication_id: UUID, revision: Combinable | int) -> People:
     """Add `read_at`: when each of `people` read a publication in this revision or a later one."""
     receipts = Receipt.objects.filter(user_id=OuterRef("pk"), publication_id=publication_id, revision__gte=revision)
     annotated: People = people.annotate(read_at=Subquery(receipts.values("read_at")))
@@ -82,9 +85,9 @@ def count(people: People) -> Numbers:
     return Numbers(**cast(dict[str, int], found))
 
 
-def with_numbers(announcements: Any) -> Any:
+def with_numbers(announcements: QuerySet[Announcement]) -> QuerySet[Announcement]:
     """Add `readers` and `people` to each of `announcements`: how many have read it, of how many it is for now."""
-    everyone: Any = members()
+    everyone = members()
     receipts = Receipt.objects.filter(
         user_id=OuterRef("pk"),
         publication_id=OuterRef(OuterRef("pk")),
@@ -103,7 +106,7 @@ def _number(people: People) -> Subquery:
     return Subquery(people.order_by().values(number=counted), output_field=IntegerField())
 
 
-def _keys_of_members() -> Any:
+def _keys_of_members() -> QuerySet[Model, object]:
     """Return the keys of those who are in a group of the announcement two queries further out."""
     chosen = AnnouncementGroup.objects.filter(announcement=OuterRef(OuterRef(OuterRef(OuterRef("pk")))))
     return keys_of_people_in(Group.objects.filter(pk__in=chosen.values("group")))
