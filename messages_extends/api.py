@@ -146,7 +146,7 @@ add_persistant_warning = persistant_warning = add_persistent_warning
 add_persistant_error = persistant_error = add_persistent_error
 
 
-async def aadd_message(  # noqa: PLR0917 - that of `add_message`
+async def aadd_message(  # noqa: PLR0917 - the signature of `add_message`
     request: HttpRequest,
     level: int,
     message: str | Promise,

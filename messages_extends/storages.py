@@ -51,7 +51,7 @@ PERSISTENT_ONLY_OPTIONS = ("user", "params", "url", "key")
 
 
 class MessageStorage(Protocol):
-    """What every storage has, and Django's stubs leave out."""
+    """The methods of every message storage that Django's stubs omit."""
 
     def _get(self) -> tuple[list[Message] | None, bool]: ...
 
@@ -209,7 +209,7 @@ class PersistentStorage(LevelStorage):
         with inside(self.schema):
             user = self.get_user()
             shown = self._unread(user).banners if user.is_authenticated else []
-            # Django's storages know no other class; what is shown has the attributes of theirs.
+            # Django's storages are typed for their own class, whose attributes these objects have.
             return cast("list[Message]", [link_to_inbox(each) for each in shown]), False
 
     def _unread(self, user: AbstractBaseUser) -> Unread:

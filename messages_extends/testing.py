@@ -137,7 +137,7 @@ def _format(items: Sequence[object]) -> str:
 
 
 class CommittingTestCase(Protocol):
-    """What is used of Django's classes of tests that commit; its stubs leave some of it out."""
+    """The part of Django's TransactionTestCase that this module uses, with what the stubs omit."""
 
     reset_sequences: bool
     _kept_rows: ClassVar[Rows]

@@ -120,7 +120,7 @@ def by_groups(user: AbstractBaseUser, right: Right) -> QuerySet[Model]:
 
 
 def _rows(model: Any, right: Right) -> QuerySet[Model]:
-    # guardian's models come without types.
+    # guardian has no type hints.
     # By the permission's name, and in SQL: its key differs between schemas, and caches of content types are the
     # process's.
     named = {"permission__codename": right.codename, "permission__content_type__app_label": right.app_label}

@@ -22,7 +22,7 @@ MAX_STREAM_AGE_S: Final = 3_600
 # Browsers reconnect after a random delay in this range, because thousands may be disconnected at once.
 RECONNECT_DELAY_MS: Final = (2_000, 8_000)
 
-# ASGI's: a request, what is sent and received about it.
+# The types of ASGI: the scope of a connection, and the events that are received and sent.
 Scope = dict[str, object]
 Event = Mapping[str, object]
 Send = Callable[[Event], Awaitable[None]]

@@ -29,7 +29,7 @@ class OrganisationCommand(BaseCommand):
             self.run(**options)
 
     def run(self, *args: Any, **options: Any) -> None:
-        """Do what the command is for; as in `handle`, each names the options that it takes."""
+        """Run the command inside the organisation; subclasses name the options that they use, as in `handle`."""
         raise NotImplementedError
 
 

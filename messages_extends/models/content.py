@@ -14,7 +14,7 @@ from messages_extends.texts.rendering import render, shown_link
 
 
 class HasLevel(Protocol):
-    """Anything with a level; its text is what `str` returns."""
+    """An object with a level, whose text is what `str` returns."""
 
     level: int
 

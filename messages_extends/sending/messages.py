@@ -59,7 +59,7 @@ INACTIVE: Final = "The user with the primary key %s is inactive and will see the
 
 
 class SendOptions(TypedDict, total=False):
-    """The options of `send`, for functions that pass them on."""
+    """The keyword arguments of `send`, for functions that pass them on."""
 
     level: int
     sender: AbstractBaseUser | None
@@ -236,5 +236,5 @@ def _insert(people: Sequence[object], values: Mapping[str, Any]) -> list[object]
 
 
 def _column(name: str) -> Any:
-    # Django's stubs do not know that a field of a model's own has a column.
+    # In Django's stubs a field may be a reverse relation, and its column None.
     return Message._meta.get_field(name)

@@ -81,6 +81,7 @@ class TenantBound(models.Model):
         return instance
 
     def save_base(self, *args: Any, **kwargs: Any) -> None:
+        # Its parameters depend on Django's version.
         require_all_here(self)
         super().save_base(*args, **kwargs)
         stamp(self)

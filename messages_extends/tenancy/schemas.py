@@ -25,7 +25,7 @@ from messages_extends.exceptions import NoGroups, NoTenant
 
 
 class Tenant(Protocol):
-    """What is used of a host's tenant model; django-tenants comes without types."""
+    """The part of a tenant model that this package uses; django-tenants has no type hints."""
 
     schema_name: str
 
@@ -33,7 +33,7 @@ class Tenant(Protocol):
 
 
 class TenantConnection(Protocol):
-    """What django-tenants adds to a connection."""
+    """What the database backend of django-tenants adds to a connection."""
 
     schema_name: str
     tenant: Tenant | None
@@ -50,7 +50,7 @@ def current_schema() -> str:
 
 
 def tenant_connection(connection: BaseDatabaseWrapper) -> TenantConnection:
-    """Return a connection as one of django-tenants' backend, which it has to be."""
+    """Return `connection` typed as one of the database backend of django-tenants."""
     return cast(TenantConnection, connection)
 
 

@@ -162,7 +162,7 @@ class ComposeForm(TextForm):
     MAX_PICKED: Final = 500
 
     def __init__(self, *args: Any, sender: Any, **options: Any) -> None:
-        # Of whatever class the host's users are.
+        # An instance of the host's user model, which foreign keys of ours refer to.
         self.sender = sender
         super().__init__(*args, **options)
 
@@ -246,7 +246,7 @@ class PairForm(DraftForm):
     GROUPS: ClassVar[bool]
 
     @cached_property
-    def picked(self) -> "dict[str, AbstractBaseUser | Group | None]":
+    def picked(self) -> dict[str, AbstractBaseUser | Group | None]:
         found = {name: find_one(str(self.data.get(name, "")), self.people) for name in self.PICKERS}
         return {name: one if isinstance(one, self._kinds) else None for name, one in found.items()}
 
@@ -320,8 +320,8 @@ def find_one(text: str, people: QuerySet[AbstractBaseUser]) -> AbstractBaseUser 
     if text in {each.value for each in All}:
         return All(text)
     kind, _colon, key = text.partition(":")
-    every: dict[str, QuerySet[AbstractBaseUser | Group]] = {"user": people, "group": Group.objects.all()}
-    rows = every.get(kind)
+    sources: dict[str, QuerySet[AbstractBaseUser | Group]] = {"user": people, "group": Group.objects.all()}
+    rows = sources.get(kind)
     found = None if rows is None else as_key(rows.model, key)
     return None if rows is None or found is None else for_write(rows.filter(pk=found)).first()
 

@@ -37,7 +37,7 @@ def require_reader(request: HttpRequest) -> AbstractBaseUser:
 
 
 def reader_of(request: HttpRequest) -> AbstractBaseUser:
-    """Return who is reading a page that `login_to_read` guards."""
+    """Return the reader of a page whose view is decorated with `login_to_read`."""
     return cast(AbstractBaseUser, request.user)
 
 
