@@ -1,4 +1,4 @@
-"""Where a page of the inbox begins."""
+"""The cursor for keyset pagination of the inbox."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a page ends: the next one begins with what comes after."""
+    """The position of the last item of a page; the next page begins after it."""
 
     at: datetime
     kind: Kind
@@ -36,17 +36,17 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` has written; ValueError for anything else."""
+        """Parse the result of `str()`. Raises ValueError for any other text."""
         found = cls.PATTERN.fullmatch(text)
         if found is None:
-            raise ValueError(f"{text[:100]!r} is no position in an inbox: use the one that a page names as its next.")
+            raise ValueError(f"{text[:100]!r} is not a cursor: use the attribute `next` of a page.")
         at = epoch() + timedelta(microseconds=int(found[1]))
         kind = cast(Kind, found[3] or "message")
         return cls(at, kind, UUID(found[4]) if found[3] else int(found[2]))
 
     @property
     def rank(self) -> tuple[datetime, int, int | UUID]:
-        """What sorts entries as the queries do: the newest first."""
+        """A key that sorts items like the queries, in reverse order."""
         return (self.at, -KINDS.index(self.kind), self.id)
 
 

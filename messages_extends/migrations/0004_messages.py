@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 migrations.AddField(
                     "message",
                     "sender",
-                    user_field(related_name="+", verbose_name="sender", help_text="Empty: the application itself."),
+                    user_field(related_name="+", verbose_name="sender", help_text="Blank if sent by the application."),
                 ),
                 migrations.AlterField("message", "user", user_field(db_index=False, verbose_name="recipient")),
                 DeleteInDatabase("message", "sender", "SET NULL"),

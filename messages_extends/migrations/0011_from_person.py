@@ -12,7 +12,7 @@ UPDATE messages_extends_announcement SET from_person = true WHERE sender_id IS N
 
 
 def from_person() -> "models.BooleanField[bool, bool]":
-    return models.BooleanField(default=False, db_default=False, editable=False, verbose_name="written by a person")
+    return models.BooleanField(default=False, db_default=False, editable=False, verbose_name="sent by a person")
 
 
 def sender() -> "models.ForeignKey[models.Model | None, models.Model | None]":

@@ -40,9 +40,9 @@ class BaseAuditRecord(models.Model):
     actor_id = models.CharField(_("actor's id"), max_length=64, blank=True)
     actor_name = models.CharField(_("actor"), max_length=200, blank=True)
     action = models.CharField(_("action"), max_length=20, choices=Action)
-    subject = models.CharField(_("what"), max_length=200)
-    audience = models.CharField(_("to whom"), max_length=500, blank=True)
-    count = models.PositiveIntegerField(_("how many"), blank=True, null=True)
+    subject = models.CharField(_("subject"), max_length=200)
+    audience = models.CharField(_("audience"), max_length=500, blank=True)
+    count = models.PositiveIntegerField(_("count"), blank=True, null=True)
     text_hash = models.CharField(_("SHA-256 of the text"), max_length=64, blank=True)
     text = models.TextField(_("text"), blank=True, help_text=_("Of publications only, never of personal messages."))
 

@@ -16,7 +16,7 @@ class FromSender(TenantBound):
     application.
     """
 
-    from_person = models.BooleanField(_("written by a person"), default=False, db_default=False, editable=False)
+    from_person = models.BooleanField(_("sent by a person"), default=False, db_default=False, editable=False)
 
     class Meta:
         abstract = True

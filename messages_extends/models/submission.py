@@ -14,7 +14,7 @@ class Submission(TenantBound):
 
     id = models.UUIDField(primary_key=True, editable=False)
     sent_at = models.DateTimeField(_("sent"), auto_now_add=True, db_index=True)
-    count = models.PositiveIntegerField(_("how many"), default=0)
+    count = models.PositiveIntegerField(_("count"), default=0)
 
     class Meta:
         verbose_name = _("submission")

@@ -19,10 +19,10 @@ MAX_ATTEMPTS: Final = 3
 
 @dataclass(frozen=True)
 class Sent:
-    """The number of messages that a form has sent, and whether it was submitted `before`."""
+    """The number of messages that a form has sent, and whether this submission was a duplicate."""
 
     count: int
-    before: bool
+    is_duplicate: bool
 
 
 def run_once(form: UUID, write: Callable[[], int]) -> Sent:
@@ -35,7 +35,7 @@ def run_once(form: UUID, write: Callable[[], int]) -> Sent:
         if is_first:
             submission.count = write()
             submission.save(update_fields=["count"])
-    return Sent(submission.count, before=not is_first)
+    return Sent(submission.count, is_duplicate=not is_first)
 
 
 def get_or_create_by_key(publication: AnyPublication) -> AnyPublication | None:

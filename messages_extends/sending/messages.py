@@ -182,7 +182,7 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
     values = {**values, "from_person": values["sender"] is not None}
     with translate_fk_violation(), atomic():
         check_rate_limit(values["sender"])
-        keys = require_may_send(values["sender"], to.people, exactly=to.exactly, inactive=inactive)
+        keys = require_may_send(values["sender"], to.users, exactly=to.expected_count, inactive=inactive)
         if values["key"]:
             _delete_expired(keys, values["key"])
         written_to = _insert(keys, values)
@@ -191,7 +191,7 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
                 audit.Action.SEND,
                 actor=values["sender"],
                 subject=f"messages with the key {values['key']}" if values["key"] else "messages",
-                audience=to.named,
+                audience=to.description,
                 count=len(written_to),
                 text=values["message"],
             )

@@ -21,12 +21,12 @@ ALLOWED = "a user, a group, an iterable of users, or a queryset of users"
 class Recipients:
     """Active members of the current tenant, with a description for the audit log.
 
-    `exactly` is the required number of users if each was passed individually.
+    `expected_count` is the required number of users if each was passed individually.
     """
 
-    people: QuerySet[AbstractBaseUser]
-    exactly: int | None
-    named: str
+    users: QuerySet[AbstractBaseUser]
+    expected_count: int | None
+    description: str
 
     @classmethod
     def of(cls, recipients: "RecipientsLike") -> "Recipients":

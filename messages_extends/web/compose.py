@@ -108,7 +108,7 @@ def _confirm(
         "note": note,
         "message": Message(level=text["level"], message=text["message"], url=text["url"], sender=form.sender),
         "left_out": inactive_in(form.picked_groups).distinct().count(),
-        "with_oneself": form.recipients.people.filter(pk=form.sender.pk).exists(),
+        "with_oneself": form.recipients.users.filter(pk=form.sender.pk).exists(),
     }
     return render(request, "messages_extends/compose_confirm.html", context)
 
@@ -130,7 +130,7 @@ def _send(request: HttpRequest, form: ComposeForm) -> HttpResponse:
     except (PermissionDenied, ValueError) as error:
         _add_error(form, error)
         return refused(_form_page(request, form), error)
-    messages.add_message(request, messages.INFO if sent.before else messages.SUCCESS, _report(sent))
+    messages.add_message(request, messages.INFO if sent.is_duplicate else messages.SUCCESS, _report(sent))
     return HttpResponseRedirect(reverse_own("inbox"))
 
 
@@ -158,7 +158,7 @@ def _number(request: HttpRequest) -> uuid.UUID | None:
 
 
 def _report(sent: Sent) -> str:
-    if sent.before:
+    if sent.is_duplicate:
         text = ngettext(
             "This has already been sent to %(count)s person. It was not sent again.",
             "This has already been sent to %(count)s people. It was not sent again.",

@@ -180,7 +180,7 @@ class ComposeForm(TextForm):
 
     @cached_property
     def count(self) -> int:
-        return for_write(self.recipients.people.distinct()).count()
+        return for_write(self.recipients.users.distinct()).count()
 
     @cached_property
     def picked_people(self) -> list[AbstractBaseUser]:

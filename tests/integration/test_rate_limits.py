@@ -114,7 +114,7 @@ class TestWhatCounts:
         numbers = [uuid.uuid4() for _ in range(2)]
         for number in numbers:
             send_once(number, bob, "Hello", sender=alice)
-        assert send_once(numbers[0], bob, "Hello", sender=alice).before
+        assert send_once(numbers[0], bob, "Hello", sender=alice).is_duplicate
         Message.objects.all().delete()
 
     def test_an_announcement_whose_key_is_there_is_returned(self, alice: Any, bob: Any) -> None:

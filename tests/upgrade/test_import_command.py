@@ -172,7 +172,7 @@ def test_progress_is_said_at_most_once_a_second_and_at_the_end() -> None:
         (("--match", "nickname"), "name a field that both they and the old users have: email."),
         (("--mapping", f"{HERE}.nothing"), 'does not define a "nothing" attribute'),
         (("--mapping", "nothing"), "doesn't look like a module path"),
-        (("--mapping", f"{HERE}.HERE"), "name a callable that is given a schema"),
+        (("--mapping", f"{HERE}.HERE"), "expected a callable that takes a schema"),
         (("--mapping", f"{HERE}.nobody_twice"), "maps the old user 1 to two users: 1, 2"),
         (("--mapping", f"{HERE}.no_pairs"), r"must return pairs \(old id, new id\), not 1"),
         (("--mapping", f"{HERE}.half_a_pair"), r"must return pairs \(old id, new id\), not \(1, None\)"),

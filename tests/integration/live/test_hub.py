@@ -95,7 +95,7 @@ def test_one_who_asks_for_what_is_no_key_keeps_nobody_else_from_being_told(alice
 
 
 def test_objects_are_no_keys(alice: Any) -> None:
-    with pytest.raises(TypeError, match="primary keys"):
+    with pytest.raises(TypeError, match="Expected a primary key"):
         notify_changed(groups=[Group(name="Sales")])
 
 

@@ -506,7 +506,7 @@ def test_of_two_at_once_one_sends(make_user: Any) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         sent = list(pool.map(act, range(4)))
-    assert sorted(each.before for each in sent) == [False, True, True, True]
+    assert sorted(each.is_duplicate for each in sent) == [False, True, True, True]
     assert {each.count for each in sent} == {1}
     with schema_context("acme"):
         assert Message.objects.count() == 1
