@@ -44,6 +44,7 @@ class ReadReport(Numbers):
         return self._visible()
 
     def read(self) -> People:
+        # A Q, because the stubs know the fields of a keyword and no annotations.
         return self._visible().filter(Q(read_at__isnull=False))
 
     def unread(self) -> People:
