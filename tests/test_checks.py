@@ -496,7 +496,7 @@ def test_a_tenants_own_table_of_a_shared_app_is_refused(acme: Any) -> None:
         cursor.execute("CREATE TABLE of_nobody.django_content_type (id int)")
     assert found() == []
     assert found(databases=["default"]) == ["E080"]
-    with pytest.raises(SystemCheckError, match=r"alone: acme\.django_content_type\. (?s:.*)share_content_types"):
+    with pytest.raises(SystemCheckError, match=r"only: acme\.django_content_type\. (?s:.*)share_content_types"):
         call_command("check", databases=["default"])
     with pytest.raises(SystemCheckError, match=r"messages_extends\.E080"):
         call_command("migrate_schemas", schema_name="acme", tenant=True, skip_checks=False, verbosity=0)

@@ -54,7 +54,7 @@ NOT_A_DATETIME: Final = "expires is %r, which was interpreted as %s. Pass a date
 LONG_TEXT: Final = (
     "The text of a message has %d characters. It was saved, but at most %d are allowed. It is truncated after %d."
 )
-INACTIVE: Final = "The user with the primary key %s is inactive and will see the message only when active again."
+INACTIVE: Final = "The user with the primary key %s is inactive: the message is shown when the user is active again."
 
 
 def send(
