@@ -166,7 +166,11 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
         check_rate_limit(values["sender"])
         keys = require_may_send(values["sender"], to.users, exactly=to.expected_count, inactive=inactive)
         if values["key"]:
-            _delete_expired(keys, values["key"])
+            # A single parameter for any number of users.
+            column = _column("user").db_type(connections[write_database()])
+            chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*keys]])  # noqa: S611 - a column's type
+            with_key = Message.objects.filter(key=values["key"], user__in=chosen)
+            with_key.filter(expires__lte=timezone.now()).unread().delete_in_order()
         written_to = _insert(keys, values)
         if values["sender"] is not None:
             audit.log_event(
@@ -179,15 +183,6 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
             )
     notify_changed(users=written_to)
     return len(written_to)
-
-
-def _delete_expired(people: Sequence[Any], key: str) -> None:
-    """Delete the expired unread messages with this key."""
-    column = _column("user").db_type(connections[write_database()])
-    # A single parameter for any number of users.
-    chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*people]])  # noqa: S611 - a column's type
-    with_key = Message.objects.filter(key=key, expires__lte=timezone.now(), user__in=chosen)
-    with_key.unread().delete_in_order()
 
 
 def _insert(people: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:

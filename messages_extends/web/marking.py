@@ -9,7 +9,6 @@ from django.views.decorators.http import require_POST
 
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.inbox.inbox import Inbox
-from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.links import reverse_own
 from messages_extends.web.filters import InboxFilterForm
 from messages_extends.web.requests import badge_response, get_success_url, require_reader, wants_json
@@ -42,7 +41,11 @@ def message_mark_all_read(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         raise BadRequest(form.problem)
     chosen = form.chosen
-    marked = Inbox(user).mark_all_read(_snapshot(request), level=chosen.level, kind=chosen.kind)
+    token = request.POST.get("snapshot", "")
+    snapshot = read_snapshot(request, token)
+    if token and snapshot is None:
+        raise BadRequest("This snapshot does not belong to this user.")
+    marked = Inbox(user).mark_all_read(snapshot, level=chosen.level, kind=chosen.kind)
     if "undoable" not in request.POST:
         return _done(request, Inbox(user))
     undo = token_of(request, marked) if marked.count else ""
@@ -57,15 +60,6 @@ def message_undo(request: HttpRequest) -> HttpResponse:
         raise BadRequest("There is nothing to undo.")
     inbox.undo(marked.at)
     return _done(request, inbox)
-
-
-def _snapshot(request: HttpRequest) -> UnreadSnapshot | None:
-    """Return the snapshot of unread messages in the form; None if the form has none."""
-    token = request.POST.get("snapshot", "")
-    snapshot = read_snapshot(request, token)
-    if token and snapshot is None:
-        raise BadRequest("This snapshot does not belong to this user.")
-    return snapshot
 
 
 def _mark(request: HttpRequest, act: Callable[[Inbox, str], bool], message_id: str) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Broadcasts, how many have read them, and the record of who did what; only the public schema is written to."""
+"""Add broadcasts, the counts of their readers and their audit log, writable only in the public schema."""
 
 import uuid
 
