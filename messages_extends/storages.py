@@ -314,7 +314,10 @@ class FallbackStorage(LevelStorage):
 
     def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
         # Saved messages are read whatever the order: a cookie that reports "all retrieved" must not hide them.
-        shown = [storage._get()[0] if _keeps(storage) else self._carried.get(storage, []) for storage in self.storages]
+        shown = [
+            storage._get()[0] if _keeps_messages(storage) else self._carried.get(storage, [])
+            for storage in self.storages
+        ]
         return [message for messages in shown for message in messages or []], True
 
     @cached_property
@@ -322,7 +325,7 @@ class FallbackStorage(LevelStorage):
         """The messages that an earlier response stored, by storage, read as Django's fallback storage reads them."""
         carried: dict[Any, list[Any]] = {}
         for storage in self.storages:
-            if _keeps(storage):
+            if _keeps_messages(storage):
                 continue
             messages, all_retrieved = storage._get()
             if messages:
@@ -352,7 +355,7 @@ def link_to_inbox(message: Any) -> Any:
     return message
 
 
-def _keeps(storage: BaseStorage) -> bool:
+def _keeps_messages(storage: BaseStorage) -> bool:
     return getattr(storage, "keeps_messages", False)
 
 

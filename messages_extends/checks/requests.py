@@ -14,7 +14,7 @@ from django.template.backends.django import DjangoTemplates
 from django_tenants.middleware.main import TenantMainMiddleware
 from django_tenants.middleware.subfolder import TenantSubfolderMiddleware
 
-from messages_extends.checks.own import import_or_none
+from messages_extends.checks.package_settings import import_or_none
 from messages_extends.links import own_namespace
 from messages_extends.tenancy.middleware import SubfolderSessionMiddleware
 
@@ -32,7 +32,7 @@ MIDDLEWARE: Final[tuple[type, ...]] = (
 
 
 @register
-def messages_app_is_installed(**_kwargs: Any) -> list[CheckMessage]:
+def check_messages_app(**_kwargs: Any) -> list[CheckMessage]:
     if apps.is_installed("django.contrib.messages"):
         return []
     return [
@@ -45,7 +45,7 @@ def messages_app_is_installed(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def templates_see_messages(**_kwargs: Any) -> list[CheckMessage]:
+def check_context_processors(**_kwargs: Any) -> list[CheckMessage]:
     found = [engine.engine.context_processors for engine in engines.all() if isinstance(engine, DjangoTemplates)]
     if any(set(CONTEXT_PROCESSORS) <= set(processors) for processors in found):
         return []
@@ -60,7 +60,7 @@ def templates_see_messages(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def middleware_is_complete(**_kwargs: Any) -> list[CheckMessage]:
+def check_middleware(**_kwargs: Any) -> list[CheckMessage]:
     positions = middleware_positions()
     missing = [wanted for wanted in MIDDLEWARE if wanted not in positions]
     if not missing:
@@ -77,7 +77,7 @@ def middleware_is_complete(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def middleware_is_in_order(**_kwargs: Any) -> list[CheckMessage]:
+def check_middleware_order(**_kwargs: Any) -> list[CheckMessage]:
     positions = list(middleware_positions().values())
     if positions == sorted(positions):
         return []
@@ -107,7 +107,7 @@ def _names(classes: Any) -> str:
 
 
 @register
-def folders_have_sessions(**_kwargs: Any) -> list[CheckMessage]:
+def check_subfolder_sessions(**_kwargs: Any) -> list[CheckMessage]:
     listed = [import_or_none(path) for path in settings.MIDDLEWARE]
     classes = [found for found in listed if isinstance(found, type)]
     in_folders = any(issubclass(found, TenantSubfolderMiddleware) for found in classes)
@@ -125,7 +125,7 @@ def folders_have_sessions(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def urls_are_included(**_kwargs: Any) -> list[CheckMessage]:
+def check_urls(**_kwargs: Any) -> list[CheckMessage]:
     if own_namespace(settings.ROOT_URLCONF) is not None:
         return []
     return [
@@ -138,7 +138,7 @@ def urls_are_included(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def admin_has_our_buttons(**_kwargs: Any) -> list[CheckMessage]:
+def check_admin_order(**_kwargs: Any) -> list[CheckMessage]:
     names = [config.name for config in apps.get_app_configs()]
     if "django.contrib.admin" not in names or names.index("messages_extends") < names.index("django.contrib.admin"):
         return []
@@ -153,10 +153,10 @@ def admin_has_our_buttons(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def caches_see_what_is_private(**_kwargs: Any) -> list[CheckMessage]:
+def check_cache_middleware_order(**_kwargs: Any) -> list[CheckMessage]:
     listed = [import_or_none(path) for path in settings.MIDDLEWARE]
-    messages = [number for number, found in enumerate(listed) if _is_a(found, MessageMiddleware)]
-    caches = [number for number, found in enumerate(listed) if _is_a(found, UpdateCacheMiddleware)]
+    messages = [number for number, found in enumerate(listed) if _is_subclass(found, MessageMiddleware)]
+    caches = [number for number, found in enumerate(listed) if _is_subclass(found, UpdateCacheMiddleware)]
     if not messages or not caches or max(caches) < messages[0]:
         return []
     return [
@@ -169,5 +169,5 @@ def caches_see_what_is_private(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _is_a(found: Any, wanted: type) -> bool:
+def _is_subclass(found: Any, wanted: type) -> bool:
     return isinstance(found, type) and issubclass(found, wanted)

@@ -12,7 +12,7 @@ from django.db.models.signals import post_migrate
 from guardian.apps import GuardianConfig as Config
 
 from messages_extends.tenancy.foreign_keys import is_deleted_in_database, rule_statement
-from messages_extends.tenancy.schemas import exists_without
+from messages_extends.tenancy.schemas import is_installed_without
 from messages_extends.tenancy.table_location import has_table
 
 
@@ -46,7 +46,7 @@ def foreign_keys() -> Iterator[Any]:
         if issubclass(model, BaseObjectPermission):
             for field in model._meta.concrete_fields:
                 target: Any = field.related_model
-                if isinstance(field, models.ForeignKey) and exists_without(target._meta.app_label, "guardian"):
+                if isinstance(field, models.ForeignKey) and is_installed_without(target._meta.app_label, "guardian"):
                     yield field
 
 

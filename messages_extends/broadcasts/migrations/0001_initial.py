@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 from messages_extends.tenancy.grouped_operations import GroupedOperations
-from messages_extends.tenancy.triggers import append_only, written_in_public_only
+from messages_extends.tenancy.triggers import append_only, public_only
 
 
 class Migration(migrations.Migration):
@@ -232,7 +232,7 @@ class Migration(migrations.Migration):
             ]
         ),
         append_only("broadcasts_broadcastrecord"),
-        written_in_public_only(
+        public_only(
             "broadcasts",
             "broadcasts_broadcast",
             "broadcasts_broadcasttenant",
