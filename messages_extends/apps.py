@@ -10,7 +10,7 @@ from django.core.signals import setting_changed
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
-from messages_extends.checks.distributions import refuse_old_distribution
+from messages_extends.checks.distributions import require_single_distribution
 
 # The functions that take a request, like Django's own. `send` and the like stay in `messages_extends.api`.
 REQUEST_FUNCTION_PREFIXES = ("add_", "persistant_", "aadd_", "aget_")
@@ -23,25 +23,25 @@ class MessagesExtendsConfig(AppConfig):
 
     def import_models(self) -> None:
         # With both distributions installed, the models may be those of the other one.
-        refuse_old_distribution()
+        require_single_distribution()
         super().import_models()
 
     def ready(self) -> None:
         from messages_extends.access import grants, permissions
 
         # Importing a module registers its checks.
-        from messages_extends.checks import database, isolation, layout, own, people, requests  # noqa: F401
+        from messages_extends.checks import database, isolation, layout, package_settings, people, requests  # noqa: F401
         from messages_extends.events import changes
         from messages_extends.models import Message
         from messages_extends.tenancy import databases
-        from messages_extends.tenancy.origin import stamp_people
+        from messages_extends.tenancy.origin import connect_stamps
 
         extend_django_messages()
         permissions.connect()
         grants.connect()
         changes.connect_signals()
         databases.connect(Message)
-        stamp_people()
+        connect_stamps()
 
 
 def extend_django_messages() -> None:

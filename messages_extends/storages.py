@@ -336,7 +336,10 @@ class FallbackStorage(LevelStorage):
 
     def _get(self, *args: object, **kwargs: object) -> tuple[list[Message], bool]:
         # Saved messages are read whatever the order: a cookie that reports "all retrieved" must not hide them.
-        shown = [storage._get()[0] if _keeps(storage) else self._carried.get(storage, []) for storage in self.storages]
+        shown = [
+            storage._get()[0] if _keeps_messages(storage) else self._carried.get(storage, [])
+            for storage in self.storages
+        ]
         return [message for messages in shown for message in messages or []], True
 
     @cached_property
@@ -344,7 +347,7 @@ class FallbackStorage(LevelStorage):
         """The messages that an earlier response stored, by storage, read as Django's fallback storage reads them."""
         carried: dict[MessageStorage, list[Message]] = {}
         for storage in self.storages:
-            if _keeps(storage):
+            if _keeps_messages(storage):
                 continue
             messages, all_retrieved = storage._get()
             if messages:
@@ -376,7 +379,7 @@ def link_to_inbox(message: Shown) -> Shown:
     return message
 
 
-def _keeps(storage: MessageStorage) -> bool:
+def _keeps_messages(storage: MessageStorage) -> bool:
     return getattr(storage, "keeps_messages", False)
 
 

@@ -26,7 +26,7 @@ from messages_extends.inbox.items import FeedItem, Kind
 from messages_extends.models import Announcement, Message
 from messages_extends.tenancy.databases import reading_from_primary
 from messages_extends.tenancy.schemas import tenant_connection
-from messages_extends.tenancy.tenant_tables import existing_tables, schemas_here, tables_of
+from messages_extends.tenancy.tenant_tables import existing_schemas, existing_tables, tables_of
 
 MAX_LISTED: Final = 5
 # Tables that migrations and post_migrate fill.
@@ -179,7 +179,7 @@ def set_up(case: type[CommittingTestCase], django_set_up: Callable[[], None]) ->
     if uses_tenants and case.reset_sequences:
         # Django restarts sequences at 1, although some rows are kept: set them to the largest value in use.
         with _in_public().cursor() as cursor:
-            cursor.execute(SEQUENCES, [[schema.name for schema in schemas_here()]])
+            cursor.execute(SEQUENCES, [[schema.name for schema in existing_schemas()]])
             cursor.execute(" UNION ALL ".join(RESET_SEQUENCE.format(*names) for names in cursor.fetchall()))
 
 
@@ -204,7 +204,7 @@ def _flush(keep: Rows) -> None:
         for tenant in get_tenant_model()._default_manager.exclude(pk__in=known).exclude(schema_name=public):
             cursor.execute(f"DROP SCHEMA IF EXISTS {quote_schema_name(tenant.schema_name)} CASCADE")
         tables = set().union(*tables_of(apps.app_configs).values()) - set(MIGRATION_TABLES)
-        found = existing_tables([schema.name for schema in schemas_here()], tables)
+        found = existing_tables([schema.name for schema in existing_schemas()], tables)
         names = [
             _qualified(schema, table)
             for schema, tables in found.items()

@@ -21,7 +21,7 @@ def _database(alias: str | None = None) -> dict[str, Any]:
     return settings.DATABASES[alias or get_tenant_database_alias()]
 
 
-def _backend_is_ours(alias: str | None = None) -> bool:
+def _uses_own_backend(alias: str | None = None) -> bool:
     # It imports psycopg 3, which a project with another backend may not have installed.
     from messages_extends.tenancy.backend.base import DatabaseWrapper
 
@@ -33,8 +33,8 @@ def _backend_is_ours(alias: str | None = None) -> bool:
 
 
 @register
-def set_calls_are_limited_safely(**_kwargs: object) -> list[CheckMessage]:
-    if not get_limit_set_calls() or _backend_is_ours():
+def check_limited_set_calls(**_kwargs: object) -> list[CheckMessage]:
+    if not get_limit_set_calls() or _uses_own_backend():
         return []
     return [
         Error(
@@ -48,8 +48,8 @@ def set_calls_are_limited_safely(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def backend_is_ours(**_kwargs: object) -> list[CheckMessage]:
-    if _backend_is_ours():
+def check_backend(**_kwargs: object) -> list[CheckMessage]:
+    if _uses_own_backend():
         return []
     return [
         Error(
@@ -63,7 +63,7 @@ def backend_is_ours(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def replicas_use_our_backend(**_kwargs: object) -> list[CheckMessage]:
+def check_replica_backends(**_kwargs: object) -> list[CheckMessage]:
     return [
         Error(
             f"The router {name} reads from {alias!r}, whose database backend {_database(alias)['ENGINE']!r} does not "
@@ -72,7 +72,7 @@ def replicas_use_our_backend(**_kwargs: object) -> list[CheckMessage]:
             id="messages_extends.E090",
         )
         for alias, name in sorted(_read_aliases().items())
-        if alias in settings.DATABASES and alias != get_tenant_database_alias() and not _backend_is_ours(alias)
+        if alias in settings.DATABASES and alias != get_tenant_database_alias() and not _uses_own_backend(alias)
     ]
 
 
@@ -90,7 +90,7 @@ def _read_aliases() -> dict[str, str]:
 
 
 @register
-def pool_has_no_persistent_connections(**_kwargs: object) -> list[CheckMessage]:
+def check_pool_without_persistent_connections(**_kwargs: object) -> list[CheckMessage]:
     if not _has_pool() or _max_age() == 0:
         return []
     return [
@@ -103,7 +103,7 @@ def pool_has_no_persistent_connections(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def asgi_has_no_persistent_connections(**_kwargs: object) -> list[CheckMessage]:
+def check_asgi_without_persistent_connections(**_kwargs: object) -> list[CheckMessage]:
     if not getattr(settings, "ASGI_APPLICATION", None) or _has_pool() or _max_age() == 0:
         return []
     return [
@@ -118,7 +118,7 @@ def asgi_has_no_persistent_connections(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def no_transaction_pooling(**_kwargs: object) -> list[CheckMessage]:
+def check_transaction_pooling(**_kwargs: object) -> list[CheckMessage]:
     if not _database().get("DISABLE_SERVER_SIDE_CURSORS"):
         return []
     return [
@@ -132,11 +132,11 @@ def no_transaction_pooling(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register(Tags.database)
-def connections_keep_their_backend(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
+def check_connection_processes(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
     """Detect a proxy in transaction mode, with which the search path may be that of another client."""
     alias = get_tenant_database_alias()
     # migrate_schemas runs the checks for each tenant; once, in public, is enough.
-    if alias not in (databases or ()) or not _backend_is_ours() or not is_public(current_schema()):
+    if alias not in (databases or ()) or not _uses_own_backend() or not is_public(current_schema()):
         return []
     # It imports psycopg 3, like the backend.
     from messages_extends.checks.pooling import process_ids_of_two_connections
@@ -165,7 +165,7 @@ def _max_age() -> int | None:
 
 
 @register(Tags.database)
-def no_table_fell_through(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
+def check_tables_outside_tenants(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
     """Report tables of tenant apps in schemas that are in every tenant's search path."""
     alias = get_tenant_database_alias()
     if alias not in (databases or ()):
@@ -214,7 +214,7 @@ def _first_of(names: Sequence[str]) -> str:
 
 
 @register(Tags.database)
-def shared_tables_are_in_public_alone(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
+def check_shared_tables_in_tenants(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
     """Report tables of shared apps in tenants' schemas, which hide those of the public schema."""
     if get_tenant_database_alias() not in (databases or ()):
         return []
@@ -233,7 +233,7 @@ def shared_tables_are_in_public_alone(databases: Sequence[str] | None = None, **
 
 
 @register(Tags.database)
-def recorded_migrations_made_tables(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
+def check_recorded_migrations(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
     """Report apps whose migrations are recorded in a schema that has none of their tables."""
     if get_tenant_database_alias() not in (databases or ()):
         return []

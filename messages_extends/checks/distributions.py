@@ -8,7 +8,7 @@ REPLACED = "django-messages-extends"
 THIS = "django-messages-extends-tenants"
 
 
-def refuse_old_distribution() -> None:
+def require_single_distribution() -> None:
     """Raise ImproperlyConfigured while django-messages-extends is installed.
 
     It has the id of a system check but is not one, because system checks run after the wrong models are imported, and

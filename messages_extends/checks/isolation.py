@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.cache.backends.base import get_key_func
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
-from messages_extends.checks.own import import_or_none
+from messages_extends.checks.package_settings import import_or_none
 from messages_extends.tenancy.schemas import inside, is_per_tenant
 from messages_extends.tenancy.sessions import SessionStore
 
@@ -22,7 +22,7 @@ def _users_are_per_tenant() -> bool:
 
 
 @register
-def session_cookie_stays_at_its_host(**_kwargs: object) -> list[CheckMessage]:
+def check_session_cookie_domain(**_kwargs: object) -> list[CheckMessage]:
     domain = settings.SESSION_COOKIE_DOMAIN
     if not domain or not _users_are_per_tenant():
         return []
@@ -36,7 +36,7 @@ def session_cookie_stays_at_its_host(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def shared_login_is_meant(**_kwargs: object) -> list[CheckMessage]:
+def check_shared_session_cookie_domain(**_kwargs: object) -> list[CheckMessage]:
     domain = settings.SESSION_COOKIE_DOMAIN
     if not domain or _users_are_per_tenant():
         return []
@@ -50,7 +50,7 @@ def shared_login_is_meant(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def csrf_cookie_stays_at_its_host(**_kwargs: object) -> list[CheckMessage]:
+def check_csrf_cookie_domain(**_kwargs: object) -> list[CheckMessage]:
     if not settings.CSRF_COOKIE_DOMAIN:
         return []
     return [
@@ -68,7 +68,7 @@ def _sessions_are_bound() -> bool:
 
 
 @register
-def sessions_are_bound(**_kwargs: object) -> list[CheckMessage]:
+def check_session_engine(**_kwargs: object) -> list[CheckMessage]:
     if _sessions_are_bound() or not _users_are_per_tenant():
         return []
     return [
@@ -82,7 +82,7 @@ def sessions_are_bound(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def shared_sessions_are_meant(**_kwargs: object) -> list[CheckMessage]:
+def check_shared_session_engine(**_kwargs: object) -> list[CheckMessage]:
     if _sessions_are_bound() or _users_are_per_tenant():
         return []
     return [
@@ -101,7 +101,7 @@ def _guardian_user() -> str | None:
 
 
 @register
-def guardian_has_no_anonymous_user(**_kwargs: object) -> list[CheckMessage]:
+def check_guardian_anonymous_user(**_kwargs: object) -> list[CheckMessage]:
     if _guardian_user() is None:
         return []
     return [
@@ -115,7 +115,7 @@ def guardian_has_no_anonymous_user(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def guardian_caches_no_user(**_kwargs: object) -> list[CheckMessage]:
+def check_guardian_user_cache(**_kwargs: object) -> list[CheckMessage]:
     if _guardian_user() is None or getattr(settings, "GUARDIAN_ANONYMOUS_USER_CACHE_TTL", 0) == 0:
         return []
     return [
@@ -128,7 +128,7 @@ def guardian_caches_no_user(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def caches_know_the_tenant(**_kwargs: object) -> list[CheckMessage]:
+def check_cache_keys(**_kwargs: object) -> list[CheckMessage]:
     # Django's default cache as well, which every project has without the setting.
     mixed = [
         alias
@@ -159,7 +159,7 @@ def _has_schema_in_keys(cache: Mapping[str, Any]) -> bool:
 
 
 @register
-def csrf_trusts_no_wildcard(**_kwargs: object) -> list[CheckMessage]:
+def check_csrf_trusted_origins(**_kwargs: object) -> list[CheckMessage]:
     wildcards = [origin for origin in settings.CSRF_TRUSTED_ORIGINS if "*" in origin]
     if not wildcards:
         return []
@@ -174,7 +174,7 @@ def csrf_trusts_no_wildcard(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def emails_go_to_a_folder_of_their_own(**_kwargs: object) -> list[CheckMessage]:
+def check_email_folder(**_kwargs: object) -> list[CheckMessage]:
     folders = {getattr(settings, "EMAIL_FILE_PATH", None)}
     for mailer in getattr(settings, "MAILERS", {}).values():
         folders.add(mailer.get("OPTIONS", {}).get("file_path"))

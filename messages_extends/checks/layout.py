@@ -9,9 +9,15 @@ from django.apps import AppConfig, apps
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
-from messages_extends.checks.own import platform_is_public
+from messages_extends.checks.package_settings import platform_is_public
 from messages_extends.tenancy.guardian import GuardianConfig
-from messages_extends.tenancy.schemas import exists_without, is_per_tenant, is_shared, per_tenant_apps, users_are_shared
+from messages_extends.tenancy.schemas import (
+    is_installed_without,
+    is_per_tenant,
+    is_shared,
+    per_tenant_apps,
+    users_are_shared,
+)
 
 OPERATORS_APPS: Final = ("auth", "sessions", "admin")
 
@@ -23,7 +29,7 @@ def lists_with(app_label: str) -> str:
 
 
 @register
-def messages_are_not_shared(**_kwargs: object) -> list[CheckMessage]:
+def check_messages_not_shared(**_kwargs: object) -> list[CheckMessage]:
     if not is_shared("messages_extends"):
         return []
     return [
@@ -36,7 +42,7 @@ def messages_are_not_shared(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def messages_have_tables(**_kwargs: object) -> list[CheckMessage]:
+def check_messages_listed(**_kwargs: object) -> list[CheckMessage]:
     if is_shared("messages_extends") or is_per_tenant("messages_extends"):
         return []
     return [
@@ -49,7 +55,7 @@ def messages_have_tables(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def grants_are_per_tenant(**_kwargs: object) -> list[CheckMessage]:
+def check_guardian_per_tenant(**_kwargs: object) -> list[CheckMessage]:
     if not apps.is_installed("guardian") or (is_per_tenant("guardian") and not is_shared("guardian")):
         return []
     return [
@@ -62,13 +68,13 @@ def grants_are_per_tenant(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def users_can_be_deleted(**_kwargs: object) -> list[CheckMessage]:
+def check_guardian_config(**_kwargs: object) -> list[CheckMessage]:
     configs = (AppConfig.create(entry) for entry in per_tenant_apps())
     config = next((config for config in configs if config.label == "guardian"), None)
     label = get_user_model()._meta.app_label
     # Another check reports users that are in both lists by mistake.
     meant = not is_shared(label) or users_are_shared() or platform_is_public()
-    if config is None or isinstance(config, GuardianConfig) or not (meant and exists_without(label, "guardian")):
+    if config is None or isinstance(config, GuardianConfig) or not (meant and is_installed_without(label, "guardian")):
         return []
     return [
         Warning(
@@ -81,7 +87,7 @@ def users_can_be_deleted(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def content_types_are_shared(**_kwargs: object) -> list[CheckMessage]:
+def check_content_types_shared(**_kwargs: object) -> list[CheckMessage]:
     if is_shared("contenttypes") and not is_per_tenant("contenttypes"):
         return []
     return [
@@ -95,7 +101,7 @@ def content_types_are_shared(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def people_are_in_one_list(**_kwargs: object) -> list[CheckMessage]:
+def check_user_apps_listed_once(**_kwargs: object) -> list[CheckMessage]:
     labels = dict.fromkeys((get_user_model()._meta.app_label, *OPERATORS_APPS))
     in_both = [label for label in labels if is_shared(label) and is_per_tenant(label)]
     if not in_both or platform_is_public():
@@ -112,7 +118,7 @@ def people_are_in_one_list(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def public_platform_has_people(**_kwargs: object) -> list[CheckMessage]:
+def check_public_platform_users(**_kwargs: object) -> list[CheckMessage]:
     user_app = get_user_model()._meta.app_label
     if not platform_is_public() or is_shared(user_app):
         return []
@@ -127,7 +133,7 @@ def public_platform_has_people(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def public_platform_has_sessions(**_kwargs: object) -> list[CheckMessage]:
+def check_public_platform_sessions(**_kwargs: object) -> list[CheckMessage]:
     if not platform_is_public() or not is_shared(get_user_model()._meta.app_label) or is_shared("sessions"):
         return []
     return [
@@ -141,7 +147,7 @@ def public_platform_has_sessions(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def sessions_are_per_tenant(**_kwargs: object) -> list[CheckMessage]:
+def check_sessions_per_tenant(**_kwargs: object) -> list[CheckMessage]:
     if not is_per_tenant(get_user_model()._meta.app_label) or not apps.is_installed("django.contrib.sessions"):
         return []
     if is_per_tenant("sessions"):
@@ -156,7 +162,7 @@ def sessions_are_per_tenant(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def broadcasts_are_the_platforms(**_kwargs: object) -> list[CheckMessage]:
+def check_broadcasts_shared(**_kwargs: object) -> list[CheckMessage]:
     if is_shared("broadcasts") and not is_per_tenant("broadcasts"):
         return []
     problem = (

@@ -18,7 +18,7 @@ MAX_NAMES: Final = 5
 
 
 @register(Tags.database)
-def only_superusers_change_groups(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
+def check_user_managers(databases: Sequence[str] | None = None, **_kwargs: object) -> list[CheckMessage]:
     """Report users who are not superusers but may change users or groups, and thereby get any permission."""
     has_permissions = all(map(user_model_has, ("is_superuser", "groups", "user_permissions")))
     if get_tenant_database_alias() not in (databases or ()) or not has_permissions:

@@ -15,7 +15,7 @@ from django.template.backends.django import DjangoTemplates
 from django_tenants.middleware.main import TenantMainMiddleware
 from django_tenants.middleware.subfolder import TenantSubfolderMiddleware
 
-from messages_extends.checks.own import import_or_none
+from messages_extends.checks.package_settings import import_or_none
 from messages_extends.links import own_namespace
 from messages_extends.tenancy.middleware import SubfolderSessionMiddleware
 
@@ -33,7 +33,7 @@ MIDDLEWARE: Final[tuple[type, ...]] = (
 
 
 @register
-def messages_app_is_installed(**_kwargs: object) -> list[CheckMessage]:
+def check_messages_app(**_kwargs: object) -> list[CheckMessage]:
     if apps.is_installed("django.contrib.messages"):
         return []
     return [
@@ -46,7 +46,7 @@ def messages_app_is_installed(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def templates_see_messages(**_kwargs: object) -> list[CheckMessage]:
+def check_context_processors(**_kwargs: object) -> list[CheckMessage]:
     found = [engine.engine.context_processors for engine in engines.all() if isinstance(engine, DjangoTemplates)]
     if any(set(CONTEXT_PROCESSORS) <= set(processors) for processors in found):
         return []
@@ -61,7 +61,7 @@ def templates_see_messages(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def middleware_is_complete(**_kwargs: object) -> list[CheckMessage]:
+def check_middleware(**_kwargs: object) -> list[CheckMessage]:
     positions = middleware_positions()
     missing = [wanted for wanted in MIDDLEWARE if wanted not in positions]
     if not missing:
@@ -78,7 +78,7 @@ def middleware_is_complete(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def middleware_is_in_order(**_kwargs: object) -> list[CheckMessage]:
+def check_middleware_order(**_kwargs: object) -> list[CheckMessage]:
     positions = list(middleware_positions().values())
     if positions == sorted(positions):
         return []
@@ -108,7 +108,7 @@ def _names(classes: Iterable[type]) -> str:
 
 
 @register
-def folders_have_sessions(**_kwargs: object) -> list[CheckMessage]:
+def check_subfolder_sessions(**_kwargs: object) -> list[CheckMessage]:
     listed = [import_or_none(path) for path in settings.MIDDLEWARE]
     classes = [found for found in listed if isinstance(found, type)]
     in_folders = any(issubclass(found, TenantSubfolderMiddleware) for found in classes)
@@ -126,7 +126,7 @@ def folders_have_sessions(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def urls_are_included(**_kwargs: object) -> list[CheckMessage]:
+def check_urls(**_kwargs: object) -> list[CheckMessage]:
     if own_namespace(settings.ROOT_URLCONF) is not None:
         return []
     return [
@@ -139,7 +139,7 @@ def urls_are_included(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def admin_has_our_buttons(**_kwargs: object) -> list[CheckMessage]:
+def check_admin_order(**_kwargs: object) -> list[CheckMessage]:
     names = [config.name for config in apps.get_app_configs()]
     if "django.contrib.admin" not in names or names.index("messages_extends") < names.index("django.contrib.admin"):
         return []
@@ -154,10 +154,10 @@ def admin_has_our_buttons(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def caches_see_what_is_private(**_kwargs: object) -> list[CheckMessage]:
+def check_cache_middleware_order(**_kwargs: object) -> list[CheckMessage]:
     listed = [import_or_none(path) for path in settings.MIDDLEWARE]
-    messages = [number for number, found in enumerate(listed) if _is_a(found, MessageMiddleware)]
-    caches = [number for number, found in enumerate(listed) if _is_a(found, UpdateCacheMiddleware)]
+    messages = [number for number, found in enumerate(listed) if _is_subclass(found, MessageMiddleware)]
+    caches = [number for number, found in enumerate(listed) if _is_subclass(found, UpdateCacheMiddleware)]
     if not messages or not caches or max(caches) < messages[0]:
         return []
     return [
@@ -170,5 +170,5 @@ def caches_see_what_is_private(**_kwargs: object) -> list[CheckMessage]:
     ]
 
 
-def _is_a(found: object, wanted: type) -> bool:
+def _is_subclass(found: object, wanted: type) -> bool:
     return isinstance(found, type) and issubclass(found, wanted)

@@ -93,13 +93,14 @@ def revoked_subscribers(schema: str, subscribers: Collection[Subscriber]) -> set
         people: QuerySet[AbstractBaseUser] = members() if settings.members else get_user_model()._default_manager.all()
         users = {str(user.pk): user for user in for_write(people.filter(pk__in=keys)) if user.is_active}
         sessions = _valid_sessions(subscribers)
-        return {each for each in subscribers if not _is_valid(each, users.get(each.user), sessions)}
 
+    def is_valid(subscriber: Subscriber) -> bool:
+        user = users.get(subscriber.user)
+        if user is None or (subscriber.session_key is not None and subscriber.session_key not in sessions):
+            return False
+        return subscriber.auth_hash is None or constant_time_compare(subscriber.auth_hash, user.get_session_auth_hash())
 
-def _is_valid(subscriber: Subscriber, user: AbstractBaseUser | None, sessions: Collection[str]) -> bool:
-    if user is None or (subscriber.session_key is not None and subscriber.session_key not in sessions):
-        return False
-    return subscriber.auth_hash is None or constant_time_compare(subscriber.auth_hash, user.get_session_auth_hash())
+    return {each for each in subscribers if not is_valid(each)}
 
 
 def _valid_sessions(subscribers: Collection[Subscriber]) -> set[str]:

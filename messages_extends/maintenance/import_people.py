@@ -100,7 +100,10 @@ def _mapping_by_value(field: str, table: OldTable) -> PeopleMapping:
     old_users, old_key = _old_users(table)
     model = get_user_model()
     names = {f.column: f.name for f in model._meta.concrete_fields if not f.primary_key}
-    allowed = {names[name] for name in _columns_of(old_users) if name in names}
+    columns = fetch(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s", old_users
+    )
+    allowed = {names[name] for (name,) in columns if name in names}
     if field not in allowed:
         raise ImportRefused(
             f"--match {field}: users are per tenant, so name a field that both they and the old users have: "
@@ -130,13 +133,6 @@ def _old_users(table: OldTable) -> tuple[tuple[str, str], str]:
         raise ImportRefused(f"{table} no longer has a foreign key to a table of users: pass a mapping with --mapping.")
     schema, name, key = rows[0]
     return (schema, name), key
-
-
-def _columns_of(table: tuple[str, str]) -> list[str]:
-    rows = fetch(
-        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s", table
-    )
-    return [name for (name,) in rows]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, schema_rename
 
 from messages_extends.broadcasts.models import BroadcastCount
-from messages_extends.tenancy.schemas import Tenant, has_own, inside, is_shared
+from messages_extends.tenancy.schemas import Tenant, inside, is_shared, tenant_has_app
 from messages_extends.tenancy.sessions import SessionStore
 
 CHUNK_SIZE = 500
@@ -64,7 +64,7 @@ def _hashes_of(keys: Collection[str]) -> Hashes:
 
 
 def _has_signed_sessions(schema: str) -> bool:
-    return issubclass(_engine(), SessionStore) and has_own("sessions", schema) and not is_shared("sessions")
+    return issubclass(_engine(), SessionStore) and tenant_has_app("sessions", schema) and not is_shared("sessions")
 
 
 def _sessions(signed_for: str) -> Iterator[tuple[AbstractBaseSession, dict[str, object]]]:

@@ -1,4 +1,4 @@
-"""The rest of a message: who sent it, its parameters, link and key, and the indexes that reading stands on."""
+"""Add the sender, the params, the link and the key of messages, and the indexes for reading."""
 
 import django.db.models.deletion
 from django.conf import settings

@@ -1,4 +1,4 @@
-"""Announcements, who has read what is published, and the record of who did what."""
+"""Add announcements, receipts and the audit log."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""The numbers of forms that were sent, so that none is sent twice."""
+"""Add submissions, which prevent that a form sends twice."""
 
 from django.db import migrations, models
 

@@ -1,4 +1,4 @@
-"""`from_person` says that a text had a sender, also once that person is deleted: then it is not the application's."""
+"""Add `from_person`, which tells texts of deleted users from texts of the application."""
 
 from django.conf import settings
 from django.db import migrations, models

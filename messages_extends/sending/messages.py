@@ -55,7 +55,7 @@ NOT_A_DATETIME: Final = "expires is %r, which was interpreted as %s. Pass a date
 LONG_TEXT: Final = (
     "The text of a message has %d characters. It was saved, but at most %d are allowed. It is truncated after %d."
 )
-INACTIVE: Final = "The user with the primary key %s is inactive and will see the message only when active again."
+INACTIVE: Final = "The user with the primary key %s is inactive: the message is shown when the user is active again."
 
 
 class SendOptions(TypedDict, total=False):
@@ -184,7 +184,11 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
         check_rate_limit(values["sender"])
         keys = require_may_send(values["sender"], to.users, exactly=to.expected_count, inactive=inactive)
         if values["key"]:
-            _delete_expired(keys, values["key"])
+            # A single parameter for any number of users.
+            column = _column("user").db_type(connections[write_database()])
+            chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*keys]])  # noqa: S611 - a column's type
+            with_key = Message.objects.filter(key=values["key"], user__in=chosen)
+            with_key.filter(expires__lte=timezone.now()).unread().delete_in_order()
         written_to = _insert(keys, values)
         if values["sender"] is not None:
             audit.log_event(
@@ -197,15 +201,6 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
             )
     notify_changed(users=written_to)
     return len(written_to)
-
-
-def _delete_expired(people: Sequence[object], key: str) -> None:
-    """Delete the expired unread messages with this key."""
-    column = _column("user").db_type(connections[write_database()])
-    # A single parameter for any number of users.
-    chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*people]])  # noqa: S611 - a column's type
-    with_key = Message.objects.filter(key=key, expires__lte=timezone.now(), user__in=chosen)
-    with_key.unread().delete_in_order()
 
 
 def _insert(people: Sequence[object], values: Mapping[str, Any]) -> list[object]:

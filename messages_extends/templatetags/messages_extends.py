@@ -94,7 +94,7 @@ def message_assets(context: Context) -> dict[str, object]:
 
     The bell and the banners include them if the tag was not used before.
     """
-    return {"assets": _first_time(context["request"])}
+    return {"assets": _needs_assets(context["request"])}
 
 
 @part_of_page("messages_extends/includes/banners.html")
@@ -117,7 +117,7 @@ def message_banners(context: Context, only_saved: bool = False) -> dict[str, obj
     if any(getattr(each, "sender_id", None) for each in messages):
         with inside(schema_of(request)):
             with_senders(unread_for(request, request.user).shown)
-    return {"assets": _first_time(request), "banners": messages, "saved": saved}
+    return {"assets": _needs_assets(request), "banners": messages, "saved": saved}
 
 
 @part_of_page("messages_extends/includes/bell.html")
@@ -127,7 +127,7 @@ def message_bell(context: Context) -> dict[str, object]:
     It needs one query, or none if the page has shown banners before.
     """
     request = context["request"]
-    assets, user, schema = _first_time(request), _reader(request), schema_of(request)
+    assets, user, schema = _needs_assets(request), _authenticated_user(request), schema_of(request)
     if user is None or not has_messages(schema):
         return {"assets": assets, "badge": None}
     with inside(schema):
@@ -150,7 +150,7 @@ def messages_nav(context: Context, here: str = "") -> dict[str, object]:
     It needs one or two queries.
     """
     note_personal(context["request"])
-    user = _reader(context["request"])
+    user = _authenticated_user(context["request"])
     if user is None:
         return {"pages": []}
     access = accessible_pages(user)
@@ -165,13 +165,13 @@ def messages_nav(context: Context, here: str = "") -> dict[str, object]:
     return {"pages": [page for page in pages if page[1]], "here": here}
 
 
-def _reader(request: HttpRequest) -> AbstractBaseUser | None:
+def _authenticated_user(request: HttpRequest) -> AbstractBaseUser | None:
     """Return the authenticated user; None for anonymous users and for requests that no middleware has processed."""
     user: AbstractBaseUser | None = getattr(request, "user", None)
     return None if user is None or not user.is_authenticated else user
 
 
-def _first_time(request: HttpRequest) -> bool:
+def _needs_assets(request: HttpRequest) -> bool:
     seen = getattr(request, "_messages_extends_assets", False)
     request._messages_extends_assets = True  # type: ignore[attr-defined]
     return not seen

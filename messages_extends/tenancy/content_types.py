@@ -56,6 +56,8 @@ JOIN pg_attribute ON attrelid = c.conrelid AND attnum = c.conkey[1]
 WHERE c.contype = 'f' AND c.confrelid = to_regclass(%s) AND c.conparentid = 0
 ORDER BY 1, 2, 3
 """
+# The definition of a foreign key up to its rules.
+BEFORE_RULES: Final = re.compile(r"FOREIGN KEY \([^)]*\) REFERENCES [^(]*\([^)]*\) ?")
 
 
 class ContentTypesNotShared(MessagesExtendsError, RuntimeError):
@@ -146,7 +148,7 @@ def _replace_ids(cursor: CursorWrapper, reference: Reference, changed: str) -> i
 def _references(cursor: CursorWrapper, schema: str) -> list[Reference]:
     cursor.execute(REFERENCES, [_qualified(schema, TABLE)])
     known = [
-        Reference(source, table, column, constraint, _rules(definition))
+        Reference(source, table, column, constraint, BEFORE_RULES.sub("", definition))
         for source, table, column, constraint, definition in cursor.fetchall()
     ]
     columns = {(each.schema, each.table, each.column) for each in known}
@@ -154,11 +156,6 @@ def _references(cursor: CursorWrapper, schema: str) -> list[Reference]:
         *known,
         *(each for each in _unconstrained_references(schema) if (each.schema, each.table, each.column) not in columns),
     ]
-
-
-def _rules(definition: str) -> str:
-    found = re.fullmatch(r"FOREIGN KEY \([^)]*\) REFERENCES [^(]*\([^)]*\)(.*)", definition)
-    return found[1].strip() if found else ""
 
 
 def _unconstrained_references(schema: str) -> Iterator[Reference]:

@@ -11,7 +11,7 @@ from django.db.models.signals import post_migrate
 from guardian.apps import GuardianConfig as Config
 
 from messages_extends.tenancy.foreign_keys import is_deleted_in_database, rule_statement
-from messages_extends.tenancy.schemas import exists_without, tenant_connection
+from messages_extends.tenancy.schemas import is_installed_without, tenant_connection
 from messages_extends.tenancy.table_location import has_table
 
 
@@ -44,7 +44,7 @@ def foreign_keys() -> Iterator[models.ForeignKey[models.Model, models.Model]]:
     for model in apps.get_models():
         if issubclass(model, BaseObjectPermission):
             for field in model._meta.concrete_fields:
-                if isinstance(field, models.ForeignKey) and exists_without(
+                if isinstance(field, models.ForeignKey) and is_installed_without(
                     field.remote_field.model._meta.app_label, "guardian"
                 ):
                     yield field

@@ -30,7 +30,7 @@ def _stamp_inserted(instance: models.Model, created: bool, **_signal: object) ->
         stamp(instance)
 
 
-def stamp_people() -> None:
+def connect_stamps() -> None:
     """Stamp users and groups that are per tenant, including those of proxy and child models."""
     for model in apps.get_models():
         _stamp_objects_of(model)

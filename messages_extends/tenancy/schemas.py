@@ -76,10 +76,10 @@ def is_public(schema: str) -> bool:
 
 def has_messages(schema: str) -> bool:
     """Tell whether `schema` belongs to a tenant whose type includes this app."""
-    return has_own("messages_extends", schema)
+    return tenant_has_app("messages_extends", schema)
 
 
-def has_own(app_label: str, schema: str) -> bool:
+def tenant_has_app(app_label: str, schema: str) -> bool:
     """Tell whether `schema` belongs to a tenant that has its own tables for this app."""
     if is_public(schema):
         return False
@@ -131,7 +131,7 @@ def shared_apps() -> frozenset[str]:
     return frozenset(app_labels(shared))
 
 
-def exists_without(app_label: str, other: str) -> bool:
+def is_installed_without(app_label: str, other: str) -> bool:
     """Tell whether some schema has the tables of one app but not those of the other."""
     of_tenants = map(apps_of, _tenant_types()) if has_multi_type_tenants() else [apps_of()]
     return any(app_label in apps and other not in apps for apps in (shared_apps(), *of_tenants))

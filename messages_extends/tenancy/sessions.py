@@ -7,7 +7,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.sessions.backends import db
 
 from messages_extends.exceptions import NoSessionTable
-from messages_extends.tenancy.schemas import current_schema, has_own, is_shared
+from messages_extends.tenancy.schemas import current_schema, is_shared, tenant_has_app
 
 
 class SessionStore(db.SessionStore):
@@ -23,7 +23,7 @@ class SessionStore(db.SessionStore):
 
     def __init__(self, session_key: str | None = None) -> None:
         self.schema = current_schema()
-        self.has_table = is_shared("sessions") or has_own("sessions", self.schema)
+        self.has_table = is_shared("sessions") or tenant_has_app("sessions", self.schema)
         super().__init__(session_key)
 
     @property

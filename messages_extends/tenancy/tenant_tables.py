@@ -32,7 +32,7 @@ class Schema:
     apps: frozenset[str]
 
 
-def schemas_here() -> list[Schema]:
+def existing_schemas() -> list[Schema]:
     """Return the public schema and those of all tenants; inside a tenant, only its own schema."""
     here, public = current_schema(), str(get_public_schema_name())
     every = [Schema(public, shared_apps()), *_tenants()]
@@ -87,7 +87,7 @@ def tables_of_shared_apps_in_tenants() -> list[str]:
     """Return the tables of shared apps in tenants' schemas, which hide the public ones, as `schema.table`."""
     shared = shared_apps()
     own = tables_of(shared)
-    tenants = [schema for schema in schemas_here() if not is_public(schema.name)]
+    tenants = [schema for schema in existing_schemas() if not is_public(schema.name)]
     found = existing_tables([schema.name for schema in tenants], set().union(*own.values()))
     return sorted(
         f"{schema.name}.{table}"
@@ -102,7 +102,7 @@ def apps_without_tables() -> dict[str, list[str]]:
     django-tenants records a migration in every schema but creates tables only where the app is listed. An app that is
     listed later is therefore considered migrated.
     """
-    schemas = schemas_here()
+    schemas = existing_schemas()
     own = tables_of(set().union(*(schema.apps for schema in schemas)))
     existing = existing_tables([schema.name for schema in schemas], set().union(*own.values()))
     suspects = {

@@ -75,7 +75,7 @@ def _set_erasing(value: str) -> None:
         cursor.execute("SELECT set_config(%s, %s, true)", [ERASING, value])
 
 
-def written_in_public_only(app_label: str, *tables: str) -> RunSQL:
+def public_only(app_label: str, *tables: str) -> RunSQL:
     """Return an operation that forbids writes to `tables` unless the current schema is public."""
     function = f"{app_label}_public_only"
     public = get_public_schema_name().replace("'", "''")

@@ -74,17 +74,13 @@ def _translate(message: str, params: Mapping[str, object] | Sequence[object], *,
         if not params:
             return translated
         try:
-            plain = params if isinstance(params, Mapping) else tuple(params)
-            return translated % (_escaped(params) if is_safe else plain)
+            if isinstance(params, Mapping):
+                escaped = _EscapedMapping({name: _escape(value) for name, value in params.items()})
+                return translated % (escaped if is_safe else params)
+            return translated % tuple(_escape(value) if is_safe else value for value in params)
         except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError):
             logger.warning("A message could not be formatted with its params and is shown unformatted: %.100r", message)
             return translated
-
-
-def _escaped(params: Mapping[str, object] | Sequence[object]) -> Mapping[str, object] | tuple[object, ...]:
-    if isinstance(params, Mapping):
-        return _EscapedMapping({name: _escape(value) for name, value in params.items()})
-    return tuple(_escape(value) for value in params)
 
 
 class _EscapedMapping(dict[str, object]):

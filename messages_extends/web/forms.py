@@ -301,7 +301,7 @@ class GrantForm(PairForm):
         return cleaned
 
 
-class WhyForm(PairForm):
+class ExplainForm(PairForm):
     """A messaging permission to check, between people who may be inactive."""
 
     PICKERS = ("sender", "recipient")

@@ -24,7 +24,7 @@ from messages_extends.access.membership import members, people_here
 from messages_extends.access.policy import policy
 from messages_extends.links import reverse_own
 from messages_extends.tenancy.schemas import user_model_has
-from messages_extends.web.forms import GrantForm, WhyForm, as_keys, find_one
+from messages_extends.web.forms import ExplainForm, GrantForm, as_keys, find_one
 from messages_extends.web.pickers import Choice, Picker, found_response, group_choice, person_choice, shown
 from messages_extends.web.requests import View, login_to_read, reader_of, require_reader
 from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups, search_people
@@ -36,7 +36,7 @@ ALL_NAMES: Final[dict[Model | All, Promise]] = {
 }
 
 
-def for_granters(view: View) -> View:
+def require_may_grant(view: View) -> View:
     """Raise PermissionDenied for users who may not manage messaging permissions."""
 
     @wraps(view)
@@ -50,7 +50,7 @@ def for_granters(view: View) -> View:
 
 @never_cache
 @login_to_read
-@for_granters
+@require_may_grant
 @require_http_methods(["GET", "HEAD", "POST"])
 def message_grants(request: HttpRequest) -> HttpResponse:
     """List the permissions, filtered by a search; grant another one."""
@@ -72,7 +72,7 @@ def message_grants(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @login_to_read
-@for_granters
+@require_may_grant
 @require_http_methods(["GET", "HEAD", "POST"])
 def message_grant_remove(request: HttpRequest) -> HttpResponse:
     """Ask once more, then take one grant back; 404 for what is none."""
@@ -93,17 +93,17 @@ def message_grant_remove(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @login_to_read
-@for_granters
+@require_may_grant
 @require_safe
 def message_why(request: HttpRequest) -> HttpResponse:
     """Explain whether one user may write to another."""
-    form = WhyForm(request.GET, checks=request.GET.get("step") == "ask")
+    form = ExplainForm(request.GET, checks=request.GET.get("step") == "ask")
     reasons = (
         policy().reasons(form.picked["sender"], form.picked["recipient"]) if form.checks and form.is_valid() else []
     )
     context = {
         "form": form,
-        "pickers": [_picker(form, name, gettext("Search by name or e-mail address.")) for name in WhyForm.PICKERS],
+        "pickers": [_picker(form, name, gettext("Search by name or e-mail address.")) for name in ExplainForm.PICKERS],
         "reasons": reasons,
         "may": any(reason.allows for reason in reasons),
     }
@@ -111,11 +111,11 @@ def message_why(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@for_granters
+@require_may_grant
 @require_safe
 def message_grant_people(request: HttpRequest, field: str) -> HttpResponse:
     """Return the matching people, and groups if the field accepts them, as JSON for a picker."""
-    if field not in (*GrantForm.PICKERS, *WhyForm.PICKERS):
+    if field not in (*GrantForm.PICKERS, *ExplainForm.PICKERS):
         raise Http404("There is no such field.")
     return found_response(_found(field, clean_search(request.GET.get("q", ""))))
 
@@ -139,7 +139,7 @@ def _list_page(request: HttpRequest, form: GrantForm, status: int = 200) -> Http
     return render(request, "messages_extends/grants.html", context, status=status)
 
 
-def _picker(form: GrantForm | WhyForm, name: str, hint: str) -> Picker:
+def _picker(form: GrantForm | ExplainForm, name: str, hint: str) -> Picker:
     picked = form.picked[name]
     chosen = [] if picked is None else [_choice(picked, name)]
     found, more = (None, False)

@@ -13,7 +13,7 @@ from messages_extends.tenancy.databases import reading_from_primary
 from messages_extends.texts.languages import in_interface_language, language_attributes
 from messages_extends.web.filters import TABS, InboxFilterForm, RequestedFilter
 from messages_extends.web.requests import login_to_read, reader_of, require_reader
-from messages_extends.web.tokens import read_token, token_of_snapshot
+from messages_extends.web.tokens import read_undo_token, snapshot_token
 
 PANEL_SIZE = 8
 
@@ -36,10 +36,10 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "tabs": [(_address(chosen, unread=value), label, chosen.unread == bool(value)) for value, label in TABS],
         "first": _address(chosen) if chosen.after else "",
         "next": _address(chosen, after=page.next) if page.next else "",
-        "snapshot": token_of_snapshot(request, snapshot),
+        "snapshot": snapshot_token(request, snapshot),
         "unread": UnreadBadge(min(len(snapshot), UNREAD_CAP)),
         "undo": undo,
-        "undoable": read_token(request, undo) if undo else None,
+        "undoable": read_undo_token(request, undo) if undo else None,
     }
     return render(request, "messages_extends/inbox.html", context, status=200 if is_valid else 400)
 
@@ -59,7 +59,7 @@ def panel(request: HttpRequest) -> HttpResponse:
             entries += [entry for entry in mailbox.page(size=PANEL_SIZE).entries if entry.read]
     context = {
         "entries": entries[:PANEL_SIZE],
-        "snapshot": token_of_snapshot(request, snapshot),
+        "snapshot": snapshot_token(request, snapshot),
         "language_attributes": language_attributes(),
     }
     return render(request, "messages_extends/panel.html", context)

@@ -9,11 +9,10 @@ from django.views.decorators.http import require_POST
 
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.inbox.inbox import Inbox
-from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.links import reverse_own
 from messages_extends.web.filters import InboxFilterForm
 from messages_extends.web.requests import badge_response, get_success_url, require_reader, wants_json
-from messages_extends.web.tokens import read_snapshot, read_token, token_of
+from messages_extends.web.tokens import read_snapshot_token, read_undo_token, undo_token
 
 
 @require_POST
@@ -42,30 +41,25 @@ def message_mark_all_read(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         raise BadRequest(form.problem)
     chosen = form.chosen
-    marked = Inbox(user).mark_all_read(_snapshot(request), level=chosen.level, kind=chosen.kind)
+    token = request.POST.get("snapshot", "")
+    snapshot = read_snapshot_token(request, token)
+    if token and snapshot is None:
+        raise BadRequest("This snapshot does not belong to this user.")
+    marked = Inbox(user).mark_all_read(snapshot, level=chosen.level, kind=chosen.kind)
     if "undoable" not in request.POST:
         return _done(request, Inbox(user))
-    undo = token_of(request, marked) if marked.count else ""
+    undo = undo_token(request, marked) if marked.count else ""
     return HttpResponseRedirect(f"{reverse_own('inbox')}?{chosen.as_query(undo=undo)}")
 
 
 @require_POST
 def message_undo(request: HttpRequest) -> HttpResponse:
     inbox = Inbox(require_reader(request))
-    marked = read_token(request, request.POST.get("undo", ""))
+    marked = read_undo_token(request, request.POST.get("undo", ""))
     if marked is None:
         raise BadRequest("There is nothing to undo.")
     inbox.undo(marked.at)
     return _done(request, inbox)
-
-
-def _snapshot(request: HttpRequest) -> UnreadSnapshot | None:
-    """Return the snapshot of unread messages in the form; None if the form has none."""
-    token = request.POST.get("snapshot", "")
-    snapshot = read_snapshot(request, token)
-    if token and snapshot is None:
-        raise BadRequest("This snapshot does not belong to this user.")
-    return snapshot
 
 
 def _mark(request: HttpRequest, act: Callable[[Inbox, str], bool], message_id: str) -> HttpResponse:

@@ -218,7 +218,7 @@ class TestConsole:
         self, acme: Any, people: Any, platform: Any, operator: Any, visit: Callable[..., Visitor]
     ) -> None:
         page = visit(platform, operator).go("/messages/broadcasts/new/")
-        page.get_by_role("radio", name="All organisations").check()
+        page.get_by_role("radio", name="All current and future organisations").check()
         page.get_by_label("Text").fill("Maintenance on Sunday.")
         page.get_by_role("button", name="Continue").click()
         page.get_by_role("button", name="Publish it").click()

@@ -220,7 +220,7 @@ class TestWhen:
         limits(day=1)
         speak(alice, bob)
         with translation.override("de"):
-            assert "in 24 Stunden wieder" in str(refused(lambda: speak(alice, bob)))
+            assert "in 24 Stunden erneut" in str(refused(lambda: speak(alice, bob)))
 
 
 # Requests at once ---------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Broadcasts, how many have read them, and the record of who did what; only the public schema is written to."""
+"""Add broadcasts, the counts of their readers and their audit log, writable only in the public schema."""
 
 import uuid
 
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 from messages_extends.tenancy.grouped_operations import GroupedOperations
-from messages_extends.tenancy.triggers import append_only, written_in_public_only
+from messages_extends.tenancy.triggers import append_only, public_only
 
 
 class Migration(migrations.Migration):
@@ -232,7 +232,7 @@ class Migration(migrations.Migration):
             ]
         ),
         append_only("broadcasts_broadcastrecord"),
-        written_in_public_only(
+        public_only(
             "broadcasts",
             "broadcasts_broadcast",
             "broadcasts_broadcasttenant",

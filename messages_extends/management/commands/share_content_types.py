@@ -15,7 +15,7 @@ from messages_extends.tenancy.content_types import (
     share_content_types,
 )
 from messages_extends.tenancy.schemas import inside, is_public
-from messages_extends.tenancy.tenant_tables import schemas_here
+from messages_extends.tenancy.tenant_tables import existing_schemas
 
 
 class Command(BaseCommand):
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         except ContentTypesNotShared as error:
             raise CommandError(str(error)) from error
         with inside(get_public_schema_name()):
-            every = [each.name for each in schemas_here() if not is_public(each.name)]
+            every = [each.name for each in existing_schemas() if not is_public(each.name)]
             if unknown := sorted(set(schema or ()) - set(every)):
                 raise CommandError(f"There is no tenant {unknown[0]!r}.")
             chosen = [each for each in every if schema is None or each in schema]

@@ -223,7 +223,7 @@ class TestForm:
             ({"level": "999"}, "not one of the available choices"),
             ({"level": ""}, "This field is required"),
             ({"expires": "2020-01-01T00:00"}, "Enter a time in the future"),
-            ({"expires": "tomorrow"}, "Enter a date and a time"),
+            ({"expires": "tomorrow"}, "Enter a valid date and time"),
         ],
     )
     def test_what_cannot_be_is_an_error_at_its_field_and_all_else_is_kept(
@@ -244,7 +244,7 @@ class TestForm:
     def test_a_group_without_anybody_active_is_nobody(self, browser: Client, sales: Group, people: Any) -> None:
         sales.user_set.set([people["gone"]])
         answer = browser.post(URL, fields(**to(sales)))
-        assert (answer.status_code, "nobody would get this" in text_of(answer)) == (400, True)
+        assert (answer.status_code, "nobody would receive this" in text_of(answer)) == (400, True)
 
     def test_more_people_than_a_form_can_hold_are_refused_with_a_reason(self, browser: Client, people: Any) -> None:
         answer = browser.post(URL, fields(people=[str(number) for number in range(501)]))
@@ -274,7 +274,7 @@ class TestTampering:
         answer = browser.post(URL, values)
         page = text_of(answer)
         assert answer.status_code == 400
-        assert "You cannot write to everybody whom you chose" in page
+        assert "You may not write to some of the recipients you chose" in page
         assert f">{who}" not in page
         assert f'value="{people[who].pk}" checked' not in page
         assert f'value="{people["bob"].pk}" checked' in page
@@ -400,7 +400,9 @@ class TestSend:
         self.send(browser, people["bob"], number=number)
         Message.objects.all().mark_read()
         answer = self.send(browser, people["bob"], number=number)
-        assert "This was sent before, to 1 person." in [str(each) for each in get_messages(answer.wsgi_request)][-1]
+        assert (
+            "This has already been sent to 1 person." in [str(each) for each in get_messages(answer.wsgi_request)][-1]
+        )
         assert Message.objects.count() == 1
 
     def test_each_look_is_a_new_message(self, browser: Client, people: Any) -> None:
@@ -454,7 +456,7 @@ class TestSend:
         [
             ("late", "Enter a time in the future"),
             ("refused", "You may not write to some of the recipients you chose."),
-            ("deleted", "The sender is not active"),
+            ("deleted", "The sender is inactive"),
         ],
     )
     def test_what_ends_while_it_is_sent_is_an_error_on_the_form(

@@ -558,10 +558,10 @@ def test_each_ground_is_named(alice: Any, bob: Any) -> None:
     alice.user_permissions.add(permission("auth.send_group_message"), permission("people.send_message"))
     assert reasons(alice, bob) == [
         (True, "The sender is a superuser, or has permission to write to everybody."),
-        (True, "The sender has a grant to write to the recipient."),
-        (True, "The sender's group “Managers” has a grant to write to the recipient."),
-        (True, "The sender has a grant to write to the recipient's group “Sales”."),
-        (True, "The sender's group “Managers” has a grant to write to the recipient's group “Sales”."),
+        (True, "The sender has permission to write to the recipient."),
+        (True, "The sender's group “Managers” has permission to write to the recipient."),
+        (True, "The sender has permission to write to the recipient's group “Sales”."),
+        (True, "The sender's group “Managers” has permission to write to the recipient's group “Sales”."),
         (True, "The sender may write to every group, and the recipient is in one."),
     ]
     assert reasons(bob, bob) == [(True, "Everybody may write to themselves.")]

@@ -187,7 +187,7 @@ def test_the_setting_says_how_long_and_the_caller_may_say_otherwise(
     assert texts() == ["15", "5"]
     purge(10)
     assert texts() == ["5"]
-    with pytest.raises(ValueError, match="at least one day"):
+    with pytest.raises(ValueError, match="at least 1"):
         purge(0)
 
 

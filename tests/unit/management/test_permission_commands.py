@@ -50,7 +50,7 @@ def test_the_answer_is_explained() -> None:
     assert run("explain", ALICE, BOB) == "no\n- Nothing has been granted.\n"
     run("grant", ALICE, "group:Sales: North")
     assert run("explain", ALICE, BOB) == (
-        "yes\n- The sender has a grant to write to the recipient's group “Sales: North”.\n"
+        "yes\n- The sender has permission to write to the recipient's group “Sales: North”.\n"
     )
 
 
@@ -59,12 +59,12 @@ def test_the_answer_is_explained() -> None:
     [
         ((ALICE, BOB), "nowhere", "no organisation with the schema 'nowhere'. The schemas are: acme, globex, platform"),
         ((ALICE, BOB), "public", "no organisation with the schema 'public'"),
-        (("nobody@acme.example", BOB), "acme", "nobody here whose email is 'nobody@acme.example'"),
-        ((ALICE, BOB), "globex", "nobody here whose email is 'alice@acme.example'"),
+        (("nobody@acme.example", BOB), "acme", "no user whose email is 'nobody@acme.example'"),
+        ((ALICE, BOB), "globex", "no user whose email is 'alice@acme.example'"),
         ((ALICE, "group:Buyers"), "acme", "no group 'Buyers'. The groups are: Managers, Sales: North"),
-        ((ALICE, "group:Buyers"), "globex", "nobody here"),
+        ((ALICE, "group:Buyers"), "globex", "no user"),
         (("group:Buyers", BOB), "globex", "no group 'Buyers'. The groups are: none"),
-        (("everybody", BOB), "acme", "nobody here whose email is 'everybody'"),
+        (("everybody", BOB), "acme", "no user whose email is 'everybody'"),
     ],
 )
 def test_a_name_that_is_not_there_is_an_error_that_helps(names: tuple[str, str], schema: str, message: str) -> None:
@@ -106,7 +106,7 @@ def test_what_a_policy_of_ones_own_allows_has_a_reason(people: Any, settings: An
         Group.objects.create(name="Both").user_set.set(people)
     assert explained(settings, documented_policy()) == "yes\n- This site's own policy allows it.\n"
     run("grant", ALICE, BOB)
-    assert explained(settings, documented_policy()) == "yes\n- The sender has a grant to write to the recipient.\n"
+    assert explained(settings, documented_policy()) == "yes\n- The sender has permission to write to the recipient.\n"
 
 
 def test_what_a_policy_of_ones_own_refuses_has_a_reason(settings: Any) -> None:

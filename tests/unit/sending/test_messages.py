@@ -228,7 +228,7 @@ class TestText:
                 {"level": INFO},
                 r"level INFO \(20\) is not persistent; use one of DEBUG_PERSISTENT \(9\), INFO_PERS",
             ),
-            ({"level": "error"}, "use a persistent one"),
+            ({"level": "error"}, "is not persistent"),
             ({"params": "x"}, "use a dictionary or a list"),
             ({"params": {"x": object()}}, "params may contain only strings"),
             ({"expires": now()}, "use a time in the future"),

@@ -446,7 +446,7 @@ class TestRevise:
     def test_only_publications_are_revised(self, alice: Any, make_message: Any) -> None:
         others: list[Any] = [make_message(alice), None]
         for other in others:
-            with pytest.raises(TypeError, match="use an announcement or a broadcast"):
+            with pytest.raises(TypeError, match="pass an announcement or a broadcast"):
                 revise(other, message="Hello")
 
     def test_one_of_another_organisation_is_not_changed_from_here(self, alice: Any, globex: Any) -> None:

@@ -94,7 +94,7 @@ class TestLeniency:
         settings.TIME_ZONE = "Europe/Berlin"
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", expires=day)
         assert Message.objects.get().expires == datetime(2090, 6, 30, 22, tzinfo=UTC)
-        assert "Give a datetime." in logged()[0].getMessage()
+        assert "Pass a datetime." in logged()[0].getMessage()
 
     @pytest.mark.parametrize("wrong", ["tomorrow", 5, "2020-13-01"])
     def test_what_is_no_time_is_an_error(self, in_acme: Any, alice: Any, wrong: Any) -> None:

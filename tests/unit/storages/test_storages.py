@@ -446,7 +446,7 @@ class TestSticky:
             messages.add_message(request, INFO, "carried on")
             request._messages.update(response)
         [record] = caplog.records
-        assert "A sticky message is lost" in record.getMessage()
+        assert "A sticky message was lost" in record.getMessage()
         assert record.getMessage().endswith("It was: 'never seen'")
 
     def test_of_one_that_was_shown_the_log_says_nothing(

@@ -42,7 +42,7 @@ def is_storage(candidate: object) -> bool:
 
 
 @register
-def message_storage_is_ours(**_kwargs: object) -> list[CheckMessage]:
+def check_message_storage(**_kwargs: object) -> list[CheckMessage]:
     storage = import_or_none(settings.MESSAGE_STORAGE)
     if isinstance(storage, type) and issubclass(storage, FallbackStorage):
         return []
@@ -56,16 +56,18 @@ def message_storage_is_ours(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def storages_are_storages(**_kwargs: object) -> list[CheckMessage]:
+def check_storage_classes(**_kwargs: object) -> list[CheckMessage]:
     if isinstance(own.storages, str):
-        return [_not_storages("is a string, not a list of dotted paths")]
+        return [_invalid_storages("is a string, not a list of dotted paths")]
     broken = [path for path in own.storages if not is_storage(import_or_none(path))]
     return (
-        [_not_storages(f"names classes that cannot be imported or are not storage classes: {broken}")] if broken else []
+        [_invalid_storages(f"names classes that cannot be imported or are not storage classes: {broken}")]
+        if broken
+        else []
     )
 
 
-def _not_storages(problem: str) -> Error:
+def _invalid_storages(problem: str) -> Error:
     return Error(
         f"MESSAGES_STORAGES {problem}.",
         hint="List dotted paths of classes like django.contrib.messages.storage.base.BaseStorage (_get and _store).",
@@ -74,7 +76,7 @@ def _not_storages(problem: str) -> Error:
 
 
 @register
-def storages_have_the_persistent_one(**_kwargs: object) -> list[CheckMessage]:
+def check_persistent_storage(**_kwargs: object) -> list[CheckMessage]:
     storages = [import_or_none(path) for path in own.storages]
     if any(isinstance(storage, type) and issubclass(storage, PersistentStorage) for storage in storages):
         return []
@@ -88,7 +90,7 @@ def storages_have_the_persistent_one(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def keys_are_known(**_kwargs: object) -> list[CheckMessage]:
+def check_known_keys(**_kwargs: object) -> list[CheckMessage]:
     unknown = sorted(str(key) for key in own_settings() if key not in Settings.KEYS)
     if not unknown:
         return []
@@ -145,7 +147,7 @@ TYPES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
 
 
 @register
-def values_have_their_type(**_kwargs: object) -> list[CheckMessage]:
+def check_value_types(**_kwargs: object) -> list[CheckMessage]:
     values = getattr(settings, "MESSAGES_EXTENDS", {})
     if not isinstance(values, Mapping):
         return [_wrong_type("MESSAGES_EXTENDS", values, "a dictionary")]
@@ -161,7 +163,7 @@ def _wrong_type(name: str, value: object, wanted: str) -> Error:
 
 
 @register
-def shared_users_have_members(**_kwargs: object) -> list[CheckMessage]:
+def check_members_required(**_kwargs: object) -> list[CheckMessage]:
     if not users_are_shared() or own_settings().get("MEMBERS"):
         return []
     return [
@@ -175,7 +177,7 @@ def shared_users_have_members(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def members_can_be_called(**_kwargs: object) -> list[CheckMessage]:
+def check_members_callable(**_kwargs: object) -> list[CheckMessage]:
     members = own_settings().get("MEMBERS")
     if not isinstance(members, str) or callable(import_or_none(members)):
         return []
@@ -189,7 +191,7 @@ def members_can_be_called(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def policy_is_one(**_kwargs: object) -> list[CheckMessage]:
+def check_policy(**_kwargs: object) -> list[CheckMessage]:
     value = own_settings().get("POLICY", DEFAULT_POLICY)
     candidate = import_or_none(value) if isinstance(value, str) else value
     missing = [name for name in METHODS if not callable(getattr(candidate, name, None))]
@@ -206,7 +208,7 @@ def policy_is_one(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def grants_have_a_table(**_kwargs: object) -> list[CheckMessage]:
+def check_guardian_installed(**_kwargs: object) -> list[CheckMessage]:
     if apps.is_installed("guardian"):
         return []
     return [
@@ -220,7 +222,7 @@ def grants_have_a_table(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def people_have_groups(**_kwargs: object) -> list[CheckMessage]:
+def check_user_groups(**_kwargs: object) -> list[CheckMessage]:
     if user_model_has("groups"):
         return []
     return [
@@ -235,7 +237,7 @@ def people_have_groups(**_kwargs: object) -> list[CheckMessage]:
 
 
 @register
-def bus_is_one(**_kwargs: object) -> list[CheckMessage]:
+def check_bus(**_kwargs: object) -> list[CheckMessage]:
     value = own_settings().get("PUSH_BUS", DEFAULT_BUS)
     candidate = import_or_none(value) if isinstance(value, str) else value
     if not _is_class_path_or_none(value) or candidate is None is value:
