@@ -94,13 +94,15 @@ def revoked_subscribers(schema: str, subscribers: Collection[Subscriber]) -> set
         users = {str(user.pk): user for user in for_write(people.filter(pk__in=keys)) if user.is_active}
         sessions = _valid_sessions(subscribers)
 
-    def is_valid(subscriber: Subscriber) -> bool:
-        user = users.get(subscriber.user)
-        if user is None or (subscriber.session_key is not None and subscriber.session_key not in sessions):
-            return False
-        return subscriber.auth_hash is None or constant_time_compare(subscriber.auth_hash, user.get_session_auth_hash())
+        def is_valid(subscriber: Subscriber) -> bool:
+            user = users.get(subscriber.user)
+            if user is None or (subscriber.session_key is not None and subscriber.session_key not in sessions):
+                return False
+            return subscriber.auth_hash is None or constant_time_compare(
+                subscriber.auth_hash, user.get_session_auth_hash()
+            )
 
-    return {each for each in subscribers if not is_valid(each)}
+        return {each for each in subscribers if not is_valid(each)}
 
 
 def _valid_sessions(subscribers: Collection[Subscriber]) -> set[str]:
