@@ -26,7 +26,7 @@ from django_tenants.middleware.main import TenantMainMiddleware
 from messages_extends import checks
 from messages_extends.checks.database import check_replica_backends
 from messages_extends.checks.distributions import require_single_distribution
-from messages_extends.checks.package_settings import TYPES, people_have_groups
+from messages_extends.checks.package_settings import TYPES, check_user_groups
 from messages_extends.conf import Settings
 from messages_extends.policy import AllowAll
 from messages_extends.storages import FallbackStorage, PersistentStorage
@@ -625,7 +625,7 @@ def test_a_replica_whose_backend_does_not_follow_the_organisation(
 def test_a_user_model_without_groups() -> None:
     # A whole host project with such a model is in tests/integration/hosts/no_groups.
     with override_settings(AUTH_USER_MODEL="contenttypes.ContentType"):
-        assert [report.id for report in people_have_groups()] == [f"{OURS}W091"]
+        assert [report.id for report in check_user_groups()] == [f"{OURS}W091"]
 
 
 def test_every_check_is_tried_here() -> None:
