@@ -1,4 +1,4 @@
-"""Messages for multi-tenant Django projects: see `messages_extends.api` for what a project calls."""
+"""Messages for multi-tenant Django projects; the public interface is `messages_extends.api`."""
 
 from typing import TYPE_CHECKING
 

@@ -1,16 +1,17 @@
 """One organisation's messages, announcements and records, to look at; writing goes through the api."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Prefetch, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -20,7 +21,7 @@ from messages_extends.api import retract
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.models.audit import Action, log_event
 from messages_extends.models.message import CONTENT_FIELDS, MessageQuerySet
-from messages_extends.models.publication import PublicationQuerySet, State
+from messages_extends.models.publication import Publication, PublicationQuerySet, State
 from messages_extends.tenancy.schemas import has_messages, schema_of
 
 
@@ -30,10 +31,10 @@ class ReadFilter(admin.SimpleListFilter):
     title = _("read")
     parameter_name = "read"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [("1", _("Yes")), ("0", _("No"))]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         return queryset.filter(read=self.value() == "1") if self.value() in {"0", "1"} else queryset
 
 
@@ -43,13 +44,12 @@ class StateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [(state.value, state.label) for state in State]
 
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Any]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         state = self.value()
-        publications: PublicationQuerySet = queryset
-        return publications.in_state(State(state)) if state in State.values else publications
+        return cast(PublicationQuerySet, queryset).in_state(State(state)) if state in State.values else queryset
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -79,7 +79,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Tell whether the person may run this model's actions, which stand for changing it."""
         return super().has_change_permission(request) and _rights_count(request)
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
         # Django looks for the object first, and so tells everybody whether it is there.
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -89,7 +91,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [field.name for field in (*self.model._meta.fields, *self.model._meta.many_to_many)]
 
     @admin.display(description=_("text"), ordering="message")
-    def text(self, instance: Any) -> str:
+    def text(self, instance: Model) -> str:
         text = str(instance)
         return text if len(text) <= 80 else f"{text[:79]}…"
 
@@ -127,12 +129,10 @@ class MessageAdmin(ReadOnlyAdmin):
         login = get_user_model().USERNAME_FIELD
         return [f"user__{login}", f"sender__{login}"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        messages: Any = super().get_queryset(request)
-        found: QuerySet[Any] = messages.without_content()
-        return found
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
+        return cast(MessageQuerySet, super().get_queryset(request)).without_content()
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         # Django lets every column of the table be compared, by whoever writes it into the address.
         if lookup.split(LOOKUP_SEP, maxsplit=1)[0] in CONTENT_FIELDS:
             return False
@@ -144,15 +144,14 @@ class MessageAdmin(ReadOnlyAdmin):
 
     def has_reveal_permission(self, request: HttpRequest) -> bool:
         """Tell whether the person may read a message that is not theirs: superusers only."""
-        user: Any = request.user
-        return bool(user.is_superuser) and self.has_view_permission(request)
+        return bool(request.user.is_superuser) and self.has_view_permission(request)
 
-    def get_urls(self) -> list[Any]:
+    def get_urls(self) -> list[URLPattern]:
         reveal = self.admin_site.admin_view(require_POST(self.reveal_view))
         return [path("<path:object_id>/reveal/", reveal, name="messages_extends_message_reveal"), *super().get_urls()]
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         context = {"may_reveal": self.has_reveal_permission(request), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
@@ -161,11 +160,11 @@ class MessageAdmin(ReadOnlyAdmin):
         """Show what one message says, once that has been recorded."""
         if not self.has_reveal_permission(request):
             raise PermissionDenied
-        envelope: Any = self.get_object(request, object_id)
+        envelope: Message | None = self.get_object(request, object_id)
         if envelope is None:
             raise Http404("There is no such message.")
         message = Message.objects.get(pk=envelope.pk)
-        actor: Any = request.user
+        actor = cast(AbstractBaseUser, request.user)
         log_event(Action.REVEAL, actor=actor, subject=f"message {message.pk}", audience=f"user {message.user_id}")
         context = {
             **self.admin_site.each_context(request),
@@ -205,13 +204,13 @@ class PublicationAdmin(ReadOnlyAdmin):
         return [*super().get_readonly_fields(request, obj), "state"]
 
     @admin.display(description=_("state"))
-    def state(self, publication: Any) -> str:
+    def state(self, publication: Publication) -> str:
         return str(publication.state().label)
 
     @admin.action(description=_("Retract"), permissions=["act"])
     def retract(self, request: HttpRequest, publications: PublicationQuerySet) -> None:
         retracted = 0
-        sender: Any = request.user
+        sender = cast(AbstractBaseUser, request.user)
         for publication in publications:
             try:
                 retract(publication, sender=sender)
@@ -227,7 +226,7 @@ class AnnouncementAdmin(PublicationAdmin):
     list_display = ("text", "level", "state", "audience", "of_groups", "sender", "publish_at", "expires")
     list_select_related = ("sender",)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Announcement]:
         return super().get_queryset(request).prefetch_related(Prefetch("groups", Group.objects.order_by("name")))
 
     @admin.display(description=_("groups"))

@@ -1,24 +1,26 @@
-"""Everything a host project calls.
+"""The public interface of this package.
 
-`django.contrib.messages` has all of it too, once the app is ready: code written for django-messages-extends runs
-unchanged.
+The functions that take a request are also available in `django.contrib.messages` once the app is ready, so that code
+written for django-messages-extends runs unchanged.
 """
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, Unpack, cast
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.api import MessageFailure, get_messages
 from django.contrib.messages.api import add_message as add_ordinary_message
 from django.contrib.messages.storage.base import BaseStorage
+from django.contrib.messages.storage.base import Message as OrdinaryMessage
 from django.http import HttpRequest
+from django.utils.functional import Promise
 
 from messages_extends import constants
 from messages_extends.constants import ALL_TENANTS, EVERYONE
 from messages_extends.inbox.inbox import Inbox
-from messages_extends.sending.messages import cancel, send
+from messages_extends.sending.messages import SendOptions, cancel, send
 from messages_extends.sending.publications import announce, broadcast, retract, revise
 from messages_extends.sending.recipients import Addressees
 from messages_extends.tenancy.schemas import current_schema, has_messages, inside, schema_of
@@ -69,45 +71,54 @@ __all__ = [
 def add_message(  # noqa: PLR0917 - django-messages-extends' signature
     request: HttpRequest,
     level: int,
-    message: Any,
+    message: str | Promise,
     extra_tags: str = "",
     fail_silently: bool = False,
     user: AbstractBaseUser | None = None,
     expires: datetime | None = None,
-    **options: Any,
+    **options: object,
 ) -> None:
-    """Add a message to the request; with a persistent level, save it for its recipient.
+    """Add a message to the request. A message of a persistent level is saved for its recipient.
 
-    Options of persistent messages: `user` (another recipient; the policy is asked whether the request's user may
-    write to them), `expires` (a datetime; not shown after it), `params` (the text is a msgid, shown in the reader's
-    language), `url` (a path or an http(s) address), `key` (not sent again while the recipient has it unread).
+    Options of persistent messages: `user` (another recipient, to whom the policy must allow the request's user to
+    write), `expires` (a datetime after which the message is not shown), `params` (the text is a msgid, translated into
+    the reader's language), `url` (a path or an http(s) address) and `key` (the message is not sent again while the
+    recipient has it unread).
 
-    Raises MessageFailure without MessageMiddleware (silenced by `fail_silently`), NotImplementedError for an
-    anonymous recipient, WrongTenant, RecipientUnavailable, PermissionDenied, NoTenant, and ValueError for an option
-    that the level cannot have; then nothing was saved.
+    Raises MessageFailure without MessageMiddleware, unless `fail_silently`; NotImplementedError for an anonymous
+    recipient; WrongTenant, RecipientUnavailable, PermissionDenied and NoTenant; and ValueError for an option that
+    the level does not support. After an error nothing is saved.
     """
     options |= {name: value for name, value in (("user", user), ("expires", expires)) if value is not None}
     storage = getattr(request, "_messages", None)
     if storage is None or not options:
-        # Django's own function reports a missing middleware, and serves storages that know no options.
-        add_ordinary_message(request, level, message, extra_tags, fail_silently)
+        # Django's function reports a missing middleware, and calls storages that accept no options.
+        add_ordinary_message(request, level, cast(str, message), extra_tags, fail_silently)
     else:
         storage.add(level, message, extra_tags, **options)
 
 
 class Shortcut(Protocol):
     def __call__(
-        self, request: HttpRequest, message: Any, extra_tags: str = "", fail_silently: bool = False, **options: Any
+        self,
+        request: HttpRequest,
+        message: str | Promise,
+        extra_tags: str = "",
+        fail_silently: bool = False,
+        *,
+        user: AbstractBaseUser | None = None,
+        expires: datetime | None = None,
+        **options: object,
     ) -> None: ...
 
 
 def _shortcut(level: int) -> Shortcut:
     def add(
-        request: HttpRequest, message: Any, extra_tags: str = "", fail_silently: bool = False, **options: Any
+        request: HttpRequest, message: str | Promise, extra_tags: str = "", fail_silently: bool = False, **options: Any
     ) -> None:
         add_message(request, level, message, extra_tags, fail_silently, **options)
 
-    add.__doc__ = f"Add a message of the level {constants.DEFAULT_TAGS[level]}; the options are those of `add_message`."
+    add.__doc__ = f"Add a message of the level {constants.DEFAULT_TAGS[level]}, with the options of `add_message`."
     return add
 
 
@@ -123,7 +134,7 @@ add_sticky_success = _shortcut(constants.SUCCESS_STICKY)
 add_sticky_warning = _shortcut(constants.WARNING_STICKY)
 add_sticky_error = _shortcut(constants.ERROR_STICKY)
 
-# The spelling of django-messages-extends: "add_" in its README, without in its code.
+# The spelling of django-messages-extends: with "add_" in its README, without it in its code.
 add_persistant_debug = persistant_debug = add_persistent_debug
 add_persistant_info = persistant_info = add_persistent_info
 add_persistant_success = persistant_success = add_persistent_success
@@ -131,50 +142,62 @@ add_persistant_warning = persistant_warning = add_persistent_warning
 add_persistant_error = persistant_error = add_persistent_error
 
 
-async def aadd_message(request: HttpRequest, *args: Any, **options: Any) -> None:
-    """Add a message from an async view: `add_message` where a query is allowed."""
-    await sync_to_async(_in_schema)(schema_of(request), lambda: add_message(request, *args, **options))
+async def aadd_message(  # noqa: PLR0917 - the signature of `add_message`
+    request: HttpRequest,
+    level: int,
+    message: str | Promise,
+    extra_tags: str = "",
+    fail_silently: bool = False,
+    user: AbstractBaseUser | None = None,
+    expires: datetime | None = None,
+    **options: object,
+) -> None:
+    """Add a message from an async view; the async counterpart of `add_message`."""
+    await sync_to_async(_in_schema)(
+        schema_of(request),
+        lambda: add_message(request, level, message, extra_tags, fail_silently, user, expires, **options),
+    )
 
 
-async def aget_messages(request: HttpRequest) -> BaseStorage | list[Any]:
-    """Load the request's messages and its user, so that a template rendered in an async view queries no more.
+async def aget_messages(request: HttpRequest) -> BaseStorage | list[OrdinaryMessage]:
+    """Load the request's messages and user, so that rendering a template in an async view needs no more queries.
 
-    Return what `get_messages` returns. Await it before the template is rendered.
+    Return what `get_messages` returns. Await it before rendering the template.
     """
-    await sync_to_async(_in_schema)(schema_of(request), lambda: _load(request))
+
+    def load() -> None:
+        len(get_messages(request))
+        # Load the lazy user as well, because templates use it.
+        getattr(getattr(request, "user", None), "pk", None)
+
+    await sync_to_async(_in_schema)(schema_of(request), load)
     return get_messages(request)
 
 
-def _load(request: HttpRequest) -> None:
-    len(get_messages(request))
-    # The lazy user is loaded too: the template asks for it.
-    getattr(getattr(request, "user", None), "pk", None)
-
-
 def inbox(user: AbstractBaseUser) -> Inbox:
-    """Return what `user` can read now in the current organisation; WrongTenant if loaded in another."""
+    """Return the inbox of `user` in the current tenant. Raises WrongTenant if `user` was loaded in another tenant."""
     return Inbox(user)
 
 
-async def asend(recipients: Addressees, message: Any, *, schema: str, **options: Any) -> int:
-    """Send from async code: `send` in the organisation whose schema is named, where a query is allowed.
+async def asend(recipients: Addressees, message: str | Promise, *, schema: str, **options: Unpack[SendOptions]) -> int:
+    """Send from async code in the tenant with this schema; the async counterpart of `send`.
 
-    The schema is named by the caller, because on the event loop the current one is always public.
+    The caller names the schema, because the event loop's connection is always in the public schema.
     """
     return await sync_to_async(_in_schema)(schema, lambda: send(recipients, message, **options))
 
 
 async def aunread_count(request: HttpRequest) -> int:
-    """Return how many messages of the request's user are unread, counted up to 100; 0 for nobody."""
-    return await sync_to_async(_in_schema)(schema_of(request), lambda: _unread_count(request))
+    """Return the number of unread messages of the request's user, at most 100; 0 for an anonymous user."""
 
+    def count() -> int:
+        user = request.user
+        return Inbox(user).unread_count() if user.is_authenticated and has_messages(current_schema()) else 0
 
-def _unread_count(request: HttpRequest) -> int:
-    user: Any = request.user
-    return Inbox(user).unread_count() if user.is_authenticated and has_messages(current_schema()) else 0
+    return await sync_to_async(_in_schema)(schema_of(request), count)
 
 
 def _in_schema(schema: str, act: Callable[[], Result]) -> Result:
-    # By value: the thread may have been left in another tenant.
+    # The thread may still be in the schema of another tenant.
     with inside(schema):
         return act()

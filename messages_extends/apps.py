@@ -1,6 +1,4 @@
-"""Start-up: what we add to Django's messages framework, in one place."""
-
-from typing import Any
+"""The application configuration, and the extension of Django's messages framework."""
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -12,10 +10,10 @@ from django.core.signals import setting_changed
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
-from messages_extends.checks.distributions import refuse_old_distribution
+from messages_extends.checks.distributions import require_single_distribution
 
-# What Django's own functions look like; `send` and its like are asked for by their own module.
-TAKE_A_REQUEST = ("add_", "persistant_", "aadd_", "aget_")
+# The functions that take a request, like Django's own. `send` and the like stay in `messages_extends.api`.
+REQUEST_FUNCTION_PREFIXES = ("add_", "persistant_", "aadd_", "aget_")
 
 
 class MessagesExtendsConfig(AppConfig):
@@ -24,55 +22,55 @@ class MessagesExtendsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def import_models(self) -> None:
-        # Before our models: with both distributions installed, they may be the other's.
-        refuse_old_distribution()
+        # With both distributions installed, the models may be those of the other one.
+        require_single_distribution()
         super().import_models()
 
     def ready(self) -> None:
         from messages_extends.access import grants, permissions
 
-        # They register themselves.
-        from messages_extends.checks import database, isolation, layout, own, people, requests  # noqa: F401
+        # Importing a module registers its checks.
+        from messages_extends.checks import database, isolation, layout, package_settings, people, requests  # noqa: F401
         from messages_extends.events import changes
         from messages_extends.models import Message
         from messages_extends.tenancy import databases
-        from messages_extends.tenancy.origin import stamp_people
+        from messages_extends.tenancy.origin import connect_stamps
 
         extend_django_messages()
         permissions.connect()
         grants.connect()
         changes.connect_signals()
         databases.connect(Message)
-        stamp_people()
+        connect_stamps()
 
 
 def extend_django_messages() -> None:
-    """Give `django.contrib.messages` our `add_message`, the shortcuts and the words of our levels.
+    """Add `add_message`, the shortcuts and the tags of the levels to `django.contrib.messages`.
 
-    The only place where we change another module: django-messages-extends' interface is there.
+    The interface of django-messages-extends is there. No other module is patched.
     """
     from messages_extends import api
 
     for name in api.__all__:
-        if name.startswith(TAKE_A_REQUEST):
+        if name.startswith(REQUEST_FUNCTION_PREFIXES):
             setattr(messages, name, getattr(api, name))
     extend_tags()
-    setting_changed.connect(_extend_tags_again)
+    setting_changed.connect(_extend_tags_on_change)
 
 
 def extend_tags() -> None:
-    """Add the words of our levels to Django's, each with the host's word for the level that it belongs to."""
+    """Add the tags of the levels to Django's, using the host's tag for the base level of each."""
     from messages_extends.constants import DEFAULT_TAGS, base_level
 
-    hosts = getattr(settings, "MESSAGE_TAGS", {})
+    host_tags = getattr(settings, "MESSAGE_TAGS", {})
     for level, tags in DEFAULT_TAGS.items():
-        word, kind = tags.split()
-        django_constants.DEFAULT_TAGS[level] = f"{hosts.get(base_level(level), word)} {kind}".strip()
-    # The words may have been looked up already.
+        tag, kind = tags.split()
+        django_constants.DEFAULT_TAGS[level] = f"{host_tags.get(base_level(level), tag)} {kind}".strip()
+    # Django may have cached the tags already.
     base.LEVEL_TAGS = SimpleLazyObject(utils.get_level_tags)
 
 
-def _extend_tags_again(*, setting: str, **_kwargs: Any) -> None:
-    # In tests of a host. Django, which does it too, may be told of it before or after us.
+def _extend_tags_on_change(*, setting: str, **_kwargs: object) -> None:
+    # Django's own receiver resets LEVEL_TAGS too, before or after this one.
     if setting == "MESSAGE_TAGS":
         extend_tags()

@@ -1,6 +1,6 @@
-"""The fifteen levels, the sets of them, and the CSS words they stand for.
+"""The fifteen message levels and their CSS classes.
 
-The numbers are those of django-messages-extends' README; its published code had 11, 12, 21, ... instead.
+The numbers are those in the README of django-messages-extends; its released code used 11, 12, 21, ... instead.
 A persistent level is one below its base level, a sticky level two below.
 """
 
@@ -55,7 +55,7 @@ DEFAULT_TAGS: Final = {
 
 
 class To(Enum):
-    """The two audiences that must be asked for by name: no default and no empty list reaches them."""
+    """The two audiences that must be named explicitly: no default and no empty list selects them."""
 
     EVERYONE = "everyone"
     ALL_TENANTS = "all organisations"
@@ -70,7 +70,7 @@ _BASE_LEVELS: Final = {level: level + 1 for level in PERSISTENT_MESSAGE_LEVELS} 
 
 
 def base_level(level: int) -> int:
-    """Return the ordinary level that `level` counts as wherever levels are compared."""
+    """Return the ordinary level that `level` belongs to, for comparing levels."""
     return _BASE_LEVELS.get(level, level)
 
 
@@ -78,5 +78,5 @@ _NAMES: Final = {value: name for name, value in dict(vars()).items() if name.isu
 
 
 def name_of_level(level: object) -> str:
-    """Return the name of a level's constant with its number, for errors: INFO_PERSISTENT (19); else its `repr`."""
+    """Return a level for error messages: `INFO_PERSISTENT (19)`, or its `repr()` if it has no constant."""
     return f"{_NAMES[level]} ({level})" if isinstance(level, int) and level in _NAMES else repr(level)

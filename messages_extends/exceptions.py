@@ -1,7 +1,7 @@
-"""The errors this package raises; catch `MessagesExtendsError` for all of them.
+"""The exceptions of this package; catch `MessagesExtendsError` to handle all of them.
 
-Each is also the built-in error that describes it, so that code which knows nothing of us handles it well. The first
-line of its docstring is what it says when it is raised without a text.
+Each exception also subclasses the built-in exception that fits, so that generic code can handle it. The first line of
+its docstring is its default message.
 """
 
 from django.core.exceptions import PermissionDenied
@@ -15,48 +15,48 @@ class MessagesExtendsError(Exception):
 
 
 class WrongTenant(MessagesExtendsError, ValueError):
-    """This object was loaded in another organisation: load it again in this one."""
+    """This object was loaded in another organisation. Load it again in this one."""
 
 
 class RecipientUnavailable(MessagesExtendsError, ValueError):
-    """Nothing was sent: the recipient is deleted, deactivated, never saved or not of this organisation."""
+    """Nothing was sent: the recipient is deleted, inactive, unsaved or not a member of this organisation."""
 
 
 class NoTenant(MessagesExtendsError, RuntimeError):
-    """Persistent messages belong to an organisation, and the public schema is none: send inside a tenant."""
+    """Persistent messages belong to a tenant and cannot be sent in the public schema. Enter a tenant's schema first."""
 
 
 class NoGroups(MessagesExtendsError, TypeError):
-    """The user model has no groups, so that a group reaches nobody: name people, or a queryset of them."""
+    """The user model has no groups, so a group has no members. Pass users or a queryset of users."""
 
 
 class NoSessionTable(MessagesExtendsError, RuntimeError):
-    """The public schema has no session table: store nothing in the session on pages outside any organisation."""
+    """The public schema has no session table. Do not use the session on pages outside an organisation."""
 
 
 class NotPublished(MessagesExtendsError, ValueError):
-    """This publication has ended: write a new one."""
+    """This publication has ended. Publish a new one."""
 
 
 class LevelOfMessageException(MessagesExtendsError, ValueError):
     """This storage does not process messages of this level.
 
-    For storages of hosts that raise or catch it, as in django-messages-extends; nothing here does.
+    It is provided for storages that were written for django-messages-extends. This package does not raise it.
     """
 
 
 class NoSuchMessage(MessagesExtendsError, LookupError):
-    """There is no such message for this reader."""
+    """This user has no such message."""
 
 
 class MustAcknowledge(MessagesExtendsError, ValueError):
-    """This message asks to be acknowledged: it can be neither closed nor marked as unread."""
+    """This message must be acknowledged. It cannot be closed or marked as unread."""
 
 
 class RateLimitExceeded(MessagesExtendsError, PermissionDenied):
-    """You have sent too much in too short a time.
+    """You are sending messages too quickly.
 
-    `retry_after` is how many seconds to wait. A refusal, so that a view which knows nothing of it answers 403.
+    `retry_after` is the number of seconds to wait. As a subclass of PermissionDenied it becomes a 403 response.
     """
 
     def __init__(self, message: str = "", *, retry_after: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""The words for levels and kinds, which forms, template tags and pages share."""
+"""The labels of levels and kinds, shared by forms, template tags and pages."""
 
 from django.utils.translation import gettext_lazy as _
 

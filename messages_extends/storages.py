@@ -1,17 +1,18 @@
-"""The storages of one request's messages.
+"""Message storages that are bound to the tenant of the request.
 
-They take the organisation and the user from the request: nothing that one organisation stores is read in another.
+What is stored in one tenant is never read in another.
 """
 
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 
 from django.conf import settings as django_settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.constants import DEFAULT_LEVELS
 from django.contrib.messages.storage import cookie, fallback, session
@@ -33,7 +34,7 @@ from messages_extends.inbox.inbox import Unread
 from messages_extends.inbox.unread import keep_private, note_personal, unread_for
 from messages_extends.links import reverse_own
 from messages_extends.models import Message as SavedMessage
-from messages_extends.models.message import UNREAD_CAP
+from messages_extends.models.message import UNREAD_CAP, MessageQuerySet
 from messages_extends.sending.messages import send_leniently
 from messages_extends.tenancy.schemas import has_messages, inside, is_public, require_messages, schema_of
 
@@ -42,80 +43,95 @@ if not TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Shown = TypeVar("Shown")
+
 OPTIONS = ("expires", "params", "url", "key")
-# `expires` is left out: django-messages-extends let it pass with every level.
-FOR_PERSISTENT = ("user", "params", "url", "key")
+# Without `expires`, which django-messages-extends accepts with every level.
+PERSISTENT_ONLY_OPTIONS = ("user", "params", "url", "key")
+
+
+class MessageStorage(Protocol):
+    """The methods of every message storage that Django's stubs omit."""
+
+    def _get(self) -> tuple[list[Message] | None, bool]: ...
+
+    def _store(
+        self, messages: list[Message], response: HttpResponseBase, *args: object, **kwargs: object
+    ) -> list[Message]: ...
 
 
 class LevelStorage(BaseStorage):
-    """A storage that knows the fifteen levels.
+    """Base class of the storages for the fifteen levels.
 
-    `levels` are those it takes for itself, wherever it stands in the order. One that `keeps_messages` has them
-    saved already when the response is made.
+    `levels` are the levels that the storage handles itself, whatever its position in MESSAGES_STORAGES. A storage with
+    `keeps_messages` has saved its messages before the response is created.
     """
 
     levels: ClassVar[tuple[int, ...]] = ()
     keeps_messages: ClassVar[bool] = False
 
-    # Django's, which its stubs leave out.
-    _queued_messages: list[Any]
-    _loaded_messages: list[Any]
-    _prepare_messages: Callable[[list[Any]], None]
+    # Attributes of BaseStorage that django-stubs does not declare.
+    _queued_messages: list[Message]
+    _loaded_messages: list[Message]
+    _prepare_messages: Callable[[list[Message]], None]
 
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, request: HttpRequest, *args: object, **kwargs: object) -> None:
         self.schema = schema_of(request)
         super().__init__(request, *args, **kwargs)
 
-    def add(self, level: int, message: Any, extra_tags: str | None = "", *args: Any, **options: Any) -> None:
-        """Queue a message for this response, or hand it to the storage whose own it is.
+    def add(self, level: int, message: str, extra_tags: str | None = "", *args: object, **options: object) -> None:
+        """Queue a message for this response, or pass it to the storage that handles its level.
 
-        `options` are for persistent messages: user, expires, params, url, key.
+        `options` are those of persistent messages: user, expires, params, url, key.
         """
         if not message or base_level(int(level)) < base_level(self.level):
             return
         queued = self._process(Message(level, message, extra_tags=extra_tags), *args, **options)
         if queued:
-            _refuse_options(queued, options)
+            _require_applicable(queued, options)
             self.added_new = True
             self._queued_messages.append(queued)
 
-    def __iter__(self) -> Iterator[Any]:
-        shown: Iterator[Any] = super().__iter__()
+    def __iter__(self) -> Iterator[Message]:
+        shown = super().__iter__()
         if self._loaded_messages:
             note_personal(self.request)
         return shown
 
-    def update(self, response: HttpResponseBase) -> list[Any] | None:
-        """Store what a later response shall show, and mark the response as private if it shows anything personal."""
+    def update(self, response: HttpResponseBase) -> list[Message] | None:
+        """Store messages for a later response, and mark the response as private if it shows personal messages."""
         keep_private(self.request, response)
         return super().update(response)
 
-    def _process(self, message: Message, *args: Any, **options: Any) -> Message | None:
+    def _process(self, message: Message, *args: object, **options: object) -> Message | None:
         return message
 
-    def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
+    def _get(self, *args: object, **kwargs: object) -> tuple[list[Message], bool]:
         return [], False
 
-    def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
+    def _store(
+        self, messages: list[Message], response: HttpResponseBase, *args: object, **kwargs: object
+    ) -> list[Message]:
         return [message for message in messages if message.level not in self.levels]
 
 
 class StickyStorage(LevelStorage):
-    """Messages of the current response only: they are never stored, so one that no page has shown is gone.
+    """Hold messages for the current response only; they are never stored.
 
-    Where DEBUG is on, the log says so.
+    A sticky message that the response does not show is lost. With DEBUG a warning is logged.
     """
 
     levels = STICKY_MESSAGE_LEVELS
 
-    def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
+    def _store(
+        self, messages: list[Message], response: HttpResponseBase, *args: object, **kwargs: object
+    ) -> list[Message]:
         if django_settings.DEBUG:
             for message in messages:
                 if message.level in self.levels:
                     logger.warning(
-                        "A sticky message is lost, because this response (%s %s) has not shown it. Before a redirect, "
-                        "and where a response has no messages in it, use an ordinary or a persistent level. It was: "
-                        "%.100r",
+                        "A sticky message was lost because this response (%s %s) did not show it. Before a redirect, "
+                        "or for a response without messages, use an ordinary or a persistent level. Message: %.100r",
                         response.status_code,
                         self.request.path,
                         str(message.message),
@@ -124,50 +140,56 @@ class StickyStorage(LevelStorage):
 
 
 class PersistentStorage(LevelStorage):
-    """Messages that are saved for one user and shown on every page until that user closes them.
+    """Save messages for a user and show them on every page until the user closes them.
 
-    In the public schema, and at tenants of a type without messages, it shows nothing, and adding raises NoTenant.
+    In the public schema, and in tenants whose type does not include this app, no messages are shown and adding one
+    raises NoTenant.
     """
 
     levels = PERSISTENT_MESSAGE_LEVELS
     keeps_messages = True
 
-    def get_user(self) -> Any:
-        """Return whose messages are shown, and who receives one that names no other."""
+    def get_user(self) -> AbstractBaseUser | AnonymousUser:
+        """Return the user whose messages are shown, who is also the default recipient."""
         return getattr(self.request, "user", None) or AnonymousUser()
 
-    def _message_queryset(self, include_read: bool = False) -> Any:
+    def _message_queryset(self, include_read: bool = False) -> MessageQuerySet:
         """Return the messages of the request's user, the newest first.
 
-        A subclass may override it, as with django-messages-extends: then these are shown beside what is published.
+        A subclass may override it, as in django-messages-extends. These messages are then shown together with the
+        publications.
         """
         messages = SavedMessage.objects.for_user(self.get_user()).live().newest_first()
         return messages if include_read else messages.unread()
 
-    def process_message(self, message: Message, *args: Any, user: Any = None, **options: Any) -> Message | None:
+    def process_message(
+        self, message: Message, *args: object, user: AbstractBaseUser | None = None, **options: Any
+    ) -> Message | None:
         """Save a message of a persistent level and return None; return any other as it is.
 
-        A blank text is ignored. Options that another storage may know are let pass. NotImplementedError for an
-        anonymous recipient, as in django-messages-extends; TypeError for one that is no user object; otherwise what
-        `send_leniently` raises.
+        A blank text is ignored, and so are unknown options. Raises NotImplementedError for an anonymous recipient, as
+        in django-messages-extends, TypeError for a recipient that is not a user object, and the errors of
+        `send_leniently`.
         """
         if message.level not in self.levels:
             return message
         if not str(message.message).strip():
-            log_once("The text of a message is blank: it was ignored. Write what the reader shall see.")
+            log_once("A message with a blank text was ignored. Pass a text.")
             return None
         require_messages(self.schema)
         with inside(self.schema):
             self._deliver(message, user, options)
         return None
 
-    def _deliver(self, message: Message, user: Any, options: dict[str, Any]) -> None:
+    def _deliver(self, message: Message, user: AbstractBaseUser | None, options: Mapping[str, Any]) -> None:
         sender = self.get_user()
         recipient = user or sender
         if not hasattr(recipient, "is_authenticated"):
-            raise TypeError(f"user={recipient!r} is no user object: load the recipient in this organisation first.")
+            raise TypeError(f"user={recipient!r} is not a user object: load the recipient in this organisation first.")
         if not recipient.is_authenticated:
-            raise NotImplementedError("Persistent messages need a recipient who is logged in: this one is anonymous.")
+            raise NotImplementedError(
+                "A persistent message needs a recipient who is logged in, and this user is anonymous."
+            )
         send_leniently(
             recipient,
             message.message,
@@ -177,20 +199,21 @@ class PersistentStorage(LevelStorage):
             **{name: value for name, value in options.items() if name in OPTIONS},
         )
 
-    def _process(self, message: Message, *args: Any, **options: Any) -> Message | None:
+    def _process(self, message: Message, *args: object, **options: Any) -> Message | None:
         return self.process_message(message, *args, **options)
 
-    def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
+    def _get(self, *args: object, **kwargs: object) -> tuple[list[Message], bool]:
         if not has_messages(self.schema):
             return [], False
-        # The user may be loaded only now, and has to be this organisation's.
+        # The lazy user may be loaded here, and must come from this schema.
         with inside(self.schema):
             user = self.get_user()
             shown = self._unread(user).banners if user.is_authenticated else []
-            return [linked(each) for each in shown], False
+            # Django's storages are typed for their own class, whose attributes these objects have.
+            return cast("list[Message]", [link_to_inbox(each) for each in shown]), False
 
-    def _unread(self, user: Any) -> Unread:
-        """Return what is unread, with the messages of `_message_queryset` where a subclass overrides that."""
+    def _unread(self, user: AbstractBaseUser) -> Unread:
+        """Return the unread items, with the messages of `_message_queryset` if a subclass overrides it."""
         unread = unread_for(self.request, user)
         if type(self)._message_queryset is PersistentStorage._message_queryset:
             return unread
@@ -201,50 +224,55 @@ class PersistentStorage(LevelStorage):
 
 
 class CookieBinding:
-    """Put the schema into the cookie's name and salt.
+    """Add the schema to the cookie's name and salt.
 
-    The salt keeps another organisation's cookie from being read; the name keeps it from being overwritten where a
-    cookie domain spans the subdomains. Outside any tenant both are Django's.
+    The salt prevents reading the cookie of another tenant. The name prevents overwriting it if the cookie's domain
+    spans subdomains. In the public schema both are unchanged.
     """
 
     cookie_name: str
     key_salt: str
 
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, request: HttpRequest, *args: object, **kwargs: object) -> None:
         schema = schema_of(request)
         if not is_public(schema):
-            self.cookie_name = f"{type(self).cookie_name}_{_as_cookie_name(schema)}"
+            # A schema's name may contain characters that a cookie's name may not.
+            is_valid = re.fullmatch(r"[A-Za-z0-9_-]+", schema)
+            suffix = schema if is_valid else hashlib.sha256(schema.encode()).hexdigest()[:32]
+            self.cookie_name = f"{type(self).cookie_name}_{suffix}"
             self.key_salt = f"{type(self).key_salt}:{schema}"
         super().__init__(request, *args, **kwargs)  # type: ignore[call-arg]
 
 
 class SessionBinding:
-    """Put the schema into the key in the session; store nothing where our session engine has no table, as in public."""
+    """Add the schema to the session key. Store nothing where the session engine has no table."""
 
     session_key: str
     request: HttpRequest
 
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, request: HttpRequest, *args: object, **kwargs: object) -> None:
         schema = schema_of(request)
         if not is_public(schema):
             self.session_key = f"{type(self).session_key}:{schema}"
         super().__init__(request, *args, **kwargs)  # type: ignore[call-arg]
 
-    def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
+    def _store(
+        self, messages: list[Message], response: HttpResponseBase, *args: object, **kwargs: object
+    ) -> list[Message]:
         can_store = getattr(self.request.session, "has_table", True)
         return super()._store(messages, response, *args, **kwargs) if can_store else messages  # type: ignore[misc]
 
 
 class CookieStorage(CookieBinding, cookie.CookieStorage):
-    """Django's cookie storage, bound to the tenant."""
+    """Bind Django's cookie storage to the tenant."""
 
 
 class SessionStorage(SessionBinding, session.SessionStorage):
-    """Django's session storage, bound to the tenant."""
+    """Bind Django's session storage to the tenant."""
 
 
-class PairBinding:
-    """Bind both storages of Django's own fallback."""
+class FallbackBinding:
+    """Bind both storages of Django's fallback storage."""
 
     storage_classes = (CookieStorage, SessionStorage)
 
@@ -252,13 +280,13 @@ class PairBinding:
 BINDINGS: tuple[tuple[type, type], ...] = (
     (cookie.CookieStorage, CookieBinding),
     (session.SessionStorage, SessionBinding),
-    (fallback.FallbackStorage, PairBinding),
+    (fallback.FallbackStorage, FallbackBinding),
 )
 
 
 @cache
 def tenant_bound(storage_class: type) -> type:
-    """Return the tenant-bound form of Django's storages, and of a host's subclasses of them; any other as it is."""
+    """Return a tenant-bound subclass if `storage_class` is a Django storage or a subclass of one."""
     for django_class, binding in BINDINGS:
         if issubclass(storage_class, django_class) and not issubclass(storage_class, binding):
             return type(storage_class.__name__, (binding, storage_class), {})
@@ -266,31 +294,31 @@ def tenant_bound(storage_class: type) -> type:
 
 
 class FallbackStorage(LevelStorage):
-    """The storages of the setting MESSAGES_STORAGES, in order: each takes what is its own and passes the rest on."""
+    """Use the storages of MESSAGES_STORAGES in order; each handles its own levels and passes the rest on."""
 
     @property
     def storages_names(self) -> Sequence[str]:
-        """The dotted paths of the storages; a subclass may name others."""
+        """The dotted paths of the storages; a subclass may override them."""
         return settings.storages
 
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, request: HttpRequest, *args: object, **kwargs: object) -> None:
         super().__init__(request, *args, **kwargs)
         self._made_with = (args, kwargs)
-        self._used_storages: set[Any] = set()
+        self._used_storages: set[MessageStorage] = set()
         if not hasattr(request, "session"):
             # Some storage may refuse that, and should do so at once.
             self.storages  # noqa: B018
 
     @cached_property
-    def storages(self) -> list[Any]:
-        """Return the storages, in order: made when they are asked for, which most responses never do."""
+    def storages(self) -> list[MessageStorage]:
+        """The storages, in order. They are created on access, which most responses never need."""
         args, kwargs = self._made_with
-        # They take the schema from the request, and where that has none, the current one: that of this storage.
+        # A storage takes the current schema if the request has no tenant.
         with inside(self.schema):
             return [tenant_bound(import_string(path))(self.request, *args, **kwargs) for path in self.storages_names]
 
-    def update(self, response: HttpResponseBase) -> list[Any] | None:
-        """Do what every storage does; what is saved already is not loaded for it."""
+    def update(self, response: HttpResponseBase) -> list[Message] | None:
+        """Store the messages for a later response, without loading those that are already saved."""
         keep_private(self.request, response)
         self._prepare_messages(self._queued_messages)
         if self.used:
@@ -300,23 +328,26 @@ class FallbackStorage(LevelStorage):
             return self._store(carried + self._queued_messages, response)
         return None
 
-    def _process(self, message: Message | None, *args: Any, **options: Any) -> Message | None:
+    def _process(self, message: Message | None, *args: object, **options: object) -> Message | None:
         for storage in self.storages:
             if message and hasattr(storage, "process_message"):
                 message = storage.process_message(message, *args, **options)
         return message
 
-    def _get(self, *args: Any, **kwargs: Any) -> tuple[list[Any], bool]:
-        # Kept messages are read whatever the order: a cookie that says "all retrieved" must not hide them.
-        shown = [storage._get()[0] if _keeps(storage) else self._carried.get(storage, []) for storage in self.storages]
+    def _get(self, *args: object, **kwargs: object) -> tuple[list[Message], bool]:
+        # Saved messages are read whatever the order: a cookie that reports "all retrieved" must not hide them.
+        shown = [
+            storage._get()[0] if _keeps_messages(storage) else self._carried.get(storage, [])
+            for storage in self.storages
+        ]
         return [message for messages in shown for message in messages or []], True
 
     @cached_property
-    def _carried(self) -> dict[Any, list[Any]]:
-        """What an earlier response stored for this one, by storage: as Django's fallback reads it."""
-        carried: dict[Any, list[Any]] = {}
+    def _carried(self) -> dict[MessageStorage, list[Message]]:
+        """The messages that an earlier response stored, by storage, read as Django's fallback storage reads them."""
+        carried: dict[MessageStorage, list[Message]] = {}
         for storage in self.storages:
-            if _keeps(storage):
+            if _keeps_messages(storage):
                 continue
             messages, all_retrieved = storage._get()
             if messages:
@@ -326,43 +357,37 @@ class FallbackStorage(LevelStorage):
                 break
         return carried
 
-    def _store(self, messages: list[Any], response: HttpResponseBase, *args: Any, **kwargs: Any) -> list[Any]:
-        for storage in sorted(self.storages, key=_has_no_levels):
+    def _store(
+        self, messages: list[Message], response: HttpResponseBase, *args: object, **kwargs: object
+    ) -> list[Message]:
+        # Storages with levels of their own come first, whatever their position.
+        for storage in sorted(self.storages, key=lambda each: not getattr(each, "levels", ())):
             if messages:
                 messages = storage._store(messages, response, remove_oldest=False)
             elif storage in self._used_storages:
-                # Nothing is left for it, but what it stored before has been shown.
+                # Its earlier messages have been shown: clear them.
                 storage._store([], response)
                 self._used_storages.remove(storage)
         return messages
 
 
-def linked(message: Any) -> Any:
-    """Have "and n more" lead to the inbox, where the host has one."""
+def link_to_inbox(message: Shown) -> Shown:
+    """Add the inbox's URL to the item "and n more", if the URLs are included."""
     if isinstance(message, Message):
         with suppress(NoReverseMatch):
             message.url = reverse_own("inbox")  # type: ignore[attr-defined]
     return message
 
 
-def _keeps(storage: BaseStorage) -> bool:
+def _keeps_messages(storage: MessageStorage) -> bool:
     return getattr(storage, "keeps_messages", False)
 
 
-def _has_no_levels(storage: BaseStorage) -> bool:
-    return not getattr(storage, "levels", ())
-
-
-def _as_cookie_name(schema: str) -> str:
-    # A schema's name may hold characters that a cookie's may not.
-    return schema if re.fullmatch(r"[A-Za-z0-9_-]+", schema) else hashlib.sha256(schema.encode()).hexdigest()[:32]
-
-
-def _refuse_options(message: Message, options: dict[str, Any]) -> None:
-    refused = [name for name in FOR_PERSISTENT if options.get(name) not in (None, "")]
+def _require_applicable(message: Message, options: Mapping[str, object]) -> None:
+    refused = [name for name in PERSISTENT_ONLY_OPTIONS if options.get(name) not in (None, "")]
     if refused:
         raise ValueError(
-            f"{' and '.join(refused)}: only for persistent messages, and the level is {name_of_level(message.level)}. "
+            f"{' and '.join(refused)}: only for persistent messages, but the level is {name_of_level(message.level)}. "
             f"Use one of {', '.join(f'{name}_PERSISTENT' for name in DEFAULT_LEVELS)}, and list PersistentStorage in "
             "MESSAGES_STORAGES."
         )

@@ -1,7 +1,7 @@
-"""Include these at any path, with or without a namespace.
+"""The URLs of the pages; include them at any path, with or without a namespace.
 
-All pages have the namespace `messages_extends`, so that `reverse("inbox")` stays the host's. The two names of
-django-messages-extends are also there without it, as code written for that package expects.
+The names are in the namespace `messages_extends`, so that they do not conflict with those of the host project. The two
+names of django-messages-extends are also available without a namespace.
 """
 
 from django.urls import URLPattern, URLResolver, include, path

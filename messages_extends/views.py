@@ -1,4 +1,4 @@
-"""The pages; the two views that django-messages-extends had are importable from here."""
+"""The two views of django-messages-extends, importable from their old path."""
 
 from messages_extends.web.marking import message_mark_all_read, message_mark_read
 

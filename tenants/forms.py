@@ -55,7 +55,7 @@ class OrganisationForm(forms.Form):
             ".%(base)s. It cannot be changed later."
         ) % {"base": settings.BASE_DOMAIN}
         zones: Any = self.fields["time_zone"]
-        site = _("That of the site (%(zone)s)") % {"zone": settings.TIME_ZONE}
+        site = _("Site default (%(zone)s)") % {"zone": settings.TIME_ZONE}
         zones.choices = [("", site), *((name, name.replace("_", " ")) for name in time_zones())]
 
     def clean_name(self) -> str:
@@ -66,7 +66,7 @@ class OrganisationForm(forms.Form):
         schema: str = self.cleaned_data["schema"].lower().replace("-", "_")
         validate_schema(schema)
         if Tenant.objects.ready().filter(schema_name=schema).exists():
-            raise forms.ValidationError(_("There is an organisation with this short name already."))
+            raise forms.ValidationError(_("An organisation with this short name already exists."))
         return schema
 
     def options(self) -> dict[str, Any]:

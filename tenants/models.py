@@ -66,7 +66,7 @@ class Tenant(TenantMixin):  # type: ignore[misc]
         default="",
         db_default="",
         validators=[validate_time_zone],
-        help_text=_("In which its people read and enter times, such as Europe/Berlin; empty: that of the site."),
+        help_text=_("The time zone for times, such as Europe/Berlin. If blank, the site's default is used."),
     )
 
     objects = TenantQuerySet.as_manager()

@@ -69,17 +69,17 @@ def create_organisation(
     commits, so it cannot run inside `transaction.atomic`.
     """
     _check(schema, name, administrator, time_zone)
-    with migration_lock(lambda: progress(_("Waiting for another migration to end"))), _in_public():
+    with migration_lock(lambda: progress(_("Waiting for another migration to finish"))), _in_public():
         # Whoever holds the lock is the only one at it: what is half made now is left over from a killed process.
         _remove_half_made(schema, progress)
         tenant = _start(schema, name, time_zone)
         try:
-            progress(_("Making the tables"))
+            progress(_("Creating the tables"))
             call_command("migrate_schemas", schema_name=schema, tenant=True, interactive=False, verbosity=0)
-            progress(_("Making the first administrator"))
+            progress(_("Creating the first administrator"))
             _finish(tenant, administrator)
         except BaseException:
-            progress(_("Something went wrong: taking back what was made"))
+            progress(_("Something went wrong. Undoing the changes"))
             _drop(tenant)
             raise
     progress(_("Ready"))
@@ -107,7 +107,7 @@ def remove_organisation(tenant: Tenant, progress: Progress = lambda step: None) 
     longer, and every other organisation's requests would queue up behind it.
     """
     suspend_organisation(tenant)
-    with migration_lock(lambda: progress(_("Waiting for another migration to end"))):
+    with migration_lock(lambda: progress(_("Waiting for another migration to finish"))):
         for attempt in range(1, DROP_ATTEMPTS + 1):
             progress(_("Removing (attempt %(attempt)d of %(limit)d)") % {"attempt": attempt, "limit": DROP_ATTEMPTS})
             try:
@@ -157,8 +157,8 @@ def _remove_half_made(schema: str, progress: Progress) -> None:
     if tenant is None:
         return
     if tenant.is_ready:
-        raise ProvisioningError(_("There is an organisation “%(schema)s” already.") % {"schema": schema})
-    progress(_("Clearing away what an interrupted attempt has left"))
+        raise ProvisioningError(_("An organisation “%(schema)s” already exists.") % {"schema": schema})
+    progress(_("Removing what an interrupted attempt left behind"))
     _drop(tenant)
 
 

@@ -323,7 +323,7 @@ class Ours(ReferenceProduct):
         from messages_extends.web.search import MAX_RESULTS, search_people
 
         def found(person: Any) -> list[str]:
-            return [each.name for each in search_people(text, policy().reachable_people(person))[: MAX_RESULTS + 1]]
+            return [str(each) for each in search_people(text, policy().reachable_people(person))[: MAX_RESULTS + 1]]
 
         return self._taken_apart(organisation, user, repeat, found)
 

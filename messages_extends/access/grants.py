@@ -22,6 +22,7 @@ from django.db.models import (
     CharField,
     Exists,
     IntegerField,
+    ManyToManyField,
     Model,
     Q,
     QuerySet,
@@ -120,11 +121,13 @@ def by_groups(user: Person, right: Right) -> QuerySet[Any]:
     return _rows(get_group_obj_perms_model(), right).filter(group__in=keys_of_groups_of(user))
 
 
-def _rows(model: Any, right: Right) -> QuerySet[Any]:
+def _rows(model: Any, right: Right) -> QuerySet[Model]:
+    # guardian has no type hints.
     # By the permission's name, and in SQL: its key differs between schemas, and caches of content types are the
     # process's.
     named = {"permission__codename": right.codename, "permission__content_type__app_label": right.app_label}
-    return model.objects.filter(**named)  # type: ignore[no-any-return]
+    rows: QuerySet[Model] = model.objects.filter(**named)
+    return rows
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,9 @@ class Held:
     target_key: str
 
 
-def held(*, people: QuerySet[Any] | None = None, groups: QuerySet[Group] | None = None) -> QuerySet[Any]:
+def held(
+    *, people: QuerySet[AbstractBaseUser] | None = None, groups: QuerySet[Group] | None = None
+) -> QuerySet[Model, tuple[str, ...]]:
     """Return all grants of this organisation, sorted by their holders' names: rows of a name and the values of a Held.
 
     With `people` and `groups`, those only whose holder or target is among them. One statement.
@@ -149,15 +154,12 @@ def held(*, people: QuerySet[Any] | None = None, groups: QuerySet[Group] | None 
         *_held_on_all(get_user_model(), "user", login, people),
         *_held_on_all(Group, "group", "name", groups),
     ]
-    rows: QuerySet[Any] = first.union(*others, all=True).order_by(
-        "held_name", *(f"held_{each.name}" for each in fields(Held))
-    )
-    return rows
+    return first.union(*others, all=True).order_by("held_name", *(f"held_{each.name}" for each in fields(Held)))
 
 
 def _held_on_objects(
-    model: Any, kind: str, name: str, people: QuerySet[Any] | None, groups: QuerySet[Group] | None
-) -> Iterator[QuerySet[Any]]:
+    model: type[Model], kind: str, name: str, people: QuerySet[AbstractBaseUser] | None, groups: QuerySet[Group] | None
+) -> Iterator[QuerySet[Model, tuple[str, ...]]]:
     holders = people if kind == "user" else groups
     for right, target_kind, targets in ((send_message(), "user", people), (send_group_message(), "group", groups)):
         rows = _rows(model, right)
@@ -167,7 +169,9 @@ def _held_on_objects(
         yield _as_held(rows, name, Value(kind), kind, Value(target_kind), "object_pk")
 
 
-def _held_on_all(model: Any, kind: str, name: str, among: QuerySet[Any] | None) -> Iterator[QuerySet[Any]]:
+def _held_on_all(
+    model: type[Model], kind: str, name: str, among: QuerySet[Model] | None
+) -> Iterator[QuerySet[Model, tuple[str, ...]]]:
     everyone = model._base_manager.all()
     holders = everyone if among is None else everyone.filter(pk__in=among.order_by().values("pk"))
     for field in _permission_fields(model):
@@ -176,11 +180,11 @@ def _held_on_all(model: Any, kind: str, name: str, among: QuerySet[Any] | None) 
             yield _as_held(rows, name, Value(kind), "pk", Value(target.value), Value(""))
 
 
-def _as_held(rows: QuerySet[Any], name: str, *columns: Any) -> QuerySet[Any]:
+def _as_held(rows: QuerySet[Model], name: str, *columns: str | Value) -> QuerySet[Model, tuple[str, ...]]:
     # Of one type in each branch of the union.
     named = dict(zip(("held_name", *(f"held_{each.name}" for each in fields(Held))), (name, *columns), strict=True))
     as_text = {alias: Cast(column, TextField()) for alias, column in named.items()}
-    found: QuerySet[Any] = rows.order_by().annotate(**as_text).values_list(*as_text)
+    found: QuerySet[Model, tuple[str, ...]] = rows.order_by().annotate(**as_text).values_list(*as_text)
     return found
 
 
@@ -212,22 +216,20 @@ def keys_on_object(user: Person, right: Right) -> QuerySet[Any]:
     """
     model = _model_of(right)
     if isinstance(model._meta.pk, IntegerField):
-        keys: QuerySet[Any] = _numbers(by_user(user, right)).union(_numbers(by_groups(user, right)), all=True)
-        return keys
-    found: QuerySet[Any] = model._base_manager.filter(on_object(user, right)).values("pk")
-    return found
+        return _numbers(by_user(user, right)).union(_numbers(by_groups(user, right)), all=True)
+    return model._base_manager.filter(on_object(user, right)).values("pk")
 
 
-def _model_of(right: Right) -> Any:
+def _model_of(right: Right) -> type[Model]:
     return Group if right == send_group_message() else get_user_model()
 
 
-def _numbers(rows: QuerySet[Any]) -> QuerySet[Any]:
+def _numbers(rows: QuerySet[Model]) -> QuerySet[Model, object]:
     """Return the keys of the objects of guardian's `rows` as numbers, so that not every object's key is made text."""
     # A condition does not keep PostgreSQL from casting first what it leaves out; CASE does. No NULL: a list that has
     # one is never certain to leave somebody out.
     number = Case(When(object_pk__regex=NUMBER, then=Cast("object_pk", BigIntegerField())), default=Value(NOBODYS))
-    numbers: QuerySet[Any] = rows.annotate(number=number).values("number")
+    numbers: QuerySet[Model, object] = rows.annotate(number=number).values("number")
     return numbers
 
 
@@ -298,7 +300,7 @@ def connect() -> None:
             post_delete.connect(_remove_grants_on, sender=model, dispatch_uid="messages_extends.access.grants")
 
 
-def _permission_fields(model: type[Model]) -> list[Any]:
+def _permission_fields(model: type[Model]) -> "list[ManyToManyField[Model, Model]]":
     return [field for field in model._meta.many_to_many if field.related_model is Permission]
 
 
@@ -307,7 +309,7 @@ def _is_ours(permission: Permission) -> bool:
     return Right(app_label, permission.codename) in (send_message(), send_group_message())
 
 
-def _record_row(instance: Any, created: bool | None = None, **_signal: Any) -> None:
+def _record_row(instance: Any, created: bool | None = None, **_signal: object) -> None:
     """Record a row of guardian's that was made (`created`) or deleted (None)."""
     if created is False or not _is_ours(instance.permission):
         return
@@ -316,7 +318,7 @@ def _record_row(instance: Any, created: bool | None = None, **_signal: Any) -> N
     _record(Action.GRANT if created else Action.REVOKE, f"{kind} {instance.object_pk}", holder)
 
 
-def _record_model_wide(instance: Any, action: str, reverse: bool, pk_set: set[Any] | None, **_signal: Any) -> None:
+def _record_model_wide(instance: Any, action: str, reverse: bool, pk_set: set[Any] | None, **_signal: object) -> None:
     """Record what was granted or revoked on all: through a holder, or, in reverse, through the permission."""
     deed = {"post_add": Action.GRANT, "post_remove": Action.REVOKE}.get(action)
     if deed is None or not pk_set or (reverse and not _is_ours(instance)):
@@ -338,7 +340,7 @@ def _record(action: str, target: str, holder: str) -> None:
 # Their end ----------------------------------------------------------------------------------------------------------
 
 
-def _remove_grants_on(instance: Any, **_signal: Any) -> None:
+def _remove_grants_on(instance: Model, **_signal: object) -> None:
     """Delete the grants on a user or group that has been deleted, in every organisation that had them."""
     right = _right(instance)
     for schema in _schemas_with_grants_on(instance):
@@ -355,7 +357,7 @@ def _schemas_with_grants_on(target: Model) -> list[str]:
     return [current_schema()] if has_messages(current_schema()) else []
 
 
-def orphaned_grants() -> list[QuerySet[Any]]:
+def orphaned_grants() -> list[QuerySet[Model]]:
     """Return guardian's rows of our rights in this schema whose target is gone, as querysets that can be deleted.
 
     A target's deletion takes them along; they are left over where it was deleted past Django.
@@ -367,7 +369,7 @@ def orphaned_grants() -> list[QuerySet[Any]]:
     ]
 
 
-def _keys_as_text(model: type[Model]) -> QuerySet[Any]:
+def _keys_as_text(model: type[Model]) -> QuerySet[Model, object]:
     return model._base_manager.values_list(Cast("pk", CharField()), flat=True)
 
 

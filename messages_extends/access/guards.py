@@ -41,7 +41,7 @@ def require_may_send(
     if exactly is not None and len(keys) != exactly:
         raise RecipientUnavailable
     if not may:
-        raise PermissionDenied(gettext("You may not write to everybody whom you have chosen."))
+        raise PermissionDenied(gettext("You may not write to some of the recipients you chose."))
     return keys
 
 
@@ -104,7 +104,7 @@ def reachable_among_chosen(sender: Any, *, kind: type[Policy], inactive: bool) -
 def require_may_announce(sender: Any, groups: QuerySet[Group] | None) -> None:
     """Raise PermissionDenied unless `sender` may announce to these groups, or, with None, to everybody."""
     if sender is not None and not policy().may_announce(sender, groups):
-        raise PermissionDenied(gettext("You may not announce to everybody whom you have chosen."))
+        raise PermissionDenied(gettext("You may not announce to some of the groups you chose."))
 
 
 def require_may_change(sender: Any, announcement: Any) -> None:

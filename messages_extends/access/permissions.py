@@ -1,9 +1,10 @@
 """The permissions that our grants stand on, and their rows in every schema that has permissions."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.apps import AppConfig, apps
+from django.apps.registry import Apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
@@ -49,7 +50,7 @@ def connect() -> None:
     )
 
 
-def make_permissions(sender: AppConfig, using: str, apps: Any = apps, **_signal: Any) -> None:
+def make_permissions(sender: AppConfig, using: str, apps: Apps = apps, **_signal: object) -> None:
     """Make `send_message` on the user model and `send_group_message` on Group, where this schema has permissions."""
     try:
         # Of the state that was migrated to: as with Django's own, there may be no table yet.

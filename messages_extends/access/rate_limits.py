@@ -80,23 +80,23 @@ def _wait_message(seconds: int) -> str:
 
 def _seconds(count: int) -> str:
     return ngettext(
-        "You have sent too much in too short a time. Try again in %(count)s second.",
-        "You have sent too much in too short a time. Try again in %(count)s seconds.",
+        "You are sending messages too quickly. Try again in %(count)s second.",
+        "You are sending messages too quickly. Try again in %(count)s seconds.",
         count,
     )
 
 
 def _minutes(count: int) -> str:
     return ngettext(
-        "You have sent too much in too short a time. Try again in %(count)s minute.",
-        "You have sent too much in too short a time. Try again in %(count)s minutes.",
+        "You are sending messages too quickly. Try again in %(count)s minute.",
+        "You are sending messages too quickly. Try again in %(count)s minutes.",
         count,
     )
 
 
 def _hours(count: int) -> str:
     return ngettext(
-        "You have sent too much in too short a time. Try again in %(count)s hour.",
-        "You have sent too much in too short a time. Try again in %(count)s hours.",
+        "You are sending messages too quickly. Try again in %(count)s hour.",
+        "You are sending messages too quickly. Try again in %(count)s hours.",
         count,
     )

@@ -14,8 +14,8 @@ class BroadcastsConfig(AppConfig):
     def ready(self) -> None:
         from django_tenants.utils import get_tenant_model
 
-        from messages_extends.maintenance.purge import forget_organisation
+        from messages_extends.maintenance.purge import delete_counts_of_tenant
 
         post_delete.connect(
-            forget_organisation, sender=get_tenant_model(), dispatch_uid="messages_extends.maintenance.purge"
+            delete_counts_of_tenant, sender=get_tenant_model(), dispatch_uid="messages_extends.maintenance.purge"
         )

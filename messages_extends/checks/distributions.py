@@ -1,25 +1,25 @@
-"""The package that we take the place of must be gone. Imports nothing of ours: those files may be the other's."""
+"""Check that django-messages-extends is not installed, without importing other modules of the package."""
 
 from importlib.metadata import PackageNotFoundError, distribution
 
 from django.core.exceptions import ImproperlyConfigured
 
-OLD = "django-messages-extends"
-OURS = "django-messages-extends-tenants"
+REPLACED = "django-messages-extends"
+THIS = "django-messages-extends-tenants"
 
 
-def refuse_old_distribution() -> None:
+def require_single_distribution() -> None:
     """Raise ImproperlyConfigured while django-messages-extends is installed.
 
-    Not a system check, though it has the id of one: those run too late, when the wrong models have been imported, and
-    not at all under a production server.
+    It has the id of a system check but is not one, because system checks run after the wrong models are imported, and
+    production servers do not run them.
     """
     try:
-        distribution(OLD)
+        distribution(REPLACED)
     except PackageNotFoundError:
         return
     raise ImproperlyConfigured(
-        f"(messages_extends.E050) {OLD} is installed. It and {OURS} share the folder messages_extends, so each "
-        f"overwrites files of the other. Uninstall both, then install ours: "
-        f"pip uninstall {OLD} {OURS}; pip install {OURS}"
+        f"(messages_extends.E050) {REPLACED} is installed. It and {THIS} both install the package messages_extends, so "
+        f"each overwrites files of the other. Uninstall both, then install this one: "
+        f"pip uninstall {REPLACED} {THIS}; pip install {THIS}"
     )

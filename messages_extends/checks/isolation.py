@@ -1,5 +1,6 @@
-"""Cookies, sessions and caches: what a browser or a process could carry from one organisation to another."""
+"""Checks of cookies, sessions and caches, by which data could pass from one tenant to another."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.cache.backends.base import get_key_func
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
-from messages_extends.checks.own import import_or_none
+from messages_extends.checks.package_settings import import_or_none
 from messages_extends.tenancy.schemas import inside, is_per_tenant
 from messages_extends.tenancy.sessions import SessionStore
 
@@ -21,13 +22,13 @@ def _users_are_per_tenant() -> bool:
 
 
 @register
-def session_cookie_stays_at_its_host(**_kwargs: Any) -> list[CheckMessage]:
+def check_session_cookie_domain(**_kwargs: object) -> list[CheckMessage]:
     domain = settings.SESSION_COOKIE_DOMAIN
     if not domain or not _users_are_per_tenant():
         return []
     return [
         Error(
-            f"SESSION_COOKIE_DOMAIN is {domain!r}: browsers send one organisation's cookies to all others.",
+            f"SESSION_COOKIE_DOMAIN is {domain!r}: browsers send one organisation's session cookie to all others.",
             hint="Set SESSION_COOKIE_DOMAIN = None.",
             id="messages_extends.E030",
         )
@@ -35,26 +36,26 @@ def session_cookie_stays_at_its_host(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def shared_login_is_meant(**_kwargs: Any) -> list[CheckMessage]:
+def check_shared_session_cookie_domain(**_kwargs: object) -> list[CheckMessage]:
     domain = settings.SESSION_COOKIE_DOMAIN
     if not domain or _users_are_per_tenant():
         return []
     return [
         Warning(
-            f"SESSION_COOKIE_DOMAIN is {domain!r}: browsers send one organisation's cookies to all others.",
-            hint="Set SESSION_COOKIE_DOMAIN = None; silence this if one login is meant to serve every organisation.",
+            f"SESSION_COOKIE_DOMAIN is {domain!r}: browsers send one organisation's session cookie to all others.",
+            hint="Set SESSION_COOKIE_DOMAIN = None; silence this check if users log in once for all organisations.",
             id="messages_extends.W031",
         )
     ]
 
 
 @register
-def csrf_cookie_stays_at_its_host(**_kwargs: Any) -> list[CheckMessage]:
+def check_csrf_cookie_domain(**_kwargs: object) -> list[CheckMessage]:
     if not settings.CSRF_COOKIE_DOMAIN:
         return []
     return [
         Warning(
-            f"CSRF_COOKIE_DOMAIN is {settings.CSRF_COOKIE_DOMAIN!r}: the organisations share their CSRF tokens.",
+            f"CSRF_COOKIE_DOMAIN is {settings.CSRF_COOKIE_DOMAIN!r}: all organisations share their CSRF tokens.",
             hint="Set CSRF_COOKIE_DOMAIN = None.",
             id="messages_extends.W032",
         )
@@ -67,44 +68,45 @@ def _sessions_are_bound() -> bool:
 
 
 @register
-def sessions_are_bound(**_kwargs: Any) -> list[CheckMessage]:
+def check_session_engine(**_kwargs: object) -> list[CheckMessage]:
     if _sessions_are_bound() or not _users_are_per_tenant():
         return []
     return [
         Error(
-            f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}: a session of one organisation can log somebody in at "
-            "another, and pages of the public schema fail without a session table.",
-            hint=f'Set SESSION_ENGINE = "{ENGINE}", or a module whose SessionStore is a subclass of its.',
+            f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}: a session of one organisation may be valid in another, "
+            "and pages of the public schema fail without a session table.",
+            hint=f'Set SESSION_ENGINE = "{ENGINE}", or a module whose SessionStore is a subclass of that one.',
             id="messages_extends.E033",
         )
     ]
 
 
 @register
-def shared_sessions_are_meant(**_kwargs: Any) -> list[CheckMessage]:
+def check_shared_session_engine(**_kwargs: object) -> list[CheckMessage]:
     if _sessions_are_bound() or _users_are_per_tenant():
         return []
     return [
         Warning(
-            f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}: a session of one organisation may be valid at another, "
-            "whether its user belongs there or not.",
+            f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}: a session of one organisation may be valid in another, "
+            "even if its user is not a member there.",
             hint=f'Set SESSION_ENGINE = "{ENGINE}"; silence this if one login is meant to serve every organisation.',
             id="messages_extends.W034",
         )
     ]
 
 
-def _guardian_user() -> Any:
-    return getattr(settings, "ANONYMOUS_USER_NAME", "AnonymousUser") if apps.is_installed("guardian") else None
+def _guardian_user() -> str | None:
+    name: str | None = getattr(settings, "ANONYMOUS_USER_NAME", "AnonymousUser")
+    return name if apps.is_installed("guardian") else None
 
 
 @register
-def guardian_has_no_anonymous_user(**_kwargs: Any) -> list[CheckMessage]:
+def check_guardian_anonymous_user(**_kwargs: object) -> list[CheckMessage]:
     if _guardian_user() is None:
         return []
     return [
         Error(
-            "guardian's anonymous user is a row in every organisation, and holds permissions for whoever is not "
+            "guardian's anonymous user is a row in every organisation, whose permissions apply to everybody who is not "
             "logged in.",
             hint="Set ANONYMOUS_USER_NAME = None.",
             id="messages_extends.E035",
@@ -113,12 +115,12 @@ def guardian_has_no_anonymous_user(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def guardian_caches_no_user(**_kwargs: Any) -> list[CheckMessage]:
+def check_guardian_user_cache(**_kwargs: object) -> list[CheckMessage]:
     if _guardian_user() is None or getattr(settings, "GUARDIAN_ANONYMOUS_USER_CACHE_TTL", 0) == 0:
         return []
     return [
         Error(
-            "guardian keeps one organisation's anonymous user and uses it in all others.",
+            "guardian caches the anonymous user of one organisation and uses it in all others.",
             hint="Set GUARDIAN_ANONYMOUS_USER_CACHE_TTL = 0, or ANONYMOUS_USER_NAME = None.",
             id="messages_extends.E036",
         )
@@ -126,30 +128,28 @@ def guardian_caches_no_user(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def caches_know_the_tenant(**_kwargs: Any) -> list[CheckMessage]:
-    # Django's own default as well, which is there in every project that says nothing of caches.
+def check_cache_keys(**_kwargs: object) -> list[CheckMessage]:
+    # Django's default cache as well, which every project has without the setting.
     mixed = [
-        alias for alias, cache in settings.CACHES.items() if not _is_dummy(cache) and not _has_schema_in_keys(cache)
+        alias
+        for alias, cache in settings.CACHES.items()
+        if cache["BACKEND"] != "django.core.cache.backends.dummy.DummyCache" and not _has_schema_in_keys(cache)
     ]
     if not mixed:
         return []
     return [
         Warning(
-            f"Keys of these caches do not hold the schema: {', '.join(mixed)}. What one organisation's page puts "
-            "there, another's may get.",
-            hint='Set "KEY_FUNCTION": "django_tenants.cache.make_key" in CACHES; put the schema into the key yourself '
-            "in async views, where the connection says public. Silence this for caches that hold nothing of a tenant.",
+            f"The keys of these caches do not contain the schema: {', '.join(mixed)}. One organisation may read what "
+            "another has cached.",
+            hint='Set "KEY_FUNCTION": "django_tenants.cache.make_key" in CACHES; add the schema to the key yourself in '
+            "async views, where the connection is in public. Silence this for caches without data of tenants.",
             id="messages_extends.W037",
         )
     ]
 
 
-def _is_dummy(cache: dict[str, Any]) -> bool:
-    return bool(cache["BACKEND"] == "django.core.cache.backends.dummy.DummyCache")
-
-
-def _has_schema_in_keys(cache: dict[str, Any]) -> bool:
-    """Ask the key function itself, as a host's own serves as well."""
+def _has_schema_in_keys(cache: Mapping[str, Any]) -> bool:
+    """Call the key function in two schemas, because a host project may have its own."""
     make_key = get_key_func(cache.get("KEY_FUNCTION"))
     keys = set()
     for schema in ("one", "other"):
@@ -159,22 +159,22 @@ def _has_schema_in_keys(cache: dict[str, Any]) -> bool:
 
 
 @register
-def csrf_trusts_no_wildcard(**_kwargs: Any) -> list[CheckMessage]:
+def check_csrf_trusted_origins(**_kwargs: object) -> list[CheckMessage]:
     wildcards = [origin for origin in settings.CSRF_TRUSTED_ORIGINS if "*" in origin]
     if not wildcards:
         return []
     return [
         Warning(
-            f"CSRF_TRUSTED_ORIGINS has a wildcard: {', '.join(wildcards)}. If organisations live there, a page of each "
-            "may send forms to all others.",
-            hint="Name the origins one by one; silence this if no organisation has such a host name.",
+            f"CSRF_TRUSTED_ORIGINS has a wildcard: {', '.join(wildcards)}. If it matches host names of organisations, "
+            "a page of one may submit forms to all others.",
+            hint="List each origin; silence this check if no organisation has such a host name.",
             id="messages_extends.W063",
         )
     ]
 
 
 @register
-def emails_go_to_a_folder_of_their_own(**_kwargs: Any) -> list[CheckMessage]:
+def check_email_folder(**_kwargs: object) -> list[CheckMessage]:
     folders = {getattr(settings, "EMAIL_FILE_PATH", None)}
     for mailer in getattr(settings, "MAILERS", {}).values():
         folders.add(mailer.get("OPTIONS", {}).get("file_path"))
@@ -183,9 +183,9 @@ def emails_go_to_a_folder_of_their_own(**_kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"E-mails are written to a folder below the one that the process was started in: {', '.join(relative)}. "
-            "The links in them let their readers in.",
-            hint='Set EMAIL_FILE_PATH to an absolute path. django-environ takes one slash away: "filemail:////abs/olute".',
+            f"E-mails are written to a folder relative to the working directory: {', '.join(relative)}. "
+            "They contain links with which their readers can log in.",
+            hint='Set EMAIL_FILE_PATH to an absolute path. django-environ removes one slash: "filemail:////abs/olute".',
             id="messages_extends.W064",
         )
     ]

@@ -1,4 +1,4 @@
-"""Which process of PostgreSQL serves a connection: a proxy in transaction mode changes it at every transaction."""
+"""Detect a proxy in transaction mode by the PostgreSQL processes that serve two connections."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,29 +8,30 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
 
 from messages_extends.events.postgres import connection_parameters
 
-# How often each of two connections is asked, and how long all of that may take.
+# The number of queries on each connection, and the time limit for all of them.
 ROUNDS: Final = 5
 TIME_LIMIT_S: Final = 5
 
 
 def process_ids_of_two_connections() -> tuple[set[int], set[int]]:
-    """Ask two connections in turn which process serves them; nothing where they cannot be had in time."""
-    # In a thread of its own, where no event loop can be running.
+    """Return the process ids that serve each of two connections; empty sets if they cannot connect in time."""
+    # In a new thread, because this one may have a running event loop.
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, _process_ids()).result()
+        return thread.submit(asyncio.run, _query_process_ids()).result()
 
 
 @asynccontextmanager
-async def _connected(parameters: dict[str, Any]) -> AsyncIterator["AsyncConnection[Any]"]:
+async def _connected(parameters: dict[str, Any]) -> AsyncIterator["AsyncConnection[TupleRow]"]:
     connection = await AsyncConnection.connect(**parameters, autocommit=True)
     async with connection:
         yield connection
 
 
-async def _process_ids() -> tuple[set[int], set[int]]:
+async def _query_process_ids() -> tuple[set[int], set[int]]:
     found: tuple[set[int], set[int]] = set(), set()
     parameters = connection_parameters()
     try:
@@ -41,6 +42,6 @@ async def _process_ids() -> tuple[set[int], set[int]]:
                         cursor = await connection.execute("SELECT pg_backend_pid()")
                         ids.update(row[0] for row in await cursor.fetchall())
     except (psycopg.Error, TimeoutError):
-        # A server that is full, or a proxy in session mode with a single connection: nothing can be said.
+        # The server may be full, or the proxy may be in session mode with a single connection.
         return set(), set()
     return found

@@ -1,6 +1,7 @@
-"""What every request passes: apps, middleware, context processors, URLs."""
+"""Checks of the request cycle: apps, middleware, context processors and URLs."""
 
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from django.apps import apps
 from django.conf import settings
@@ -14,7 +15,7 @@ from django.template.backends.django import DjangoTemplates
 from django_tenants.middleware.main import TenantMainMiddleware
 from django_tenants.middleware.subfolder import TenantSubfolderMiddleware
 
-from messages_extends.checks.own import import_or_none
+from messages_extends.checks.package_settings import import_or_none
 from messages_extends.links import own_namespace
 from messages_extends.tenancy.middleware import SubfolderSessionMiddleware
 
@@ -22,7 +23,7 @@ CONTEXT_PROCESSORS: Final = (
     "django.template.context_processors.request",
     "django.contrib.messages.context_processors.messages",
 )
-# In the order they must stand in: each needs what those before it put into the request.
+# In the required order: each uses what the ones before it add to the request.
 MIDDLEWARE: Final[tuple[type, ...]] = (
     TenantMainMiddleware,
     SessionMiddleware,
@@ -32,7 +33,7 @@ MIDDLEWARE: Final[tuple[type, ...]] = (
 
 
 @register
-def messages_app_is_installed(**_kwargs: Any) -> list[CheckMessage]:
+def check_messages_app(**_kwargs: object) -> list[CheckMessage]:
     if apps.is_installed("django.contrib.messages"):
         return []
     return [
@@ -45,13 +46,13 @@ def messages_app_is_installed(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def templates_see_messages(**_kwargs: Any) -> list[CheckMessage]:
+def check_context_processors(**_kwargs: object) -> list[CheckMessage]:
     found = [engine.engine.context_processors for engine in engines.all() if isinstance(engine, DjangoTemplates)]
     if any(set(CONTEXT_PROCESSORS) <= set(processors) for processors in found):
         return []
     return [
         Error(
-            "Templates do not see the messages of their request.",
+            "The messages are not available in templates.",
             hint=f"Add to the context_processors of a DjangoTemplates engine in TEMPLATES: "
             f"{', '.join(CONTEXT_PROCESSORS)}.",
             id="messages_extends.E021",
@@ -60,7 +61,7 @@ def templates_see_messages(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def middleware_is_complete(**_kwargs: Any) -> list[CheckMessage]:
+def check_middleware(**_kwargs: object) -> list[CheckMessage]:
     positions = middleware_positions()
     missing = [wanted for wanted in MIDDLEWARE if wanted not in positions]
     if not missing:
@@ -68,23 +69,23 @@ def middleware_is_complete(**_kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             f"MIDDLEWARE lacks {_names(missing)}.",
-            hint=f"List all of these, or subclasses, in this order: {_names(MIDDLEWARE)}. If a middleware that is no "
-            "subclass sets the connection's tenant, silence this check. MessageMiddleware also tells caches which "
-            "pages hold one person's messages.",
+            hint=f"List all of these, or subclasses, in this order: {_names(MIDDLEWARE)}. If another middleware "
+            "sets the connection's tenant, silence this check. MessageMiddleware also marks pages with personal "
+            "messages as private for caches.",
             id="messages_extends.E022",
         )
     ]
 
 
 @register
-def middleware_is_in_order(**_kwargs: Any) -> list[CheckMessage]:
+def check_middleware_order(**_kwargs: object) -> list[CheckMessage]:
     positions = list(middleware_positions().values())
     if positions == sorted(positions):
         return []
     return [
         Error(
-            "MIDDLEWARE is in the wrong order: sessions, users or messages would be read before their organisation "
-            "or their session is known.",
+            "MIDDLEWARE is in the wrong order: sessions, users or messages would be read before the tenant or the "
+            "session is known.",
             hint=f"Put them in this order: {_names(MIDDLEWARE)}.",
             id="messages_extends.E023",
         )
@@ -92,7 +93,7 @@ def middleware_is_in_order(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def middleware_positions() -> dict[type, int]:
-    """Return where each needed middleware stands first, itself or a subclass; those that are missing are left out."""
+    """Return the first position of each required middleware or a subclass of it, without the missing ones."""
     listed = [import_or_none(path) for path in settings.MIDDLEWARE]
     positions: dict[type, int] = {}
     for wanted in MIDDLEWARE:
@@ -102,12 +103,12 @@ def middleware_positions() -> dict[type, int]:
     return positions
 
 
-def _names(classes: Any) -> str:
+def _names(classes: Iterable[type]) -> str:
     return ", ".join(f"{found.__module__}.{found.__qualname__}" for found in classes)
 
 
 @register
-def folders_have_sessions(**_kwargs: Any) -> list[CheckMessage]:
+def check_subfolder_sessions(**_kwargs: object) -> list[CheckMessage]:
     listed = [import_or_none(path) for path in settings.MIDDLEWARE]
     classes = [found for found in listed if isinstance(found, type)]
     in_folders = any(issubclass(found, TenantSubfolderMiddleware) for found in classes)
@@ -115,9 +116,9 @@ def folders_have_sessions(**_kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "Organisations are folders of one host, and share its session cookie: opening another one logs out of the "
-            "first.",
-            hint='List "messages_extends.tenancy.middleware.SubfolderSessionMiddleware" in MIDDLEWARE in place of '
+            "Organisations in subfolders of one host share its session cookie: opening a second one ends the session "
+            "in the first.",
+            hint='List "messages_extends.tenancy.middleware.SubfolderSessionMiddleware" in MIDDLEWARE instead of '
             "Django's SessionMiddleware.",
             id="messages_extends.W083",
         )
@@ -125,12 +126,12 @@ def folders_have_sessions(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def urls_are_included(**_kwargs: Any) -> list[CheckMessage]:
+def check_urls(**_kwargs: object) -> list[CheckMessage]:
     if own_namespace(settings.ROOT_URLCONF) is not None:
         return []
     return [
         Warning(
-            f"The URLs of messages_extends are not included in {settings.ROOT_URLCONF}: nobody can close a message.",
+            f"The URLs of messages_extends are not included in {settings.ROOT_URLCONF}: messages cannot be closed.",
             hint='Add path("messages/", include("messages_extends.urls")) to it, at any path and in any namespace.',
             id="messages_extends.W024",
         )
@@ -138,14 +139,14 @@ def urls_are_included(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def admin_has_our_buttons(**_kwargs: Any) -> list[CheckMessage]:
+def check_admin_order(**_kwargs: object) -> list[CheckMessage]:
     names = [config.name for config in apps.get_app_configs()]
     if "django.contrib.admin" not in names or names.index("messages_extends") < names.index("django.contrib.admin"):
         return []
     return [
         Warning(
             "messages_extends comes after django.contrib.admin in INSTALLED_APPS: the admin shows saved messages in "
-            "green, whatever their level, and without a button to close them.",
+            "green, whatever their level, and without a close button.",
             hint="Put messages_extends before django.contrib.admin, so that its template admin/base.html is used.",
             id="messages_extends.W075",
         )
@@ -153,21 +154,21 @@ def admin_has_our_buttons(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def caches_see_what_is_private(**_kwargs: Any) -> list[CheckMessage]:
+def check_cache_middleware_order(**_kwargs: object) -> list[CheckMessage]:
     listed = [import_or_none(path) for path in settings.MIDDLEWARE]
-    messages = [number for number, found in enumerate(listed) if _is_a(found, MessageMiddleware)]
-    caches = [number for number, found in enumerate(listed) if _is_a(found, UpdateCacheMiddleware)]
+    messages = [number for number, found in enumerate(listed) if _is_subclass(found, MessageMiddleware)]
+    caches = [number for number, found in enumerate(listed) if _is_subclass(found, UpdateCacheMiddleware)]
     if not messages or not caches or max(caches) < messages[0]:
         return []
     return [
         Warning(
-            "A cache middleware stands after MessageMiddleware: it stores pages with one person's messages before they "
-            "are marked as private, and gives them to others.",
-            hint="Put django.middleware.cache.UpdateCacheMiddleware first in MIDDLEWARE, as Django wants it.",
+            "A cache middleware comes after MessageMiddleware: it stores pages with personal messages before they are "
+            "marked as private, and serves them to others.",
+            hint="Put django.middleware.cache.UpdateCacheMiddleware first in MIDDLEWARE, as Django requires.",
             id="messages_extends.W061",
         )
     ]
 
 
-def _is_a(found: Any, wanted: type) -> bool:
+def _is_subclass(found: object, wanted: type) -> bool:
     return isinstance(found, type) and issubclass(found, wanted)

@@ -1,4 +1,4 @@
-"""What carries change events from the process that changes something to those that hold streams."""
+"""The base class of buses, which carry change events to the processes that serve streams."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
@@ -8,33 +8,33 @@ from messages_extends.conf import settings
 
 
 class Bus(ABC):
-    """A way to reach every process; subclass it for another one and name it in PUSH_BUS.
+    """Base class of buses; name a subclass in the setting PUSH_BUS.
 
-    An event may get lost (a process dies between its commit and the event), and is never kept: who listens asks the
-    tables after every gap.
+    Delivery is not guaranteed: an event is lost if a process dies after its commit, and events are not stored. A
+    listener reads the tables again after every gap.
     """
 
-    # Bytes of one text; events that are longer are split.
+    # The maximum size of a text in bytes. Longer events are split.
     limit: ClassVar[int] = 7_999
 
     @abstractmethod
     def publish(self, texts: Sequence[str]) -> None:
-        """Send these texts to all who listen. Called after the commit; what it raises is logged."""
+        """Send these texts to all listeners. It is called after the commit, and its errors are logged."""
 
     @abstractmethod
     def listen(self) -> AsyncGenerator[str | None]:
-        """Yield None once everything from now on will be heard, then each text; raise when the connection is lost.
+        """Yield None once the subscription is active, then each text; raise when the connection is lost.
 
-        Never wait for ever on a connection that is dead: ask it every few seconds.
+        Check an idle connection every few seconds, so that a dead one is noticed.
         """
 
 
-_made: dict[type[Bus], Bus] = {}
+_instances: dict[type[Bus], Bus] = {}
 
 
 def current_bus() -> Bus | None:
-    """Return the bus that PUSH_BUS names, one for the whole process; None where there are no live updates."""
+    """Return this process's instance of the bus that PUSH_BUS names; None if live updates are off."""
     bus = settings.push_bus
-    if bus is not None and bus not in _made:
-        _made[bus] = bus()
-    return None if bus is None else _made[bus]
+    if bus is not None and bus not in _instances:
+        _instances[bus] = bus()
+    return None if bus is None else _instances[bus]

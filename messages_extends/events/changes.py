@@ -1,23 +1,24 @@
-"""Hints: whose open pages have something new. They are published once the transaction has committed, and only then."""
+"""Change events: which users' open pages are out of date. They are published after the transaction commits."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_out
 from django.db import connections, transaction
 from django.db.models import Model
 from django.db.models.signals import post_delete, post_save
+from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from messages_extends.events.bus import current_bus
 from messages_extends.tenancy.databases import note_write, write_database
 from messages_extends.tenancy.schemas import current_schema, users_are_shared
 
-# What is left of a text's limit once all but the keys is written: braces, names, a schema of 63 characters as JSON.
+# The bytes of a text without its keys: braces, names and a schema of 63 characters as JSON.
 OVERHEAD_BYTES: Final = 600
 KEY_FIELDS: Final = ("users", "groups", "sessions", "accounts")
 
@@ -26,93 +27,97 @@ _changes: ContextVar[int] = ContextVar("messages_extends.events.changes", defaul
 
 @dataclass(frozen=True)
 class ChangeEvent:
-    """Something has changed for these people, these groups' members, or everybody in the organisation, or anywhere.
+    """A change that concerns users, the members of groups, or everybody in one tenant or in all.
 
-    Or sessions have ended, or the accounts of these people have changed, so that their streams may have to end. Keys
-    are texts: whatever a user model's primary key is, it can be written so.
+    It may also say that sessions have ended or accounts have changed, so that streams may have to end. Primary keys are
+    strings, because user models have keys of different types.
     """
 
-    # None: in every organisation.
+    # None for all tenants.
     schema: str | None
     users: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     everyone: bool = False
-    # Fingerprints: a key would let whoever reads it in.
+    # Fingerprints: a session key would allow whoever reads it to log in.
     sessions: frozenset[str] = frozenset()
     accounts: frozenset[str] = frozenset()
 
     def texts(self, limit: int) -> Iterator[str]:
-        """Yield it as texts of at most `limit` bytes, several where it names many."""
+        """Yield the event as one or more texts of at most `limit` bytes."""
         if self.everyone:
             yield _text(schema=self.schema, everyone=True)
         for name in KEY_FIELDS:
-            for part in _parts(sorted(getattr(self, name)), limit - OVERHEAD_BYTES):
+            for part in _split(sorted(getattr(self, name)), limit - OVERHEAD_BYTES):
                 yield _text(**{"schema": self.schema, name: part})
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `texts` has written; ValueError for anything else that somebody may have published."""
-        said = json.loads(text)
-        if not isinstance(said, dict) or not said.keys() <= {"schema", "everyone", *KEY_FIELDS}:
+        """Return the event of a text that `texts` yielded. Raises ValueError for any other text."""
+        data = json.loads(text)
+        if not isinstance(data, dict) or not data.keys() <= {"schema", "everyone", *KEY_FIELDS}:
             raise ValueError(f"{text[:200]!r} is not a change event.")
-        schema = said.get("schema", "")
+        schema = data.get("schema", "")
         if not (schema is None or (isinstance(schema, str) and schema)):
-            raise ValueError(f"{text[:200]!r} names no schema.")
-        return cls(schema, everyone=said.get("everyone") is True, **{name: _keys(said, name) for name in KEY_FIELDS})
+            raise ValueError(f"{text[:200]!r} does not name a schema.")
+        return cls(
+            schema, everyone=data.get("everyone") is True, **{name: _parse_keys(data, name) for name in KEY_FIELDS}
+        )
 
 
-def notify_changed(*, users: Iterable[Any] = (), groups: Iterable[Any] = (), everyone: bool = False) -> None:
-    """Tell open pages of the current organisation, once the transaction commits, that something has changed.
+def notify_changed(*, users: Iterable[object] = (), groups: Iterable[object] = (), everyone: bool = False) -> None:
+    """Notify open pages of the current tenant of a change after the transaction commits.
 
-    `users`, `groups`: primary keys. It is called where the change is made, because the schema may be another one when
-    the transaction ends.
+    `users` and `groups` are primary keys. Call it where the change is made, because the schema may be a different one
+    at the end of the transaction.
     """
-    event = ChangeEvent(current_schema(), _as_keys(users), _as_keys(groups), everyone)
+    event = ChangeEvent(current_schema(), _key_texts(users), _key_texts(groups), everyone)
     if event.users or event.groups or event.everyone:
         _on_commit([event])
 
 
 def notify_changed_everywhere(schemas: Iterable[str] | None = None) -> None:
-    """Tell the open pages of these organisations, or of all; see `notify_changed`."""
+    """Notify open pages of these tenants, or of all tenants; see `notify_changed`."""
     _on_commit([ChangeEvent(schema, everyone=True) for schema in ([None] if schemas is None else schemas)])
 
 
 def connect_signals() -> None:
-    """Have streams end at once when their session ends, or their person is deactivated, deleted or changes a password.
+    """End streams when their session ends, or when the user is deactivated, deleted or changes the password.
 
-    What Django sends no signal of, such as `update()`, is found at the next look at who may stay.
+    Changes without a signal, such as those by `update()`, are found by the hub's periodic check.
     """
     user_logged_out.connect(_end_streams_of_session, dispatch_uid="messages_extends.events")
     for signal in (post_save, post_delete):
-        signal.connect(_review_streams_of, sender=get_user_model(), dispatch_uid="messages_extends.events")
+        signal.connect(_review_streams_of_user, sender=get_user_model(), dispatch_uid="messages_extends.events")
 
 
 def fingerprint(session_key: str) -> str:
-    """Return what stands for a session on the bus."""
+    """Return a hash that identifies a session on the bus."""
     return salted_hmac("messages_extends.push.session", session_key, algorithm="sha256").hexdigest()
 
 
-def _end_streams_of_session(request: Any, **_signal: Any) -> None:
+def _end_streams_of_session(request: HttpRequest | None, **_signal: object) -> None:
     key = getattr(getattr(request, "session", None), "session_key", None)
     if key:
-        # Everywhere: with shared sessions it was one of several organisations.
+        # In all tenants: a shared session may be used in several.
         _on_commit([ChangeEvent(None, sessions=frozenset({fingerprint(key)}))])
 
 
-def _review_streams_of(instance: Any, created: bool = False, update_fields: Any = None, **_signal: Any) -> None:
-    # Logging in writes the time of it, and changes nobody's right to stay.
+def _review_streams_of_user(
+    instance: Model, created: bool = False, update_fields: Iterable[str] | None = None, **_signal: object
+) -> None:
+    # A login updates last_login, which does not affect open streams.
     if created or (update_fields is not None and set(update_fields) <= {"last_login"}):
         return
-    _on_commit([ChangeEvent(None if users_are_shared() else current_schema(), accounts=_as_keys([instance.pk]))])
+    _on_commit([ChangeEvent(None if users_are_shared() else current_schema(), accounts=_key_texts([instance.pk]))])
 
 
 def change_counter() -> int:
-    """Return a number that is another one once this thread, task or command has changed what anybody may read."""
+    """Return a counter that increases when this thread or task changes what users may read."""
     return _changes.get()
 
 
 class PendingEvents:
-    """What a transaction has to publish when it commits: several change events in one statement."""
+    """The change events that a transaction publishes when it commits, in one statement."""
 
     def __init__(self, events: Sequence[ChangeEvent]) -> None:
         self.events = list(events)
@@ -133,27 +138,27 @@ def _on_commit(events: Sequence[ChangeEvent]) -> None:
     note_write()
     if current_bus() is None:
         return
-    connection: Any = connections[write_database()]
-    savepoints, last, _robust = connection.run_on_commit[-1] if connection.run_on_commit else (None, None, None)
+    connection = connections[write_database()]
+    savepoints, last, *_robust = connection.run_on_commit[-1] if connection.run_on_commit else (None, None)
     waiting = getattr(last, "__self__", None)
-    # A loop that sends a thousand times in one transaction publishes once. Only what dies with the same savepoints
-    # can go together.
+    # A loop that sends a thousand messages in one transaction publishes once. Events are combined only if they are
+    # rolled back by the same savepoints.
     if isinstance(waiting, PendingEvents) and not waiting.is_published and savepoints == set(connection.savepoint_ids):
         waiting.events.extend(events)
     elif connection.in_atomic_block or connection.get_autocommit():
-        # Robust: what has been committed stands, whether anybody hears of it or not.
+        # Robust: an error of the bus does not affect what has been committed.
         transaction.on_commit(PendingEvents(events).publish, using=connection.alias, robust=True)
 
 
-def _text(**said: Any) -> str:
-    return json.dumps(said, separators=(",", ":"))
+def _text(**data: object) -> str:
+    return json.dumps(data, separators=(",", ":"))
 
 
-def _parts(keys: Sequence[str], limit: int) -> Iterator[list[str]]:
+def _split(keys: Sequence[str], limit: int) -> Iterator[list[str]]:
     part: list[str] = []
     size = 0
     for key in keys:
-        # As JSON writes it: in ASCII, with quotes and a comma.
+        # The size in JSON: ASCII, with quotes and a comma.
         size += len(json.dumps(key)) + 1
         if part and size > limit:
             yield part
@@ -163,16 +168,16 @@ def _parts(keys: Sequence[str], limit: int) -> Iterator[list[str]]:
         yield part
 
 
-def _as_keys(keys: Iterable[Any]) -> frozenset[str]:
+def _key_texts(keys: Iterable[object]) -> frozenset[str]:
     given = list(keys)
     for key in given:
         if isinstance(key, Model):
-            raise TypeError(f"{key!r} is an object: name primary keys, for example user.pk.")
+            raise TypeError(f"Expected a primary key, got {key!r}: pass user.pk, for example.")
     return frozenset(str(key) for key in given)
 
 
-def _keys(said: dict[str, Any], name: str) -> frozenset[str]:
-    keys = said.get(name, [])
+def _parse_keys(data: Mapping[str, object], name: str) -> frozenset[str]:
+    keys = data.get(name, [])
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise ValueError(f"{name} of a change event are strings in a list, not {keys!r:.100}.")
+        raise ValueError(f"{name} of a change event must be a list of strings, not {keys!r:.100}.")
     return frozenset(keys)

@@ -1,4 +1,4 @@
-"""The bus that needs nothing but the database: NOTIFY and LISTEN."""
+"""A bus that uses PostgreSQL's NOTIFY and LISTEN and needs no other server."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -12,10 +12,10 @@ from messages_extends.events.bus import Bus
 from messages_extends.tenancy.databases import write_database
 
 NOTIFY: Final = "SELECT pg_notify(%s, text) FROM unnest(%s::text[]) AS text"
-# After so many seconds of silence the connection is asked whether it is still there, and given as many to answer.
+# An idle connection is checked after this time, and has the same time to answer.
 IDLE_CHECK_S: Final = 10
-# A server that has gone without a word is noticed by the kernel too.
-KEEPALIVES: Final[dict[str, Any]] = {
+# The kernel also detects a server that has disappeared.
+KEEPALIVES: Final[dict[str, int]] = {
     "keepalives": 1,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -26,14 +26,14 @@ KEEPALIVES: Final[dict[str, Any]] = {
 
 
 class PostgresBus(Bus):
-    """Notify after the commit, never in it: a transaction that notifies takes a lock that all others wait for."""
+    """Notify after the commit: a transaction that notifies takes a lock that serializes commits."""
 
     def publish(self, texts: Sequence[str]) -> None:
         with connections[write_database()].cursor() as cursor:
             cursor.execute(NOTIFY, [settings.push_name, list(texts)])
 
     async def listen(self) -> AsyncGenerator[str | None]:
-        # A connection of its own: one out of the pool would be missing there.
+        # A dedicated connection, because LISTEN would occupy one of the pool.
         connection = await AsyncConnection.connect(**connection_parameters(), autocommit=True)
         async with connection:
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(settings.push_name)))
@@ -41,17 +41,13 @@ class PostgresBus(Bus):
             while True:
                 async for notification in connection.notifies(timeout=IDLE_CHECK_S):
                     yield notification.payload
-                await _require_answer(connection)
-
-
-async def _require_answer(connection: "AsyncConnection[Any]") -> None:
-    """Raise if the server is gone; what it notifies meanwhile is kept for the next round."""
-    async with asyncio.timeout(IDLE_CHECK_S):
-        await connection.execute("SELECT 1")
+                # Raises if the server is gone. Notifications that arrive meanwhile are kept for the next iteration.
+                async with asyncio.timeout(IDLE_CHECK_S):
+                    await connection.execute("SELECT 1")
 
 
 def connection_parameters() -> dict[str, Any]:
-    """Return how Django connects, without what is for its own kind of connection: for one beside its pool."""
+    """Return Django's connection parameters for a psycopg connection outside the pool."""
     parameters = connections[write_database()].get_connection_params()
-    ours = {name: value for name, value in parameters.items() if name not in ("cursor_factory", "context")}
-    return KEEPALIVES | ours | {"prepare_threshold": None}
+    own = {name: value for name, value in parameters.items() if name not in ("cursor_factory", "context")}
+    return KEEPALIVES | own | {"prepare_threshold": None}

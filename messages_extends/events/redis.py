@@ -1,11 +1,11 @@
-"""The bus for those who have outgrown the database's: plain publish and subscribe on Redis.
+"""A bus that uses Redis publish/subscribe, for more traffic than the PostgreSQL bus can carry.
 
-It needs the extra: `pip install django-messages-extends-tenants[redis]`.
+It requires the extra: `pip install django-messages-extends-tenants[redis]`.
 """
 
 from collections.abc import AsyncGenerator, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from django.db import connections
 from redis import Redis
@@ -18,30 +18,30 @@ from messages_extends.conf import settings
 from messages_extends.events.bus import Bus
 from messages_extends.tenancy.databases import write_database
 
-# Seconds of silence after which the connection is asked, and that it has to answer; seconds that it has to be made.
+# An idle connection is checked after this time, and has the same time to answer.
 IDLE_CHECK_S: Final = 10
 SOCKET_TIMEOUT_S: Final = 5
 
 
 class RedisBus(Bus):
-    """Publish to one channel of the server that PUSH_REDIS_URL names."""
+    """Publish to one channel of the server at PUSH_REDIS_URL."""
 
     limit: ClassVar[int] = 60_000
 
     @property
     def name(self) -> str:
-        # Redis has one space of channels for all of its databases, and perhaps for several products.
+        # Channels are shared by all databases of a Redis server, and possibly by several products.
         return f"{settings.push_name}:{connections[write_database()].settings_dict['NAME']}"
 
     @cached_property
-    def _redis(self) -> Any:
-        # Once more at most, and a short wait: somebody's request has been committed, and waits for this.
-        options: Any = {
-            "socket_timeout": SOCKET_TIMEOUT_S,
-            "socket_connect_timeout": SOCKET_TIMEOUT_S,
-            "retry": Retry(NoBackoff(), 1),
-        }
-        return Redis.from_url(settings.push_redis_url, **options)
+    def _redis(self) -> Redis:
+        # One retry and a short timeout: a request waits for this after its commit.
+        return Redis.from_url(
+            settings.push_redis_url,
+            socket_timeout=SOCKET_TIMEOUT_S,
+            socket_connect_timeout=SOCKET_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 1),
+        )
 
     def publish(self, texts: Sequence[str]) -> None:
         with self._redis.pipeline(transaction=False) as pipeline:
@@ -50,8 +50,12 @@ class RedisBus(Bus):
             pipeline.execute()
 
     async def listen(self) -> AsyncGenerator[str | None]:
-        options: Any = {"socket_connect_timeout": SOCKET_TIMEOUT_S, "retry": AsyncRetry(NoBackoff(), 0)}
-        async with AsyncRedis.from_url(settings.push_redis_url, **options) as redis, redis.pubsub() as watcher:
+        retry = AsyncRetry(NoBackoff(), 0)
+        url = settings.push_redis_url
+        async with (
+            AsyncRedis.from_url(url, socket_connect_timeout=SOCKET_TIMEOUT_S, retry=retry) as redis,
+            redis.pubsub() as watcher,
+        ):
             await watcher.subscribe(self.name)
             asked = False
             while True:

@@ -1,4 +1,4 @@
-"""The number at the bell, as people read it and hear it."""
+"""The unread badge of the bell, as text and for screen readers."""
 
 from dataclasses import dataclass
 
@@ -9,20 +9,20 @@ from messages_extends.models.message import UNREAD_CAP
 
 @dataclass(frozen=True)
 class UnreadBadge:
-    """How many are unread, counted up to UNREAD_CAP."""
+    """The number of unread messages, up to UNREAD_CAP."""
 
     unread: int
 
     @property
     def text(self) -> str:
-        """What is seen: "3", "99+", nothing at zero."""
+        """The visible text: "3", "99+", or "" for zero."""
         if not self.unread:
             return ""
         return str(self.unread) if self.unread < UNREAD_CAP else f"{UNREAD_CAP - 1}+"
 
     @property
     def name(self) -> str:
-        """What is heard, whole: "Messages, 3 unread"."""
+        """The accessible name: "Messages, 3 unread"."""
         if not self.unread:
             return gettext("Messages, none unread")
         return ngettext("Messages, %(count)s unread", "Messages, %(count)s unread", self.unread) % {"count": self.text}

@@ -1,7 +1,7 @@
-"""How many have read a broadcast: gathered from organisation to organisation, without a worker.
+"""Count the readers of broadcasts, one organisation at a time and without a worker.
 
-Receipts lie in the organisations' own schemas, so a number of readers everywhere would be a query for each. What is
-kept in the public schema are two numbers for each organisation, never anybody's name.
+Receipts are in the tenants' schemas, so that the number of all readers would need a query for each tenant. The public
+schema stores two numbers for each tenant and no names.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError, connections
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 from django_tenants.utils import get_public_schema_name
 
@@ -26,17 +26,17 @@ from messages_extends.tenancy.schemas import inside, organisations
 
 logger = logging.getLogger(__name__)
 
-# Whoever changes an organisation's tables holds a lock: counting goes on with the next rather than wait for its end.
+# Do not wait long for locks on the tables of a tenant: counting continues with the next one.
 LOCK_TIMEOUT: Final = "500ms"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a broadcast's readers are counted.
+    """The progress of counting a broadcast's readers.
 
-    `total`: the organisations it is for now; `done`: those of them that were looked at since it was last shown again;
-    `failed`: the schemas of those among `done` that could not be counted; `readers` and `people`: in all others
-    together; `since`: when the oldest of these counts was made.
+    `total` is the number of organisations in the audience, `done` of those counted for the current revision. `failed`
+    are the schemas among `done` that could not be counted, `readers` and `people` the sums of all others, and `since`
+    is the time of the oldest count.
     """
 
     total: int
@@ -58,13 +58,13 @@ def count_readers(
     seconds: float = 1.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Progress:
-    """Count readers in as many organisations as fit into `seconds`, one at least; return how far that is now.
+    """Count readers for `seconds`, in at least one organisation; return the progress.
 
-    It begins with those that were never counted, then takes the oldest counts; each organisation once a call. It may
-    be interrupted at any moment. One that cannot be counted, because its tables are missing or locked, is noted as
-    such and does not stop the rest. `viewer` is the person who asks; None is the application.
+    Organisations that were never counted come first, then the oldest counts; each is counted once per call. Counting
+    can be interrupted at any time. An organisation that cannot be counted, because its tables are missing or locked, is
+    marked as failed and does not stop the others. `viewer` is the user who asks; None is the application.
 
-    PermissionDenied for who may not view broadcasts; Broadcast.DoesNotExist for one that has been deleted.
+    Raises PermissionDenied for users who may not view broadcasts, and Broadcast.DoesNotExist for a deleted one.
     """
     require_may_broadcast(viewer, "view")
     end = clock() + seconds
@@ -78,14 +78,14 @@ def count_readers(
 
 
 def progress_of(broadcast: Broadcast, *, viewer: AbstractBaseUser | None = None) -> Progress:
-    """Return how far the readers of `broadcast` are counted, without counting any."""
+    """Return the progress of counting, without counting."""
     require_may_broadcast(viewer, "view")
     with inside(get_public_schema_name()):
         return _progress(Broadcast.objects.get(pk=broadcast.pk), read_database())
 
 
-def _organisations(broadcast: Broadcast) -> QuerySet[Any]:
-    """Return the organisations that a broadcast is for now."""
+def _organisations(broadcast: Broadcast) -> QuerySet[Model]:
+    """Return the organisations in the current audience of a broadcast."""
     if broadcast.is_for_everybody:
         return organisations()
     return organisations().filter(pk__in=BroadcastTenant.objects.filter(broadcast=broadcast).values("tenant"))
@@ -103,22 +103,18 @@ def _oldest_first(broadcast: Broadcast) -> list[str]:
 
 
 def _count_in(schema: str, broadcast: Broadcast) -> Numbers | None:
-    """Count the readers in one organisation; None, with a line in the log, if that is not possible."""
+    """Return the counts of one organisation; log a warning and return None if it cannot be counted."""
     try:
         with inside(schema), atomic():
-            _wait_for_no_lock()
+            with connections[write_database()].cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             return count(for_write(with_read_at(members(), broadcast.pk, broadcast.revision)))
     except DatabaseError as error:
-        # A lost connection is no organisation's fault.
+        # A lost connection is not a problem of this organisation.
         if not connections[write_database()].is_usable():
             raise
         logger.warning("The readers in %s could not be counted: %s", schema, error)
         return None
-
-
-def _wait_for_no_lock() -> None:
-    with connections[write_database()].cursor() as cursor:
-        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
 
 
 def _store(broadcast: Broadcast, schema: str, numbers: Numbers | None) -> None:
@@ -152,20 +148,20 @@ def _progress(broadcast: Broadcast, database: str) -> Progress:
 
 
 def organisations_of(broadcast: Broadcast, *, viewer: AbstractBaseUser | None = None) -> QuerySet[Any]:
-    """Return the organisations that `broadcast` is for, each with its own count, from the current schema.
+    """Return the organisations in the audience of `broadcast`, annotated with their counts.
 
-    `readers`, `people` and `counted_at` are null where that was not made yet; only the first two where it failed.
+    `readers`, `people` and `counted_at` are null if there is no count yet, and only the first two if counting failed.
     """
     require_may_broadcast(viewer, "view")
     count_of = _counts(broadcast).filter(schema_name=OuterRef("schema_name"))
     columns = {name: Subquery(count_of.values(name)) for name in ("readers", "people", "counted_at")}
-    organisations: QuerySet[Any] = _organisations(broadcast).annotate(**columns).order_by("schema_name")
+    organisations: QuerySet[Model] = _organisations(broadcast).annotate(**columns).order_by("schema_name")
     return organisations
 
 
-def with_numbers(broadcasts: QuerySet[Any]) -> QuerySet[Any]:
-    """Add to each of `broadcasts` its `readers` and `people`, as far as they were counted since it was last shown."""
+def with_numbers(broadcasts: QuerySet[Broadcast]) -> QuerySet[Broadcast]:
+    """Annotate `readers` and `people`, as far as they were counted for the current revision."""
     current = Q(counts__revision=F("revision"))
     sums = {name: Sum(f"counts__{name}", filter=current, default=0) for name in ("readers", "people")}
-    summed: QuerySet[Any] = broadcasts.annotate(**sums)
+    summed: QuerySet[Broadcast] = broadcasts.annotate(**sums)
     return summed

@@ -1,9 +1,9 @@
-"""Where a page of the inbox begins."""
+"""The cursor for keyset pagination of the inbox."""
 
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Final, Self
+from typing import ClassVar, Final, Self, cast
 from uuid import UUID
 
 from django.conf import settings as django_settings
@@ -17,11 +17,11 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a page ends: the next one begins with what comes after."""
+    """The position of the last item of a page; the next page begins after it."""
 
     at: datetime
     kind: Kind
-    id: Any
+    id: int | UUID
 
     PATTERN: ClassVar = re.compile(r"([0-9]{1,16})-(?:message-([0-9]{1,18})|(announcement|broadcast)-([0-9a-f]{32}))")
 
@@ -32,21 +32,21 @@ class Cursor:
     def of(cls, entry: "Message | FeedItem") -> Self:
         reference = Reference.parse(entry.pk) if isinstance(entry, FeedItem) else None
         kind: Kind = entry.kind
-        return cls(entry.created, kind, reference.id if reference else entry.pk)
+        return cls(entry.created, kind, reference.id if reference else cast(int, entry.pk))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` has written; ValueError for anything else."""
+        """Parse the result of `str()`. Raises ValueError for any other text."""
         found = cls.PATTERN.fullmatch(text)
         if found is None:
-            raise ValueError(f"{text[:100]!r} is no position in an inbox: use the one that a page names as its next.")
+            raise ValueError(f"{text[:100]!r} is not a cursor: use the attribute `next` of a page.")
         at = epoch() + timedelta(microseconds=int(found[1]))
-        kind: Any = found[3] or "message"
+        kind = cast(Kind, found[3] or "message")
         return cls(at, kind, UUID(found[4]) if found[3] else int(found[2]))
 
     @property
-    def rank(self) -> tuple[Any, ...]:
-        """What sorts entries as the queries do: the newest first."""
+    def rank(self) -> tuple[datetime, int, int | UUID]:
+        """A key that sorts items like the queries, in reverse order."""
         return (self.at, -KINDS.index(self.kind), self.id)
 
 

@@ -1,23 +1,24 @@
-"""What a list of the inbox is narrowed down to."""
+"""The filter of the inbox."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib.messages.constants import DEFAULT_LEVELS
 
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, base_level, name_of_level
 from messages_extends.inbox.items import KINDS, Kind
+from messages_extends.models.message import MessageQuerySet
+from messages_extends.models.publication import PublicationQuerySet
 
-# A queryset of messages or of publications: both know `newest_first`, `unread_by` and their like.
-Branch = Any
+# A queryset of messages or of publications; both have methods such as `newest_first` and `unread_by`.
+Branch = MessageQuerySet | PublicationQuerySet
 
 Branches = Mapping[Kind, Branch]
 
 
 @dataclass(frozen=True)
 class InboxFilter:
-    """What a page is narrowed down to; ValueError, with the allowed values, for what does not exist."""
+    """A filter of the inbox. Raises ValueError, with the allowed values, for an unknown kind or level."""
 
     unread: bool = False
     level: int | None = None
@@ -38,5 +39,5 @@ class InboxFilter:
 
     @property
     def _levels(self) -> list[int]:
-        """The levels of the family, of which `level` is any."""
+        """The persistent levels with the same base level as `level`."""
         return [each for each in PERSISTENT_MESSAGE_LEVELS if base_level(each) == base_level(self.level or 0)]

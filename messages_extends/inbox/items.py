@@ -1,4 +1,4 @@
-"""What the inbox lists: a message, or a publication as one reader sees it."""
+"""The items of the inbox: messages, and publications as one reader sees them."""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.storage import base as messages_storage
+from django.db.models import QuerySet
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
@@ -23,10 +24,10 @@ from messages_extends.texts.rendering import Params, render, shown_link
 
 Kind = Literal["message", "announcement", "broadcast"]
 
-# Also the order of what appeared in the same microsecond.
+# The kinds, in the order of items with the same time.
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
-# What each kind is ordered by.
+# The column by which each kind is ordered.
 TIME_COLUMNS: Final[Mapping[Kind, str]] = {
     "message": "created",
     "announcement": "publish_at",
@@ -38,9 +39,9 @@ TEXT_COLUMNS: Final = ("level", "message", "params", "extra_tags", "url", "is_sa
 
 @dataclass(kw_only=True)
 class FeedItem:
-    """A publication as one reader sees it; it has what a template asks a message for.
+    """A publication as one reader sees it, with the attributes of a message that templates use.
 
-    `from_person` stays true of an announcement whose sender has been deleted.
+    `from_person` remains true for an announcement whose sender has been deleted.
     """
 
     kind: Kind
@@ -57,30 +58,30 @@ class FeedItem:
     read_at: datetime | None
     must_acknowledge: bool
     author: str
-    sender_id: Any
+    sender_id: object
     from_person: bool
-    # Of this organisation: elsewhere the same primary key is somebody else's.
+    # The schema of the sender: in another one the same primary key identifies another user.
     schema: str = field(default_factory=current_schema)
 
     def __str__(self) -> str:
         return render(self.message, self.params, is_safe=self.is_safe)
 
     def __eq__(self, other: object) -> bool:
-        """Equal an ordinary message too that has this level and text: Django's `assertMessages` compares with those."""
+        """Compare equal to an ordinary message with the same level and text, as Django's `assertMessages` needs."""
         if isinstance(other, messages_storage.Message):
             return equals_ordinary(self, other)
         if not isinstance(other, FeedItem):
             return NotImplemented
         return all(getattr(self, each.name) == getattr(other, each.name) for each in fields(self))
 
-    # It can be changed, as a dataclass that is compared by its fields.
+    # Unhashable, like every mutable dataclass that is compared by its fields.
     __hash__ = None  # type: ignore[assignment]
 
     @cached_property
-    def sender(self) -> Any:
-        """The person who wrote an announcement, loaded when asked for; of a broadcast, the name that it is under.
+    def sender(self) -> AbstractBaseUser | str | None:
+        """The sender of an announcement, loaded on access, or the author's name of a broadcast.
 
-        None for the application, and for somebody who is gone.
+        None for the application and for deleted users.
         """
         if self.kind == "broadcast":
             with in_interface_language():
@@ -88,7 +89,8 @@ class FeedItem:
         if self.sender_id is None:
             return None
         with inside(self.schema):
-            return get_user_model()._default_manager.using(read_database()).filter(pk=self.sender_id).first()
+            people: QuerySet[AbstractBaseUser] = get_user_model()._default_manager.using(read_database())
+            return people.filter(pk=self.sender_id).first()
 
     @property
     def read(self) -> bool:
@@ -100,23 +102,23 @@ class FeedItem:
 
     @property
     def tags(self) -> str:
-        """The CSS words: extra tags, the level's, the kind, and "read" or "unread"."""
+        """The CSS classes: extra tags, the tag of the level, the kind, and "read" or "unread"."""
         words = (self.extra_tags, self.level_tag, self.kind, "read" if self.read else "unread")
         return " ".join(word for word in words if word)
 
 
 def as_feed_item(values: tuple[Any, ...], user: AbstractBaseUser) -> "Message | FeedItem":
-    """Return the entry that a row of a union says; without the total, which is the row's last."""
+    """Return the item for a row of the union query, whose last column is the total."""
     kind, pk, *text, created, sender_id, from_person, author, revision, must_acknowledge, _total = values
     columns = dict(zip(TEXT_COLUMNS, text, strict=True))
     columns |= {"created": created, "sender_id": sender_id, "from_person": from_person}
     if columns["params"] is not None:
         columns["params"] = json.loads(columns["params"])
-    # Compiled statements know nothing of fields.
+    # Compiled queries bypass LinkField.from_db_value.
     columns["url"] = shown_link(columns["url"])
     if kind == "message":
         columns |= {"id": Message._meta.pk.to_python(pk), "user_id": user.pk}
-        # Django takes them in the order of the model's own; the rest is loaded when asked for.
+        # from_db() expects the order of the model's fields. The other fields are deferred.
         names = [each.attname for each in Message._meta.concrete_fields if each.attname in columns]
         return Message.from_db(read_database(), names, [columns[name] for name in names])
     reference = Reference(UUID(pk), revision)

@@ -1,13 +1,15 @@
-"""Who has read an announcement. Every number is about the people it is for now."""
+"""Reports of who has read an announcement. All numbers refer to the current audience."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
+from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, Count, Exists, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, Count, Exists, Func, IntegerField, Model, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.expressions import Combinable
 
 from messages_extends.access.membership import keys_of_people_in, members
 from messages_extends.access.policy import policy
@@ -15,12 +17,12 @@ from messages_extends.access.publications import audience_of
 from messages_extends.models import Announcement, AnnouncementGroup, Receipt
 from messages_extends.tenancy.origin import require_here
 
-People = QuerySet[Any]
+People = QuerySet[AbstractBaseUser]
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """How many have read it, of how many."""
+    """The number of readers and the size of the audience."""
 
     readers: int
     people: int
@@ -28,36 +30,37 @@ class Numbers:
 
 @dataclass(frozen=True)
 class ReadReport(Numbers):
-    """Who has read an announcement, of those whom it is for now.
+    """The readers of an announcement in its current audience.
 
-    `audience_size` is how many that were when it was written. The people are those whom the viewer may see: their
-    querysets may be shorter than the numbers say.
+    `audience_size` is the size of the audience at publication. The querysets contain only people whom the viewer may
+    see, so that they may be smaller than the numbers.
     """
 
     audience_size: int | None
     _visible: Callable[[], People]
 
     def everyone(self) -> People:
-        """Return whom it is for, with `read_at`: when they read what is shown now; null while they have not."""
+        """Return the audience, annotated with `read_at` for the current revision; null if unread."""
         return self._visible()
 
     def read(self) -> People:
-        return self._visible().filter(read_at__isnull=False)
+        # A Q, because the stubs know the fields of a keyword and no annotations.
+        return self._visible().filter(Q(read_at__isnull=False))
 
     def unread(self) -> People:
-        return self._visible().filter(read_at=None)
+        return self._visible().filter(Q(read_at=None))
 
 
 def read_report(announcement: Announcement, viewer: AbstractBaseUser | None) -> ReadReport:
-    """Tell who has read `announcement`, as far as `viewer` may know; None is the application, which may know all.
+    """Return a report of who has read `announcement` for `viewer`; None is the application.
 
-    PermissionDenied unless they sent it or may view announcements; WrongTenant for one of another organisation. The
-    number of queries does not depend on how many people there are.
+    Raises PermissionDenied unless the viewer has sent it or may view announcements, and WrongTenant for an announcement
+    of another tenant. The number of queries does not depend on the number of people.
     """
     require_here(announcement)
     if viewer is not None and not policy().may_see_report(viewer, announcement):
         raise PermissionDenied("You may not see who has read this announcement.")
-    # What the caller has at hand may be older than the revision that is shown.
+    # The caller's object may have an outdated revision.
     revision = Subquery(Announcement.objects.filter(pk=announcement.pk).values("revision"))
     people = with_read_at(audience_of(announcement), announcement.pk, revision)
 
@@ -68,24 +71,24 @@ def read_report(announcement: Announcement, viewer: AbstractBaseUser | None) -> 
     return ReadReport(numbers.readers, numbers.people, announcement.audience_size, visible)
 
 
-def with_read_at(people: People, publication_id: Any, revision: Any) -> People:
-    """Add `read_at`: when each of `people` read a publication in this revision or a later one."""
+def with_read_at(people: People, publication_id: UUID, revision: Combinable | int) -> People:
+    """Annotate `read_at`, the time at which each of `people` read this revision of a publication or a later one."""
     receipts = Receipt.objects.filter(user_id=OuterRef("pk"), publication_id=publication_id, revision__gte=revision)
     annotated: People = people.annotate(read_at=Subquery(receipts.values("read_at")))
     return annotated
 
 
 def count(people: People) -> Numbers:
-    """Count those of `people` whose `read_at` is set, and all of them, in one query."""
-    # Distinct: a host's members may come out of a join.
+    """Return the number of `people` with a `read_at` and of all of them, in one query."""
+    # Distinct, because MEMBERS of a host project may use a join.
     has_read = Count("pk", distinct=True, filter=Q(read_at__isnull=False))
     found = people.order_by().aggregate(readers=has_read, people=Count("pk", distinct=True))
     return Numbers(**cast(dict[str, int], found))
 
 
-def with_numbers(announcements: Any) -> Any:
-    """Add `readers` and `people` to each of `announcements`: how many have read it, of how many it is for now."""
-    everyone: Any = members()
+def with_numbers(announcements: QuerySet[Announcement]) -> QuerySet[Announcement]:
+    """Annotate `readers` and `people`: the number of readers and the size of the current audience."""
+    everyone = members()
     receipts = Receipt.objects.filter(
         user_id=OuterRef("pk"),
         publication_id=OuterRef(OuterRef("pk")),
@@ -104,7 +107,7 @@ def _number(people: People) -> Subquery:
     return Subquery(people.order_by().values(number=counted), output_field=IntegerField())
 
 
-def _keys_of_members() -> Any:
-    """Return the keys of those who are in a group of the announcement two queries further out."""
+def _keys_of_members() -> QuerySet[Model, object]:
+    """Return the keys of the members of the groups of the announcement in the outer query."""
     chosen = AnnouncementGroup.objects.filter(announcement=OuterRef(OuterRef(OuterRef(OuterRef("pk")))))
     return keys_of_people_in(Group.objects.filter(pk__in=chosen.values("group")))

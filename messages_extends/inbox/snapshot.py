@@ -1,4 +1,4 @@
-"""What was unread at one moment."""
+"""Snapshots of what was unread, for "mark all as read"."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ from messages_extends.inbox.cursor import epoch
 
 @dataclass(frozen=True)
 class UnreadSnapshot:
-    """What one statement saw of what is unread: what "mark all as read" may mark, whatever is committed meanwhile.
+    """What was unread when a page was rendered; "mark all as read" marks nothing that was committed later.
 
-    `messages` are primary keys, of the newest `LISTED`; `newest` is when the first of them was written, because a
-    restored database gives primary keys again. `publications` are primary keys with the revision that was shown.
-    `before` is None where all messages are listed; otherwise those that were written until then were seen as well.
+    `messages` are the primary keys of the newest `LISTED` messages. `newest` is the time of the first of them, because
+    a restored database assigns primary keys again. `publications` maps primary keys to the shown revision. `before` is
+    None if all messages are listed; otherwise messages that were created until then belong to the snapshot as well.
     """
 
     messages: Sequence[int] = ()
@@ -26,12 +26,12 @@ class UnreadSnapshot:
     publications: Mapping[UUID, int] = field(default_factory=dict)
 
     LISTED: ClassVar = 500
-    # Of those that are not listed one by one. Longer than any sending takes from its first statement to its commit.
+    # For messages that are not listed; longer than a transaction that sends messages takes.
     MARGIN: ClassVar = timedelta(minutes=10)
 
     @classmethod
     def of(cls, rows: Sequence[tuple[Any, ...]], at: datetime) -> Self:
-        """Return what the rows of `unread_rows` say, which were found at `at`."""
+        """Return the snapshot of the rows that `unread_rows` returned at `at`."""
         messages = [(int(pk), appeared) for kind, pk, _revision, appeared in rows if kind == "message"]
         messages.sort(key=lambda message: message[1], reverse=True)
         return cls(
@@ -46,13 +46,13 @@ class UnreadSnapshot:
 
     @property
     def seen_messages(self) -> Q:
-        """The condition that keeps the messages that were seen; of those that are not listed, no doubtful one."""
+        """The condition for the messages in the snapshot."""
         listed = Q(pk__in=self.messages, created__lte=self.newest or epoch())
         return listed if self.before is None else listed | Q(created__lte=self.before)
 
     @property
     def seen_publications(self) -> Q:
-        """The condition that keeps the publications that were seen, in the revision that was shown."""
+        """The condition for the publications in the snapshot, in the shown revision."""
         seen = Q(pk__in=[])
         for revision in set(self.publications.values()):
             seen |= Q(revision=revision, pk__in=[pk for pk, shown in self.publications.items() if shown == revision])

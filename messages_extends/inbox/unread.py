@@ -1,4 +1,4 @@
-"""What is unread of the reader of a page: read once, whatever parts of it show that; such a page is theirs alone."""
+"""The unread items of a request's user, which are queried once, and the privacy of pages that show them."""
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponseBase
@@ -10,10 +10,10 @@ from messages_extends.tenancy.schemas import current_schema
 
 
 def unread_for(request: HttpRequest, user: AbstractBaseUser) -> Unread:
-    """Return what is unread of `user` in the current organisation, for banners and bell: one query a request.
+    """Return the unread items of `user` in the current tenant, for banners and bell, with one query per request.
 
-    It is read again for another user, in another organisation, and once this request has changed anything. Raises
-    WrongTenant if the user object was loaded in another organisation.
+    They are queried again for another user, in another tenant, and after a change in this request. Raises WrongTenant
+    if the user was loaded in another tenant.
     """
     note_personal(request)
     inbox = Inbox(user)
@@ -25,13 +25,13 @@ def unread_for(request: HttpRequest, user: AbstractBaseUser) -> Unread:
 
 
 def note_personal(request: HttpRequest) -> None:
-    """Note that the answer to `request` holds what is one person's: no cache may give it to another."""
+    """Note that the response to `request` contains personal data, which caches must not serve to others."""
     request._messages_extends_is_personal = True  # type: ignore[attr-defined]
-    # Django's own `cache_page` keeps a page before any middleware has seen it.
+    # `cache_page` stores a page before any middleware has processed it.
     request._cache_update_cache = False  # type: ignore[attr-defined]
 
 
 def keep_private(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Mark the response as private, where something personal was noted and it is not forbidden to store it at all."""
+    """Mark the response as private if `note_personal` was called, unless it has `no-store`."""
     if getattr(request, "_messages_extends_is_personal", False) and "no-store" not in response.get("Cache-Control", ""):
         patch_cache_control(response, private=True)

@@ -1,4 +1,4 @@
-"""Streams beside Django's own handler, because a stream that is a view costs a thread, for as long as it is open.
+"""Serve the event streams outside of Django's handler, where each open stream would occupy a thread.
 
 Wrap the application: `application = LiveUpdates(get_asgi_application())`.
 """
@@ -8,64 +8,64 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from contextvars import Context, copy_context
-from typing import Any, Final
+from typing import Final, cast
 
 from messages_extends.conf import settings
 from messages_extends.events.bus import Bus, current_bus
 from messages_extends.live.hub import Hub
 from messages_extends.live.queries import Subscriber
-from messages_extends.live.streams import Send, Stream
+from messages_extends.live.streams import Event, Scope, Send, Stream
 
 logger = logging.getLogger(__name__)
 
-Receive = Callable[[], Awaitable[Any]]
+Receive = Callable[[], Awaitable[Event]]
 Headers = list[tuple[bytes, bytes]]
-Application = Callable[[Any, Receive, Send], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# How the path ends that our URLs give it, wherever a host includes them.
+# The end of the stream's path, wherever a host project includes the URLs.
 PATH_SUFFIX: Final = "/stream/"
 HANDSHAKE_KEY: Final = "messages_extends.live.handshake"
-# The status of our view's answer.
+# The status of the view's response.
 STREAM_STATUS: Final = 204
-# How many who open a stream are asked at once who they are; each takes a thread and a connection meanwhile.
+# The number of concurrent requests to the application, each of which uses a thread and a connection.
 MAX_CONCURRENT_HANDSHAKES: Final = 8
-# Seconds that the host may take to say whether it still serves an organisation.
+# The time in which the application must answer whether it still serves a tenant.
 RECHECK_TIMEOUT_S: Final = 10
-# Seconds after which one who has found it full may come back.
+# The value of the header Retry-After, in seconds.
 RETRY_AFTER: Final = b"30"
-# What belonged to the empty answer, or is the stream's own.
-NOT_FOR_STREAMS: Final = {b"content-type", b"content-length", b"cache-control", b"expires", b"x-accel-buffering"}
+# Headers of the view's empty response that do not apply to the stream.
+EXCLUDED_HEADERS: Final = {b"content-type", b"content-length", b"cache-control", b"expires", b"x-accel-buffering"}
 HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
-    # nginx would keep events back until its buffer is full.
+    # Without this, nginx buffers the events.
     (b"x-accel-buffering", b"no"),
 )
 
 
 class StreamHandshake:
-    """What our view notes on a request for a stream: whose it is. Without it, its answer is an ordinary one."""
+    """The result of asking the application about a stream request; the view sets the subscriber."""
 
     def __init__(self) -> None:
         self.is_reached = False
         self.subscriber: Subscriber | None = None
         self.headers: Headers = []
-        # That of the answer: what logs it finds out there whose request it was.
+        # The context of the response, from which loggers learn about the request.
         self.context = Context()
 
-    def keep(self, start: Any) -> None:
-        """Keep what the answer says beside its text: it may set cookies. A middleware may have refused after all."""
+    def read_response(self, start: Event) -> None:
+        """Keep the response's headers, such as cookies. Drop the subscriber if a middleware refused the request."""
         if start["status"] != STREAM_STATUS:
             self.subscriber = None
         self.context = copy_context()
-        self.headers = [each for each in start["headers"] if each[0].lower() not in NOT_FOR_STREAMS]
+        self.headers = [each for each in cast(Headers, start["headers"]) if each[0].lower() not in EXCLUDED_HEADERS]
 
 
 class LiveUpdates:
-    """Serve streams of live updates, and have `application` answer everything else.
+    """Serve the streams of live updates, and pass all other requests to `application`.
 
-    Who opens a stream is asked by `application` itself: its middlewares and our view decide, as for any page, and
-    have finished with the database before the first event is written.
+    The application's middleware and the view decide about a stream request, as for any page. They have released the
+    database before the first event is written.
     """
 
     def __init__(self, application: Application) -> None:
@@ -74,36 +74,36 @@ class LiveUpdates:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handshake_slots = self._recheck_slots = asyncio.Semaphore(MAX_CONCURRENT_HANDSHAKES)
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        bus = current_bus() if _asks_for_stream(scope) else None
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        bus = current_bus() if _is_stream_request(scope) else None
         if bus:
             await self._open(self._get_hub(bus), scope, DisconnectWatcher(receive), send)
         else:
             await self.application(scope, receive, send)
 
     async def close(self) -> None:
-        """End all streams: for servers that say when they stop, and for tests."""
+        """End all streams. It is called by servers with a shutdown hook and by tests."""
         if self._hub:
             await self._hub.close()
             self._hub = None
 
-    async def _open(self, hub: Hub, scope: Any, watcher: "DisconnectWatcher", send: Send) -> None:
+    async def _open(self, hub: Hub, scope: Scope, watcher: "DisconnectWatcher", send: Send) -> None:
         handshake = StreamHandshake()
         if hub.count < settings.max_streams:
-            await self._ask(self._handshake_slots, scope, handshake, watcher, send)
+            await self._request(self._handshake_slots, scope, handshake, watcher, send)
             if handshake.subscriber is None:
                 watcher.close()
                 return
-        # Others may have come meanwhile.
+        # Other streams may have been opened meanwhile.
         if hub.count >= settings.max_streams:
-            await _refuse(send, 503, b"This server holds as many streams as it may.\n")
+            await _refuse(send, 503, b"This process has reached its maximum number of streams.\n")
         elif handshake.subscriber and hub.streams_of(handshake.subscriber) >= settings.max_streams_per_user:
-            await _refuse(send, 429, b"You hold as many streams as one person may.\n")
+            await _refuse(send, 429, b"You have reached the maximum number of streams per user.\n")
             watcher.close()
         elif handshake.subscriber:
             stream = Stream(handshake.subscriber, scope)
-            watcher.when_gone(stream.end)
-            hub.enter(stream)
+            watcher.on_disconnect(stream.end)
+            hub.add(stream)
             await self._serve(hub, stream, handshake, watcher, send)
 
     async def _serve(
@@ -111,53 +111,58 @@ class LiveUpdates:
     ) -> None:
         try:
             start = {"type": "http.response.start", "status": 200, "headers": [*handshake.headers, *HEADERS]}
-            await asyncio.create_task(_awaited(send(start)), context=handshake.context)
+            await asyncio.create_task(_await(send(start)), context=handshake.context)
             await stream.write(send)
             if not watcher.is_gone:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (TimeoutError, OSError):
-            logger.debug("A reader of live updates has gone, or does not read.")
+            logger.debug("A client of live updates has disconnected or does not read.")
         finally:
-            hub.leave(stream)
+            hub.remove(stream)
             watcher.close()
 
     def _get_hub(self, bus: Bus) -> Hub:
         loop = asyncio.get_running_loop()
         if self._hub is None or self._loop is not loop:
             self._hub, self._loop = Hub(bus, self._is_still_served), loop
-            # Of this loop, as the hub is; its own questions never wait behind those who want in.
+            # Semaphores belong to an event loop, like the hub. Rechecks have their own, to not wait for handshakes.
             self._handshake_slots, self._recheck_slots = (
                 asyncio.Semaphore(MAX_CONCURRENT_HANDSHAKES),
                 asyncio.Semaphore(1),
             )
         return self._hub
 
-    async def _is_still_served(self, scope: Any) -> bool:
-        """Ask again, as the request of `scope` did, and tell whether our view was reached, whatever it said."""
-        handshake, watcher = StreamHandshake(), DisconnectWatcher(_once_and_no_more())
+    async def _is_still_served(self, scope: Scope) -> bool:
+        """Repeat the request of `scope` and tell whether it reaches the view, whatever the response."""
+        handshake, watcher = StreamHandshake(), DisconnectWatcher(_receive_once())
 
-        async def ignore(_message: Any) -> None: ...
+        async def ignore(_message: Event) -> None: ...
 
         try:
             async with asyncio.timeout(RECHECK_TIMEOUT_S):
-                await self._ask(self._recheck_slots, scope, handshake, watcher, ignore)
+                await self._request(self._recheck_slots, scope, handshake, watcher, ignore)
         finally:
             watcher.close()
         return handshake.is_reached
 
-    async def _ask(
-        self, slots: asyncio.Semaphore, scope: Any, handshake: StreamHandshake, watcher: "DisconnectWatcher", send: Send
+    async def _request(
+        self,
+        slots: asyncio.Semaphore,
+        scope: Scope,
+        handshake: StreamHandshake,
+        watcher: "DisconnectWatcher",
+        send: Send,
     ) -> None:
-        """Have the application answer; its answer goes to `send` if it is not our view's."""
+        """Send the request to the application, and its response to `send` unless it is the view's."""
         await slots.acquire()
         with ExitStack() as slot:
             slot.callback(slots.release)
 
-            async def pass_on(message: Any) -> None:
-                # It may be a stream of the host's own, which never ends.
+            async def pass_on(message: Event) -> None:
+                # The response may be a stream of the host project, which never ends.
                 slot.close()
                 if message["type"] == "http.response.start":
-                    handshake.keep(message)
+                    handshake.read_response(message)
                 if handshake.subscriber is None:
                     await send(message)
 
@@ -165,62 +170,63 @@ class LiveUpdates:
 
 
 class DisconnectWatcher:
-    """The receiving side of one request, of which never more than one call is open, and none is ever cancelled.
+    """Wrap the `receive` callable of a request so that at most one call is pending and none is cancelled.
 
-    Django cancels its own when it has answered; on some servers that loses what comes next.
+    Django cancels its call when it has responded, which loses the next message on some servers.
     """
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._next: asyncio.Future[Any] | None = None
+        self._next: asyncio.Future[Event] | None = None
         self.is_gone = False
 
-    async def receive(self) -> Any:
-        message = await asyncio.shield(self._awaited())
+    async def receive(self) -> Event:
+        message = await asyncio.shield(self._pending())
         if message["type"] != "http.disconnect":
             self._next = None
         return message
 
-    def when_gone(self, act: Callable[[], None]) -> None:
-        """Call `act` when the browser has gone."""
+    def on_disconnect(self, act: Callable[[], None]) -> None:
+        """Call `act` when the browser has disconnected."""
 
-        def note(heard: "asyncio.Future[Any]") -> None:
-            self.is_gone = not heard.cancelled()
+        def note(received: "asyncio.Future[Event]") -> None:
+            self.is_gone = not received.cancelled()
             act()
 
-        self._awaited().add_done_callback(note)
+        self._pending().add_done_callback(note)
 
     def close(self) -> None:
         if self._next is not None:
             self._next.cancel()
 
-    def _awaited(self) -> "asyncio.Future[Any]":
+    def _pending(self) -> "asyncio.Future[Event]":
         if self._next is None:
             self._next = asyncio.ensure_future(self._receive())
         return self._next
 
 
-def _once_and_no_more() -> Receive:
-    """Return what a browser sends that asks once and stays."""
-    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+def _receive_once() -> Receive:
+    """Return a `receive` callable for a request without a body whose client stays connected."""
+    messages: list[Event] = [{"type": "http.request", "body": b"", "more_body": False}]
 
-    async def receive() -> Any:
+    async def receive() -> Event:
         return messages.pop() if messages else await asyncio.get_running_loop().create_future()
 
     return receive
 
 
-def _asks_for_stream(scope: Any) -> bool:
-    """Tell whether it is a request for a stream; one with a body, which nobody may take their time to send, is none."""
-    if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].endswith(PATH_SUFFIX):
+def _is_stream_request(scope: Scope) -> bool:
+    """Tell whether `scope` is a request for a stream. One with a body is not, because it could be sent slowly."""
+    if scope["type"] != "http" or scope["method"] != "GET" or not cast(str, scope["path"]).endswith(PATH_SUFFIX):
         return False
-    headers = dict(scope["headers"])
+    headers = dict(cast(Headers, scope["headers"]))
     has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
     return b"text/event-stream" in headers.get(b"accept", b"") and not has_body
 
 
-async def _awaited(answer: Awaitable[None]) -> None:
-    await answer
+async def _await(awaitable: Awaitable[None]) -> None:
+    # create_task accepts only coroutines.
+    await awaitable
 
 
 async def _refuse(send: Send, status: int, text: bytes) -> None:

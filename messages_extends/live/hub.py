@@ -1,8 +1,7 @@
-"""Hold all streams of this process: receive the change events, count what is unread, and write the counts.
+"""Manage the streams of this process: receive change events, count unread messages and write the counts.
 
-What has to be written is a set of recipients to count for. A page that has just been opened, a change event, a moment
-at which a publication appears, a gap in which events may have been lost: each adds to that set, and one query for each
-tenant empties it.
+The hub keeps a set of pending recipients for each tenant. New pages, change events, publications that appear or expire,
+and gaps in the bus add to the set. One query per tenant counts for all of them.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
@@ -22,40 +21,40 @@ from messages_extends.events.bus import Bus
 from messages_extends.events.changes import ChangeEvent
 from messages_extends.live import queries
 from messages_extends.live.queries import Subscriber
-from messages_extends.live.streams import Stream
+from messages_extends.live.streams import Scope, Stream
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-# Seconds between two looks at who may stay; two of them are less than a minute.
+# Streams are rechecked at this interval; two intervals are less than a minute.
 RECHECK_INTERVAL_S: Final = 25
-# Seconds until a lost bus, or database, is tried again: the first time, and at most.
+# The first and the longest delay before reconnecting to the bus or the database.
 BACKOFF_S: Final = (0.2, 2.0)
-# Of how many people one query asks.
+# The number of subscribers that one query rechecks.
 SUBSCRIBERS_PER_QUERY: Final = 1_000
-# How many streams are told before anything else gets its turn.
+# The number of streams to update before yielding to the event loop.
 STREAMS_PER_TURN: Final = 100
-# Milliseconds for each stream within which pages refetch what everybody is told, and at most.
+# Pages refetch an event for everybody within JITTER_MS per stream, and at most MAX_JITTER_MS.
 JITTER_MS: Final = 5
 MAX_JITTER_MS: Final = 30_000
 
 
 @dataclass
 class PendingRecipients:
-    """To whom something has to be said."""
+    """The recipients whose unread messages must be counted again."""
 
     opened: set[Stream] = field(default_factory=set)
     users: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
     everyone: bool = False
-    # Milliseconds within which their pages may refetch.
+    # The time in milliseconds within which their pages may refetch.
     spread: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.opened or self.users or self.groups or self.everyone)
 
     @property
-    def people(self) -> set[str]:
+    def user_keys(self) -> set[str]:
         return self.users | {stream.subscriber.user for stream in self.opened}
 
     def add(self, other: "PendingRecipients") -> None:
@@ -65,8 +64,8 @@ class PendingRecipients:
         self.everyone |= other.everyone
         self.spread = max(self.spread, other.spread)
 
-    def take(self, number: int) -> "PendingRecipients":
-        """Take out so many users, and so many pages that were opened."""
+    def pop(self, number: int) -> "PendingRecipients":
+        """Remove and return up to `number` users and up to `number` new streams."""
         part = PendingRecipients(set(islice(self.opened, number)), set(islice(self.users, number)), spread=self.spread)
         self.opened -= part.opened
         self.users -= part.users
@@ -80,20 +79,20 @@ class TenantStreams:
         self.schema = schema
         self.streams: dict[str, set[Stream]] = {}
         self.pending = PendingRecipients()
-        # Whose accounts have changed, so that they may have to go.
+        # Users whose accounts have changed, so that their streams may have to end.
         self.accounts: set[str] = set()
-        # Publications may have changed since the alarm was set, to when the next appears or disappears by itself.
+        # Whether publications may have changed since the next refresh was scheduled.
         self.refresh_is_stale = True
         self.refresh: asyncio.TimerHandle | None = None
-        # How often in a row the host has not let anybody through to our view.
+        # The number of consecutive rechecks in which the application refused every request.
         self.refused = 0
         self.failure_is_logged = False
 
     def __iter__(self) -> Iterator[Stream]:
         return (stream for streams in self.streams.values() for stream in streams)
 
-    def take(self, event: ChangeEvent) -> None:
-        """Note whom of those who are here a change event concerns."""
+    def apply(self, event: ChangeEvent) -> None:
+        """Add the connected recipients of a change event to the pending ones."""
         self.pending.add(
             PendingRecipients(set(), set(event.users & self.streams.keys()), set(event.groups), event.everyone)
         )
@@ -104,18 +103,18 @@ class TenantStreams:
         pending, self.pending = self.pending, PendingRecipients()
         return pending
 
-    def enter(self, stream: Stream) -> None:
+    def add(self, stream: Stream) -> None:
         self.streams.setdefault(stream.subscriber.user, set()).add(stream)
         self.pending.opened.add(stream)
 
-    def leave(self, stream: Stream) -> None:
+    def remove(self, stream: Stream) -> None:
         self.pending.opened.discard(stream)
         streams = self.streams.get(stream.subscriber.user, set())
         streams.discard(stream)
         if not streams:
             self.streams.pop(stream.subscriber.user, None)
 
-    def pages_of(self, users: Collection[str]) -> list[Stream]:
+    def streams_of_users(self, users: Collection[str]) -> list[Stream]:
         return [stream for user in users for stream in self.streams.get(user, ())]
 
     def schedule_refresh(self, refresh: asyncio.TimerHandle | None) -> None:
@@ -125,10 +124,10 @@ class TenantStreams:
 
 
 class Hub:
-    """One for each process and event loop, from its first stream on."""
+    """The streams of one process and event loop."""
 
-    def __init__(self, bus: Bus, is_served: Callable[[Any], Awaitable[bool]]) -> None:
-        """`is_served` asks the host's middlewares whether a request would still reach our view."""
+    def __init__(self, bus: Bus, is_served: Callable[[Scope], Awaitable[bool]]) -> None:
+        """`is_served` tells whether a request still passes the middleware and reaches the view."""
         self.bus = bus
         self.is_served = is_served
         self.tenants: dict[str, TenantStreams] = {}
@@ -136,14 +135,14 @@ class Hub:
         self.count = 0
         self._has_pending = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "messages_extends.live", initializer=queries.use_dedicated_connection)
-        # In contexts of their own: a task that is started in a request keeps that request's tenant for ever.
+        # In new contexts: a task that is started in a request would keep that request's tenant.
         self._tasks = [
             asyncio.get_running_loop().create_task(work, context=Context())
-            for work in (self._listen(), self._count(), self._watch())
+            for work in (self._listen(), self._count_pending(), self._recheck())
         ]
 
     async def close(self) -> None:
-        """End all streams and everything else that was started."""
+        """End all streams, tasks and connections."""
         for tenant in self.tenants.values():
             for stream in tenant:
                 stream.end()
@@ -157,18 +156,18 @@ class Hub:
         tenant = self.tenants.get(subscriber.schema)
         return len(tenant.streams.get(subscriber.user, ())) if tenant else 0
 
-    def enter(self, stream: Stream) -> None:
-        """Take in a stream, which is told at once how things stand."""
+    def add(self, stream: Stream) -> None:
+        """Add a stream, which receives its unread count at once."""
         schema = stream.subscriber.schema
         tenant = self.tenants.setdefault(schema, TenantStreams(schema))
-        tenant.enter(stream)
+        tenant.add(stream)
         self.sessions.setdefault(stream.session, set()).add(stream)
         self.count += 1
         self._has_pending.set()
 
-    def leave(self, stream: Stream) -> None:
+    def remove(self, stream: Stream) -> None:
         tenant = self.tenants[stream.subscriber.schema]
-        tenant.leave(stream)
+        tenant.remove(stream)
         of_session = self.sessions[stream.session]
         of_session.discard(stream)
         if not of_session:
@@ -178,7 +177,7 @@ class Hub:
             tenant.schedule_refresh(None)
             del self.tenants[tenant.schema]
 
-    # Hearing --------------------------------------------------------------------------------------------------------
+    # Receiving events -------------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
         pause, most = BACKOFF_S
@@ -186,30 +185,30 @@ class Hub:
             try:
                 async for text in self.bus.listen():
                     pause = BACKOFF_S[0]
-                    self.hear(text)
+                    self.receive(text)
             except Exception as error:
-                # Whatever a bus may raise: it is tried again for as long as there are streams.
-                logger.warning("Live updates hear nothing, and try again: %s", error)
+                # A bus may raise any error. Retry as long as there are streams.
+                logger.warning("Live updates lost the bus and will reconnect: %s", error)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
             pause = min(pause * 2, most)
 
-    def hear(self, text: str | None) -> None:
-        """Note what a text of the bus says; None: there was a gap, in which anything may have changed."""
+    def receive(self, text: str | None) -> None:
+        """Apply an event of the bus. None means that events may have been lost, so that anything may have changed."""
         try:
             event = ChangeEvent(None, everyone=True) if text is None else ChangeEvent.parse(text)
         except (ValueError, RecursionError):
-            logger.warning("What came over the bus of live updates is not a change event: %.200r", text)
+            logger.warning("Live updates received an invalid change event: %.200r", text)
             return
-        self._take(event)
+        self._apply(event)
 
-    # Counting and telling -------------------------------------------------------------------------------------------
+    # Counting and writing ---------------------------------------------------------------------------------------------
 
-    async def _count(self) -> None:
+    async def _count_pending(self) -> None:
         while True:
             await self._has_pending.wait()
             self._has_pending.clear()
             while pending := [tenant for tenant in self.tenants.values() if tenant.pending or tenant.accounts]:
-                # A part of each in turn: one person's message does not wait for everybody's elsewhere.
+                # One batch per tenant in turn, so that a single message does not wait for another tenant's broadcast.
                 for tenant in pending:
                     await self._review_accounts(tenant)
                     await self._count_in(tenant)
@@ -218,33 +217,33 @@ class Hub:
         pending = tenant.take_pending()
         try:
             await self._resolve(tenant, pending)
-            part = pending.take(queries.recipients_per_query())
+            part = pending.pop(queries.recipients_per_query())
             # Only if somebody is left: its spread would delay whatever comes next.
             if pending:
                 tenant.pending.add(pending)
             pending = part
-            counts = await self._in_thread(queries.unread_counts_of, tenant.schema, part.people)
+            counts = await self._in_thread(queries.unread_counts_of, tenant.schema, part.user_keys)
         except Exception:
-            # The database is away, or something in the host's own code fails: nothing is lost, as it is asked again.
+            # The database may be unavailable, or code of the host project may fail: keep the recipients and retry.
             self._log_failure_once(tenant)
             tenant.refresh_is_stale = True
             asyncio.get_running_loop().call_later(BACKOFF_S[1], self._retry_later, tenant, pending)
             return
         tenant.failure_is_logged = False
-        await _tell(tenant.pages_of(part.users), counts, changed=True, spread=part.spread)
-        await _tell([stream for stream in part.opened if stream.subscriber.user not in part.users], counts)
+        await _update(tenant.streams_of_users(part.users), counts, changed=True, spread=part.spread)
+        await _update([stream for stream in part.opened if stream.subscriber.user not in part.users], counts)
 
     def _log_failure_once(self, tenant: TenantStreams) -> None:
-        """Log that the database does not answer, or a host's code fails: with all that is known, once until it does."""
+        """Log the current exception, once until counting succeeds again."""
         if not tenant.failure_is_logged:
-            logger.exception("Live updates could not count in %s, and try again until they can.", tenant.schema)
+            logger.exception("Live updates could not count unread messages in %s and will retry.", tenant.schema)
         tenant.failure_is_logged = True
 
     async def _resolve(self, tenant: TenantStreams, pending: PendingRecipients) -> None:
-        """Find out who of those who are here is in the groups, or of the people, whom something concerns."""
+        """Replace pending groups, or everybody, by the connected users who belong to them."""
         if pending.groups or pending.everyone:
             groups = None if pending.everyone else pending.groups
-            pending.users |= await self._in_thread(queries.addressed, tenant.schema, set(tenant.streams), groups)
+            pending.users |= await self._in_thread(queries.recipients_among, tenant.schema, set(tenant.streams), groups)
             pending.groups, pending.everyone, pending.spread = (
                 set(),
                 False,
@@ -258,61 +257,61 @@ class Hub:
         self._has_pending.set()
 
     async def _schedule_refresh(self, tenant: TenantStreams) -> None:
-        """Have everybody counted for when the next publication appears or disappears by itself."""
-        # Before the question: what is published meanwhile has to ask again.
+        """Schedule a count for everybody when the next publication appears or expires."""
+        # Reset before the query: a publication that is written meanwhile sets it again.
         tenant.refresh_is_stale = False
-        moment = await self._in_thread(queries.next_change, tenant.schema)
-        if moment is None or self.tenants.get(tenant.schema) is not tenant:
+        next_change = await self._in_thread(queries.next_change, tenant.schema)
+        if next_change is None or self.tenants.get(tenant.schema) is not tenant:
             tenant.schedule_refresh(None)
             return
-        # A day at most: what is further away is asked for again then.
-        wait = min(max((moment - timezone.now()).total_seconds(), 0) + 0.01, 86_400)
+        # At most a day, after which the time is queried again.
+        wait = min(max((next_change - timezone.now()).total_seconds(), 0) + 0.01, 86_400)
         event = ChangeEvent(tenant.schema, everyone=True)
-        tenant.schedule_refresh(asyncio.get_running_loop().call_later(wait, self._take, event))
+        tenant.schedule_refresh(asyncio.get_running_loop().call_later(wait, self._apply, event))
 
-    def _take(self, event: ChangeEvent) -> None:
+    def _apply(self, event: ChangeEvent) -> None:
         for session in event.sessions & self.sessions.keys():
             for stream in self.sessions[session]:
                 stream.end()
         tenants = self.tenants.values() if event.schema is None else filter(None, [self.tenants.get(event.schema)])
         for tenant in tenants:
-            tenant.take(event)
+            tenant.apply(event)
         self._has_pending.set()
 
-    # Who may stay ---------------------------------------------------------------------------------------------------
+    # Rechecking subscribers -------------------------------------------------------------------------------------------
 
-    async def _watch(self) -> None:
+    async def _recheck(self) -> None:
         while True:
             await asyncio.sleep(RECHECK_INTERVAL_S * random.uniform(0.9, 1))  # noqa: S311 - no secret
-            # All who have gone first: what a host's middlewares say may take its time.
-            for look in (self._end_revoked, self._close_if_refused):
+            # Revoked subscribers of all tenants first, because requests to the application may be slow.
+            for check in (self._end_revoked, self._close_if_refused):
                 for tenant in list(self.tenants.values()):
                     try:
-                        await look(tenant)
+                        await check(tenant)
                     except Exception:
-                        logger.exception("Live updates could not ask who may stay in %s.", tenant.schema)
+                        logger.exception("Live updates could not recheck the subscribers of %s.", tenant.schema)
 
     async def _review_accounts(self, tenant: TenantStreams) -> None:
-        """Send away those whose accounts have changed, if they may not stay; the next look at all finds who is left."""
+        """Recheck users whose accounts have changed. After an error the periodic recheck follows."""
         if tenant.accounts:
             users, tenant.accounts = tenant.accounts, set()
             try:
-                await self._end_revoked(tenant, [stream.subscriber for stream in tenant.pages_of(users)])
+                await self._end_revoked(tenant, [stream.subscriber for stream in tenant.streams_of_users(users)])
             except Exception:
-                logger.exception("Live updates could not ask who may stay in %s.", tenant.schema)
+                logger.exception("Live updates could not recheck the subscribers of %s.", tenant.schema)
 
     async def _end_revoked(self, tenant: TenantStreams, among: Sequence[Subscriber] | None = None) -> None:
-        """End the streams of those who were logged out, deactivated or excluded."""
+        """End the streams of users who were logged out, deactivated or excluded."""
         subscribers = [stream.subscriber for stream in tenant] if among is None else among
         for start in range(0, len(subscribers), SUBSCRIBERS_PER_QUERY):
             part = set(subscribers[start : start + SUBSCRIBERS_PER_QUERY])
-            _end(tenant, await self._in_thread(queries.revoked_subscribers, tenant.schema, part))
+            _end_streams(tenant, await self._in_thread(queries.revoked_subscribers, tenant.schema, part))
 
     async def _close_if_refused(self, tenant: TenantStreams) -> None:
-        """End all streams of an organisation that the host serves no more.
+        """End all streams of a tenant that the application no longer serves.
 
-        Asked with two requests, as one of them may be refused for what its sender has done, and in two rounds, as a
-        database that is away for a moment closes nothing.
+        Two requests are repeated, because one may be refused for its own user, and two consecutive rechecks must fail,
+        because the database may be unavailable for a moment.
         """
         streams = [stream for stream in tenant if not stream.has_ended]
         for stream in random.sample(streams, min(len(streams), 2)):
@@ -321,31 +320,31 @@ class Hub:
                 return
         tenant.refused += 1
         if tenant.refused >= 2:
-            _end(tenant, {stream.subscriber for stream in streams})
+            _end_streams(tenant, {stream.subscriber for stream in streams})
 
-    async def _in_thread(self, act: Callable[..., Result], *args: Any) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, _reconnecting, act, *args)
+    async def _in_thread(self, act: Callable[..., Result], *args: object) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _run_with_reconnect, act, *args)
 
 
-def _end(tenant: TenantStreams, subscribers: Collection[Subscriber]) -> None:
+def _end_streams(tenant: TenantStreams, subscribers: Collection[Subscriber]) -> None:
     for stream in list(tenant):
         if stream.subscriber in subscribers:
             stream.end()
 
 
-async def _tell(
+async def _update(
     streams: Collection[Stream], counts: Mapping[str, int], *, changed: bool = False, spread: int = 0
 ) -> None:
     for number, stream in enumerate(streams, 1):
         unread = counts.get(stream.subscriber.user)
         if unread is not None:
-            stream.tell(unread, changed=changed, spread=spread)
+            stream.update(unread, changed=changed, spread=spread)
         if number % STREAMS_PER_TURN == 0:
             await asyncio.sleep(0)
 
 
-def _reconnecting(act: Callable[..., Result], *args: Any) -> Result:
-    """Do what asks the database; once more where the connection was cut since the last time."""
+def _run_with_reconnect(act: Callable[..., Result], *args: object) -> Result:
+    """Run a query, and again after a new connection if the old one was lost."""
     try:
         return act(*args)
     except (InterfaceError, OperationalError):

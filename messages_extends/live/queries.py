@@ -1,8 +1,7 @@
-"""What the hub asks the database: in threads of its own, one organisation at a time, nothing kept between.
+"""The hub's database queries, which run in its own thread.
 
-Each function enters the schema that it is given, and reads from the database that is written in: what has just been
-changed may not be in a replica yet. Neither the event loop's connection nor a thread's last one says
-where we are.
+Each function enters the given schema, because neither the event loop's connection nor the thread's last schema is the
+right one. It reads from the primary database, because a replica may lag behind the change.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -13,10 +12,12 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.contrib.sessions.backends import signed_cookies
 from django.core.exceptions import ValidationError
 from django.db import connections
+from django.db.models import Manager, Model, QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.module_loading import import_string
@@ -27,88 +28,85 @@ from messages_extends.broadcasts.models import Broadcast
 from messages_extends.conf import settings
 from messages_extends.inbox.inbox import unread_counts
 from messages_extends.models import Announcement
-from messages_extends.tenancy.databases import for_write, reading_what_is_written, write_database
+from messages_extends.tenancy.databases import for_write, reading_from_primary, write_database
 
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """Whose stream it is: resolved once, by the middlewares and the view that a page would have."""
+    """The user of a stream, as determined by the middleware and the view when it was opened."""
 
     schema: str
     user: str
     language: str
-    # Without a session (a host's own way to log in) the user alone decides how long the stream may last.
+    # None without a session, if the host project authenticates in another way.
     session_key: str | None = None
     auth_hash: str | None = None
 
 
 def use_dedicated_connection() -> None:
-    """Give this thread a connection of its own, which stays open.
+    """Give this thread a persistent connection outside the pool.
 
-    No page waits because of what is counted here; and a pool waits longer and longer before it tries a server again
-    that has been away.
+    Counting then never takes a connection from a page. A pool also increases the time between attempts to reconnect.
     """
     alias = write_database()
-    of_pages: Any = connections[alias]
-    options = {name: value for name, value in of_pages.settings_dict["OPTIONS"].items() if name != "pool"}
-    own_settings = {**of_pages.settings_dict, "OPTIONS": options, "CONN_MAX_AGE": None}
-    connections[alias] = type(of_pages)(own_settings, alias)
+    default = connections[alias]
+    options = {name: value for name, value in default.settings_dict["OPTIONS"].items() if name != "pool"}
+    own_settings = {**default.settings_dict, "OPTIONS": options, "CONN_MAX_AGE": None}
+    connections[alias] = type(default)(own_settings, alias)
 
 
 def recipients_per_query() -> int:
-    """Return of how many people one look may ask; with MEMBERS each costs a query, while others wait."""
+    """Return the number of users to count per call; with MEMBERS each user costs a query."""
     return 50 if settings.members else 1_000
 
 
 def unread_counts_of(schema: str, users: Collection[str]) -> Mapping[str, int]:
-    """Return how many are unread of each of these people; who is not there any more is left out."""
-    with schema_context(schema), reading_what_is_written():
+    """Return the unread counts of these users by key, without users who no longer exist."""
+    with schema_context(schema), reading_from_primary():
         return {str(key): count for key, count in unread_counts(_keys(users)).items()}
 
 
-def addressed(schema: str, users: Collection[str], groups: Collection[str] | None) -> set[str]:
-    """Return those of `users` who are in one of `groups`, or, for None, are people of the organisation at all."""
+def recipients_among(schema: str, users: Collection[str], groups: Collection[str] | None) -> set[str]:
+    """Return those of `users` who are in one of `groups`, or with None who are members of the tenant."""
     if groups is None and not settings.members:
         return set(users)
     with schema_context(schema):
         known = Group.objects.filter(pk__in=_keys(groups or (), Group))
-        everyone: Any = get_user_model()._base_manager
+        everyone: Manager[AbstractBaseUser] = get_user_model()._base_manager
         people = members() if groups is None else everyone.filter(pk__in=keys_of_people_in(known))
         found = for_write(people.filter(pk__in=_keys(users))).values_list("pk", flat=True)
         return {str(key) for key in found}
 
 
 def next_change(schema: str) -> datetime | None:
-    """Return when the next publication appears or disappears by itself in this organisation."""
+    """Return when the next scheduled publication appears or the next live one expires in this tenant."""
     at = timezone.now()
-    with schema_context(schema), reading_what_is_written():
+    with schema_context(schema), reading_from_primary():
         publications = (Announcement.objects.all(), Broadcast.objects.addressed_to(schema))
-        return min((moment for each in publications if (moment := each.next_change(at))), default=None)
+        return min((change for each in publications if (change := each.next_change(at))), default=None)
 
 
 def revoked_subscribers(schema: str, subscribers: Collection[Subscriber]) -> set[Subscriber]:
-    """Return those who were logged out, deactivated or excluded, or whose password has changed."""
+    """Return the subscribers who were logged out, deactivated or excluded, or whose password has changed."""
     with schema_context(schema):
-        users, sessions = _users(subscribers), _sessions(subscribers)
-        return {
-            subscriber for subscriber in subscribers if not _may_stay(subscriber, users.get(subscriber.user), sessions)
-        }
+        keys = _keys({subscriber.user for subscriber in subscribers})
+        people: QuerySet[AbstractBaseUser] = members() if settings.members else get_user_model()._default_manager.all()
+        users = {str(user.pk): user for user in for_write(people.filter(pk__in=keys)) if user.is_active}
+        sessions = _valid_sessions(subscribers)
+
+        def is_valid(subscriber: Subscriber) -> bool:
+            user = users.get(subscriber.user)
+            if user is None or (subscriber.session_key is not None and subscriber.session_key not in sessions):
+                return False
+            return subscriber.auth_hash is None or constant_time_compare(
+                subscriber.auth_hash, user.get_session_auth_hash()
+            )
+
+        return {each for each in subscribers if not is_valid(each)}
 
 
-def _may_stay(subscriber: Subscriber, user: Any, sessions: Collection[str]) -> bool:
-    if user is None or (subscriber.session_key is not None and subscriber.session_key not in sessions):
-        return False
-    return subscriber.auth_hash is None or constant_time_compare(subscriber.auth_hash, user.get_session_auth_hash())
-
-
-def _users(subscribers: Collection[Subscriber]) -> dict[str, Any]:
-    keys = _keys({subscriber.user for subscriber in subscribers})
-    people: Any = members() if settings.members else get_user_model()._default_manager.all()
-    return {str(user.pk): user for user in for_write(people.filter(pk__in=keys)) if user.is_active}
-
-
-def _sessions(subscribers: Collection[Subscriber]) -> set[str]:
-    """Return the keys of the sessions that are still there; all of them where the engine keeps none itself."""
+def _valid_sessions(subscribers: Collection[Subscriber]) -> set[str]:
+    """Return the keys of the sessions that still exist; all keys if the engine does not store sessions."""
     keys = {subscriber.session_key for subscriber in subscribers if subscriber.session_key is not None}
     store = import_string(f"{django_settings.SESSION_ENGINE}.SessionStore")
     if issubclass(store, signed_cookies.SessionStore):
@@ -119,8 +117,8 @@ def _sessions(subscribers: Collection[Subscriber]) -> set[str]:
     return set(for_write(known).values_list("session_key", flat=True))
 
 
-def _keys(texts: Iterable[str], model: Any = None) -> list[Any]:
-    """Return primary keys of a model, of users if none is given; what can be no such key is left out."""
+def _keys(texts: Iterable[str], model: type[Model] | None = None) -> list[Any]:
+    """Return `texts` as primary keys of a model, by default the user model, without invalid ones."""
     to_python = (model or get_user_model())._meta.pk.to_python
     keys = []
     for text in sorted(texts):

@@ -1,11 +1,11 @@
-"""One open page: what it has still to be told, and how that is written."""
+"""The stream of one open page, and the events that are written to it."""
 
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from django.utils import translation
 
@@ -13,62 +13,65 @@ from messages_extends.events.changes import fingerprint
 from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.live.queries import Subscriber
 
-# Seconds of silence, after which a comment keeps proxies from closing the stream.
+# A comment is sent after this time without events, so that proxies keep the stream open.
 KEEPALIVE_INTERVAL_S: Final = 20
-# Seconds that a reader may take for one event; one who takes longer is gone.
+# A client that takes longer to read an event is disconnected.
 WRITE_TIMEOUT_S: Final = 30
-# Seconds, about which a stream ends, so that its reader is asked for again who they are.
+# The approximate maximum age, after which the browser reconnects and is authenticated again.
 MAX_STREAM_AGE_S: Final = 3_600
-# Milliseconds after which a browser comes back, at random, because thousands may have been cut off together.
+# Browsers reconnect after a random delay in this range, because thousands may be disconnected at once.
 RECONNECT_DELAY_MS: Final = (2_000, 8_000)
 
-Send = Callable[[Any], Awaitable[None]]
+# The types of ASGI: the scope of a connection, and the events that are received and sent.
+Scope = dict[str, object]
+Event = Mapping[str, object]
+Send = Callable[[Event], Awaitable[None]]
 
 
 class Stream:
-    """What one page has still to be told: only how things stand now, so a slow reader costs no more than another."""
+    """Hold the latest state for one page; older states are replaced, so a slow client needs no queue."""
 
-    __slots__ = ("_changed", "_news", "_spread", "_unread", "has_ended", "scope", "session", "subscriber")
+    __slots__ = ("_changed", "_has_update", "_spread", "_unread", "has_ended", "scope", "session", "subscriber")
 
-    def __init__(self, subscriber: Subscriber, scope: Any) -> None:
-        """`scope` is the request that has opened it, to ask again whether it would be let through."""
+    def __init__(self, subscriber: Subscriber, scope: Scope) -> None:
+        """`scope` is that of the request that opened the stream, to repeat the request later."""
         self.subscriber = subscriber
         self.scope = scope
-        # What stands for its session on the bus; empty without one.
+        # The session's fingerprint on the bus; empty without a session.
         self.session = fingerprint(subscriber.session_key) if subscriber.session_key else ""
         self.has_ended = False
         self._unread = 0
         self._changed = False
         self._spread = 0
-        self._news = asyncio.Event()
+        self._has_update = asyncio.Event()
 
-    def tell(self, unread: int, *, changed: bool, spread: int) -> None:
-        """Have it say how many are unread; `changed`, that the page may have to be fetched within `spread` ms."""
+    def update(self, unread: int, *, changed: bool, spread: int) -> None:
+        """Send the unread count. If `changed`, the page may refetch its content within `spread` milliseconds."""
         self._unread = unread
         self._changed = self._changed or changed
         self._spread = spread
-        self._news.set()
+        self._has_update.set()
 
     def end(self) -> None:
         self.has_ended = True
-        self._news.set()
+        self._has_update.set()
 
     async def write(self, send: Send) -> None:
-        """Write until it is ended, or its reader does not read any more."""
+        """Write events until the stream ends or the client stops reading."""
         await _write(send, f"retry: {random.randint(*RECONNECT_DELAY_MS)}\n\n".encode())  # noqa: S311 - no secret
         loop = asyncio.get_running_loop()
         until = loop.time() + MAX_STREAM_AGE_S * random.uniform(0.8, 1.2)  # noqa: S311
         while not self.has_ended and loop.time() < until:
             try:
                 async with asyncio.timeout(KEEPALIVE_INTERVAL_S):
-                    await self._news.wait()
+                    await self._has_update.wait()
             except TimeoutError:
                 await _write(send, b":\n\n")
             else:
-                await self._write_news(send)
+                await self._write_update(send)
 
-    async def _write_news(self, send: Send) -> None:
-        self._news.clear()
+    async def _write_update(self, send: Send) -> None:
+        self._has_update.clear()
         if not self.has_ended:
             event = _event(self.subscriber.schema, self.subscriber.language, self._unread, self._changed, self._spread)
             self._changed = False
@@ -82,7 +85,7 @@ async def _write(send: Send, text: bytes) -> None:
 
 @lru_cache(maxsize=4_096)
 def _event(schema: str, language: str, unread: int, changed: bool, spread: int) -> bytes:
-    """Return an event as it goes over the wire: thousands of pages are told the same few."""
+    """Return the encoded event. It is cached, because thousands of pages receive the same events."""
     with translation.override(language):
-        said = {"schema": schema, **UnreadBadge(unread).as_json, "changed": changed, "spread": spread}
-        return f"data: {json.dumps(said)}\n\n".encode()
+        data = {"schema": schema, **UnreadBadge(unread).as_json, "changed": changed, "spread": spread}
+        return f"data: {json.dumps(data)}\n\n".encode()

@@ -1,4 +1,4 @@
-"""What every step of the import asks of the database: statements, quoted names, tenants, and a lock."""
+"""Database helpers of the import: statements, quoted names, tenants and a lock."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,20 +12,20 @@ from messages_extends.tenancy import table_location
 from messages_extends.tenancy.databases import for_write, write_database
 from messages_extends.tenancy.schemas import organisations
 
-# Any number will do, as long as nobody else locks it.
+# The key of an advisory lock: an arbitrary number.
 _LOCK: Final = 7_205_759_403_792_794
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 
 class ImportRefused(MessagesExtendsError, ValueError):
-    """The import cannot go on: mend what it says, and run it again."""
+    """The import cannot continue. Fix the problem and run it again."""
 
 
 def fetch(statement: str, parameters: Parameters = (), **names: str) -> list[tuple[Any, ...]]:
-    """Run a statement that returns rows.
+    """Run a statement and return its rows.
 
-    Its `{name}`s are replaced by what `qualified` and `column` return, or by other SQL.
+    Each `{name}` in it is replaced by a name that `qualified` or `column` returned, or by other SQL.
     """
     with connections[write_database()].cursor() as cursor:
         cursor.execute(statement.format(**names), parameters)
@@ -33,19 +33,19 @@ def fetch(statement: str, parameters: Parameters = (), **names: str) -> list[tup
 
 
 def execute(statement: str, parameters: Parameters = (), **names: str) -> int:
-    """Run a statement as `fetch` does; return how many rows it changed."""
+    """Run a statement like `fetch`; return the number of changed rows."""
     with connections[write_database()].cursor() as cursor:
         cursor.execute(statement.format(**names), parameters)
         return int(cursor.rowcount)
 
 
 def qualified(schema: str, table: str) -> str:
-    """Quote the name of a table for `fetch` and `execute`, whatever the search path."""
+    """Return the quoted name of a table with its schema, for `fetch` and `execute`."""
     return f"{column(schema)}.{column(table)}"
 
 
 def column(name: str | None) -> str:
-    """Quote a name; in a statement that takes parameters a per cent sign is doubled."""
+    """Return a quoted name, with percent signs doubled for statements with parameters."""
     return str(quote_schema_name(name or "")).replace("%", "%%")
 
 
@@ -58,7 +58,7 @@ def has_table(schema: str, table: str) -> bool:
 
 
 def tenant_schemas() -> list[str]:
-    """Return the schemas of all tenants that have messages, in order; those that were never created are left out."""
+    """Return the existing schemas of all tenants that have messages, in order."""
     named = for_write(organisations()).values_list("schema_name", flat=True)
     rows = fetch("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s) ORDER BY 1", [list(named)])
     return [schema for (schema,) in rows]
@@ -66,12 +66,12 @@ def tenant_schemas() -> list[str]:
 
 @contextmanager
 def one_import_at_a_time() -> Iterator[None]:
-    """Refuse to run beside another import; PostgreSQL lets go of the lock when this process dies."""
+    """Raise ImportRefused if another import is running. PostgreSQL releases the lock if this process dies."""
     ((locked,),) = fetch("SELECT pg_try_advisory_lock(%s)", [_LOCK])
     if not locked:
         raise ImportRefused("Another import is running in this database: wait for it to end, or stop it.")
     try:
         yield
     finally:
-        # The connection may go back to a pool, and would keep it.
+        # The connection may return to a pool and would keep the lock.
         fetch("SELECT pg_advisory_unlock(%s)", [_LOCK])

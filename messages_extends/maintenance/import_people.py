@@ -1,7 +1,7 @@
-"""Who is who: which user of the shared table is which user of a tenant.
+"""Map the users of the old shared table to the users of each tenant.
 
-A mapping is a callable that is given a schema, is called inside it, and returns pairs: the id of a user in the old
-table, the id of the same person in this tenant. A queryset's `values_list` and a dictionary are as good.
+A mapping is a callable that takes a schema, is called inside it, and returns pairs of the old id and the new id of a
+user. The pairs may be a list, a dictionary or the result of `values_list`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from messages_extends.maintenance.import_table import OldTable
 from messages_extends.tenancy.databases import write_database
 from messages_extends.tenancy.schemas import inside, is_per_tenant
 
-Pairs = Iterable[tuple[Any, Any]] | Mapping[Any, Any]
+Pairs = Iterable[tuple[object, object]] | Mapping[Any, object]
 PeopleMapping = Callable[[str], Pairs]
 
 PAIRS: Final = "pg_temp.messages_extends_pairs"
@@ -38,7 +38,7 @@ UNIQUE_VALUES: Final = """
     SELECT (array_agg({key}))[1] AS id, {value}::text AS value FROM {users}
     WHERE {value}::text <> '' GROUP BY 2 HAVING count(*) = 1
 """
-CHOOSE: Final = """
+SET_CHOSEN: Final = """
     UPDATE {pairs} pair SET chosen = (found.number = 1 OR pair.schema = %s)
     FROM (SELECT old_id, count(*) AS number FROM {pairs} GROUP BY 1) found
     WHERE found.old_id = pair.old_id
@@ -51,11 +51,11 @@ OLD_USERS: Final = """
     JOIN pg_attribute key ON key.attrelid = c.confrelid AND key.attnum = c.confkey[1]
     WHERE c.contype = 'f' AND source.attname = 'user_id' AND c.conrelid = %s::regclass
 """
-TO_GO: Final = """
+COUNT_BY_TENANT: Final = """
     SELECT pair.schema, count(*) FROM {old} old JOIN {pairs} pair ON pair.old_id = old.user_id
     WHERE pair.chosen AND {is_left} GROUP BY 1 ORDER BY 1
 """
-LEFT: Final = """
+COUNT_REMAINING: Final = """
     SELECT count(*) FILTER (WHERE old.user_id IS NOT NULL AND who.old_id IS NULL),
            count(*) FILTER (WHERE old.user_id IS NULL),
            count(*) FILTER (WHERE NOT who.chosen),
@@ -66,8 +66,8 @@ LEFT: Final = """
 """
 
 
-class Left(NamedTuple):
-    """How many rows are left in the old table, by the reason."""
+class Remaining(NamedTuple):
+    """The numbers of rows that remain in the old table, by reason."""
 
     nobody: int
     no_user: int
@@ -80,28 +80,30 @@ class Left(NamedTuple):
 
 
 def mapping_by(field: str, table: OldTable) -> PeopleMapping:
-    """Return the mapping by a field of the user model, or by the same ids; ImportRefused for what cannot work."""
+    """Return a mapping by a field of the user model or by equal ids. Raises ImportRefused if that is impossible."""
     if is_per_tenant(get_user_model()._meta.app_label):
-        return _by_value(field, table)
+        return _mapping_by_value(field, table)
     if field != SAME_IDS:
         raise ImportRefused(
-            f"--match {field}: users are shared by all tenants, so only --match {SAME_IDS} makes sense."
+            f"--match {field}: users are shared by all tenants, so only --match {SAME_IDS} is possible."
         )
     members = settings.members
     if members is None:
         raise ImportRefused(
-            'MESSAGES_EXTENDS["MEMBERS"] is not set: it says whose tenant a shared user belongs to '
-            "(docs/how-to/upgrading.md)."
+            'MESSAGES_EXTENDS["MEMBERS"] is not set. It defines the members of each tenant (docs/how-to/upgrading.md).'
         )
     return lambda _schema: [(pk, pk) for pk in members().values_list("pk", flat=True)]
 
 
-def _by_value(field: str, table: OldTable) -> PeopleMapping:
-    """Match people whose value is the same, is not empty, and is nobody else's on either side."""
+def _mapping_by_value(field: str, table: OldTable) -> PeopleMapping:
+    """Return a mapping of users with the same value, which must be non-empty and unique on both sides."""
     old_users, old_key = _old_users(table)
     model = get_user_model()
     names = {f.column: f.name for f in model._meta.concrete_fields if not f.primary_key}
-    allowed = {names[name] for name in _columns_of(old_users) if name in names}
+    columns = fetch(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s", old_users
+    )
+    allowed = {names[name] for (name,) in columns if name in names}
     if field not in allowed:
         raise ImportRefused(
             f"--match {field}: users are per tenant, so name a field that both they and the old users have: "
@@ -125,41 +127,34 @@ def _unique_values(users: str, key: str | None, field: str) -> str:
 
 
 def _old_users(table: OldTable) -> tuple[tuple[str, str], str]:
-    """Return schema, name and key of the table that the old messages refer to, whatever it is called by now."""
+    """Return the schema, name and key column of the table to which the old messages refer."""
     rows = fetch(OLD_USERS, [str(table)])
     if not rows:
-        raise ImportRefused(f"{table} refers to no table of users any more: say who is who with --mapping.")
+        raise ImportRefused(f"{table} no longer has a foreign key to a table of users: pass a mapping with --mapping.")
     schema, name, key = rows[0]
     return (schema, name), key
-
-
-def _columns_of(table: tuple[str, str]) -> list[str]:
-    rows = fetch(
-        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s", table
-    )
-    return [name for (name,) in rows]
 
 
 @contextmanager
 def pairs_of(
     mapping: PeopleMapping, schemas: Sequence[str], table: OldTable, *, several_to: str | None = None
 ) -> Iterator[dict[str, int]]:
-    """Put the pairs of all tenants into the temporary table PAIRS; yield how many of each name nobody of the tenant.
+    """Store the pairs of all tenants in the temporary table PAIRS; yield the number of unknown new ids by tenant.
 
-    A user who is in several tenants is chosen in `several_to`, or in none: which of them a message was about is
-    nothing that we could know, and it must not be shown in the wrong one.
+    The messages of a user of several tenants go to `several_to`, or to none, because the tenant of a message is unknown
+    and it must not be shown in the wrong one.
     """
-    _create(table)
+    _create_pairs_table(table)
     try:
-        strangers = {schema: _load(mapping, schema) for schema in schemas}
-        execute(CHOOSE, [several_to or ""], pairs=PAIRS)
+        unknown = {schema: _load_pairs(mapping, schema) for schema in schemas}
+        execute(SET_CHOSEN, [several_to or ""], pairs=PAIRS)
         execute("ANALYZE {pairs}", pairs=PAIRS)
-        yield {schema: number for schema, number in strangers.items() if number}
+        yield {schema: number for schema, number in unknown.items() if number}
     finally:
         execute("DROP TABLE {pairs}", pairs=PAIRS)
 
 
-def _create(table: OldTable) -> None:
+def _create_pairs_table(table: OldTable) -> None:
     ((old_type,),) = fetch(
         "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
         "WHERE attrelid = %s::regclass AND attname = 'user_id'",
@@ -172,39 +167,35 @@ def _create(table: OldTable) -> None:
     )
 
 
-def _load(mapping: PeopleMapping, schema: str) -> int:
+def _load_pairs(mapping: PeopleMapping, schema: str) -> int:
     with inside(schema):
-        pairs = _checked(mapping(schema), schema)
+        pairs = _validated(mapping(schema), schema)
     try:
         with transaction.atomic(using=write_database()):
-            _insert(schema, pairs)
+            rows = ((schema, old, new) for old, new in pairs.items())
+            with connections[write_database()].cursor() as cursor:
+                while batch := list(islice(rows, 1000)):
+                    cursor.executemany(INSERT, batch)
     except DataError as error:
-        raise ImportRefused(f"The mapping of {schema} names something that is no user's id: {error}") from error
-    return _forget_strangers(schema)
+        raise ImportRefused(f"The mapping of {schema} contains a value that is not a user id: {error}") from error
+    return _delete_unknown(schema)
 
 
-def _checked(pairs: Any, schema: str) -> dict[Any, Any]:
-    checked: dict[Any, Any] = {}
+def _validated(pairs: Pairs, schema: str) -> dict[Any, Any]:
+    validated: dict[Any, Any] = {}
     for pair in pairs.items() if isinstance(pairs, Mapping) else pairs:
         if not (isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2 and None not in pair):
             raise ImportRefused(f"The mapping of {schema} must return pairs (old id, new id), not {pair!r}.")
         old, new = pair
-        if checked.setdefault(old, new) != new:
+        if validated.setdefault(old, new) != new:
             raise ImportRefused(
-                f"The mapping of {schema} makes two people of the old user {old}: {checked[old]}, {new}."
+                f"The mapping of {schema} maps the old user {old} to two users: {validated[old]}, {new}."
             )
-    return checked
+    return validated
 
 
-def _insert(schema: str, pairs: dict[Any, Any]) -> None:
-    rows = ((schema, old, new) for old, new in pairs.items())
-    with connections[write_database()].cursor() as cursor:
-        while batch := list(islice(rows, 1000)):
-            cursor.executemany(INSERT, batch)
-
-
-def _forget_strangers(schema: str) -> int:
-    """Delete the pairs whose new id is nobody's in this tenant; return how many those were."""
+def _delete_unknown(schema: str) -> int:
+    """Delete the pairs whose new id does not exist in this tenant; return their number."""
     model = get_user_model()
     per_tenant = is_per_tenant(model._meta.app_label)
     users = qualified(schema if per_tenant else public(), model._meta.db_table)
@@ -218,11 +209,11 @@ def _forget_strangers(schema: str) -> int:
 
 
 def count_by_tenant(table: OldTable) -> dict[str, int]:
-    """Return how many rows each tenant is still to get."""
-    return dict(fetch(TO_GO, old=table.sql, pairs=PAIRS, is_left=table.is_left))
+    """Return the number of rows still to be imported by tenant."""
+    return dict(fetch(COUNT_BY_TENANT, old=table.sql, pairs=PAIRS, is_left=table.is_left))
 
 
-def count_left(table: OldTable) -> Left:
-    """Return how many rows no tenant has got, by the reason."""
-    (counts,) = fetch(LEFT, old=table.sql, pairs=PAIRS, is_left=table.is_left)
-    return Left(*counts)
+def count_remaining(table: OldTable) -> Remaining:
+    """Return the numbers of rows that are not imported, by reason."""
+    (counts,) = fetch(COUNT_REMAINING, old=table.sql, pairs=PAIRS, is_left=table.is_left)
+    return Remaining(*counts)

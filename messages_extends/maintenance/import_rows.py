@@ -1,11 +1,11 @@
-"""From the old table into the tenants', in batches.
+"""Copy rows from the old table to the tenants' tables in batches.
 
-A batch is one statement that writes the rows into the tenant and notes in the old table where each one went. So an
-import that is killed at any moment has lost and doubled nothing, and goes on when it is started again.
+A batch is one statement, which inserts the rows and records in the old table where each one went. An import that is
+killed therefore neither loses nor duplicates rows, and continues when it is started again.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from django.db import IntegrityError
 
@@ -15,7 +15,7 @@ from messages_extends.maintenance.import_table import TABLE, OldTable
 
 BELOW_EVERY_ID: Final = -(2**31) - 1
 
-# The levels of the published code are two above ours; whatever else was written by hand stays.
+# The levels of the released code of django-messages-extends are two higher. Other levels are kept.
 BATCH: Final = """
     WITH batch AS MATERIALIZED (
         SELECT old.*, pair.new_id AS new_user_id
@@ -39,7 +39,7 @@ BATCH: Final = """
 
 
 def require_tables(schemas: Iterable[str]) -> None:
-    """Raise ImportRefused unless each of these tenants has a table of ours."""
+    """Raise ImportRefused unless each of these tenants has a table for messages."""
     ready = {
         schema
         for (schema,) in fetch(
@@ -50,33 +50,33 @@ def require_tables(schemas: Iterable[str]) -> None:
     missing = sorted(set(schemas) - ready)
     if missing:
         raise ImportRefused(
-            f"{len(missing)} tenants have no table of ours yet ({first_of(missing)}). The old one is out of the way: "
+            f"{len(missing)} tenants have no table for messages yet ({first_of(missing)}). The old one was renamed: "
             "run migrate_schemas, then this command again."
         )
 
 
 def transfer(table: OldTable, schema: str, *, batch_size: int, on_batch: Callable[[int], None]) -> int:
-    """Bring one tenant its rows; call `on_batch` with how many there are so far, and return how many those were."""
+    """Copy one tenant's rows and return their number. `on_batch` is called with the number so far."""
     new = qualified(schema, TABLE)
     names = {"old": table.sql, "pairs": PAIRS, "is_left": table.is_left, "new": new}
-    # A placeholder's value, not part of the statement: no per cent sign is doubled in it.
+    # A parameter, not part of the statement: its percent signs are not doubled.
     ((sequence,),) = fetch("SELECT pg_get_serial_sequence(%s, 'id')", [new.replace("%%", "%")])
     after, done = BELOW_EVERY_ID, 0
-    while ids := _write({"schema": schema, "size": batch_size, "sequence": sequence, "after": after}, names):
+    while ids := _copy_batch({"schema": schema, "size": batch_size, "sequence": sequence, "after": after}, names):
         after, done = max(ids), done + len(ids)
         on_batch(done)
     return done
 
 
-def _write(parameters: Mapping[str, Any], names: Mapping[str, str]) -> list[int]:
+def _copy_batch(parameters: Mapping[str, object], names: Mapping[str, str]) -> list[int]:
     try:
         return [number for (number,) in fetch(BATCH, parameters, **names)]
     except IntegrityError as error:
         raise ImportRefused(
-            f"A user of {parameters['schema']} was deleted meanwhile: run it again ({error})."
+            f"A user of {parameters['schema']} was deleted during the import: run it again ({error})."
         ) from error
 
 
 def first_of(names: Sequence[str], limit: int = 10) -> str:
-    """Name some, and say that there are more."""
+    """Return the first names, with an ellipsis if there are more."""
     return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")

@@ -1,7 +1,7 @@
-"""The table of django-messages-extends 0.6.3 that all tenants shared: moved out of the way, counted, dropped.
+"""Rename, count and drop the shared table of django-messages-extends 0.6.3.
 
-Only the table is renamed. Its indexes and its sequence keep their names, which mean nothing to anybody else: every
-statement of ours, and of Django's migrations, finds a tenant's own by its table.
+Only the table is renamed. Its indexes and its sequence keep their names, because all statements find those of a tenant
+by the table.
 """
 
 from dataclasses import dataclass
@@ -23,27 +23,27 @@ from messages_extends.tenancy.databases import write_database
 from messages_extends.tenancy.schemas import is_shared
 
 TABLE: Final = "messages_extends_message"
-ASIDE: Final = "messages_extends_message_0_6_3"
+RENAMED_TABLE: Final = "messages_extends_message_0_6_3"
 COLUMNS: Final = {"id", "user_id", "message", "level", "extra_tags", "created", "modified", "read", "expires"}
 
 
 @dataclass(frozen=True)
 class OldTable:
-    """The old table, under its first name or, out of the way, with a note in every row of where it went."""
+    """The old table, with its original name or renamed; renamed, it records where each row was imported to."""
 
-    is_aside: bool
+    is_renamed: bool
 
     def __str__(self) -> str:
-        return f"{public()}.{ASIDE if self.is_aside else TABLE}"
+        return f"{public()}.{RENAMED_TABLE if self.is_renamed else TABLE}"
 
     @property
     def sql(self) -> str:
-        return qualified(public(), ASIDE if self.is_aside else TABLE)
+        return qualified(public(), RENAMED_TABLE if self.is_renamed else TABLE)
 
     @property
     def is_left(self) -> str:
-        """Return the condition that a row has not been imported; its table is called `old`."""
-        return "old.imported_into IS NULL" if self.is_aside else "true"
+        """Return the SQL condition that a row of the table alias `old` has not been imported."""
+        return "old.imported_into IS NULL" if self.is_renamed else "true"
 
     def count_left(self) -> int:
         ((number,),) = fetch("SELECT count(*) FROM {old} old WHERE {is_left}", old=self.sql, is_left=self.is_left)
@@ -51,44 +51,35 @@ class OldTable:
 
 
 def find_old_table() -> OldTable:
-    """Return the old table; ImportRefused unless there is exactly one."""
+    """Return the old table. Raises ImportRefused unless there is exactly one."""
     if is_shared("messages_extends"):
         raise ImportRefused("messages_extends is still in SHARED_APPS: move it to TENANT_APPS first.")
-    in_the_way, aside = (has_table(public(), name) for name in (TABLE, ASIDE))
-    if in_the_way and aside:
+    original, renamed = (has_table(public(), name) for name in (TABLE, RENAMED_TABLE))
+    if original and renamed:
         raise ImportRefused(
-            f"{public()} has both {TABLE} and {ASIDE}: the second is the old table, so find out what the first is "
-            "(perhaps restored from a backup), and rename or drop it."
+            f"{public()} has both {TABLE} and {RENAMED_TABLE}: the second is the old table. Find out what the first is "
+            "(perhaps restored from a backup), then rename or drop it."
         )
-    if not (in_the_way or aside):
-        raise ImportRefused(f"There is nothing to import: {public()} has neither {TABLE} nor {ASIDE}.")
-    return OldTable(is_aside=aside)
+    if not (original or renamed):
+        raise ImportRefused(f"There is nothing to import: {public()} has neither {TABLE} nor {RENAMED_TABLE}.")
+    return OldTable(is_renamed=renamed)
 
 
-def move_aside() -> OldTable:
-    """Rename the old table and have every tenant's own made by the next migrate_schemas; again it changes nothing."""
+def rename_old_table() -> OldTable:
+    """Rename the old table and let the next migrate_schemas create the tenants' tables. It is idempotent."""
     try:
         with transaction.atomic(using=write_database()):
-            if not find_old_table().is_aside:
+            if not find_old_table().is_renamed:
                 _rename()
-            _forget_tables_that_were_never_made()
+            _delete_records_without_table()
     except OperationalError as error:
         if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
             raise
-        raise ImportRefused(f"{TABLE} is in use: stop what still runs the old code, then try again.") from error
-    return OldTable(is_aside=True)
+        raise ImportRefused(f"{TABLE} is in use: stop the processes that run the old code, then try again.") from error
+    return OldTable(is_renamed=True)
 
 
 def _rename() -> None:
-    _require_columns()
-    # Whoever reads the table now makes us wait, and we everybody after them.
-    execute("SET LOCAL lock_timeout = '3s'")
-    execute("ALTER TABLE {old} RENAME TO {name}", old=OldTable(is_aside=False).sql, name=ASIDE)
-    ledger = "ADD COLUMN imported_into text, ADD COLUMN imported_id bigint"
-    execute("ALTER TABLE {old} {ledger}", old=OldTable(is_aside=True).sql, ledger=ledger)
-
-
-def _require_columns() -> None:
     rows = fetch(
         "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
         [public(), TABLE],
@@ -97,15 +88,20 @@ def _require_columns() -> None:
     if COLUMNS - found or "read_at" in found:
         raise ImportRefused(
             f"{public()}.{TABLE} is not the table of django-messages-extends 0.6.3: it has the columns "
-            f"{', '.join(sorted(found))}, and that one {', '.join(sorted(COLUMNS))}."
+            f"{', '.join(sorted(found))}, instead of {', '.join(sorted(COLUMNS))}."
         )
+    # While this statement waits for a lock, later statements wait behind it.
+    execute("SET LOCAL lock_timeout = '3s'")
+    execute("ALTER TABLE {old} RENAME TO {name}", old=OldTable(is_renamed=False).sql, name=RENAMED_TABLE)
+    columns = "ADD COLUMN imported_into text, ADD COLUMN imported_id bigint"
+    execute("ALTER TABLE {old} {columns}", old=OldTable(is_renamed=True).sql, columns=columns)
 
 
-def _forget_tables_that_were_never_made() -> None:
-    """Delete the records of our migrations where there is no table.
+def _delete_records_without_table() -> None:
+    """Delete the migration records of this app in tenants without its table.
 
-    While the app was shared django-tenants recorded them in every tenant, without doing anything there. In public the
-    records stay: it is what django-tenants writes there for an app of the tenants.
+    While the app was shared, django-tenants recorded its migrations in every tenant without creating tables. Records
+    in the public schema are kept: django-tenants writes them there for tenant apps as well.
     """
     for schema in tenant_schemas():
         if has_table(schema, "django_migrations") and not has_table(schema, TABLE):
@@ -114,14 +110,14 @@ def _forget_tables_that_were_never_made() -> None:
 
 
 def drop(*, discard: int = 0) -> None:
-    """Drop the old table; ImportRefused unless all its rows are imported, but for `discard`, exactly as many."""
+    """Drop the old table. Raises ImportRefused unless exactly `discard` rows are not imported."""
     table = find_old_table()
     left = table.count_left()
     if left != discard:
         raise ImportRefused(
-            f"{table} was not dropped: {left} of its rows are not imported. Import them, or have them deleted "
-            f"with it: --drop --discard {left}."
+            f"{table} was not dropped: {left} of its rows are not imported. Import them, or delete them "
+            f"with the table: --drop --discard {left}."
             if left
-            else f"{table} was not dropped: all its rows are imported, and you expected {discard} that are not."
+            else f"{table} was not dropped: all its rows are imported, but --discard is {discard}."
         )
     execute("DROP TABLE {old}", old=table.sql)

@@ -1,7 +1,7 @@
-"""What is kept about one person: handed over, or erased.
+"""Export or erase the personal data of a user.
 
-Both work in the current schema: where organisations share their users, do it in each. What the platform keeps about
-its own people goes with PLATFORM_SCHEMA.
+Both work in the current schema. If tenants share their users, repeat it in each. The platform's records about its staff
+are included in PLATFORM_SCHEMA.
 """
 
 import json
@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import Exists, OuterRef, QuerySet, TextField, Value
+from django.db.models import Exists, Model, OuterRef, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 from django_tenants.utils import get_public_schema_name
@@ -29,40 +29,42 @@ from messages_extends.maintenance.purge import delete
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.models.audit import Action, BaseAuditRecord, actor_id_of, log_event
 from messages_extends.models.content import Content
+from messages_extends.models.publication import Publication
 from messages_extends.tenancy.databases import atomic, for_write
 from messages_extends.tenancy.origin import require_here
 from messages_extends.tenancy.schemas import current_schema, has_messages, inside, is_public, users_are_shared
 from messages_extends.tenancy.triggers import erasing_names
 
-CHUNK: Final = 500
+CHUNK_SIZE: Final = 500
 
-Rows = QuerySet[Any]
-Values = dict[str, Any]
+Row = TypeVar("Row", bound=Model)
+Rows = QuerySet[Model]
+Values = dict[str, object]
 Sections = Mapping[str, Iterable[Values]]
 
 
-# Handing over -------------------------------------------------------------------------------------------------------
+# Exporting ----------------------------------------------------------------------------------------------------------
 
 
 def export(user: AbstractBaseUser, *, by: AbstractBaseUser | None = None) -> dict[str, Any]:
-    """Return what the current schema keeps about `user`, ready for `as_json`; that it was asked for is recorded.
+    """Return the personal data of `user` in the current schema, for `as_json`, and record the export.
 
-    What may be long is an iterator: read it once, in this schema. `by` is the person who asks, for the record.
-    Raises WrongTenant for people of another organisation, and where an iterator is read in another schema.
+    Long sections are iterators, which must be read once and in this schema. `by` is the user who requests the export,
+    for the audit log. Raises WrongTenant for users of another tenant, and if an iterator is read in another schema.
     """
     _require_here(user, by)
-    for place in _scopes(user.pk):
-        place.log_event(Action.EXPORT, f"data of user {user.pk}", by)
+    for scope in _scopes(user.pk):
+        scope.log_event(Action.EXPORT, f"data of user {user.pk}", by)
     here = current_schema()
     about = {"id": user.pk, "login": user.get_username(), "name": str(user)}
-    sections = _of_organisation(user) if has_messages(here) else {}
-    sections = {**sections, **(_of_platform(user) if _has_people_of_platform(here) else {})}
-    read_here = {name: _only_in(here, rows) for name, rows in sections.items()}
-    return {"schema": here, "exported_at": timezone.now(), "person": about, **read_here}
+    sections = _tenant_sections(user) if has_messages(here) else {}
+    sections = {**sections, **(_platform_sections(user) if _has_people_of_platform(here) else {})}
+    bound = {name: _only_in(here, rows) for name, rows in sections.items()}
+    return {"schema": here, "exported_at": timezone.now(), "person": about, **bound}
 
 
-def as_json(exported: Mapping[str, Any]) -> Iterator[str]:
-    """Write what `export` returned as JSON, piece by piece: one row at a time is in memory."""
+def as_json(exported: Mapping[str, object]) -> Iterator[str]:
+    """Yield the result of `export` as JSON in pieces, with one row in memory at a time."""
     separator = "{"
     for name, value in exported.items():
         yield f"{separator}\n{json.dumps(name)}: "
@@ -80,73 +82,70 @@ def _array(rows: Iterator[Values]) -> Iterator[str]:
 
 
 class _Encoder(DjangoJSONEncoder):
-    """Writes every time with its zone, which without USE_TZ it does not have: the file leaves this site."""
+    """Write datetimes with a time zone, also without USE_TZ, because the file leaves this site."""
 
-    def default(self, value: Any) -> Any:
+    def default(self, value: object) -> object:
         if isinstance(value, datetime) and timezone.is_naive(value):
             value = timezone.make_aware(value, timezone.get_default_timezone())
         return super().default(value)
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, cls=_Encoder, ensure_ascii=False)
 
 
 def _only_in(schema: str, rows: Iterable[Values]) -> Iterator[Values]:
-    """Read rows that are lazy in the schema they were asked for in, and in no other."""
+    """Yield lazy rows, and raise WrongTenant if they are read in another schema."""
     if current_schema() != schema:
-        raise WrongTenant(f"This is about somebody of {schema!r}, and read in {current_schema()!r}: read it there.")
+        raise WrongTenant(f"This export was made in the schema {schema!r} and cannot be read in {current_schema()!r}.")
     yield from rows
 
 
-def _of_organisation(user: AbstractBaseUser) -> Sections:
+def _tenant_sections(user: AbstractBaseUser) -> Sections:
     messages = Message.objects.order_by("pk").select_related("user", "sender")
     announcements = Announcement.objects.order_by("created", "pk").prefetch_related("groups")
     return {
-        "messages_received": _each(messages.filter(user_id=user.pk), _received),
-        "messages_sent": _each(messages.filter(sender_id=user.pk), _sent),
-        "announcements_sent": _each(announcements.filter(sender_id=user.pk), _announced),
+        "messages_received": _each(
+            messages.filter(user_id=user.pk),
+            lambda each: _message(each) | {"sender": _name(each.sender), "read_at": each.read_at},
+        ),
+        # Without read_at, which is personal data of the reader.
+        "messages_sent": _each(
+            messages.filter(sender_id=user.pk), lambda each: _message(each) | {"recipient": _name(each.user)}
+        ),
+        "announcements_sent": _each(announcements.filter(sender_id=user.pk), _announcement),
         "read": _read(user.pk),
         "grants": _grants(user),
         "audit_records": _each(AuditRecord.objects.filter(actor_id=actor_id_of(user.pk)).order_by("pk"), _recorded),
     }
 
 
-def _of_platform(user: AbstractBaseUser) -> Sections:
+def _platform_sections(user: AbstractBaseUser) -> Sections:
     broadcasts = _broadcasts_by(user.pk).order_by("created", "pk")
     return {
-        "broadcasts_sent": _each(broadcasts, lambda each: _published(each) | {"author": each.author}),
+        "broadcasts_sent": _each(broadcasts, lambda each: _publication(each) | {"author": each.author}),
         "platform_audit_records": _each(
             BroadcastRecord.objects.filter(actor_id=actor_id_of(user.pk)).order_by("pk"), _recorded
         ),
     }
 
 
-def _each(rows: Rows, describe: Callable[[Any], Values]) -> Iterator[Values]:
-    return (describe(row) for row in rows.iterator(chunk_size=CHUNK))
-
-
-def _received(message: Message) -> Values:
-    return _message(message) | {"sender": _name(message.sender), "read_at": message.read_at}
-
-
-def _sent(message: Message) -> Values:
-    # When it was read is its reader's.
-    return _message(message) | {"recipient": _name(message.user)}
+def _each(rows: QuerySet[Row], describe: Callable[[Row], Values]) -> Iterator[Values]:
+    return (describe(row) for row in rows.iterator(chunk_size=CHUNK_SIZE))
 
 
 def _message(message: Message) -> Values:
     times = {"created": message.created, "expires": message.expires}
-    # A sender who has been deleted is none, and yet it was not the application.
+    # The sender is null after deletion; from_person tells such a message from one of the application.
     return {"id": message.pk, **_text(message), **times, "from_person": message.from_person}
 
 
-def _announced(announcement: Announcement) -> Values:
+def _announcement(announcement: Announcement) -> Values:
     groups = [group.name for group in announcement.groups.all()]
-    return _published(announcement) | {"audience": announcement.audience, "groups": groups}
+    return _publication(announcement) | {"audience": announcement.audience, "groups": groups}
 
 
-def _published(publication: Any) -> Values:
+def _publication(publication: Publication) -> Values:
     times = ("created", "publish_at", "expires", "retracted_at")
     return {"id": publication.pk, **_text(publication)} | {name: getattr(publication, name) for name in times}
 
@@ -156,16 +155,16 @@ def _text(content: Content) -> Values:
     return {"text": str(content), **values}
 
 
-def _name(person: Any) -> str | None:
+def _name(person: object) -> str | None:
     return None if person is None else str(person)
 
 
 def _read(pk: Any) -> Iterator[Values]:
-    """Yield the receipts, each with what was read, where that is still there."""
+    """Yield the receipts, each with its publication if that still exists."""
     receipts = Receipt.objects.filter(user_id=pk)
     chosen = receipts.values("publication_id")
     found = {each.pk: each for model in (Announcement, Broadcast) for each in model.objects.filter(pk__in=chosen)}
-    for receipt in receipts.order_by("pk").iterator(chunk_size=CHUNK):
+    for receipt in receipts.order_by("pk").iterator(chunk_size=CHUNK_SIZE):
         publication = found.get(receipt.publication_id)
         yield {
             "id": receipt.publication_id,
@@ -177,49 +176,49 @@ def _read(pk: Any) -> Iterator[Values]:
 
 
 def _grants(user: AbstractBaseUser) -> Iterator[Values]:
-    """Yield whom `user` themselves was granted to write to."""
+    """Yield the grants of `user`, without those of the user's groups."""
     for right in (send_message(), send_group_message()) if apps.is_installed("guardian") else ():
         for key in by_user(user, right).order_by("pk").values_list("object_pk", flat=True):
             yield {"permission": str(right), "on": key}
 
 
-def _recorded(deed: Any) -> Values:
+def _recorded(event: BaseAuditRecord) -> Values:
     names = ("recorded_at", "action", "subject", "audience", "count", "text")
-    return {name: getattr(deed, name) for name in names}
+    return {name: getattr(event, name) for name in names}
 
 
 # Erasing ------------------------------------------------------------------------------------------------------------
 
 
 def erase(user: AbstractBaseUser, *, by: AbstractBaseUser | None = None, dry_run: bool = False) -> Counter[str]:
-    """Erase what the current schema keeps about `user`, but for their account, and return how much of each kind.
+    """Erase the personal data of `user` in the current schema, except the account; return the row counts by kind.
 
-    Messages to them and receipts are deleted. What they sent stays with its readers, without a sender; their deeds
-    stay recorded, without a name. All of it or nothing; recorded by their primary key alone. `by` is the person who
-    asks for it. Raises WrongTenant for people of another organisation.
+    Messages to the user and receipts are deleted. Messages from the user are kept without a sender, and audit records
+    without a name. It runs in one transaction and is recorded with the primary key only. `by` is the user who requests
+    it. Raises WrongTenant for users of another tenant.
     """
     _require_here(user, by)
     return _erase(user.pk, by, dry_run=dry_run)
 
 
 def erase_deleted(pk: Any, *, by: AbstractBaseUser | None = None, dry_run: bool = False) -> Counter[str]:
-    """Erase, as `erase` does, what is left of somebody whose account is gone: their name in the records.
+    """Erase the personal data of a user whose account was deleted, such as the name in audit records.
 
-    ValueError if there is somebody with this primary key.
+    Raises ValueError if a user with this primary key exists.
     """
     _require_here(by)
     if for_write(get_user_model()._base_manager.filter(pk=pk)).exists():
-        raise ValueError(f"There is somebody with the id {pk}: use their login name.")
+        raise ValueError(f"A user with the id {pk} exists: pass the login name.")
     return _erase(pk, by, dry_run=dry_run)
 
 
 @dataclass(frozen=True)
 class PersonalRows:
-    """Rows that lead to a person, and what they are changed to; None: they are deleted."""
+    """Rows with personal data, and the values to set in them; None to delete them."""
 
     kind: str
     rows: Rows
-    change: Mapping[str, Any] | None = None
+    change: Mapping[str, object] | None = None
 
     def erase(self) -> int:
         if self.change is not None:
@@ -229,11 +228,11 @@ class PersonalRows:
 
 @dataclass(frozen=True)
 class DataScope:
-    """One schema that knows somebody: where it records deeds, and what leads to them."""
+    """A schema with personal data of a user: its audit log and its rows."""
 
     schema: str
     records: type[BaseAuditRecord]
-    traces: tuple[PersonalRows, ...]
+    personal_rows: tuple[PersonalRows, ...]
 
     def log_event(self, action: Action, subject: str, by: AbstractBaseUser | None, count: int | None = None) -> None:
         with inside(self.schema):
@@ -241,25 +240,25 @@ class DataScope:
 
     def erase(self) -> Counter[str]:
         with inside(self.schema):
-            return Counter({trace.kind: trace.erase() for trace in self.traces})
+            return Counter({each.kind: each.erase() for each in self.personal_rows})
 
     def count(self) -> Counter[str]:
         with inside(self.schema):
-            return Counter({trace.kind: for_write(trace.rows).count() for trace in self.traces})
+            return Counter({each.kind: for_write(each.rows).count() for each in self.personal_rows})
 
 
 def _erase(pk: Any, by: AbstractBaseUser | None, *, dry_run: bool) -> Counter[str]:
-    gone: Counter[str] = Counter()
+    erased: Counter[str] = Counter()
     with atomic():
-        for place in _scopes(pk):
-            found = place.count()
+        for scope in _scopes(pk):
+            found = scope.count()
             if not dry_run:
-                # First, for it names who asks: that may be the person.
-                place.log_event(Action.ERASE, f"user {pk}", by, found.total())
+                # Before erasing: the record may name the erased user, who requested it.
+                scope.log_event(Action.ERASE, f"user {pk}", by, found.total())
                 with erasing_names():
-                    found = place.erase()
-            gone += found
-    return gone
+                    found = scope.erase()
+            erased += found
+    return erased
 
 
 def _scopes(pk: Any) -> Iterator[DataScope]:
@@ -269,11 +268,11 @@ def _scopes(pk: Any) -> Iterator[DataScope]:
     if _has_people_of_platform(here):
         yield DataScope(get_public_schema_name(), BroadcastRecord, _rows_of_platform(pk))
     elif not has_messages(here):
-        raise NoTenant(f"The people of {here} neither read nor write messages: ask inside a tenant that has them.")
+        raise NoTenant(f"The users of the schema {here} have no messages: run it inside a tenant.")
 
 
 def _has_people_of_platform(schema: str) -> bool:
-    """Tell whether who acts for the platform has the primary key here that they have in its records."""
+    """Tell whether the users of `schema` are those whose keys the platform's audit log contains."""
     return schema == settings.platform_schema or (is_public(schema) and users_are_shared())
 
 
@@ -289,7 +288,7 @@ def _rows_here(pk: Any) -> tuple[PersonalRows, ...]:
 
 def _rows_of_platform(pk: Any) -> tuple[PersonalRows, ...]:
     return (
-        # Before the records, which say whose they are.
+        # Before the records, by which they are found.
         PersonalRows(
             "broadcasts", _broadcasts_by(pk, actor_name=OuterRef("author")).exclude(author=""), {"author": ""}
         ),
@@ -305,11 +304,11 @@ def _named(records: Rows) -> Rows:
     return records.exclude(actor_name="")
 
 
-def _broadcasts_by(pk: Any, **recorded: Any) -> Rows:
-    """Return the broadcasts of which the record says that somebody published them."""
-    deeds = BroadcastRecord.objects.filter(actor_id=actor_id_of(pk), action=Action.BROADCAST, **recorded)
+def _broadcasts_by(pk: Any, **recorded: OuterRef) -> QuerySet[Broadcast]:
+    """Return the broadcasts that a user published according to the audit log."""
+    events = BroadcastRecord.objects.filter(actor_id=actor_id_of(pk), action=Action.BROADCAST, **recorded)
     subject = Concat(Value("broadcast "), Cast("pk", TextField()))
-    return Broadcast.objects.alias(subject=subject).filter(Exists(deeds.filter(subject=OuterRef("subject"))))
+    return Broadcast.objects.alias(subject=subject).filter(Exists(events.filter(subject=OuterRef("subject"))))
 
 
 def _require_here(*people: AbstractBaseUser | None) -> None:

@@ -1,50 +1,52 @@
-"""Another name for the schema of an organisation."""
+"""Rename the schema of a tenant."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import transaction
+from django.db.models import Manager
 from django.utils.module_loading import import_string
 from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, schema_rename
 
 from messages_extends.broadcasts.models import BroadcastCount
-from messages_extends.tenancy.schemas import has_own, inside, is_shared
+from messages_extends.tenancy.schemas import Tenant, inside, is_shared, tenant_has_app
 from messages_extends.tenancy.sessions import SessionStore
 
-CHUNK = 500
+CHUNK_SIZE = 500
 
 Hashes = Mapping[str, str]
 
 
-def rename_schema(tenant: Any, name: str) -> None:
-    """Rename the schema of `tenant`, and keep its people logged in and its numbers of readers.
+def rename_schema(tenant: Tenant, name: str) -> None:
+    """Rename the schema of `tenant`, keeping its sessions and its counts of readers.
 
-    A session is signed with the name of its schema; each is signed again. In one transaction. ValidationError for a
-    name that is taken or not allowed. A PLATFORM_SCHEMA that names it has to be changed by hand.
+    Sessions are signed with the name of their schema and are signed again. It runs in one transaction. Raises
+    ValidationError for a name that is taken or invalid. If PLATFORM_SCHEMA is this schema, change the setting as well.
     """
     old = str(tenant.schema_name)
     with inside(get_public_schema_name()), transaction.atomic(using=get_tenant_database_alias()):
-        before = _hashes(old)
+        before = _session_hashes(old)
         schema_rename(tenant, name, database=get_tenant_database_alias())
         BroadcastCount.objects.filter(schema_name=old).update(schema_name=name)
-        _sign_sessions_again(old, name, before)
+        _resign_sessions(old, name, before)
 
 
-def _hashes(schema: str) -> Hashes:
-    """Return what a session has to hold to be somebody's, by their key, of all who are logged in."""
+def _session_hashes(schema: str) -> Hashes:
+    """Return the session authentication hashes of all users who are logged in, by primary key."""
     if not _has_signed_sessions(schema):
         return {}
     with inside(schema):
         return _hashes_of({str(data[SESSION_KEY]) for _row, data in _sessions(schema) if SESSION_KEY in data})
 
 
-def _sign_sessions_again(old: str, new: str, before: Hashes) -> None:
+def _resign_sessions(old: str, new: str, before: Hashes) -> None:
     if not _has_signed_sessions(new):
         return
     with inside(new):
-        # A user model may have the schema in them too.
+        # The hash of a user model may depend on the schema.
         after, store, changed = _hashes_of(before), _store(new), []
         for row, data in _sessions(old):
             key = str(data.get(SESSION_KEY))
@@ -52,23 +54,23 @@ def _sign_sessions_again(old: str, new: str, before: Hashes) -> None:
                 data[HASH_SESSION_KEY] = after[key]
             row.session_data = store.encode(data)
             changed.append(row)
-        _rows().bulk_update(changed, ["session_data"], batch_size=CHUNK)
+        _rows().bulk_update(changed, ["session_data"], batch_size=CHUNK_SIZE)
 
 
 def _hashes_of(keys: Collection[str]) -> Hashes:
-    users: Any = get_user_model()
+    users = get_user_model()
     people = users._base_manager.filter(pk__in=[users._meta.pk.to_python(key) for key in keys])
-    return {str(user.pk): user.get_session_auth_hash() for user in people.iterator(chunk_size=CHUNK)}
+    return {str(user.pk): user.get_session_auth_hash() for user in people.iterator(chunk_size=CHUNK_SIZE)}
 
 
 def _has_signed_sessions(schema: str) -> bool:
-    return issubclass(_engine(), SessionStore) and has_own("sessions", schema) and not is_shared("sessions")
+    return issubclass(_engine(), SessionStore) and tenant_has_app("sessions", schema) and not is_shared("sessions")
 
 
-def _sessions(signed_for: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Yield the sessions of the current schema that were signed for this one, with what they hold."""
+def _sessions(signed_for: str) -> Iterator[tuple[AbstractBaseSession, dict[str, object]]]:
+    """Yield the sessions of the current schema that are signed for `signed_for`, with their data."""
     store = _store(signed_for)
-    for row in _rows().iterator(chunk_size=CHUNK):
+    for row in _rows().iterator(chunk_size=CHUNK_SIZE):
         if data := store.decode(row.session_data):
             yield row, data
 
@@ -79,8 +81,9 @@ def _store(schema: str) -> SessionStore:
     return store
 
 
-def _rows() -> Any:
-    return _engine().get_model_class()._default_manager
+def _rows() -> Manager[AbstractBaseSession]:
+    rows: Manager[AbstractBaseSession] = _engine().get_model_class()._default_manager
+    return rows
 
 
 def _engine() -> Any:

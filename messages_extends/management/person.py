@@ -1,6 +1,4 @@
-"""What the commands about one person's data share."""
-
-from typing import Any
+"""Base class of commands about the data of one user."""
 
 from messages_extends.conf import settings
 from messages_extends.management.organisation import OrganisationCommand
@@ -8,9 +6,9 @@ from messages_extends.tenancy.schemas import inside, is_public
 
 
 class PersonCommand(OrganisationCommand):
-    """A command about somebody in the organisation that --schema names; in public, if the platform's staff is there."""
+    """Run a command in the tenant that --schema names, or in the public schema if the platform's staff are there."""
 
-    def handle(self, *, schema: str, **options: Any) -> None:
+    def handle(self, *, schema: str, **options: object) -> None:
         if not (is_public(schema) and schema == settings.platform_schema):
             super().handle(schema=schema, **options)
             return

@@ -1,6 +1,6 @@
-"""The table of django-messages-extends 0.6.3, to the letter.
+"""The table of django-messages-extends 0.6.3, unchanged.
 
-A database that was filled by it has applied a migration of this name; what follows turns its table into ours in place.
+Its databases have applied a migration with this name. The following migrations change its table in place.
 """
 
 import django.db.models.deletion

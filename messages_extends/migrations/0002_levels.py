@@ -1,4 +1,4 @@
-"""Levels 11, 21, 26, 31, 41 of the published code become 9, 19, 24, 29, 39, the numbers of its README."""
+"""Change the levels 11, 21, 26, 31, 41 of the released code to 9, 19, 24, 29, 39, as in its README."""
 
 from django.db import migrations
 

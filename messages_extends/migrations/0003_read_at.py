@@ -1,4 +1,4 @@
-"""`read`, a flag, becomes `read_at`, a time: that of the last change. `read` stays, computed by the database."""
+"""Replace `read` by `read_at`, the time of the last change, and keep `read` as a generated column."""
 
 from django.db import migrations, models
 

@@ -1,4 +1,4 @@
-"""The rest of a message: who sent it, its parameters, link and key, and the indexes that reading stands on."""
+"""Add the sender, the params, the link and the key of messages, and the indexes for reading."""
 
 import django.db.models.deletion
 from django.conf import settings
@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 migrations.AddField(
                     "message",
                     "sender",
-                    user_field(related_name="+", verbose_name="sender", help_text="Empty: the application itself."),
+                    user_field(related_name="+", verbose_name="sender", help_text="Blank if sent by the application."),
                 ),
                 migrations.AlterField("message", "user", user_field(db_index=False, verbose_name="recipient")),
                 DeleteInDatabase("message", "sender", "SET NULL"),

@@ -1,4 +1,4 @@
-"""Announcements, who has read what is published, and the record of who did what."""
+"""Add announcements, receipts and the audit log."""
 
 import uuid
 
@@ -55,9 +55,9 @@ class Migration(migrations.Migration):
                                 verbose_name="action",
                             ),
                         ),
-                        ("subject", models.CharField(max_length=200, verbose_name="what")),
-                        ("audience", models.CharField(blank=True, max_length=500, verbose_name="to whom")),
-                        ("count", models.PositiveIntegerField(blank=True, null=True, verbose_name="how many")),
+                        ("subject", models.CharField(max_length=200, verbose_name="subject")),
+                        ("audience", models.CharField(blank=True, max_length=500, verbose_name="audience")),
+                        ("count", models.PositiveIntegerField(blank=True, null=True, verbose_name="count")),
                         ("text_hash", models.CharField(blank=True, max_length=64, verbose_name="SHA-256 of the text")),
                         (
                             "text",
@@ -107,7 +107,7 @@ class Migration(migrations.Migration):
                                 blank=True,
                                 editable=False,
                                 null=True,
-                                verbose_name="size of the audience when it was written",
+                                verbose_name="audience size at publication",
                             ),
                         ),
                         (
@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
                             "sender",
                             models.ForeignKey(
                                 blank=True,
-                                help_text="Empty: the application itself.",
+                                help_text="Blank if sent by the application.",
                                 null=True,
                                 on_delete=django.db.models.deletion.DO_NOTHING,
                                 related_name="+",

@@ -1,6 +1,6 @@
-"""What the database keeps by itself: who is deleted with whom, and that records stay.
+"""Add the deletion rules of foreign keys, and the triggers that protect audit records.
 
-After the tables, because Django makes foreign keys at the end of a migration.
+It is a separate migration, because Django creates foreign keys at the end of a migration.
 """
 
 from django.db import migrations

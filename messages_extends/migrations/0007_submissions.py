@@ -1,4 +1,4 @@
-"""The numbers of forms that were sent, so that none is sent twice."""
+"""Add submissions, which prevent that a form sends twice."""
 
 from django.db import migrations, models
 
@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.UUIDField(editable=False, primary_key=True, serialize=False)),
                 ("sent_at", models.DateTimeField(auto_now_add=True, db_index=True, verbose_name="sent")),
-                ("count", models.PositiveIntegerField(default=0, verbose_name="how many")),
+                ("count", models.PositiveIntegerField(default=0, verbose_name="count")),
             ],
             options={"verbose_name": "submission", "verbose_name_plural": "submissions"},
         ),

@@ -1,4 +1,4 @@
-"""An index for what somebody has done of late: how often they may speak is counted there."""
+"""Add an index on the recent records of an actor, for rate limits."""
 
 from django.db import migrations, models
 

@@ -1,4 +1,4 @@
-"""A deed of its own: a superuser has read a message of somebody else's."""
+"""Add the audit event that a superuser has revealed a message."""
 
 from django.db import migrations, models
 

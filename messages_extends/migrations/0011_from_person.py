@@ -1,4 +1,4 @@
-"""`from_person` says that a text had a sender, also once that person is deleted: then it is not the application's."""
+"""Add `from_person`, which tells texts of deleted users from texts of the application."""
 
 from django.conf import settings
 from django.db import migrations, models
@@ -12,7 +12,7 @@ UPDATE messages_extends_announcement SET from_person = true WHERE sender_id IS N
 
 
 def from_person() -> "models.BooleanField[bool, bool]":
-    return models.BooleanField(default=False, db_default=False, editable=False, verbose_name="written by a person")
+    return models.BooleanField(default=False, db_default=False, editable=False, verbose_name="sent by a person")
 
 
 def sender() -> "models.ForeignKey[models.Model | None, models.Model | None]":

@@ -1,4 +1,4 @@
-"""The tables that live in every tenant's schema."""
+"""The models with tables in every tenant's schema."""
 
 from typing import TYPE_CHECKING
 

@@ -1,11 +1,10 @@
-"""Who did what: records that the database lets nobody change or delete.
+"""The audit log, whose records cannot be changed or deleted.
 
-They say what persons did, and what was published by whomever; a message that the application itself sends to
-somebody is recorded by its own row.
+It records the actions of users and all publications. A message from the application itself is recorded only by its own
+row.
 """
 
 import hashlib
-from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
@@ -18,7 +17,7 @@ from messages_extends.tenancy.databases import note_write
 class Action(models.TextChoices):
     SEND = "send", _("sent")
     ANNOUNCE = "announce", _("announced")
-    BROADCAST = "broadcast", pgettext_lazy("deed", "broadcast")
+    BROADCAST = "broadcast", pgettext_lazy("audit event", "broadcast")
     REVISE = "revise", _("revised")
     RETRACT = "retract", _("retracted")
     CANCEL = "cancel", _("cancelled")
@@ -31,19 +30,19 @@ class Action(models.TextChoices):
 
 
 class BaseAuditRecord(models.Model):
-    """One deed.
+    """Base class of audit records.
 
-    The actor is text, no foreign key: the record outlives them. Nothing but `actor_name` may hold anybody's name,
-    because only that can be emptied when a person is erased.
+    The actor is stored as text, without a foreign key, because a record outlives its actor. Only `actor_name` may
+    contain a person's name, because no other field can be emptied when the person is erased.
     """
 
     recorded_at = models.DateTimeField(_("recorded at"), auto_now_add=True, db_index=True)
     actor_id = models.CharField(_("actor's id"), max_length=64, blank=True)
     actor_name = models.CharField(_("actor"), max_length=200, blank=True)
     action = models.CharField(_("action"), max_length=20, choices=Action)
-    subject = models.CharField(_("what"), max_length=200)
-    audience = models.CharField(_("to whom"), max_length=500, blank=True)
-    count = models.PositiveIntegerField(_("how many"), blank=True, null=True)
+    subject = models.CharField(_("subject"), max_length=200)
+    audience = models.CharField(_("audience"), max_length=500, blank=True)
+    count = models.PositiveIntegerField(_("count"), blank=True, null=True)
     text_hash = models.CharField(_("SHA-256 of the text"), max_length=64, blank=True)
     text = models.TextField(_("text"), blank=True, help_text=_("Of publications only, never of personal messages."))
 
@@ -56,7 +55,7 @@ class BaseAuditRecord(models.Model):
 
 
 class AuditRecord(BaseAuditRecord):
-    """A deed in this organisation."""
+    """A record of an audit event in this tenant."""
 
     class Meta(BaseAuditRecord.Meta):
         verbose_name = _("audit record")
@@ -76,10 +75,10 @@ def log_event(
     keep_text: bool = False,
     into: "type[BaseAuditRecord]" = AuditRecord,
 ) -> None:
-    """Record a deed in the current organisation.
+    """Log an audit event in the current tenant.
 
-    Of `text` only the hash is stored, unless `keep_text`: a publication's text, never a personal message's.
-    `into` is the model of the record; the platform has its own.
+    Only the hash of `text` is stored unless `keep_text` is true, which is for publications, never for personal
+    messages. `into` is the model of the record; the platform has its own.
     """
     note_write()
     into._default_manager.create(
@@ -94,10 +93,10 @@ def log_event(
     )
 
 
-def actor_id_of(pk: Any) -> str:
-    """Return what a record says in place of this primary key: itself, or the SHA-256 of one that is too long.
+def actor_id_of(pk: object) -> str:
+    """Return the actor id of a primary key: the key, or its SHA-256 if it is too long.
 
-    Not its beginning, which somebody else's may share: erasing one would take the other's name.
+    A truncated key might not be unique, so that erasing one user would remove another user's name.
     """
     text = str(pk)
     return text if len(text) <= 64 else hashlib.sha256(text.encode()).hexdigest()

@@ -1,23 +1,31 @@
-"""What every text for a reader has, whether one person or many read it."""
+"""The abstract base model of messages and publications."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 from django.contrib.messages.storage import base as messages_storage
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Expression
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends import constants
 from messages_extends.texts.rendering import render, shown_link
 
 
-class LinkField(models.CharField):  # type: ignore[type-arg]
-    """A link that is loaded only if it may be shown, whoever has written it: SQL and other code check nothing."""
+class HasLevel(Protocol):
+    """An object with a level, whose text is what `str` returns."""
 
-    def from_db_value(self, value: str | None, _expression: Any, _connection: Any) -> str | None:
+    level: int
+
+
+class LinkField(models.CharField):  # type: ignore[type-arg]
+    """A link that is loaded as "" if it is not allowed, because SQL and other code may write it unvalidated."""
+
+    def from_db_value(self, value: str | None, _expression: Expression, _connection: BaseDatabaseWrapper) -> str | None:
         return shown_link(value) if value else value
 
-    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+    def deconstruct(self) -> tuple[str, str, Sequence[object], dict[str, object]]:
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.CharField", args, kwargs
 
@@ -25,7 +33,7 @@ class LinkField(models.CharField):  # type: ignore[type-arg]
 class Content(models.Model):
     """A text with its level and link.
 
-    The text is literal, or, where `params` is not null, a msgid that is rendered in the reader's language.
+    The text is literal if `params` is null. Otherwise it is a msgid that is translated into the reader's language.
     """
 
     LEVEL_CHOICES = (
@@ -51,7 +59,7 @@ class Content(models.Model):
         return render(self.message, self.params, is_safe=self.is_safe)
 
     def __eq__(self, other: object) -> bool:
-        """Equal an ordinary message too that has this level and text: Django's `assertMessages` compares with those."""
+        """Compare equal to an ordinary message with the same level and text, as Django's `assertMessages` needs."""
         if isinstance(other, messages_storage.Message):
             return equals_ordinary(self, other)
         return super().__eq__(other)
@@ -63,6 +71,6 @@ class Content(models.Model):
         return str(messages_storage.LEVEL_TAGS.get(self.level, ""))
 
 
-def equals_ordinary(message: Any, ordinary: messages_storage.Message) -> bool:
-    """Tell whether a saved message has the level and the text of one of Django's."""
+def equals_ordinary(message: HasLevel, ordinary: messages_storage.Message) -> bool:
+    """Tell whether a saved message has the level and text of an ordinary one."""
     return bool(message.level == ordinary.level and str(message) == str(ordinary.message))

@@ -1,4 +1,4 @@
-"""One text for one recipient, with its queries."""
+"""The model of messages to one recipient, with its queryset."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Literal, Self, cast
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import EmptyResultSet
 from django.db import IntegrityError, connections, models
 from django.db.models import Exists, Expression, F, OuterRef, Q, QuerySet, Value
@@ -23,9 +24,9 @@ from messages_extends.tenancy.databases import ReadsOwnWrites, atomic, write_dat
 from messages_extends.tenancy.origin import require_all_here, require_here, stamp
 from messages_extends.texts.rendering import without_rendering
 
-# Counting stops here: "99+".
+# Unread messages are counted up to this number, and shown as "99+".
 UNREAD_CAP: Final = 100
-# What is between sender and recipient; a key may say what a message is about.
+# The private fields of a message. A key may reveal its subject.
 CONTENT_FIELDS: Final = ("message", "params", "extra_tags", "url", "is_safe", "key")
 
 DELETE_MESSAGES: Final = "DELETE FROM {table} WHERE id = ANY(ARRAY({chosen})) RETURNING user_id"
@@ -34,13 +35,13 @@ DELETE_MESSAGES: Final = "DELETE FROM {table} WHERE id = ANY(ARRAY({chosen})) RE
 class MessageQuerySet(ReadsOwnWrites["Message"]):
     """Messages of the current schema."""
 
-    def for_user(self, user: AbstractBaseUser) -> Self:
-        """Keep what `user` is the recipient of; WrongTenant if the object came from another organisation."""
+    def for_user(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        """Filter by recipient. Raises WrongTenant if `user` was loaded in another tenant."""
         require_here(user)
         return self.filter(user_id=user.pk)
 
     def live(self, at: datetime | None = None) -> Self:
-        """Keep what has not expired at `at` (now)."""
+        """Filter out messages that are expired at `at`, by default now."""
         return self.filter(Q(expires=None) | Q(expires__gt=at or timezone.now()))
 
     def unread(self) -> Self:
@@ -50,10 +51,10 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
         return self.order_by("-created", "-id")
 
     def without_content(self) -> Self:
-        """Leave out what a message says, for those who administer messages: as a text, each says its number only."""
+        """Defer the private fields, for administration; `str()` of such a message shows only its number."""
         return self.defer(*CONTENT_FIELDS).annotate(content_is_hidden=Value(True))
 
-    # What publications have too, so that both can be branches of one list.
+    # The interface that messages share with publications, for the union of both.
 
     def unread_by(self, _reader: AbstractBaseUser) -> Self:
         return self.unread()
@@ -65,21 +66,21 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
         return self.newest_first()
 
     def counted(self) -> Self:
-        """Add `total`: how many there are, counted up to UNREAD_CAP, so that its cost does not grow with the inbox."""
+        """Annotate `total`, the number of rows up to UNREAD_CAP, so that its cost does not grow with the inbox."""
         return self.annotate(total=CountOf(self.newest_first().values("pk")[:UNREAD_CAP]))
 
     def in_order(self) -> "MessageQuerySet":
-        """Lock them in the order of their keys, so that two who change the same wait for each other and never deadlock.
+        """Lock the rows in the order of their keys, so that concurrent changes wait and never deadlock.
 
-        What the other has changed meanwhile, so that it is none of these any more, is left out.
+        Rows that another transaction has changed meanwhile so that they no longer match are left out.
         """
         return self.model._default_manager.filter(IsAnyOf("pk", self._locked_in_order()))
 
-    def _locked_in_order(self) -> "QuerySet[Any, Any]":
+    def _locked_in_order(self) -> "QuerySet[Message, object]":
         return self.order_by("pk").select_for_update().values("pk")
 
-    def delete_in_order(self) -> list[Any]:
-        """Delete them in one statement, as nothing of ours refers to a message; return the keys of their recipients."""
+    def delete_in_order(self) -> list[object]:
+        """Delete the rows in one statement, without cascades; return the keys of their recipients."""
         connection = connections[write_database()]
         try:
             chosen, params = self._locked_in_order().query.get_compiler(connection=connection).as_sql()
@@ -90,28 +91,28 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
             return [user for (user,) in cursor.fetchall()]
 
     def mark_read(self, at: datetime | None = None) -> int:
-        """Mark as read what is unread; return how many that were. Doing it again changes nothing."""
+        """Mark the unread messages as read; return their number. It is idempotent."""
         return self.unread().update(read_at=at or timezone.now())
 
     def mark_unread(self) -> int:
-        """Take the reading back; return of how many. What has been sent again under the same key stays read."""
+        """Mark messages as unread; return their number. A message whose key was sent again remains read."""
         try:
             return self._mark_unread()
         except IntegrityError:
-            # It was sent again, or marked as unread, by somebody who had not committed yet: now that can be seen.
+            # A concurrent transaction has sent it again or marked it as unread, and is visible now.
             return self._mark_unread()
 
     def _mark_unread(self) -> int:
         again = self.model._default_manager.filter(user=OuterRef("user"), key=OuterRef("key"), read_at=None)
-        # Of several that were read under one key, the last. Found once for all of them: asked of each, it is so dear
-        # in the eyes of PostgreSQL that compiling the statement takes longer than anything else.
+        # The last of several read messages with one key. They are found by one subquery for all rows: the estimated
+        # cost of a correlated subquery makes PostgreSQL spend most of the time on compiling the statement.
         with_key = self.exclude(read_at=None).exclude(key="").filter(~Exists(again.exclude(key="")))
         last = with_key.order_by("user_id", "key", "-pk").distinct("user_id", "key").values("pk")
         with atomic():
             return self.exclude(read_at=None).filter(Q(key="") | Q(pk__in=last)).update(read_at=None)
 
-    def update(self, **values: Any) -> int:
-        """Update as Django does; `read=True` and `read=False` mean `read_at`, as in django-messages-extends."""
+    def update(self, **values: object) -> int:
+        """Update rows; `read=True` and `read=False` are translated to `read_at`, as for django-messages-extends."""
         if "read" in values:
             values["read_at"] = _read_at(values.pop("read"))
         if values.get("sender", values.get("sender_id")) is not None:
@@ -144,39 +145,39 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
         notify_changed(users={message.user_id for message in created if message.user_id is not None})
         return created
 
-    def bulk_update(self, objs: Iterable["Message"], fields: Iterable[str], *args: Any, **kwargs: Any) -> int:
+    def bulk_update(self, objs: Iterable["Message"], fields: Iterable[str], batch_size: int | None = None) -> int:
         messages = [without_rendering(each) for each in objs]
         for message in messages:
             require_all_here(message)
             set_from_person(message)
-        return super().bulk_update(messages, with_from_person(stored_names(fields)), *args, **kwargs)
+        return super().bulk_update(messages, with_from_person(stored_names(fields)), batch_size)
 
 
 def stored_names(fields: Iterable[str]) -> Collection[str]:
-    """Return the names of fields to write where `read` may be among those asked for."""
+    """Return the names of the stored fields, with `read_at` instead of `read`."""
     return {"read_at" if name == "read" else name for name in fields}
 
 
-def _read_at(read: object) -> Any:
+def _read_at(read: object) -> Coalesce | None:
     if read is True:
         return Coalesce(F("read_at"), timezone.now())
     if read is False:
         return None
-    raise ValueError(f"read={read!r}: only True and False can be written; write read_at for anything else.")
+    raise ValueError(f"read is {read!r}: use True or False, or set read_at.")
 
 
 class Message(FromSender, Content):
-    """One text for one recipient.
+    """A message to one recipient.
 
-    Foreign keys to users are DO_NOTHING here and ON DELETE CASCADE or SET NULL in the database: the only form that
-    leaves neither orphans nor errors from whichever schema the user is deleted.
+    Foreign keys to users are DO_NOTHING in Python and ON DELETE CASCADE or SET NULL in the database; see
+    `messages_extends.tenancy.foreign_keys`.
     """
 
     kind: ClassVar[Literal["message"]] = "message"
     must_acknowledge: ClassVar = False
     author: ClassVar = ""
 
-    # Null only because rows of django-messages-extends may be.
+    # Nullable because rows of django-messages-extends may have no user.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.DO_NOTHING,
@@ -217,7 +218,7 @@ class Message(FromSender, Content):
                 models.F("created").desc(),
                 models.F("id").desc(),
                 condition=Q(read_at__isnull=True),
-                # Counting reads the index alone.
+                # For index-only scans when counting.
                 include=["expires"],
                 name="messages_unread",
             ),
@@ -236,28 +237,31 @@ class Message(FromSender, Content):
         return super().__str__()
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any, **options: Any) -> Self:
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[object], **options: Any) -> Self:
         message = super().from_db(db, field_names, values, **options)
         if "read_at" not in field_names:
-            message._forget_read_at()
+            message._discard_read_at()
         return message
 
     def refresh_from_db(
-        self, using: Any = None, fields: Iterable[str] | None = None, from_queryset: Any = None
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: "QuerySet[Self] | None" = None,
     ) -> None:
         names = None if fields is None else list(stored_names(fields))
         stays_deferred = fields is None and "read_at" not in self.__dict__
         super().refresh_from_db(using=using, fields=names, from_queryset=from_queryset)
         if stays_deferred:
-            self._forget_read_at()
+            self._discard_read_at()
 
-    def _forget_read_at(self) -> None:
-        """Take away the time that was made up when `read` was loaded without it."""
+    def _discard_read_at(self) -> None:
+        """Remove the time that was set when `read` was loaded without `read_at`."""
         self.__dict__.pop("read_at", None)
 
     @property
     def tags(self) -> str:
-        """The CSS words: extra tags, the level's, and "read" or "unread"."""
+        """The CSS classes: extra tags, the tag of the level, and "read" or "unread"."""
         return " ".join(tag for tag in (self.extra_tags, self.level_tag, "read" if self.read else "unread") if tag)
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
@@ -265,8 +269,8 @@ class Message(FromSender, Content):
         super().save(*args, update_fields=names, **kwargs)
         self._notify_changed()
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        deleted = super().delete(*args, **kwargs)
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        deleted = super().delete(using, keep_parents)
         self._notify_changed()
         return deleted
 

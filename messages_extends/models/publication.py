@@ -144,7 +144,7 @@ class Publication(Content):
     must_acknowledge = models.BooleanField(_("must be acknowledged"), default=False)
     revision = models.PositiveIntegerField(_("revision"), default=1)
     audience_size = models.PositiveIntegerField(
-        _("size of the audience when it was written"), blank=True, null=True, editable=False
+        _("audience size at publication"), blank=True, null=True, editable=False
     )
 
     class Meta:

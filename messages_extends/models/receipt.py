@@ -1,7 +1,7 @@
-"""Who has read which publication, in which revision."""
+"""The model of receipts, which record who has read which revision of a publication."""
 
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -14,7 +14,7 @@ from messages_extends.models.expressions import quoted_table
 from messages_extends.tenancy.databases import ReadsOwnWrites, write_database
 from messages_extends.tenancy.origin import TenantBound, require_here
 
-# In one order, so that two who mark all for one reader, in two tabs, wait for each other and never deadlock.
+# In a fixed order, so that two tabs that mark everything as read wait for each other and never deadlock.
 WRITE_RECEIPTS: Final = """
 INSERT INTO {table} AS receipt (user_id, read_at, publication_id, revision)
 SELECT %s, %s, chosen.id, chosen.revision FROM ({chosen}) AS chosen (id, revision) ORDER BY chosen.id
@@ -43,11 +43,11 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
         require_here(user)
         return self.filter(user_id=user.pk)
 
-    def write(self, user: AbstractBaseUser, publications: "QuerySet[Any]", at: datetime) -> int:
-        """Note that `user` has read `publications`, of which `values_list("pk", "revision")` is given.
+    def write(self, user: AbstractBaseUser, publications: "QuerySet[models.Model, object]", at: datetime) -> int:
+        """Record that `user` has read `publications`, given as `values_list("pk", "revision")`.
 
-        One statement; return how many it changed. A receipt of the same or a later revision stays as it is, and what
-        an earlier one said is kept beside.
+        It is one statement; return the number of changed receipts. A receipt of the same or a later revision is not
+        changed, and the values of an earlier one are kept for `restore`.
         """
         require_here(user)
         connection = connections[write_database()]
@@ -60,7 +60,7 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
             return int(cursor.rowcount)
 
     def restore(self, user: AbstractBaseUser, at: datetime) -> int:
-        """Restore what was so before `user` read at exactly `at`; one statement; return how many it changed."""
+        """Undo the `write` of `user` at exactly `at` in one statement; return the number of changed receipts."""
         require_here(user)
         with connections[write_database()].cursor() as cursor:
             cursor.execute(RESTORE_RECEIPTS.format(table=quoted_table(self)), [user.pk, at] * 2)
@@ -68,10 +68,10 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
 
 
 class Receipt(TenantBound):
-    """This user has read (or acknowledged) this publication, in this revision.
+    """A record that a user has read or acknowledged a revision of a publication.
 
-    `publication_id` is no foreign key, because a broadcast lives in the public schema. What it said before the last
-    reading is kept, so that "mark all as read" can be undone.
+    `publication_id` is not a foreign key, because broadcasts are in the public schema. The previous values are kept, so
+    that "mark all as read" can be undone.
     """
 
     user = models.ForeignKey(

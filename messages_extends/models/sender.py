@@ -1,4 +1,4 @@
-"""What a person may have written, or the application itself."""
+"""The abstract base model of rows that a user or the application has written."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -10,12 +10,13 @@ from messages_extends.tenancy.origin import TenantBound
 
 
 class FromSender(TenantBound):
-    """What a person has written, or the application itself.
+    """A row that a user or the application has written.
 
-    `from_person` stays when the sender is deleted or erased: their text does not become the application's own.
+    `from_person` remains true when the sender is deleted or erased, so that the text is not attributed to the
+    application.
     """
 
-    from_person = models.BooleanField(_("written by a person"), default=False, db_default=False, editable=False)
+    from_person = models.BooleanField(_("sent by a person"), default=False, db_default=False, editable=False)
 
     class Meta:
         abstract = True
@@ -26,12 +27,12 @@ class FromSender(TenantBound):
         super().save_base(*args, update_fields=names, **kwargs)
 
 
-def set_from_person(row: Any) -> None:
-    """Note on a row that is about to be written that a person is its sender, if one is."""
+def set_from_person(row: "FromSender") -> None:
+    """Set `from_person` on a row that has a sender, before it is written."""
     if row.__dict__.get("sender_id") is not None:
         row.from_person = True
 
 
 def with_from_person(fields: Collection[str]) -> Collection[str]:
-    """Return the names of fields to write, with what goes together with the sender."""
+    """Return the names of fields to write, with `from_person` if the sender is among them."""
     return {*fields, "from_person"} if {"sender", "sender_id"} & set(fields) else fields

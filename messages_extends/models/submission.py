@@ -1,4 +1,4 @@
-"""The forms that have been sent."""
+"""The model of submitted forms."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -7,14 +7,14 @@ from messages_extends.tenancy.origin import TenantBound
 
 
 class Submission(TenantBound):
-    """A form that somebody has sent, by the number that its page carried.
+    """A submitted form, identified by the UUID in its page.
 
-    The primary key decides which of two is the first, so that a double click or a reload sends nothing again.
+    The primary key ensures that a double click or a reload does not send a message again.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
     sent_at = models.DateTimeField(_("sent"), auto_now_add=True, db_index=True)
-    count = models.PositiveIntegerField(_("how many"), default=0)
+    count = models.PositiveIntegerField(_("count"), default=0)
 
     class Meta:
         verbose_name = _("submission")

@@ -1,14 +1,16 @@
-"""What a text, its link, its tags and its times may be: checked before anything is written, with the allowed values."""
+"""Validation of texts, links, tags and times before anything is written."""
 
 import datetime as dt
 import json
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
 from django.conf import settings
 from django.utils import timezone, translation
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.functional import Promise
 from django.utils.safestring import SafeData
 
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, name_of_level
@@ -16,19 +18,19 @@ from messages_extends.models.content import Content
 from messages_extends.texts.rendering import Params, is_link
 
 MAX_TEXT: Final = 10_000
-# Through the interface of django-messages-extends, which knew no limit.
+# The limit for the interface of django-messages-extends, which had none.
 MAX_LEGACY_TEXT: Final = 100_000
 UTC: Final = dt.UTC
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 LIMITS: Final[dict[str, int]] = {"message": MAX_TEXT} | {
-    name: getattr(Content._meta.get_field(name), "max_length")  # noqa: B009 - a field's, which types do not know
+    name: getattr(Content._meta.get_field(name), "max_length")  # noqa: B009 - not declared by the type of the field
     for name in ("extra_tags", "url", "key")
 }
 
 
 def clean_content(
-    text: Any,
+    text: str | Promise,
     *,
     level: int,
     params: Params = None,
@@ -37,9 +39,9 @@ def clean_content(
     key: str = "",
     max_text: int = MAX_TEXT,
 ) -> dict[str, Any]:
-    """Return the columns of a text, ready to be stored.
+    """Return the column values of a text, ready to be stored.
 
-    ValueError, with the allowed values, for what the table or a reader's browser must not get.
+    Raises ValueError, with the allowed values, for anything that must not be stored or sent to a browser.
     """
     text = as_stored(text, params)
     columns = {
@@ -55,52 +57,48 @@ def clean_content(
     return columns
 
 
-def as_stored(text: Any, params: Params) -> str:
-    """Return the text as a str, or as the SafeString it is: in the sender's language, or as msgid if it has params."""
+def as_stored(text: str | Promise, params: Params) -> str:
+    """Return the text as a str or SafeString: in the sender's language, or as a msgid if it has params."""
     if params is None:
         return str(text)
     with translation.override(None):
         return str(text)
 
 
-def require_storable(columns: dict[str, Any], *, max_text: int = MAX_TEXT) -> None:
-    """Raise ValueError, with the allowed values, unless these columns of a text can be stored and shown."""
+def require_storable(columns: Mapping[str, Any], *, max_text: int = MAX_TEXT) -> None:
+    """Raise ValueError, with the allowed values, unless these column values can be stored and shown."""
     for name, limit in (LIMITS | {"message": max_text}).items():
-        _require_short(name, columns[name], limit)
+        require_characters(name, columns[name])
+        if len(columns[name]) > limit:
+            raise ValueError(f"{name} has {len(columns[name])} characters; at most {limit} are allowed.")
     if not columns["message"].strip():
-        raise ValueError("message is empty: write what the reader shall see.")
+        raise ValueError("message is blank: enter a text.")
     require_level(columns["level"])
     require_params(columns["params"])
     require_link(columns["url"])
 
 
-def _require_short(name: str, value: str, limit: int) -> None:
-    require_characters(name, value)
-    if len(value) > limit:
-        raise ValueError(f"{name} has {len(value)} characters; at most {limit} are allowed.")
-
-
-def require_level(level: Any) -> None:
-    """Raise ValueError unless `level` is a persistent one: only those are stored."""
+def require_level(level: int) -> None:
+    """Raise ValueError unless `level` is a persistent level."""
     if level not in PERSISTENT_MESSAGE_LEVELS:
         allowed = ", ".join(name_of_level(each) for each in PERSISTENT_MESSAGE_LEVELS)
-        raise ValueError(f"level {name_of_level(level)} is not stored; use a persistent one: {allowed}.")
+        raise ValueError(f"level {name_of_level(level)} is not persistent; use one of {allowed}.")
 
 
 def require_characters(name: str, value: str) -> None:
-    """Raise ValueError for what PostgreSQL cannot store as text: NUL and halves of surrogate pairs."""
+    """Raise ValueError for characters that PostgreSQL cannot store: NUL and lone surrogates."""
     if re.search("[\0\ud800-\udfff]", value):
-        raise ValueError(f"{name} contains a NUL character or half of a surrogate pair, which cannot be stored.")
+        raise ValueError(f"{name} contains a NUL character or a lone surrogate, which cannot be stored.")
 
 
-def require_params(params: Any) -> None:
-    """Raise ValueError unless `params` is None, or a dictionary or list of what JSON can hold."""
+def require_params(params: object) -> None:
+    """Raise ValueError unless `params` is None, or a dictionary or list that JSON can represent."""
     if params is not None and not isinstance(params, dict | list | tuple):
         raise ValueError(f"params is a {type(params).__name__}: use a dictionary or a list.")
     try:
         text = json.dumps(params, allow_nan=False, ensure_ascii=False)
     except TypeError as error:
-        raise ValueError(f"params can hold strings, numbers, true, false and null only: {error}.") from error
+        raise ValueError(f"params may contain only strings, numbers, booleans and None: {error}.") from error
     require_characters("params", re.sub(r"(?<!\\)((?:\\\\)*)\\u0000", "\0", text))
 
 
@@ -110,19 +108,18 @@ def require_link(url: str) -> None:
         raise ValueError(f"url {url!r} is not allowed: use a path on this site (/orders/5/) or an http(s) address.")
 
 
-def clean_bool(name: str, value: Any) -> bool:
-    """Return `value` if it is True or False; TypeError for anything else."""
+def clean_bool(name: str, value: object) -> bool:
+    """Return `value` if it is True or False. Raises TypeError otherwise."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}: use True or False.")
     return value
 
 
-def clean_datetime(name: str, value: Any) -> datetime:
-    """Return `value` as this project's times are: in UTC; without USE_TZ, in TIME_ZONE and naive.
+def clean_datetime(name: str, value: object) -> datetime:
+    """Return `value` in UTC or, without USE_TZ, as a naive datetime in TIME_ZONE.
 
-    One without a zone is taken in the zone that people see.
-
-    TypeError for what is no datetime, ValueError for one that could be stored but never be read again.
+    A naive `value` is interpreted in the time zone that templates show. Raises TypeError for other types, and
+    ValueError for a datetime that could be stored but not loaded.
     """
     if not isinstance(value, datetime):
         raise TypeError(f"{name} is {value!r}: use a datetime.")
@@ -131,37 +128,37 @@ def clean_datetime(name: str, value: Any) -> datetime:
 
 
 def shown_zone() -> dt.tzinfo:
-    """Return the time zone in which templates show times: without USE_TZ, Django shows all as they are stored."""
+    """Return the time zone in which templates show times: the current one, or without USE_TZ the default one."""
     return timezone.get_current_timezone() if settings.USE_TZ else timezone.get_default_timezone()
 
 
 def in_utc(name: str, value: datetime) -> datetime:
-    """Return an aware datetime in UTC; ValueError unless that is a time of the years 1900 to 8999."""
-    # PostgreSQL knows the year 10000, and Python does not: whoever reads such a row gets an error.
+    """Return an aware datetime in UTC. Raises ValueError unless its year is between 1900 and 8999."""
+    # PostgreSQL stores years that Python cannot represent; loading such a row is an error.
     try:
         at = value.astimezone(UTC)
     except OverflowError:
         at = None
     if at is None or not EARLIEST <= at < LATEST:
-        raise ValueError(f"{name} is {value}, which is too far away: use a time of the years 1900 to 8999.")
+        raise ValueError(f"{name} is {value}: its year must be between 1900 and 8999.")
     return at
 
 
 def parse_datetime_of_page(text: str) -> datetime | None:
-    """Return the time that a page of ours has written into itself; None for anything else."""
+    """Parse a datetime that a page of this package contains; return None for anything else."""
     try:
         at = parse_datetime(text)
-        # Without USE_TZ a page of ours writes none.
+        # Without USE_TZ the pages contain naive datetimes.
         has_zone = at is not None and (at.tzinfo is not None or not settings.USE_TZ)
         return clean_datetime("time", at) if has_zone else None
     except ValueError:
         return None
 
 
-def clean_legacy_datetime(name: str, value: Any) -> datetime | None:
-    """Return whatever django-messages-extends took for a time as one that can be stored, whether it is over or not.
+def clean_legacy_datetime(name: str, value: object) -> datetime | None:
+    """Return a datetime for any value that django-messages-extends accepted, also in the past.
 
-    None for one that is too far away ever to come. ValueError or TypeError for what is no time at all.
+    Return None for one that is too late to be stored. Raises ValueError or TypeError for invalid values.
     """
     if isinstance(value, str):
         value = parse_datetime(value) or parse_date(value) or value
@@ -172,11 +169,13 @@ def clean_legacy_datetime(name: str, value: Any) -> datetime | None:
     return clean_datetime(name, value)
 
 
-def clean_future_datetime(name: str, value: Any, after: datetime | None = None) -> datetime:
-    """Return `value` as `clean_datetime` does; ValueError unless it lies after `after` and in the future."""
+def clean_future_datetime(name: str, value: object, after: datetime | None = None) -> datetime:
+    """Return `value` like `clean_datetime`. Raises ValueError unless it is in the future and later than `after`."""
     at = clean_datetime(name, value)
     if at <= timezone.now():
-        raise ValueError(f"{name} is {at.isoformat()}, which is over: use a time in the future.")
+        raise ValueError(f"{name} is in the past ({at.isoformat()}): use a time in the future.")
     if after is not None and at <= after:
-        raise ValueError(f"{name} is {at.isoformat()}; it must come after {after.isoformat()}, when it is published.")
+        raise ValueError(
+            f"{name} is {at.isoformat()}; it must be later than the time of publication, {after.isoformat()}."
+        )
     return at

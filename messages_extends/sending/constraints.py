@@ -1,4 +1,4 @@
-"""Errors of the database's constraints, as errors that a caller understands."""
+"""Translation of database errors into exceptions of this package."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from messages_extends.exceptions import RecipientUnavailable
 
 @contextmanager
 def translate_fk_violation() -> Iterator[None]:
-    """Raise RecipientUnavailable where a transaction names what has been deleted since it was loaded."""
+    """Raise RecipientUnavailable if a transaction refers to a row that has been deleted since it was loaded."""
     try:
         yield
     except IntegrityError as error:

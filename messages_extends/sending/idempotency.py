@@ -1,4 +1,4 @@
-"""What is asked for twice and done once: a form by its number, a publication by its key."""
+"""Prevent duplicates: of a submitted form by its UUID, and of a publication by its key."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,35 +13,35 @@ from messages_extends.models.publication import AnyPublication
 from messages_extends.sending.constraints import translate_fk_violation
 from messages_extends.tenancy.databases import atomic, for_write
 
-# How often a publication is tried to be saved while others with its key come and go.
+# The number of attempts to save a publication while concurrent ones with its key end.
 MAX_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True)
 class Sent:
-    """How much a form has written, and whether that was done `before`."""
+    """The number of messages that a form has sent, and whether this submission was a duplicate."""
 
     count: int
-    before: bool
+    is_duplicate: bool
 
 
 def run_once(form: UUID, write: Callable[[], int]) -> Sent:
-    """Do what a page's form asks for, which returns how much that was, unless this very form has been sent before.
+    """Run `write`, which returns a count, unless this form has been submitted before.
 
-    A constraint decides, not a look before: of two at once, the second waits for the first and then writes nothing.
+    A constraint decides, so that the second of two concurrent requests waits for the first and then writes nothing.
     """
     with translate_fk_violation(), atomic():
         submission, is_first = Submission.objects.get_or_create(pk=form)
         if is_first:
             submission.count = write()
             submission.save(update_fields=["count"])
-    return Sent(submission.count, before=not is_first)
+    return Sent(submission.count, is_duplicate=not is_first)
 
 
 def get_or_create_by_key(publication: AnyPublication) -> AnyPublication | None:
-    """Save a new publication; but return the one that has its key and has not ended, if there is one.
+    """Save a new publication, or return the existing one with its key that has not ended.
 
-    A constraint decides, not a look before, so that of two who publish under one key at once one wins.
+    A constraint decides, so that only one of two concurrent requests with the same key publishes.
     """
     publications: Any = for_write(type(publication)._default_manager.all())
     same = publications.filter(key=publication.key)
@@ -55,7 +55,7 @@ def get_or_create_by_key(publication: AnyPublication) -> AnyPublication | None:
             existing: AnyPublication | None = same.first() if publication.key else None
             if existing is not None and not existing.has_ended():
                 return existing
-            # It ended while we waited for it: once more.
+            # The existing one ended meanwhile: try again.
             if not publication.key or attempt + 1 == MAX_ATTEMPTS:
                 raise
         else:

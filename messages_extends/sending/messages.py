@@ -1,8 +1,8 @@
-"""From what the caller says to rows, one for each recipient: checked first, then all written or nothing."""
+"""Send and cancel messages: validate the arguments, then write a row for each recipient in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -10,6 +10,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
+from django.utils.functional import Promise
 
 from messages_extends.access.guards import require_may_send
 from messages_extends.access.rate_limits import check_rate_limit
@@ -35,7 +36,7 @@ from messages_extends.tenancy.origin import require_here
 from messages_extends.tenancy.schemas import current_schema, require_messages
 from messages_extends.texts.rendering import Params
 
-# In the order of their keys, so that two who send with one key wait for each other and never deadlock.
+# In the order of the users' keys, so that concurrent sends with one key wait and never deadlock.
 INSERT_MESSAGES: Final = """
 INSERT INTO {messages} ({columns})
 SELECT person.{key}, {values} FROM {people} AS person WHERE person.{key} = ANY(CAST(%s AS {type}[]))
@@ -44,18 +45,34 @@ ON CONFLICT DO NOTHING
 RETURNING {user}
 """
 
-OVER: Final = "expires is %s, which is over: the message was saved and is never shown. Give a time in the future."
-NEVER: Final = "expires is %s, which is too far away to be stored: the message does not expire. Give none instead."
-NO_DATETIME: Final = "expires is %r, which was taken for %s. Give a datetime."
-LONG_TEXT: Final = (
-    "The text of a message has %d characters. It was saved; write at most %d. What is beyond %d is cut off."
+EXPIRES_IN_PAST: Final = (
+    "expires is in the past (%s): the message was saved but will never be shown. Use a time in the future."
 )
-INACTIVE: Final = "The user with the primary key %s is inactive: they will see the message once they are active again."
+EXPIRES_TOO_LATE: Final = (
+    "expires is %s, which is too late to be stored: the message does not expire. Pass None instead."
+)
+NOT_A_DATETIME: Final = "expires is %r, which was interpreted as %s. Pass a datetime."
+LONG_TEXT: Final = (
+    "The text of a message has %d characters. It was saved, but at most %d are allowed. It is truncated after %d."
+)
+INACTIVE: Final = "The user with the primary key %s is inactive: the message is shown when the user is active again."
+
+
+class SendOptions(TypedDict, total=False):
+    """The keyword arguments of `send`, for functions that pass them on."""
+
+    level: int
+    sender: AbstractBaseUser | None
+    params: Params
+    url: str
+    key: str
+    extra_tags: str
+    expires: datetime | None
 
 
 def send(
     recipients: Addressees | Recipients,
-    message: Any,
+    message: str | Promise,
     *,
     level: int = INFO_PERSISTENT,
     sender: AbstractBaseUser | None = None,
@@ -65,87 +82,95 @@ def send(
     extra_tags: str = "",
     expires: datetime | None = None,
 ) -> int:
-    """Write one message to each recipient, all or none; return how many were written.
+    """Send a message to each recipient in one transaction; return the number of messages written.
 
-    `recipients`: a user, a group, an iterable of users, or a queryset of users, which is evaluated anew, once, in the
-    current schema. Of a group or queryset those who are inactive are left out; people given one by one have all to be
-    there. Who is deleted in the very same moment is left out too.
-    `sender`: the person who writes, whom the policy is asked about; None is the application itself. With `key`,
-    nothing is written to those who have it unread, and an unread one that has expired is replaced.
+    `recipients` is a user, a group, an iterable of users, or a queryset of users, which is evaluated once in the
+    current schema. Inactive members of a group or queryset are skipped. Users in an iterable must all be active
+    members of the tenant. Users who are deleted at the same time are skipped.
+    `sender` is the user who writes, for the policy to check; None is the application. With `key`, users who have an
+    unread message with this key receive no second one, unless the first has expired; then it is replaced.
 
-    Raises WrongTenant, RecipientUnavailable, PermissionDenied, NoTenant; TooManyMessages for a sender who has sent as
-    often as SEND_LIMITS allows; TypeError for recipients that are none; ValueError for a text (1 to 10,000
-    characters), link, key, level, tags (128) or time that is not allowed.
+    Raises WrongTenant, RecipientUnavailable, PermissionDenied and NoTenant; RateLimitExceeded for a sender who exceeds
+    SEND_LIMITS; TypeError for invalid recipients; and ValueError for an invalid text (1 to 10,000 characters), link,
+    key, level, tags (at most 128 characters) or time.
     """
     require_messages(current_schema())
     to = Recipients.of(recipients)
     values = clean_content(message, level=level, params=params, url=url, key=key, extra_tags=extra_tags)
     values |= {"expires": None if expires is None else clean_future_datetime("expires", expires)}
-    return _save(to, values | {"sender": _other_than(recipients, sender)})
+    return _save(to, values | {"sender": _effective_sender(recipients, sender)})
 
 
 def send_leniently(
     recipient: AbstractBaseUser,
-    message: Any,
+    message: str | Promise,
     *,
+    level: int,
     sender: AbstractBaseUser | None = None,
     params: Params = None,
-    expires: Any = None,
-    **options: Any,
+    url: str = "",
+    key: str = "",
+    extra_tags: str = "",
+    expires: object = None,
 ) -> int:
-    """Send to one person as django-messages-extends did: for its own interface, where `send` would refuse.
+    """Send to one user with the leniency of django-messages-extends, for its interface.
 
-    A time that is over, a long text and an inactive recipient are logged and saved. What the policy refuses is refused.
+    A time in the past, a long text and an inactive recipient are logged, and the message is saved. The policy is still
+    enforced.
     """
     require_messages(current_schema())
     to, text = Recipients.of(recipient), as_stored(message, params)
     if len(text) > MAX_TEXT:
         log_once(LONG_TEXT, len(text), MAX_TEXT, MAX_LEGACY_TEXT)
-    # What is cut is a plain str, so that half an element is never shown as HTML.
+    # A truncated text is a plain str, so that an incomplete element is never shown as HTML.
     text = text if len(text) <= MAX_LEGACY_TEXT else text[:MAX_LEGACY_TEXT]
-    values = clean_content(text, params=params, max_text=MAX_LEGACY_TEXT, **options)
-    values |= {"expires": _clean_legacy_expires(expires), "sender": _other_than(recipient, sender)}
+    values = clean_content(
+        text, level=level, params=params, url=url, key=key, extra_tags=extra_tags, max_text=MAX_LEGACY_TEXT
+    )
+    values |= {"expires": _clean_legacy_expires(expires), "sender": _effective_sender(recipient, sender)}
     try:
         return _save(to, values)
     except RecipientUnavailable:
-        # Inactive, if this does not raise it again.
+        # The recipient is inactive, unless this raises the error again.
         count = _save(Recipients.with_inactive(recipient), values, inactive=True)
         log_once(INACTIVE, recipient.pk)
         return count
 
 
-def _clean_legacy_expires(value: Any) -> datetime | None:
+def _clean_legacy_expires(value: object) -> datetime | None:
     if value is None:
         return None
     at = clean_legacy_datetime("expires", value)
     if at is None:
-        log_once(NEVER, value)
+        log_once(EXPIRES_TOO_LATE, value)
     elif at <= timezone.now():
-        log_once(OVER, at)
+        log_once(EXPIRES_IN_PAST, at)
     elif not isinstance(value, datetime):
-        log_once(NO_DATETIME, value, at)
+        log_once(NOT_A_DATETIME, value, at)
     return at
 
 
-def _other_than(recipients: Addressees | Recipients, sender: AbstractBaseUser | None) -> AbstractBaseUser | None:
-    """Return the sender; None, the application, where somebody asks for a message to themselves."""
-    # Before they are compared: the same primary key is somebody else's in another organisation.
+def _effective_sender(recipients: Addressees | Recipients, sender: AbstractBaseUser | None) -> AbstractBaseUser | None:
+    """Return the sender, or None (the application) for a message to the sender alone."""
+    # Check before comparing, because a user of another tenant may have the same primary key.
     require_here(sender)
     return None if sender == recipients else sender
 
 
-def send_once(form: UUID, recipients: Addressees | Recipients, message: Any, **options: Any) -> Sent:
-    """Send what a page's form says, as `send` does, unless this very form has been sent before."""
+def send_once(
+    form: UUID, recipients: Addressees | Recipients, message: str | Promise, **options: Unpack[SendOptions]
+) -> Sent:
+    """Send like `send`, unless this form has been submitted before."""
     return run_once(form, lambda: send(recipients, message, **options))
 
 
 def cancel(key: str) -> int:
-    """Take back what was sent or announced under `key` in this organisation; return how many messages that were.
+    """Cancel what was sent or announced with `key` in the current tenant; return the number of messages.
 
-    Messages that nobody has read are deleted, an announcement is retracted. A broadcast is retracted by `retract`.
+    Unread messages are deleted, and an announcement is retracted. Use `retract` for broadcasts.
     """
     if not key:
-        raise ValueError("key is empty: name the one that was given when it was sent.")
+        raise ValueError("key is empty: pass the key with which the message was sent.")
     with atomic():
         deleted = Message.objects.filter(key=key).unread().delete_in_order()
         count = len(deleted) + retract_all(Announcement.objects.filter(key=key))
@@ -159,64 +184,55 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
     values = {**values, "from_person": values["sender"] is not None}
     with translate_fk_violation(), atomic():
         check_rate_limit(values["sender"])
-        keys = require_may_send(
-            values["sender"], to.people if to.keys is None else to.keys, exactly=to.exactly, inactive=inactive
-        )
+        people = to.users if to.keys is None else to.keys
+        keys = require_may_send(values["sender"], people, exactly=to.expected_count, inactive=inactive)
         if values["key"]:
-            _delete_expired(keys, values["key"])
+            # A single parameter for any number of users.
+            column = _column("user").db_type(connections[write_database()])
+            chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*keys]])  # noqa: S611 - a column's type
+            with_key = Message.objects.filter(key=values["key"], user__in=chosen)
+            with_key.filter(expires__lte=timezone.now()).unread().delete_in_order()
         written_to = _insert(keys, values)
         if values["sender"] is not None:
-            _record(to, values, len(written_to))
+            audit.log_event(
+                audit.Action.SEND,
+                actor=values["sender"],
+                subject=f"messages with the key {values['key']}" if values["key"] else "messages",
+                audience=to.description,
+                count=len(written_to),
+                text=values["message"],
+            )
     notify_changed(users=written_to)
     return len(written_to)
 
 
-def _delete_expired(people: Sequence[Any], key: str) -> None:
-    """Delete what has expired unread under this key."""
-    column = _column("user").db_type(connections[write_database()])
-    # One parameter, however many they are.
-    chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*people]])  # noqa: S611 - a column's type
-    with_key = Message.objects.filter(key=key, expires__lte=timezone.now(), user__in=chosen)
-    with_key.unread().delete_in_order()
-
-
-def _insert(people: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
-    """Write a row for each of the people with these keys; return the keys of those who got one."""
+def _insert(people: Sequence[object], values: Mapping[str, Any]) -> list[object]:
+    """Insert a message for each of the users with these keys; return the keys of those who received one."""
     if not people:
         return []
     connection = connections[write_database()]
     quote = connection.ops.quote_name
-    stored = {_column(name): value for name, value in {**values, **_times()}.items()}
-    users: Any = get_user_model()._meta
+    now = timezone.now()
+    stored = {_column(name): value for name, value in {**values, "created": now, "modified": now}.items()}
+    users = get_user_model()._meta
     statement = INSERT_MESSAGES.format(
         messages=quote(Message._meta.db_table),
         columns=", ".join(quote(field.column) for field in (_column("user"), *stored)),
-        key=quote(users.pk.column),
+        key=quote(str(users.pk.column)),
         user=quote(_column("user").column),
         type=_column("user").db_type(connection),
         values=", ".join(f"CAST(%s AS {field.db_type(connection)})" for field in stored),
         people=quote(users.db_table),
     )
+    parameters = [
+        field.get_db_prep_save(value.pk if isinstance(value, AbstractBaseUser) else value, connection)
+        for field, value in stored.items()
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*(_stored(field, value, connection) for field, value in stored.items()), [*people]])
+        cursor.execute(statement, [*parameters, [*people]])
         return [user for (user,) in cursor.fetchall()]
 
 
 def _column(name: str) -> Any:
+    # In Django's stubs a field may be a reverse relation, and its column None.
     return Message._meta.get_field(name)
-
-
-def _times() -> dict[str, datetime]:
-    now = timezone.now()
-    return {"created": now, "modified": now}
-
-
-def _stored(field: Any, value: Any, connection: Any) -> Any:
-    return field.get_db_prep_save(value.pk if isinstance(value, AbstractBaseUser) else value, connection)
-
-
-def _record(to: Recipients, values: Mapping[str, Any], count: int) -> None:
-    what = f"messages with the key {values['key']}" if values["key"] else "messages"
-    audit.log_event(
-        audit.Action.SEND, actor=values["sender"], subject=what, audience=to.named, count=count, text=values["message"]
-    )

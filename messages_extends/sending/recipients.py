@@ -1,13 +1,12 @@
-"""From what a caller names as recipients to a queryset of this organisation's people."""
+"""Resolve the recipients of a call to a queryset of the tenant's members."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from messages_extends.access.membership import inactive_members, keys_of_people_in, members, people_here
 from messages_extends.exceptions import RecipientUnavailable
@@ -15,44 +14,43 @@ from messages_extends.tenancy.databases import for_write
 from messages_extends.tenancy.origin import require_here
 from messages_extends.tenancy.schemas import require_groups
 
-# The rows of a queryset are of the host's user model, which no stub knows.
-Addressees = AbstractBaseUser | Group | QuerySet[Any] | Iterable[AbstractBaseUser]
+Addressees = AbstractBaseUser | Group | QuerySet[Model] | Iterable[AbstractBaseUser]
 ALLOWED = "a user, a group, an iterable of users, or a queryset of users"
 
 
 @dataclass(frozen=True)
 class Recipients:
-    """Active people of the current organisation, and what the caller called them.
+    """Active members of the current tenant, with a description for the audit log.
 
-    `exactly` is their number where each was named: then all of them have to be there, and `keys` says who they are.
+    `expected_count` is the required number of users if each was passed individually, and `keys` their primary keys.
     """
 
-    people: QuerySet[AbstractBaseUser]
-    exactly: int | None
-    named: str
-    keys: Collection[Any] | None = None
+    users: QuerySet[AbstractBaseUser]
+    expected_count: int | None
+    description: str
+    keys: Collection[object] | None = None
 
     @classmethod
     def of(cls, recipients: "Addressees | Recipients") -> "Recipients":
-        """Resolve `recipients` in the current schema; TypeError if they are nothing that can be written to."""
+        """Resolve `recipients` in the current schema. Raises TypeError for invalid recipients."""
         if isinstance(recipients, Recipients):
             return recipients
         if isinstance(recipients, AbstractBaseUser):
-            return cls._named([recipients], f"user {recipients.pk}")
+            return cls._from_users([recipients], f"user {recipients.pk}")
         if isinstance(recipients, Group):
             require_here(recipients)
             require_groups()
             return cls(members().filter(Q(groups=recipients.pk)), None, _name(recipients))
         if isinstance(recipients, QuerySet):
-            return cls._matched(recipients)
+            return cls._from_queryset(recipients)
         if isinstance(recipients, Iterable) and not isinstance(recipients, str | bytes | dict):
             users = list(recipients)
-            return cls._named(users, f"{len(users)} people")
+            return cls._from_users(users, f"{len(users)} people")
         raise TypeError(f"recipients is {recipients!r}: use {ALLOWED}.")
 
     @classmethod
     def chosen(cls, groups: Collection[Group], people: Collection[AbstractBaseUser]) -> "Recipients":
-        """Return the members of `groups` and these `people`, each once; those who are inactive are left out."""
+        """Return the active members of `groups` and the active `people`, without duplicates."""
         for one in (*groups, *people):
             require_here(one)
         if groups:
@@ -63,20 +61,20 @@ class Recipients:
 
     @classmethod
     def with_inactive(cls, user: AbstractBaseUser) -> "Recipients":
-        """Return one person of this organisation, active or not."""
+        """Return one member of the current tenant, active or not."""
         return cls(people_here().filter(pk=user.pk), 1, f"user {user.pk}", [user.pk])
 
     @classmethod
-    def _matched(cls, people: QuerySet[Any]) -> "Recipients":
+    def _from_queryset(cls, people: QuerySet[Model]) -> "Recipients":
         if not issubclass(people.model, get_user_model()):
             raise TypeError(f"recipients is a queryset of {people.model._meta.verbose_name_plural}: use {ALLOWED}.")
-        # A union can be neither filtered nor, once it is ordered, reduced to its keys: it is asked once, for these.
+        # A union cannot be filtered, nor reduced to its keys if it is ordered: it is evaluated here.
         rows = for_write(people)
         keys = [person.pk for person in rows] if people.query.combinator else rows.values("pk")
         return cls(members().filter(pk__in=keys), None, "people by a query")
 
     @classmethod
-    def _named(cls, users: list[Any], name: str) -> "Recipients":
+    def _from_users(cls, users: Collection[AbstractBaseUser], name: str) -> "Recipients":
         for user in users:
             if not isinstance(user, AbstractBaseUser):
                 raise TypeError(f"recipients contains {user!r}: use {ALLOWED}.")
@@ -87,12 +85,12 @@ class Recipients:
         return cls(members().filter(pk__in=ids), len(ids), name, ids)
 
 
-def inactive_in(groups: Collection[Group]) -> QuerySet[Any]:
-    """Return the inactive members of `groups`, who are left out."""
+def inactive_in(groups: Collection[Group]) -> QuerySet[AbstractBaseUser]:
+    """Return the inactive members of `groups`, who receive nothing."""
     return inactive_members().filter(pk__in=_keys_of_people_in(groups))
 
 
-def _keys_of_people_in(groups: Collection[Group]) -> QuerySet[Any]:
+def _keys_of_people_in(groups: Collection[Group]) -> QuerySet[Model, object]:
     return keys_of_people_in(Group.objects.filter(pk__in=[group.pk for group in groups]))
 
 

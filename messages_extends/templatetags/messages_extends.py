@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import wraps
 from html import unescape
-from typing import Any, Final
+from typing import Final, cast
 
 from django import template
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages import get_messages
 from django.contrib.messages.storage.base import Message as OrdinaryMessage
 from django.http import HttpRequest
@@ -24,6 +25,7 @@ from messages_extends.conf import settings
 from messages_extends.constants import DEBUG, ERROR, INFO, SUCCESS, WARNING, base_level
 from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.inbox.inbox import with_senders
+from messages_extends.inbox.items import FeedItem
 from messages_extends.inbox.unread import note_personal, unread_for
 from messages_extends.labels import KIND_NAMES, LEVEL_NAMES
 from messages_extends.links import APP_NAME, reverse_if_any, reverse_own, start_page, within_organisation
@@ -33,8 +35,8 @@ from messages_extends.texts.languages import in_interface_language, in_readers_l
 
 register = template.Library()
 
-# What a template is given, for a page's context.
-PartOfPage = Callable[..., dict[str, Any]]
+# A function that returns the context of an included template.
+PartOfPage = Callable[..., dict[str, object]]
 
 BOOTSTRAP_NAMES = {DEBUG: "secondary", INFO: "info", SUCCESS: "success", WARNING: "warning", ERROR: "danger"}
 ICONS = {DEBUG: "debug", INFO: "info", SUCCESS: "success", WARNING: "warning", ERROR: "error"}
@@ -43,10 +45,10 @@ NAV = {
     "message_compose": _("New message"),
     "announcements": _("Announcements"),
     "broadcasts": _("Broadcasts"),
-    "message_grants": _("Who may write"),
+    "message_grants": _("Messaging permissions"),
 }
-# With a context, because after "ago" many a language has another form of the word ("vor 2 Tagen").
-AGO: dict[str, Any] = {
+# With a context, because some languages inflect the unit in "2 days ago" ("vor 2 Tagen").
+AGO = {
     "year": npgettext_lazy("ago", "%(num)d year", "%(num)d years", "num"),
     "month": npgettext_lazy("ago", "%(num)d month", "%(num)d months", "num"),
     "week": npgettext_lazy("ago", "%(num)d week", "%(num)d weeks", "num"),
@@ -54,20 +56,20 @@ AGO: dict[str, Any] = {
     "hour": npgettext_lazy("ago", "%(num)d hour", "%(num)d hours", "num"),
     "minute": npgettext_lazy("ago", "%(num)d minute", "%(num)d minutes", "num"),
 }
-# Characters; what is longer may not fit into two lines of a phone.
-SHORT: Final = 40
+# The number of characters that fit into two lines on a phone.
+MAX_SHORT_TEXT: Final = 40
 
 
 def part_of_page(template_name: str) -> Callable[[PartOfPage], PartOfPage]:
-    """Register a tag that includes a template, with the values that the function returns for a request.
+    """Register a tag that includes a template with the context that the function returns.
 
-    Without a request it renders nothing: Django renders 500.html without one, and so are most e-mails.
+    Without a request it renders nothing, as in 500.html and in most e-mails.
     """
 
     def register_tag(function: PartOfPage) -> PartOfPage:
         @register.simple_tag(takes_context=True, name=function.__name__)
         @wraps(function)
-        def render(context: Context, *args: Any, **kwargs: Any) -> str:
+        def render(context: Context, *args: object, **kwargs: object) -> str:
             request = context.get("request")
             if request is None or context.template is None:
                 return ""
@@ -88,149 +90,150 @@ def part_of_page(template_name: str) -> Callable[[PartOfPage], PartOfPage]:
 
 
 @part_of_page("messages_extends/includes/assets.html")
-def message_assets(context: Context) -> dict[str, Any]:
-    """Link our style sheet and script, once in a page however often it is asked for.
+def message_assets(context: Context) -> dict[str, object]:
+    """Include the style sheet and the script, once per page.
 
-    The bell and the banners do it themselves where this has not been done in the head.
+    The bell and the banners include them if the tag was not used before.
     """
-    return {"assets": _first_time(context["request"])}
+    return {"assets": _needs_assets(context["request"])}
 
 
 @part_of_page("messages_extends/includes/banners.html")
-def message_banners(context: Context, only_saved: bool = False) -> dict[str, Any]:
-    """Show the messages of this page, each with a button that closes or acknowledges it.
+def message_banners(context: Context, only_saved: bool = False) -> dict[str, object]:
+    """Show the messages of this page, each with a button to close or acknowledge it.
 
-    With `only_saved`, leave out those that are not saved: for a page that shows them in its own way.
+    With `only_saved`, show only saved messages, for pages that show the other ones themselves.
     """
     request = context["request"]
     messages, saved = [each for each in get_messages(request) if _is_saved(each) or not only_saved], "all"
     with in_readers_language():
         for each in messages:
             if isinstance(each, OrdinaryMessage):
-                # A lazy text is the host's, and takes the language in which it becomes one.
+                # A lazy text of the host project is translated when it is converted to a string.
                 each.message = str(each.message)
-    if _is_ours(request):
-        # The inbox lists what is saved, and where somebody writes it would stand in the way.
+    if request.resolver_match is not None and APP_NAME in request.resolver_match.app_names:
+        # The inbox lists saved messages itself, and on other pages only urgent ones are shown.
         saved = "none" if request.resolver_match.url_name == "inbox" else "urgent"
         messages = [each for each in messages if _is_shown(each, saved)]
     if any(getattr(each, "sender_id", None) for each in messages):
         with inside(schema_of(request)):
             with_senders(unread_for(request, request.user).shown)
-    return {"assets": _first_time(request), "banners": messages, "saved": saved}
+    return {"assets": _needs_assets(request), "banners": messages, "saved": saved}
 
 
 @part_of_page("messages_extends/includes/bell.html")
-def message_bell(context: Context) -> dict[str, Any]:
-    """Show the bell with the number of unread messages; nothing where nobody is logged in.
+def message_bell(context: Context) -> dict[str, object]:
+    """Show the bell with the number of unread messages, if a user is logged in.
 
-    One query, and none where the page has shown banners before.
+    It needs one query, or none if the page has shown banners before.
     """
     request = context["request"]
-    return {"assets": _first_time(request), **_bell(request)}
+    assets, user, schema = _needs_assets(request), _authenticated_user(request), schema_of(request)
+    if user is None or not has_messages(schema):
+        return {"assets": assets, "badge": None}
+    with inside(schema):
+        unread = unread_for(request, user)
+    return {
+        "assets": assets,
+        "badge": UnreadBadge(unread.count),
+        "unread": unread,
+        "live": broadcast_channel_name(schema, user) if settings.push_bus else "",
+        "stream": reverse_if_any("message_stream"),
+        "urgent": " ".join(str(item.pk) for item in unread.shown if base_level(item.level) >= WARNING),
+        "now": timezone.now(),
+    }
 
 
 @part_of_page("messages_extends/includes/nav.html")
-def messages_nav(context: Context, here: str = "") -> dict[str, Any]:
-    """Link those of our pages that this reader can use, `here` as the current one: one query, or two.
+def messages_nav(context: Context, here: str = "") -> dict[str, object]:
+    """Show links to the pages that the user may open, with `here` as the current one, if a user is logged in.
 
-    Nothing where nobody is logged in.
+    It needs one or two queries.
     """
     note_personal(context["request"])
-    user = _reader(context["request"])
+    user = _authenticated_user(context["request"])
     if user is None:
         return {"pages": []}
-    doors = accessible_pages(user)
-    open_to_them = {
+    access = accessible_pages(user)
+    is_accessible = {
         "inbox": has_messages(schema_of(context["request"])),
-        "message_compose": doors.compose,
-        "announcements": doors.announcements,
-        "broadcasts": doors.broadcasts,
-        "message_grants": doors.grants,
+        "message_compose": access.compose,
+        "announcements": access.announcements,
+        "broadcasts": access.broadcasts,
+        "message_grants": access.grants,
     }
-    pages = [(name, reverse_if_any(name), NAV[name]) for name, is_open in open_to_them.items() if is_open]
+    pages = [(name, reverse_if_any(name), NAV[name]) for name, may_open in is_accessible.items() if may_open]
     return {"pages": [page for page in pages if page[1]], "here": here}
 
 
-def _reader(request: HttpRequest) -> Any:
-    """Return who is logged in; None also for a request that no middleware has seen, as error pages may have one."""
-    user = getattr(request, "user", None)
+def _authenticated_user(request: HttpRequest) -> AbstractBaseUser | None:
+    """Return the authenticated user; None for anonymous users and for requests that no middleware has processed."""
+    user: AbstractBaseUser | None = getattr(request, "user", None)
     return None if user is None or not user.is_authenticated else user
 
 
-def _is_ours(request: HttpRequest) -> bool:
-    return request.resolver_match is not None and APP_NAME in request.resolver_match.app_names
-
-
-def _first_time(request: HttpRequest) -> bool:
+def _needs_assets(request: HttpRequest) -> bool:
     seen = getattr(request, "_messages_extends_assets", False)
     request._messages_extends_assets = True  # type: ignore[attr-defined]
     return not seen
 
 
-def _is_saved(message: Any) -> bool:
-    """Tell whether a message is saved, or stands for those that are: "and n more"."""
+def _is_saved(message: object) -> bool:
+    """Tell whether a message is saved, or is the item "and n more" for saved messages."""
     return bool(getattr(message, "pk", None) or getattr(message, "is_more", False))
 
 
-def _is_shown(message: Any, saved: str) -> bool:
-    """Tell whether a page of ours shows a message: of those that are saved, none or what must be acknowledged."""
+def _is_shown(message: object, saved: str) -> bool:
+    """Tell whether a page of this package shows a message. Saved ones are hidden, except urgent ones."""
     if getattr(message, "is_more", False):
         return False
-    return not getattr(message, "pk", None) or (saved == "urgent" and message.must_acknowledge)
-
-
-def _bell(request: HttpRequest) -> dict[str, Any]:
-    user, schema = _reader(request), schema_of(request)
-    if user is None or not has_messages(schema):
-        return {"badge": None}
-    with inside(schema):
-        unread = unread_for(request, user)
-    live = broadcast_channel_name(schema, user) if settings.push_bus else ""
-    urgent = " ".join(str(entry.pk) for entry in unread.shown if base_level(entry.level) >= WARNING)
-    about = {"live": live, "stream": reverse_if_any("message_stream"), "urgent": urgent, "now": timezone.now()}
-    return {"badge": UnreadBadge(unread.count), "unread": unread, **about}
+    return not getattr(message, "pk", None) or (saved == "urgent" and cast(FeedItem, message).must_acknowledge)
 
 
 @register.simple_tag
-def mark_read_url(message: Any) -> str:
-    """Return the path that marks this message as read; "" for one that is not saved, or has to be acknowledged."""
+def mark_read_url(message: object) -> str:
+    """Return the path that marks a message as read; "" if it is not saved or must be acknowledged."""
     pk = None if getattr(message, "must_acknowledge", False) else getattr(message, "pk", None)
     return reverse_own("message_mark_read", pk) if pk else ""
 
 
 @register.simple_tag(takes_context=True)
-def message_link(context: Context, message: Any) -> str:
-    """Return the link of this message as this page has to write it; "" for one without.
+def message_link(context: Context, message: object) -> str:
+    """Return the link of a message for the current page; "" if it has none.
 
-    It is `message.url`, but where organisations are folders of one host: there a path begins at the reader's.
+    It is `message.url`, with the tenant's subfolder if tenants are subfolders of one host.
     """
     return within_organisation(getattr(message, "url", "") or "", context.get("request"))
 
 
 @register.simple_tag(takes_context=True)
 def messages_start_page(context: Context) -> str:
-    """Return the path of this organisation's start page."""
+    """Return the path of the tenant's start page."""
     return start_page(context.get("request"))
 
 
 @register.simple_tag
-def acknowledge_url(message: Any) -> str:
-    """Return the path that acknowledges this message, "" for one that does not ask for it."""
-    return reverse_own("message_acknowledge", message.pk) if getattr(message, "must_acknowledge", False) else ""
+def acknowledge_url(message: object) -> str:
+    """Return the path that acknowledges a message; "" if it need not be acknowledged."""
+    return (
+        reverse_own("message_acknowledge", cast(FeedItem, message).pk)
+        if getattr(message, "must_acknowledge", False)
+        else ""
+    )
 
 
 @register.simple_tag
-def messages_url(name: str, *args: Any) -> str:
-    """Return the path of a page of ours by its name, whatever namespace the host included it under."""
+def messages_url(name: str, *args: object) -> str:
+    """Return the path of a page of this package by its name, whatever the namespace of the URLs."""
     return reverse_own(name, *args)
 
 
 @register.simple_tag
-def fold_of(messages: Sequence[Any]) -> dict[str, Any]:
-    """Return what is folded away of the banners of a page: how many, in words, and before which of them that is said.
+def fold_of(messages: Sequence[object]) -> dict[str, object]:
+    """Return how many banners are folded, as text, and before which of them this text is shown.
 
-    Of what is saved three are shown, or two where the page is narrow, and all that must be acknowledged. Which are
-    hidden then is the style sheet's.
+    Three saved messages are shown, or two on narrow pages, and all that must be acknowledged. The style sheet hides the
+    others.
     """
     saved = [at for at, each in enumerate(messages) if getattr(each, "pk", None) or getattr(each, "is_more", False)]
     wide, narrow = (
@@ -240,8 +243,8 @@ def fold_of(messages: Sequence[Any]) -> dict[str, Any]:
     return {"at": wide[0] if wide else len(messages), **texts}
 
 
-def _and_more(folded: Iterable[Any]) -> str:
-    """Say how many these are, with those that "and n more" among them stands for."""
+def _and_more(folded: Iterable[object]) -> str:
+    """Return the text "and n more" for these messages, counting an item "and n more" by its number."""
     counts = [str(getattr(each, "beyond", 1)) for each in folded]
     count = sum(int(each.rstrip("+")) for each in counts)
     shown = f"{count}+" if any(each.endswith("+") for each in counts) else count
@@ -250,56 +253,56 @@ def _and_more(folded: Iterable[Any]) -> str:
 
 @register.filter
 def level_name(level: int) -> str:
-    """Return the word for a level, for those who do not see its colour; "" for a level of the host's own."""
+    """Return the label of a level, as an alternative to its colour; "" for other levels."""
     with in_interface_language():
         return str(LEVEL_NAMES.get(base_level(level), ""))
 
 
 @register.filter
 def level_icon(level: int) -> str:
-    """Return the name of a level's icon and colour; `info` for a level of the host's own."""
+    """Return the name of a level's icon and colour; `info` for other levels."""
     return ICONS.get(base_level(level), "info")
 
 
 @register.filter
 def bootstrap_level(level: int) -> str:
-    """Return Bootstrap's name of a level, for `alert-danger` and its like; `info` for a level of the host's own."""
+    """Return Bootstrap's name of a level, for classes such as `alert-danger`; `info` for other levels."""
     return BOOTSTRAP_NAMES.get(base_level(level), "info")
 
 
 @register.filter
-def plain(text: Any) -> str:
-    """Return a text without markup, for attributes, titles and where it is cut short; it is escaped there as any other.
+def plain(text: object) -> str:
+    """Return a text without markup, for attributes, titles and truncated texts, where it is escaped as usual.
 
-    The quotes of safe HTML would end an attribute, and what stands in them would become markup.
+    Quotes in safe HTML would end an attribute.
     """
     shown = str(text)
     return unescape(strip_tags(shown)) if isinstance(shown, SafeData) else shown
 
 
 @register.filter
-def without_saved(messages: Iterable[Any]) -> list[Any]:
-    """Return those of `messages` that are not saved: for a page that shows the saved ones by `message_banners`."""
+def without_saved(messages: Iterable[object]) -> list[object]:
+    """Return the messages that are not saved, for pages that show the saved ones with `message_banners`."""
     return [message for message in messages or () if not _is_saved(message)]
 
 
 @register.filter
-def is_long(message: Any) -> bool:
-    """Tell whether a text may take more than two lines of a banner on a phone."""
+def is_long(message: object) -> bool:
+    """Tell whether a text may need more than two lines of a banner on a phone."""
     text = plain(message)
-    return len(text) > SHORT or "\n" in text
+    return len(text) > MAX_SHORT_TEXT or "\n" in text
 
 
 @register.filter
-def kind_name(entry: Any) -> str:
-    """Return what kind of entry this is, in words."""
+def kind_name(entry: object) -> str:
+    """Return the label of an item's kind."""
     with in_interface_language():
         return str(KIND_NAMES.get(getattr(entry, "kind", ""), ""))
 
 
 @register.filter
-def sender_name(entry: Any) -> str:
-    """Return who speaks: a person, who may be gone; the platform; or "" for the application, or what is not saved."""
+def sender_name(entry: object) -> str:
+    """Return the name of the sender: a user, "Former member", the platform, or "" for the application."""
     sender = getattr(entry, "sender", None)
     if sender is not None:
         return str(sender)
@@ -312,19 +315,19 @@ def sender_name(entry: Any) -> str:
 
 @register.filter
 def ago(at: datetime) -> str:
-    """Return how long ago that was, in words; "just now" within a minute."""
+    """Return the time since `at` as text; "just now" within a minute."""
     with in_interface_language():
         if timezone.now() - at < timedelta(minutes=1):
             return gettext("just now")
-        # The largest unit alone: a list is read faster without the smaller ones.
-        return gettext("%(time)s ago") % {"time": timesince(at, time_strings=AGO, depth=1)}
+        # Only the largest unit, which is easier to read in a list.
+        return gettext("%(time)s ago") % {"time": timesince(at, time_strings=cast("dict[str, str]", AGO), depth=1)}
 
 
 @register.tag
 def messages_interface(parser: Parser, token: Token) -> template.Node:
-    """Render what stands between this and `endmessages_interface` in the language of our words.
+    """Render the content up to `endmessages_interface` in the language of this package's texts.
 
-    That is the reader's, unless they have not been translated into it: then another, for all of it.
+    That is the reader's language, unless the texts are not translated into it.
     """
     nodelist = parser.parse(("endmessages_interface",))
     parser.delete_first_token()

@@ -1,13 +1,13 @@
-"""Which database a query goes to, where a router sends reads to a replica.
+"""Choose the database of a query if a router sends reads to a replica.
 
-A replica is behind by a moment, and refuses to write. So what writes, and what decides about a write, goes to the
-database that is written; and so does everything that is read once the same request has written.
+A replica lags behind and is read-only. Writes, reads that decide about a write, and all reads after a write in the same
+request use the primary database.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_started
@@ -16,12 +16,12 @@ from django.db.models import Model, QuerySet
 
 from messages_extends.tenancy.schemas import current_schema
 
-Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")
+Rows = TypeVar("Rows", bound="QuerySet[Model, object]")
 Row = TypeVar("Row", bound=Model)
 
 
 class _Routing:
-    """What the host's routers are asked about: one model stands for all of ours."""
+    """The model for which the database routers are asked; it represents all models of this package."""
 
     model: type[Model]
 
@@ -30,48 +30,48 @@ _reads_what_is_written: ContextVar[bool] = ContextVar("messages_extends.database
 
 
 def write_database() -> str:
-    """Return the alias of the database that our tables, users and groups are written in."""
+    """Return the alias of the database to which messages, users and groups are written."""
     return router.db_for_write(_Routing.model)
 
 
 def read_database() -> str:
-    """Return the alias to read from: the router's; once this request has written, the one it has written to.
+    """Return the alias to read from: the router's choice, or the primary database once this request has written.
 
-    ImproperlyConfigured for a connection that is not in the current schema and does not follow it.
+    Raises ImproperlyConfigured if the connection is not in the current schema and does not follow it.
     """
     alias = database_of_own_writes() or router.db_for_read(_Routing.model)
-    connection: Any = connections[alias]
+    connection = connections[alias]
     if not getattr(connection, "follows_tenant", False) and getattr(connection, "schema_name", "") != current_schema():
         raise ImproperlyConfigured(
             f"The connection {alias!r} is not in the schema {current_schema()!r}: set ENGINE = "
-            f'"messages_extends.tenancy.backend" for {alias!r} in DATABASES, which follows the current one.'
+            f'"messages_extends.tenancy.backend" for {alias!r} in DATABASES, which follows the current schema.'
         )
     return alias
 
 
 def database_of_own_writes() -> str | None:
-    """Return the alias that this request has written to; None if it has not."""
+    """Return the alias to which this request has written; None if it has not written."""
     return write_database() if _reads_what_is_written.get() else None
 
 
 def for_write(rows: Rows) -> Rows:
-    """Return a queryset as the database knows it that is written in; for every read that decides about a write."""
+    """Return a queryset that reads from the primary database, for reads that decide about a write."""
     return rows.using(router.db_for_write(rows.model))
 
 
-def atomic() -> Any:
-    """Return a transaction in the database that is written in."""
+def atomic() -> transaction.Atomic:
+    """Return a transaction in the primary database."""
     return transaction.atomic(using=write_database())
 
 
 def note_write() -> None:
-    """Have the rest of this request read from where it has written."""
+    """Make the rest of this request read from the primary database."""
     _reads_what_is_written.set(True)
 
 
 @contextmanager
-def reading_what_is_written() -> Iterator[None]:
-    """Read, in a block, what has been written this very moment, by whomever."""
+def reading_from_primary() -> Iterator[None]:
+    """Read from the primary database in a block, to see the latest writes of all processes."""
     token = _reads_what_is_written.set(True)
     try:
         yield
@@ -80,23 +80,23 @@ def reading_what_is_written() -> Iterator[None]:
 
 
 def connect(model: type[Model]) -> None:
-    """Ask the routers about `model` for all tables of ours, and have each request begin as one that has not written."""
+    """Set the model for the routers, and reset `note_write` at the start of each request."""
     _Routing.model = model
-    request_started.connect(_begin, dispatch_uid="messages_extends.databases")
+    request_started.connect(_reset, dispatch_uid="messages_extends.databases")
 
 
-def _begin(**_signal: Any) -> None:
+def _reset(**_signal: object) -> None:
     _reads_what_is_written.set(False)
 
 
 class ReadsOwnWrites(QuerySet[Row]):
-    """A queryset that goes to where this request has written, once it has."""
+    """A queryset that uses the primary database once this request has written."""
 
     @property
     def db(self) -> str:
         return str(getattr(self, "_db", None) or database_of_own_writes() or super().db)
 
-    def update(self, **values: Any) -> int:
+    def update(self, **values: object) -> int:
         note_write()
         return super().update(**values)
 
@@ -106,5 +106,5 @@ class ReadsOwnWrites(QuerySet[Row]):
         note_write()
         return super().delete()
 
-    # As with Django's own: a manager has no such method, which would delete all.
+    # Like Django's own method, not available on managers.
     delete.alters_data = delete.queryset_only = True  # type: ignore[attr-defined]

@@ -1,11 +1,11 @@
-"""Foreign keys whose deletion rule the database itself keeps.
+"""Foreign keys whose deletion rule is enforced by the database.
 
-With a schema per tenant Django cannot: it deletes what it sees from the current schema, and a row of a shared table
-is referred to from every schema. Measured, `DO_NOTHING` in Python with `ON DELETE CASCADE` (or `SET NULL`) in the
-database is the only form that leaves neither orphans nor errors from wherever the row is deleted.
+Django deletes only the related rows that it sees from the current schema, but a row of a shared table is referred to
+from every schema. `DO_NOTHING` in Python with `ON DELETE CASCADE` (or `SET NULL`) in the database is the only form that
+leaves neither orphans nor errors, whatever the schema in which the row is deleted.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -13,16 +13,17 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django_tenants.utils import quote_schema_name
 
+from messages_extends.tenancy.schemas import tenant_connection
+
 Rule = Literal["CASCADE", "SET NULL"]
 
-# One statement that finds the constraint itself, so that `sqlmigrate` shows what will run, and may be run by hand.
+# The statement finds the constraint itself, so that the output of `sqlmigrate` can be run by hand.
 REPLACE = """
 DO $do$
 DECLARE
     old record;
 BEGIN
-    -- Where an organisation is made inside a transaction, rows that it has just written may wait to be checked, and
-    -- their table could not be changed.
+    -- A table with pending constraint checks, as when a tenant is created in a transaction, cannot be altered.
     SET CONSTRAINTS ALL IMMEDIATE;
     SELECT c.conname AS name, c.confrelid::regclass AS target, target.attname AS target_column INTO STRICT old
     FROM pg_constraint c
@@ -43,11 +44,11 @@ $do$
 
 
 class DeleteInDatabase(Operation):
-    """Have the database delete, or empty, a foreign key when its target is deleted.
+    """Add ON DELETE CASCADE or SET NULL to a foreign key's constraint.
 
-    The constraint is checked at the end of each statement, not at COMMIT, so that a missing target is an error of
-    the statement that names it; it can still be deferred. The old constraint is found by introspection: its name
-    differs between versions of Django.
+    The constraint is checked at the end of each statement, not at COMMIT, so that a missing target is an error of the
+    statement that refers to it. It can still be deferred. The old constraint is found by introspection, because its
+    name differs between versions of Django.
     """
 
     reduces_to_sql = True
@@ -60,37 +61,37 @@ class DeleteInDatabase(Operation):
         pass
 
     def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         self._replace(app_label, schema_editor, to_state, self.rule)
 
     def database_backwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         self._replace(app_label, schema_editor, from_state, None)
 
     def describe(self) -> str:
         return f"On deletion, {self.rule} {self.field_name} of {self.model_name} in the database"
 
-    def _replace(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, state: Any, rule: Rule | None) -> None:
-        connection: Any = schema_editor.connection
+    def _replace(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, state: ProjectState, rule: Rule | None
+    ) -> None:
         model = state.apps.get_model(app_label, self.model_name)
-        if not self.allow_migrate_model(connection.alias, model):
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
         column = model._meta.get_field(self.field_name).column
         schema_editor.execute(rule_statement(schema_editor, model._meta.db_table, column, rule), params=None)
 
 
 def rule_statement(editor: BaseDatabaseSchemaEditor, table: str, column: str, rule: Rule | None) -> str:
-    """Return the statement that gives a foreign key of the current schema this rule; None: Django's own, no rule."""
-    connection: Any = editor.connection
-    name = f"{quote_schema_name(connection.schema_name)}.{quote_schema_name(table)}"
+    """Return the SQL that sets the deletion rule of a foreign key in the current schema; None for Django's default."""
+    name = f"{quote_schema_name(tenant_connection(editor.connection).schema_name)}.{quote_schema_name(table)}"
     clause = f"ON DELETE {rule} DEFERRABLE INITIALLY IMMEDIATE" if rule else "DEFERRABLE INITIALLY DEFERRED"
     return REPLACE.format(table=editor.quote_value(name), column=editor.quote_value(column), rule=clause)
 
 
 def is_deleted_in_database(connection: BaseDatabaseWrapper, schema: str, table: str, column: str) -> bool:
-    """Tell whether the database deletes the rows of `table` in `schema` with what this foreign key names."""
+    """Tell whether a foreign key of `table` in `schema` has ON DELETE CASCADE."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT confdeltype = 'c' FROM pg_constraint"

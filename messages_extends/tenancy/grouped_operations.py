@@ -1,20 +1,20 @@
-"""Many changes of models in one step of a migration.
+"""A migration operation that groups several operations.
 
-After each step Django makes its models of that time anew, with all that refer to them: a hundredth of a second for each
-of some fifty steps, whenever an organisation is made.
+Django rebuilds the historical models after each operation. That costs ten milliseconds for each of about fifty
+operations whenever a tenant is created.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 
 class GroupedOperations(Operation):
-    """Operations that do not build on each other, and can be written as SQL.
+    """Group operations that do not depend on each other and can be written as SQL.
 
-    Forwards each sees the models before all of them, and after all of them.
+    Forwards, each operation receives the state before all of them and the state after all of them.
     """
 
     reversible = True
@@ -29,22 +29,26 @@ class GroupedOperations(Operation):
         def note(app: str, model: str, delay: bool = False) -> None:
             changed[app, model] = delay and changed.get((app, model), True)
 
-        # In the instance's own dictionary, where it hides the class's.
+        # An instance attribute, which hides the method of the class.
         vars(state)["reload_model"] = note
         try:
             for each in self.operations:
                 each.state_forwards(app_label, state)
         finally:
             del vars(state)["reload_model"]
-        # Those that refer to them may be made anew later where no relation is among the changes.
+        # Related models need not be rebuilt now unless an operation changes a relation.
         state.reload_models(list(changed), delay=all(changed.values()))
 
-    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
         for each in self.operations:
             each.database_forwards(app_label, schema_editor, from_state, to_state)
 
-    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        """Go back one by one: what takes an index away asks for the columns of just before."""
+    def database_backwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        """Reverse one operation at a time, because removing an index needs the columns of the state before it."""
         states = [to_state]
         for each in self.operations:
             states.append(states[-1].clone())

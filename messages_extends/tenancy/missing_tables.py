@@ -1,9 +1,9 @@
-"""Tables of an app that a schema came to be listed for when its migrations were recorded there already."""
+"""Create the tables of an app whose migrations were recorded in a schema before it was listed for that schema."""
 
 from collections.abc import Collection
-from typing import Any
 
 from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django_tenants.utils import get_tenant_database_alias
@@ -13,54 +13,49 @@ from messages_extends.tenancy.schemas import inside
 from messages_extends.tenancy.tenant_tables import existing_tables, tables_of
 
 
-class TablesInTheWay(MessagesExtendsError, RuntimeError):
-    """The missing tables cannot be made: other tables are there that the same migrations would make."""
+class TablesExist(MessagesExtendsError, RuntimeError):
+    """The missing tables cannot be created: some tables of the same migrations exist already."""
 
 
 def create_missing_tables(schema: str, labels: Collection[str]) -> None:
-    """Apply the migrations of these apps in `schema` as if they had never been recorded there.
+    """Apply the migrations of these apps in `schema` as if they had not been recorded there.
 
-    One transaction: all of it or nothing. What depends on them keeps its tables and its record.
+    It runs in one transaction. Migrations that depend on them keep their tables and their records.
     """
     with inside(schema), transaction.atomic(using=get_tenant_database_alias()):
-        connection: Any = connections[get_tenant_database_alias()]
+        connection = connections[get_tenant_database_alias()]
         with connection.cursor() as cursor:
-            # Rows that a migration writes would otherwise forbid the next one to change their table.
+            # A table with pending constraint checks cannot be altered by the next migration.
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        forgotten = _forget(connection, labels)
+        deleted = _delete_records(connection, labels)
         executor = MigrationExecutor(connection)
         targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] in labels]
         plan = executor.migration_plan(targets)
-        _require_free(schema, {migration.app_label for migration, _backwards in plan})
+        tables = tables_of({migration.app_label for migration, _backwards in plan})
+        if found := existing_tables([schema], set().union(*tables.values()))[schema]:
+            raise TablesExist(f"These tables exist already in {schema}: {', '.join(sorted(found))}.")
         executor.migrate(targets, plan)
-        _remember(connection, forgotten)
+        _restore_records(connection, deleted)
 
 
-def _forget(connection: Any, labels: Collection[str]) -> list[Any]:
-    """Delete the records of these apps' migrations, and of those that depend on them; return what was deleted.
+def _delete_records(connection: BaseDatabaseWrapper, labels: Collection[str]) -> "list[MigrationRecorder.Migration]":
+    """Delete the records of these apps' migrations and of migrations that depend on them; return the records.
 
-    Django refuses to apply a migration once another has been that depends on it.
+    Django refuses to apply a migration if a migration that depends on it is recorded.
     """
     graph = MigrationExecutor(connection).loader.graph
     nodes = [node for node in graph.nodes if node[0] in labels]
     depending = {key for node in nodes for key in graph.backwards_plan(node)}
     rows = MigrationRecorder(connection).migration_qs
-    forgotten = [row for row in rows.order_by("pk") if row.app in labels or (row.app, row.name) in depending]
-    rows.filter(pk__in=[row.pk for row in forgotten]).delete()
-    return forgotten
+    deleted = [row for row in rows.order_by("pk") if row.app in labels or (row.app, row.name) in depending]
+    rows.filter(pk__in=[row.pk for row in deleted]).delete()
+    return deleted
 
 
-def _require_free(schema: str, labels: set[str]) -> None:
-    tables = tables_of(labels)
-    found = existing_tables([schema], set().union(*tables.values()))[schema]
-    if found:
-        raise TablesInTheWay(f"These tables are in the way in {schema}: {', '.join(sorted(found))}.")
-
-
-def _remember(connection: Any, forgotten: Collection[Any]) -> None:
+def _restore_records(connection: BaseDatabaseWrapper, deleted: "Collection[MigrationRecorder.Migration]") -> None:
     rows = MigrationRecorder(connection).migration_qs
     recorded = set(rows.values_list("app", "name"))
-    for row in forgotten:
+    for row in deleted:
         if (row.app, row.name) not in recorded:
             row.pk = None
             row.save(force_insert=True, using=connection.alias)

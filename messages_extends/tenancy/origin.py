@@ -1,10 +1,10 @@
-"""The stamp: from which schema an object came.
+"""Record on each object the schema it was loaded from.
 
-Primary keys repeat across schemas, so an object of one organisation that is used in another names a different row
-there.
+Primary keys repeat across schemas, so an object of one tenant would identify a different row in another.
 """
 
-from typing import Any, Self
+from collections.abc import Collection, Iterable
+from typing import Any, Self, cast
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -19,79 +19,82 @@ from messages_extends.tenancy.schemas import current_schema, is_per_tenant
 ATTRIBUTE = "_messages_extends_schema"
 
 
-def stamp(instance: models.Model, **_signal: Any) -> None:
-    """Note on `instance` the schema that is current: where it was loaded, or has just been inserted."""
+def stamp(instance: models.Model, **_signal: object) -> None:
+    """Record the current schema on `instance`, which was just loaded or inserted."""
     setattr(instance, ATTRIBUTE, current_schema())
 
 
-def _stamp_inserted(instance: models.Model, created: bool, **_signal: Any) -> None:
-    # Never after an update: an object of elsewhere that was saved here by mistake would pass for one of here.
+def _stamp_inserted(instance: models.Model, created: bool, **_signal: object) -> None:
+    # Not after an update: an object of another tenant that was saved here by mistake must not change its origin.
     if created:
         stamp(instance)
 
 
-def stamp_people() -> None:
-    """Have every user and group stamped from now on, if they are per tenant; those of proxies and child models too."""
+def connect_stamps() -> None:
+    """Stamp users and groups that are per tenant, including those of proxy and child models."""
     for model in apps.get_models():
         _stamp_objects_of(model)
     class_prepared.connect(_stamp_objects_of, dispatch_uid="messages_extends.stamp")
 
 
-def _is_stamped(model: type[models.Model]) -> bool:
-    return any(issubclass(model, kind) and is_per_tenant(kind._meta.app_label) for kind in (get_user_model(), Group))
-
-
-def _stamp_objects_of(sender: type[models.Model], **_signal: Any) -> None:
-    if _is_stamped(sender):
+def _stamp_objects_of(sender: type[models.Model], **_signal: object) -> None:
+    if any(issubclass(sender, kind) and is_per_tenant(kind._meta.app_label) for kind in (get_user_model(), Group)):
         post_init.connect(stamp, sender=sender, dispatch_uid="messages_extends.stamp")
-        # An object made on the event loop is stamped "public" first; saving it runs in the request's thread.
+        # An object created on the event loop is stamped "public" first; it is saved in the request's thread.
         post_save.connect(_stamp_inserted, sender=sender, dispatch_uid="messages_extends.stamp")
 
 
-def schema_of_origin(instance: Any) -> str | None:
-    """Return the schema that `instance` came from; None for what carries no stamp."""
+def schema_of_origin(instance: object) -> str | None:
+    """Return the schema that `instance` was loaded from; None if it has no stamp."""
     return getattr(instance, ATTRIBUTE, None)
 
 
-def require_here(instance: Any) -> None:
-    """Raise WrongTenant if `instance` came from another schema than the current one."""
+def require_here(instance: object) -> None:
+    """Raise WrongTenant if `instance` was loaded in a schema other than the current one."""
     schema = schema_of_origin(instance)
     if schema is not None and schema != current_schema():
         raise WrongTenant(
-            f"This {instance._meta.verbose_name} was loaded in the schema {schema!r}, but the current one is "
-            f"{current_schema()!r}, where the same primary key is somebody else's. Load it again here."
+            f"This {cast(models.Model, instance)._meta.verbose_name} was loaded in the schema {schema!r}, but the "
+            f"current one is {current_schema()!r}, where the same primary key identifies a different row. Load it "
+            "again here."
         )
 
 
 def require_all_here(instance: models.Model) -> None:
-    """Raise WrongTenant if `instance`, or an object that was assigned to one of its relations, came from elsewhere."""
+    """Raise WrongTenant if `instance`, or an object assigned to one of its relations, is from another schema."""
     require_here(instance)
     for related in instance._state.fields_cache.values():
         require_here(related)
 
 
 class TenantBound(models.Model):
-    """A row that is saved, refreshed and deleted only in the schema it was loaded in."""
+    """Base class of models whose rows can be saved, refreshed and deleted only in the schema they come from."""
 
     class Meta:
         abstract = True
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Any, values: Any, **options: Any) -> Self:
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[object], **options: Any) -> Self:
         # The options depend on Django's version: 6.1 has `fetch_mode`.
         instance = super().from_db(db, field_names, values, **options)
         stamp(instance)
         return instance
 
     def save_base(self, *args: Any, **kwargs: Any) -> None:
+        # Its parameters depend on Django's version.
         require_all_here(self)
         super().save_base(*args, **kwargs)
         stamp(self)
 
-    def refresh_from_db(self, using: str | None = None, *args: Any, **kwargs: Any) -> None:
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: "models.QuerySet[Self] | None" = None,
+    ) -> None:
         require_here(self)
-        super().refresh_from_db(using or database_of_own_writes(), *args, **kwargs)
+        super().refresh_from_db(using or database_of_own_writes(), fields, from_queryset)
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         require_here(self)
-        return super().delete(*args, **kwargs)
+        return super().delete(using, keep_parents)

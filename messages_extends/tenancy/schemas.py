@@ -1,13 +1,14 @@
-"""Which schema is current, which one a request is for, and what each holds."""
+"""The current schema, the schema of a request, and the apps of each schema."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Protocol, cast
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django_tenants.utils import (
     app_labels,
@@ -23,24 +24,45 @@ from django_tenants.utils import (
 from messages_extends.exceptions import NoGroups, NoTenant
 
 
-def current_schema() -> str:
-    """Return the schema that this thread's next query runs in.
+class Tenant(Protocol):
+    """The part of a tenant model that this package uses; django-tenants has no type hints."""
 
-    The event loop's connection always says "public": ask in synchronous code only.
+    schema_name: str
+
+    def get_tenant_type(self) -> str | None: ...
+
+
+class TenantConnection(Protocol):
+    """What the database backend of django-tenants adds to a connection."""
+
+    schema_name: str
+    tenant: Tenant | None
+
+    def set_schema_to_public(self) -> None: ...
+
+
+def current_schema() -> str:
+    """Return the schema in which this thread's next query runs.
+
+    Call it in synchronous code only: the event loop's connection is always in the public schema.
     """
-    connection: Any = connections[get_tenant_database_alias()]
-    return str(connection.schema_name)
+    return str(tenant_connection(connections[get_tenant_database_alias()]).schema_name)
+
+
+def tenant_connection(connection: BaseDatabaseWrapper) -> TenantConnection:
+    """Return `connection` typed as one of the database backend of django-tenants."""
+    return cast(TenantConnection, connection)
 
 
 def schema_of(request: HttpRequest) -> str:
-    """Return the schema of the organisation that `request` is for; in async code too, once a middleware set it."""
+    """Return the schema of the request's tenant. It also works in async code, once a middleware has set the tenant."""
     tenant = getattr(request, "tenant", None)
     return current_schema() if tenant is None else str(tenant.schema_name)
 
 
 @contextmanager
 def inside(schema: str) -> Iterator[None]:
-    """Run a block of synchronous code in `schema`, without a round trip where that is current already."""
+    """Run a block of synchronous code in `schema`, without a query if it is the current schema."""
     if current_schema() == schema:
         yield
         return
@@ -53,29 +75,29 @@ def is_public(schema: str) -> bool:
 
 
 def has_messages(schema: str) -> bool:
-    """Tell whether `schema` has the tables of messages: that of a tenant, of a type that includes them."""
-    return has_own("messages_extends", schema)
+    """Tell whether `schema` belongs to a tenant whose type includes this app."""
+    return tenant_has_app("messages_extends", schema)
 
 
-def has_own(app_label: str, schema: str) -> bool:
-    """Tell whether `schema` is that of a tenant which has tables of its own for this app."""
+def tenant_has_app(app_label: str, schema: str) -> bool:
+    """Tell whether `schema` belongs to a tenant that has its own tables for this app."""
     if is_public(schema):
         return False
-    # Where tenants have no types, another list than TENANT_APPS is what a check is for.
+    # Without tenant types, checks ensure that TENANT_APPS lists the app.
     return not has_multi_type_tenants() or app_label in apps_of(_type_of(schema))
 
 
 def require_messages(schema: str) -> None:
-    """Raise NoTenant unless `schema` has the tables of messages."""
+    """Raise NoTenant unless `schema` has tables for messages."""
     if is_public(schema):
         raise NoTenant
     if not has_messages(schema):
-        raise NoTenant(f"The schema {schema!r} is that of a tenant type without messages_extends: send in another.")
+        raise NoTenant(f"The tenant type of the schema {schema!r} does not include messages_extends.")
 
 
-def organisations() -> QuerySet[Any]:
-    """Return the tenants that have messages: all but public, and of tenant types those that include them."""
-    tenants: QuerySet[Any] = get_tenant_model()._default_manager.exclude(schema_name=get_public_schema_name())
+def organisations() -> QuerySet[Model]:
+    """Return the tenants that have messages: all except public, and with tenant types those that include this app."""
+    tenants: QuerySet[Model] = get_tenant_model()._default_manager.exclude(schema_name=get_public_schema_name())
     if has_multi_type_tenants():
         types = [name for name in _tenant_types() if "messages_extends" in apps_of(name)]
         tenants = tenants.filter(**{f"{get_multi_type_database_field_name()}__in": types})
@@ -83,9 +105,8 @@ def organisations() -> QuerySet[Any]:
 
 
 def _type_of(schema: str) -> str | None:
-    """Return the type of a tenant; one query inside a `schema_context`, which knows the name alone."""
-    connection: Any = connections[get_tenant_database_alias()]
-    tenant = connection.tenant
+    """Return the type of a tenant. It needs a query inside `schema_context`, which provides only the name."""
+    tenant = tenant_connection(connections[get_tenant_database_alias()]).tenant
     known = tenant.get_tenant_type() if tenant is not None and tenant.schema_name == schema else None
     if known is None:
         rows = get_tenant_model()._default_manager.filter(schema_name=schema)
@@ -98,62 +119,62 @@ def _tenant_types() -> list[str]:
 
 
 def apps_of(tenant_type: str | None = None) -> frozenset[str]:
-    """Return the labels of the apps whose tables a tenant has; the type counts only where tenants have types."""
+    """Return the labels of the apps of a tenant. The type is ignored without tenant types."""
     if not has_multi_type_tenants():
         return frozenset(app_labels(settings.TENANT_APPS))
     return frozenset(app_labels(get_tenant_types().get(tenant_type, {"APPS": []})["APPS"]))
 
 
 def shared_apps() -> frozenset[str]:
-    """Return the labels of the apps whose tables the public schema has."""
-    shared, _per_tenant = _lists_of_apps()
+    """Return the labels of the apps of the public schema."""
+    shared, _per_tenant = _app_lists()
     return frozenset(app_labels(shared))
 
 
-def exists_without(app_label: str, other: str) -> bool:
-    """Tell whether some schema has the tables of one app, and not those of the other."""
+def is_installed_without(app_label: str, other: str) -> bool:
+    """Tell whether some schema has the tables of one app but not those of the other."""
     of_tenants = map(apps_of, _tenant_types()) if has_multi_type_tenants() else [apps_of()]
     return any(app_label in apps and other not in apps for apps in (shared_apps(), *of_tenants))
 
 
 def is_shared(app_label: str) -> bool:
-    """Tell whether the public schema has the tables of this app."""
-    shared, _per_tenant = _lists_of_apps()
+    """Tell whether the public schema has tables for this app."""
+    shared, _per_tenant = _app_lists()
     return app_label in app_labels(shared)
 
 
 def is_per_tenant(app_label: str) -> bool:
-    """Tell whether tenants' schemas have tables of their own for this app."""
-    _shared, per_tenant = _lists_of_apps()
+    """Tell whether the tenants' schemas have tables for this app."""
+    _shared, per_tenant = _app_lists()
     return app_label in app_labels(per_tenant)
 
 
 def users_are_shared() -> bool:
-    """Tell whether all organisations have the same people."""
+    """Tell whether all tenants share the same users."""
     label = get_user_model()._meta.app_label
     return is_shared(label) and not is_per_tenant(label)
 
 
 def user_model_has(name: str) -> bool:
-    """Tell whether the user model has a column or relation of its own called `name`; a property is none."""
+    """Tell whether the user model has a field called `name`. Properties do not count."""
     options = get_user_model()._meta
     return any(field.name == name for field in (*options.fields, *options.many_to_many))
 
 
 def require_groups() -> None:
-    """Raise NoGroups where the user model has no groups."""
+    """Raise NoGroups if the user model has no groups."""
     if not user_model_has("groups"):
         raise NoGroups
 
 
 def per_tenant_apps() -> list[str]:
-    """Return the entries of INSTALLED_APPS that tenants' schemas have tables of."""
-    _shared, per_tenant = _lists_of_apps()
+    """Return the entries of INSTALLED_APPS that have tables in tenants' schemas."""
+    _shared, per_tenant = _app_lists()
     return per_tenant
 
 
-def _lists_of_apps() -> tuple[list[str], list[str]]:
-    """Return the apps of the public schema and those of tenants, of every type where tenants have types."""
+def _app_lists() -> tuple[list[str], list[str]]:
+    """Return the apps of the public schema and the apps of tenants of all types."""
     if not has_multi_type_tenants():
         return settings.SHARED_APPS, settings.TENANT_APPS
     types = dict(get_tenant_types())

@@ -1,48 +1,46 @@
-"""The session engine: Django's database sessions, bound to the schema they were made in.
+"""A session engine that binds Django's database sessions to the schema in which they were created.
 
 Use it as `SESSION_ENGINE = "messages_extends.tenancy.sessions"`.
 """
-
-from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.backends import db
 
 from messages_extends.exceptions import NoSessionTable
-from messages_extends.tenancy.schemas import current_schema, has_own, is_shared
+from messages_extends.tenancy.schemas import current_schema, is_shared, tenant_has_app
 
 
 class SessionStore(db.SessionStore):
-    """Keep a session that only the schema it was made in can read.
+    """Store a session that can be read only in the schema in which it was created.
 
-    The schema is taken when the store is made, which the middleware does in the request's own thread: in an async view
-    the connection of the event loop says "public". It goes into the salt of the signature, so that a row which got into
-    another schema (a shared session table, a cloned organisation) means nothing there; it is left as it is.
+    The schema is read when the store is created, in the thread of the session middleware, because the event loop's
+    connection is always in the public schema. It is part of the signature's salt, so that a session of another schema
+    (in a shared session table or a cloned tenant) cannot be decoded. Such a row is not changed.
 
-    Where a schema has no session table, as public mostly, a store is always empty and saving into it raises
+    In a schema without a session table, usually the public schema, a session is always empty and saving it raises
     NoSessionTable.
     """
 
     def __init__(self, session_key: str | None = None) -> None:
         self.schema = current_schema()
-        self.has_table = is_shared("sessions") or has_own("sessions", self.schema)
+        self.has_table = is_shared("sessions") or tenant_has_app("sessions", self.schema)
         super().__init__(session_key)
 
     @property
     def key_salt(self) -> str:
         return f"messages_extends.sessions:{self.schema}"
 
-    def decode(self, session_data: bytes | str) -> dict[str, Any]:
+    def decode(self, session_data: bytes | str) -> dict[str, object]:
         data = super().decode(session_data)
         if not data:
-            # Not ours: keep the key as well, and saving would overwrite the other schema's session.
+            # Drop the key, because saving would overwrite the session of the other schema.
             self._session_key = None
         return data
 
-    def load(self) -> dict[str, Any]:
+    def load(self) -> dict[str, object]:
         return super().load() if self.has_table else self._load_nothing()
 
-    async def aload(self) -> dict[str, Any]:
+    async def aload(self) -> dict[str, object]:
         return await super().aload() if self.has_table else self._load_nothing()
 
     def exists(self, session_key: str) -> bool:
@@ -68,6 +66,6 @@ class SessionStore(db.SessionStore):
     async def adelete(self, session_key: str | None = None) -> None:
         await sync_to_async(self.delete)(session_key)
 
-    def _load_nothing(self) -> dict[str, Any]:
+    def _load_nothing(self) -> dict[str, object]:
         self._session_key = None
         return {}

@@ -1,11 +1,9 @@
-"""Whether a schema has a table of its own, or only sees the one in public.
+"""Tell whether a schema has a table of its own or sees the one in the public schema.
 
-Where an app was shared, django-tenants recorded its migrations as applied in every tenant too, although no table was
-made there. When the app moves to the tenants, its next migration would therefore change the table in public: the
-search path leads there.
+For a shared app, django-tenants records migrations as applied in every tenant, although it creates no tables there. If
+the app is moved to TENANT_APPS, its next migration would change the table in the public schema, because the search path
+includes it.
 """
-
-from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -16,14 +14,15 @@ from django_tenants.utils import quote_schema_name
 
 from messages_extends.exceptions import MessagesExtendsError
 from messages_extends.tenancy.databases import write_database
+from messages_extends.tenancy.schemas import tenant_connection
 
 
 class TableIsShared(MessagesExtendsError, RuntimeError):
-    """This schema has no table of its own: the one that it sees belongs to the public schema."""
+    """This schema has no table of its own; the visible table belongs to the public schema."""
 
 
 class RequireOwnTable(Operation):
-    """Refuse to go on where the current schema has no table of its own for a model, before anything is changed."""
+    """Stop a migration, before it changes anything, if the schema has no table of its own for a model."""
 
     reduces_to_sql = False
     reversible = True
@@ -35,21 +34,22 @@ class RequireOwnTable(Operation):
         pass
 
     def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
-        connection: Any = schema_editor.connection
+        connection = schema_editor.connection
+        schema = tenant_connection(connection).schema_name
         model = from_state.apps.get_model(app_label, self.model_name)
-        # Collecting SQL runs nothing, so that the table may not be there yet.
+        # While SQL is collected nothing is executed, so the table may not exist.
         if schema_editor.collect_sql or not self.allow_migrate_model(connection.alias, model):
             return
-        if not has_table(connection, connection.schema_name, model._meta.db_table):
+        if not has_table(connection, schema, model._meta.db_table):
             raise TableIsShared(
-                f"The schema {connection.schema_name!r} has recorded that {app_label}.0001_initial is applied, but it "
+                f"The schema {schema!r} has recorded {app_label}.0001_initial as applied, but it "
                 f"has no table {model._meta.db_table} of its own. {self.remedy}"
             )
 
     def database_backwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         pass
 
@@ -65,7 +65,7 @@ def schemas_with(table: str) -> list[str]:
 
 
 def has_table(connection: BaseDatabaseWrapper, schema: str, table: str) -> bool:
-    """Tell whether `schema` itself has `table`, wherever the search path leads."""
+    """Tell whether `schema` itself has `table`, regardless of the search path."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT to_regclass(%s) IS NOT NULL", [f"{quote_schema_name(schema)}.{quote_schema_name(table)}"]

@@ -1,13 +1,14 @@
-"""Which tables each tenant's schema has, beside those that it should have."""
+"""Compare the tables that each schema has with those that it should have."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.apps import apps
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import CreateModel
+from django.db.migrations.operations.base import Operation
 from django_tenants.utils import (
     get_multi_type_database_field_name,
     get_public_schema_name,
@@ -20,26 +21,26 @@ from django_tenants.utils import (
 from messages_extends.tenancy.schemas import apps_of, current_schema, inside, is_public, shared_apps
 from messages_extends.tenancy.table_location import has_table
 
-RECORDED: Final = "SELECT app, name FROM {schema}.django_migrations"
+RECORDED_MIGRATIONS: Final = "SELECT app, name FROM {schema}.django_migrations"
 
 
 @dataclass(frozen=True)
 class Schema:
-    """A schema that exists, with the labels of the apps whose tables belong there."""
+    """A schema and the labels of the apps whose tables belong there."""
 
     name: str
     apps: frozenset[str]
 
 
-def schemas_here() -> list[Schema]:
-    """Return public and all tenants; inside a tenant, which is being migrated then, that one alone."""
+def existing_schemas() -> list[Schema]:
+    """Return the public schema and those of all tenants; inside a tenant, only its own schema."""
     here, public = current_schema(), str(get_public_schema_name())
     every = [Schema(public, shared_apps()), *_tenants()]
     return every if is_public(here) else [each for each in every if each.name == here]
 
 
 def _tenants() -> Iterator[Schema]:
-    connection: Any = connections[get_tenant_database_alias()]
+    connection = connections[get_tenant_database_alias()]
     model = get_tenant_model()
     with inside(get_public_schema_name()):
         if not has_table(connection, get_public_schema_name(), model._meta.db_table):
@@ -55,7 +56,7 @@ def _tenants() -> Iterator[Schema]:
 
 
 def tables_of(labels: Iterable[str]) -> dict[str, set[str]]:
-    """Return the tables of each app that has any, by its label; those of proxies belong to other apps."""
+    """Return the tables of each app by its label, without apps that have none. Proxy models do not count."""
     configs = [apps.app_configs[label] for label in labels if label in apps.app_configs]
     tables = {
         config.label: {
@@ -69,7 +70,7 @@ def tables_of(labels: Iterable[str]) -> dict[str, set[str]]:
 
 
 def existing_tables(schemas: Collection[str], tables: Collection[str]) -> dict[str, set[str]]:
-    """Return those of `tables` that each of `schemas` has, views as well: a search path finds them like tables."""
+    """Return which of `tables` exist in each of `schemas`. Views count, because a search path finds them as well."""
     found: dict[str, set[str]] = {schema: set() for schema in schemas}
     with connections[get_tenant_database_alias()].cursor() as cursor:
         cursor.execute(
@@ -83,10 +84,10 @@ def existing_tables(schemas: Collection[str], tables: Collection[str]) -> dict[s
 
 
 def tables_of_shared_apps_in_tenants() -> list[str]:
-    """Return, as `schema.table`, what tenants have of apps that are shared only: they read it in place of public's."""
+    """Return the tables of shared apps in tenants' schemas, which hide the public ones, as `schema.table`."""
     shared = shared_apps()
     own = tables_of(shared)
-    tenants = [schema for schema in schemas_here() if not is_public(schema.name)]
+    tenants = [schema for schema in existing_schemas() if not is_public(schema.name)]
     found = existing_tables([schema.name for schema in tenants], set().union(*own.values()))
     return sorted(
         f"{schema.name}.{table}"
@@ -96,12 +97,12 @@ def tables_of_shared_apps_in_tenants() -> list[str]:
 
 
 def apps_without_tables() -> dict[str, list[str]]:
-    """Return the labels of apps, by schema, that have recorded migrations there and none of their tables.
+    """Return the labels of apps that have recorded migrations but no tables, by schema.
 
-    django-tenants records a migration in every schema and makes tables in those that the app is listed for; so an app
-    that is added to a list is thought to have its tables already.
+    django-tenants records a migration in every schema but creates tables only where the app is listed. An app that is
+    listed later is therefore considered migrated.
     """
-    schemas = schemas_here()
+    schemas = existing_schemas()
     own = tables_of(set().union(*(schema.apps for schema in schemas)))
     existing = existing_tables([schema.name for schema in schemas], set().union(*own.values()))
     suspects = {
@@ -110,26 +111,22 @@ def apps_without_tables() -> dict[str, list[str]]:
     }
     if not any(suspects.values()):
         return {}
-    makers = _migrations_that_make_models()
-    missing = {name: sorted(labels & _recorded(name, makers)) for name, labels in suspects.items() if labels}
+    migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
+    creating = {key for key, migration in migrations.items() if any(map(_creates_model, migration.operations))}
+    missing = {name: sorted(labels & _recorded(name, creating)) for name, labels in suspects.items() if labels}
     return {name: labels for name, labels in missing.items() if labels}
 
 
-def _migrations_that_make_models() -> set[tuple[str, str]]:
-    migrations = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
-    return {key for key, migration in migrations.items() if any(_makes_model(each) for each in migration.operations)}
-
-
-def _makes_model(operation: Any) -> bool:
+def _creates_model(operation: Operation) -> bool:
     nested = [*getattr(operation, "operations", ()), *getattr(operation, "database_operations", ())]
-    return isinstance(operation, CreateModel) or any(_makes_model(each) for each in nested)
+    return isinstance(operation, CreateModel) or any(_creates_model(each) for each in nested)
 
 
 def _recorded(schema: str, migrations: set[tuple[str, str]]) -> set[str]:
-    """Return the labels of apps of which `schema` has recorded one of these migrations."""
+    """Return the labels of the apps that have recorded one of these migrations in `schema`."""
     connection = connections[get_tenant_database_alias()]
     if not has_table(connection, schema, "django_migrations"):
         return set()
     with connection.cursor() as cursor:
-        cursor.execute(RECORDED.format(schema=quote_schema_name(schema)))
+        cursor.execute(RECORDED_MIGRATIONS.format(schema=quote_schema_name(schema)))
         return {label for label, name in cursor.fetchall() if (label, name) in migrations}

@@ -1,7 +1,7 @@
-"""Guards that the database itself keeps, for doors that no Python of ours stands at.
+"""Triggers that protect tables from writes that bypass this package.
 
-They protect from accidents. Whoever owns the tables can drop a trigger: a boundary against hostile code is a database
-role without the right to write.
+They prevent accidents. The owner of a table can drop its triggers, so protection against hostile code requires a
+database role without write privileges.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from django_tenants.utils import get_public_schema_name
 
 from messages_extends.tenancy.databases import write_database
 
-# Only while somebody is erased, and for that transaction alone, may an actor's name be emptied.
+# A parameter of the transaction that allows an actor's name to be emptied, for erasing a person.
 ERASING: Final = "messages_extends.erasing"
 
 APPEND_ONLY = """
@@ -34,7 +34,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECU
 """
 NOT_APPEND_ONLY = "DROP TRIGGER append_only ON {table}; DROP FUNCTION {function}();"
 
-# The schema is null while a dump is restored.
+# current_schema() is null while a dump is restored.
 PUBLIC_ONLY = """
 CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
@@ -53,9 +53,9 @@ CREATE TRIGGER public_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {tab
 
 
 def append_only(table: str) -> RunSQL:
-    """Refuse to change or delete records; only their actor's name can be emptied, by `erasing_names`.
+    """Return an operation that forbids updates and deletes, except emptying the actor's name in `erasing_names`.
 
-    TRUNCATE is not refused: Django's tests flush with it, and only who owns the table, and the trigger, can do that.
+    TRUNCATE is allowed, because Django's tests flush with it. Only the owner of the table may truncate it.
     """
     names = {"table": table, "function": f"{table}_append_only", "erasing": ERASING}
     return RunSQL(APPEND_ONLY.format(**names), NOT_APPEND_ONLY.format(**names))
@@ -63,10 +63,10 @@ def append_only(table: str) -> RunSQL:
 
 @contextmanager
 def erasing_names() -> Iterator[None]:
-    """Let records lose their actor's name, within a transaction and until the block ends."""
+    """Allow emptying the actor's name of audit records in this block, which must be in a transaction."""
     _set_erasing("on")
     yield
-    # After an error nothing has to be set back: PostgreSQL does, with all else of the transaction.
+    # After an error the rollback resets the parameter.
     _set_erasing("off")
 
 
@@ -75,8 +75,8 @@ def _set_erasing(value: str) -> None:
         cursor.execute("SELECT set_config(%s, %s, true)", [ERASING, value])
 
 
-def written_in_public_only(app_label: str, *tables: str) -> RunSQL:
-    """Refuse every write to `tables` while the search path starts in another schema than public."""
+def public_only(app_label: str, *tables: str) -> RunSQL:
+    """Return an operation that forbids writes to `tables` unless the current schema is public."""
     function = f"{app_label}_public_only"
     public = get_public_schema_name().replace("'", "''")
     make = "".join(PUBLIC_ONLY_TABLE.format(table=table, function=function) for table in tables)

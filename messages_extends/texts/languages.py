@@ -1,4 +1,4 @@
-"""The language of our own words, which is another than the reader's where they have not been translated into that."""
+"""The language of this package's own texts, which may differ from the reader's language."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ _readers_language: ContextVar[str | None] = ContextVar("readers_language", defau
 
 
 def interface_language() -> str:
-    """Return the code of the language that our words are shown in.
+    """Return the code of the language in which this package's texts are shown.
 
-    Django looks for a translation text by text, in the catalogues of all apps: some of our words have one in a
-    language that we do not speak. A text that translates to the code of its own language says which it is.
+    Django looks up each text in the catalogues of all apps, so that some texts may be translated in a language for
+    which this package has no catalogue. The translation of one special text is the code of the catalogue's language.
     """
     # Translators: the code of the language that you translate into, as in LANGUAGES.
     return pgettext("language code", "en")
@@ -23,18 +23,18 @@ def interface_language() -> str:
 
 @contextmanager
 def in_interface_language() -> Iterator[None]:
-    """Run a block in the language of our words.
+    """Activate the language of this package's texts for a block.
 
-    So an interface that has not been translated is shown in one language as a whole, dates and Django's own texts
-    included.
+    An interface that is not translated into the reader's language is then shown in one language as a whole, including
+    dates and Django's own texts.
     """
-    readers, ours = get_language(), interface_language()
-    if readers is None or readers == ours or readers.startswith(f"{ours}-"):
+    reader, interface = get_language(), interface_language()
+    if reader is None or reader == interface or reader.startswith(f"{interface}-"):
         yield
         return
-    token = _readers_language.set(readers)
+    token = _readers_language.set(reader)
     try:
-        with translation.override(ours):
+        with translation.override(interface):
             yield
     finally:
         _readers_language.reset(token)
@@ -42,7 +42,7 @@ def in_interface_language() -> Iterator[None]:
 
 @contextmanager
 def in_readers_language() -> Iterator[None]:
-    """Run a block in the reader's own language, within a block in the language of our words too."""
+    """Activate the reader's own language for a block, also inside `in_interface_language`."""
     language = _readers_language.get()
     if language is None:
         yield
@@ -52,7 +52,7 @@ def in_readers_language() -> Iterator[None]:
 
 
 def language_attributes() -> str:
-    """Return the `lang` and `dir` of our words for an element of a page in another language; "" on a page in theirs."""
+    """Return the attributes `lang` and `dir` for an element whose language differs from the page's, otherwise ""."""
     if _readers_language.get() is None:
         return ""
     return format_html('lang="{}" dir="{}"', get_language(), "rtl" if get_language_bidi() else "ltr")

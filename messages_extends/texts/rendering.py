@@ -1,4 +1,4 @@
-"""The text of a message as its reader sees it."""
+"""Rendering of message texts in the reader's language."""
 
 import logging
 import re
@@ -16,25 +16,25 @@ from messages_extends.texts.languages import in_readers_language
 
 logger = logging.getLogger(__name__)
 
-# Browsers leave out line breaks and tabs, and control characters and spaces at both ends; a backslash is a slash.
-NOT_IN_LINKS: Final = re.compile(r"[\\\x00-\x1f\x7f]|^ | $")
+# Browsers ignore line breaks, tabs, and control characters and spaces at both ends, and read a backslash as a slash.
+FORBIDDEN_IN_LINKS: Final = re.compile(r"[\\\x00-\x1f\x7f]|^ | $")
 
-Params = Mapping[str, Any] | Sequence[Any] | None
+Params = Mapping[str, object] | Sequence[object] | None
 Saved = TypeVar("Saved")
 
 
 class ShownMessage(SimpleLazyObject):  # type: ignore[type-arg]
-    """A message as its reader sees it: `message` is the text to show, a SafeString where that is safe HTML.
+    """Wrap a saved message so that `message` is its rendered text, a SafeString if that is safe HTML.
 
-    Everything else is that of the saved message itself, whose own `message` stays the stored text. So `save()` never
-    writes a text that has been rendered.
+    All other attributes are those of the saved message, whose own `message` remains the stored text. `save()` therefore
+    never writes a rendered text.
     """
 
-    def __init__(self, saved: Any) -> None:
+    def __init__(self, saved: object) -> None:
         super().__init__(lambda: saved)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A lazy object's own way leads to what it wraps.
+        # SimpleLazyObject would pickle the wrapped object alone.
         _rebuild, wrapped = super().__reduce__()
         return type(self), wrapped
 
@@ -42,86 +42,78 @@ class ShownMessage(SimpleLazyObject):  # type: ignore[type-arg]
     def message(self) -> str:
         return str(self)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name == "message":
-            raise AttributeError("This is the text as its reader sees it: to change it, load the Message by its pk.")
+            raise AttributeError("This is the rendered text. To change the message, load it by its primary key.")
         super().__setattr__(name, value)
 
 
 def shown(saved: Saved) -> Saved:
-    """Return `saved`, a message or a publication, as its reader sees it; it passes for an instance of its class."""
+    """Return a message or publication with its rendered text; the result passes `isinstance` checks for its class."""
     return cast(Saved, ShownMessage(saved))
 
 
-def without_rendering(message: Any) -> Any:
-    """Return the row behind what `shown` has returned; anything else as it is."""
-    return message._wrapped if type(message) is ShownMessage else message
+def without_rendering(message: Saved) -> Saved:
+    """Return the object that `shown` wrapped; return any other object unchanged."""
+    return cast(Saved, cast(ShownMessage, message)._wrapped) if type(message) is ShownMessage else message
 
 
 def render(message: str, params: Params, *, is_safe: bool) -> str:
-    """Return `message` in the reader's language, filled in with `params`; a SafeString if `is_safe`.
+    """Return `message` in the reader's language, formatted with `params`; a SafeString if `is_safe`.
 
-    Without params the text is literal. With them (an empty dictionary counts) it is a msgid; empty ones fill in
-    nothing, so that a percent sign is one. What cannot be filled in is shown as its translation stands: a reader is
-    better off with that than with an error.
+    If `params` is None the text is literal. Otherwise it is a msgid, and is formatted unless `params` is empty. A text
+    that cannot be formatted is shown unformatted, because an error would hide the page.
     """
     text = message if params is None else _translate(message, params, is_safe=is_safe)
-    return mark_safe(text) if is_safe else str(text)  # noqa: S308 - the sending code vouched for it
+    return mark_safe(text) if is_safe else str(text)  # noqa: S308 - the sending code declared it safe
 
 
-def _translate(message: str, params: Mapping[str, Any] | Sequence[Any], *, is_safe: bool) -> str:
+def _translate(message: str, params: Mapping[str, object] | Sequence[object], *, is_safe: bool) -> str:
     with in_readers_language():
         translated = gettext(message)
         if not params:
             return translated
         try:
-            return translated % (_escaped(params) if is_safe else _plain(params))
+            if isinstance(params, Mapping):
+                escaped = _EscapedMapping({name: _escape(value) for name, value in params.items()})
+                return translated % (escaped if is_safe else params)
+            return translated % tuple(_escape(value) if is_safe else value for value in params)
         except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError):
-            logger.warning("A message could not be filled in with its params; it is shown as it is: %.100r", message)
+            logger.warning("A message could not be formatted with its params and is shown unformatted: %.100r", message)
             return translated
 
 
-def _plain(params: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any] | tuple[Any, ...]:
-    return params if isinstance(params, Mapping) else tuple(params)
-
-
-def _escaped(params: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any] | tuple[Any, ...]:
-    if isinstance(params, Mapping):
-        return _EscapedMapping({name: _escape(value) for name, value in params.items()})
-    return tuple(_escape(value) for value in params)
-
-
-class _EscapedMapping(dict[str, Any]):
-    """Escapes its names as well, for a "%s" that names none of them and so shows all."""
+class _EscapedMapping(dict[str, object]):
+    """Escape the keys as well, because "%s" shows the whole mapping."""
 
     def __repr__(self) -> str:
         return escape(super().__repr__())
 
 
-def _escape(value: Any) -> Any:
+def _escape(value: Any) -> int | float | str:
     # Numbers stay numbers, for "%d" and "%.2f".
     return value if isinstance(value, int | float) else conditional_escape(value)
 
 
 def is_link(url: str) -> bool:
-    """Tell whether `url` is empty, a path on this site or an http(s) address, whatever a browser makes of it."""
+    """Tell whether browsers read `url` as empty, a path on this site or an http(s) address."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    # Browsers take two slashes, and more, for the beginning of a host.
+    # Browsers read two or more slashes as the start of a host name.
     is_path = not parts.scheme and not parts.netloc and not url.startswith("//")
     is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
-    return (is_path or is_web) and not NOT_IN_LINKS.search(url)
+    return (is_path or is_web) and not FORBIDDEN_IN_LINKS.search(url)
 
 
 @lru_cache(maxsize=1_024)
 def shown_link(url: str) -> str:
-    """Return `url` if it may be shown as a link, "" otherwise: a row may have come from somewhere that checks nothing.
+    """Return `url` if it may be shown as a link, otherwise "": rows may have been written without validation.
 
-    What is not shown is logged, once a process.
+    A link that is not shown is logged once per process.
     """
     if is_link(url):
         return url
-    logger.warning("A message has a link that is no path and no http(s) address; it is not shown: %.100r", url)
+    logger.warning("A message has a link that is neither a path nor an http(s) address and is not shown: %.100r", url)
     return ""

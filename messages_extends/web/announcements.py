@@ -39,8 +39,8 @@ class AnnouncementKind(PublicationKind):
         publish=_("Publish this announcement?"),
         edit=_("Change this announcement"),
         retract=_("Retract this announcement?"),
-        retract_hint=_("It disappears for everybody with their next page, and cannot be brought back."),
-        retracted=_("The announcement is retracted."),
+        retract_hint=_("It disappears with each reader's next page. This cannot be undone."),
+        retracted=_("The announcement has been retracted."),
         none_yet=_("There are no announcements yet."),
         picked=_("Groups"),
     )
@@ -153,5 +153,5 @@ def _everyone(request: HttpRequest) -> str:
 def _members_of(groups: Any) -> str:
     names = ", ".join(gettext("“%(name)s”") % {"name": group.name} for group in groups)
     if not names:
-        return gettext("nobody: its groups were deleted")
+        return gettext("nobody (the chosen groups were deleted)")
     return gettext("the members of %(groups)s") % {"groups": names}

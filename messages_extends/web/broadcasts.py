@@ -65,10 +65,8 @@ class BroadcastKind(PublicationKind):
         publish=_("Publish this broadcast?"),
         edit=_("Change this broadcast"),
         retract=_("Retract this broadcast?"),
-        retract_hint=_(
-            "It disappears in every organisation at once, with everybody's next page, and cannot be brought back."
-        ),
-        retracted=_("The broadcast is retracted everywhere."),
+        retract_hint=_("It disappears from every organisation with each reader's next page. This cannot be undone."),
+        retracted=_("The broadcast has been retracted from every organisation."),
         none_yet=_("There are no broadcasts yet."),
         picked=_("Organisations"),
     )
@@ -183,7 +181,7 @@ class CountBroadcast(PublicationView):
 
 def _named(names: list[str], count: int) -> str:
     if not names:
-        return gettext("no organisation: those it was for were removed")
+        return gettext("no organisation (the chosen ones were removed)")
     first, others = ", ".join(names), count - len(names)
     if others <= 0:
         return first

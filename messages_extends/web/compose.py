@@ -1,9 +1,9 @@
-"""Writing to people and groups: what to whom, a look at it, then it is sent."""
+"""The pages for composing a message: the form, the confirmation and sending."""
 
 import uuid
-from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -21,7 +21,7 @@ from messages_extends.sending.recipients import inactive_in
 from messages_extends.web.forms import ComposeForm
 from messages_extends.web.pickers import Choice, Picker, found_response, group_choice, person_choice, shown
 from messages_extends.web.refusals import refused
-from messages_extends.web.requests import login_to_read, require_reader
+from messages_extends.web.requests import login_to_read, reader_of, require_reader
 from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups, search_people
 
 
@@ -29,8 +29,8 @@ from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups
 @login_to_read
 @require_http_methods(["GET", "HEAD", "POST"])
 def compose(request: HttpRequest) -> HttpResponse:
-    """Show the form, look at it, test it or send it, as the button says that was pressed; each keeps what is there."""
-    sender: Any = request.user
+    """Show the form, the confirmation, send a test or send the message, depending on the button."""
+    sender = reader_of(request)
     _require_may_compose(sender)
     if request.method != "POST":
         return _form_page(request, ComposeForm(sender=sender))
@@ -40,26 +40,26 @@ def compose(request: HttpRequest) -> HttpResponse:
         return _form_page(request, form)
     if not form.is_valid():
         return _form_page(request, form, status=400)
-    return STEPS.get(str(step), _look)(request, form)
+    return STEPS.get(str(step), _confirm)(request, form)
 
 
 @require_safe
 @never_cache
 def recipients(request: HttpRequest) -> HttpResponse:
-    """Answer who of those to whom the reader may write is called so; `groups=1` asks for groups too."""
-    sender: Any = require_reader(request)
+    """Return the matching recipients, and with `groups=1` groups, to whom the user may write, as JSON."""
+    sender = require_reader(request)
     _require_may_compose(sender)
     search = clean_search(request.GET.get("q", ""))
     return found_response(_found(sender, search, with_groups=request.GET.get("groups") == "1"))
 
 
-def _require_may_compose(sender: Any) -> None:
+def _require_may_compose(sender: AbstractBaseUser) -> None:
     if not policy().may_compose(sender):
         raise PermissionDenied("You may not write to anybody.")
 
 
-def _found(sender: Any, search: str, *, with_groups: bool) -> list[Choice]:
-    """Return what a search finds, and one more than it shows if there are more."""
+def _found(sender: AbstractBaseUser, search: str, *, with_groups: bool) -> list[Choice]:
+    """Return the results of a search, one more than are shown if there are more."""
     groups = search_groups(search, policy().reachable_groups(sender))[: MAX_RESULTS + 1] if with_groups else ()
     people = search_people(search, policy().reachable_people(sender))[: MAX_RESULTS + 1]
     return [*(group_choice(group, "groups") for group in groups), *(person_choice(each, "people") for each in people)]
@@ -97,8 +97,10 @@ def _picker(form: ComposeForm) -> Picker:
     )
 
 
-def _look(request: HttpRequest, form: ComposeForm, *, number: uuid.UUID | None = None, note: str = "") -> HttpResponse:
-    """Show what will be sent to how many; a number of its own makes that page count once."""
+def _confirm(
+    request: HttpRequest, form: ComposeForm, *, number: uuid.UUID | None = None, note: str = ""
+) -> HttpResponse:
+    """Show the message and the number of recipients. The page's UUID prevents sending it twice."""
     text = form.text
     context = {
         "form": form,
@@ -106,44 +108,44 @@ def _look(request: HttpRequest, form: ComposeForm, *, number: uuid.UUID | None =
         "note": note,
         "message": Message(level=text["level"], message=text["message"], url=text["url"], sender=form.sender),
         "left_out": inactive_in(form.picked_groups).distinct().count(),
-        "with_oneself": form.recipients.people.filter(pk=form.sender.pk).exists(),
+        "with_oneself": form.recipients.users.filter(pk=form.sender.pk).exists(),
     }
     return render(request, "messages_extends/compose_confirm.html", context)
 
 
-def _test(request: HttpRequest, form: ComposeForm) -> HttpResponse:
+def _send_test(request: HttpRequest, form: ComposeForm) -> HttpResponse:
     number = _number(request) or uuid.uuid4()
-    # Under a key, so that a double click makes no two of it.
+    # With a key, so that a double click sends one test.
     send(form.sender, **form.text, sender=form.sender, key=f"test:{number}")
     note = gettext("A test was sent to you alone. It is in your inbox.")
-    return _look(request, form, number=number, note=note)
+    return _confirm(request, form, number=number, note=note)
 
 
 def _send(request: HttpRequest, form: ComposeForm) -> HttpResponse:
     number = _number(request)
     if number is None:
-        return _look(request, form)
+        return _confirm(request, form)
     try:
         sent = send_once(number, form.recipients, **form.text, sender=form.sender)
     except (PermissionDenied, ValueError) as error:
-        _refuse(form, error)
+        _add_error(form, error)
         return refused(_form_page(request, form), error)
-    messages.add_message(request, messages.INFO if sent.before else messages.SUCCESS, _report(sent))
+    messages.add_message(request, messages.INFO if sent.is_duplicate else messages.SUCCESS, _report(sent))
     return HttpResponseRedirect(reverse_own("inbox"))
 
 
-STEPS = {"test": _test, "send": _send}
+STEPS = {"test": _send_test, "send": _send}
 
 
-def _refuse(form: ComposeForm, error: Exception) -> None:
-    """Say what was good a moment ago, until somebody was deleted or a time was over."""
-    gone = gettext("The sender is not active, or no member of this organisation.")
+def _add_error(form: ComposeForm, error: Exception) -> None:
+    """Add the reason why a form that was valid can no longer be sent."""
+    gone = gettext("The sender is inactive or not a member of this organisation.")
     if isinstance(error, PermissionDenied):
         form.add_error(None, str(error) or gone)
     elif isinstance(error, RecipientUnavailable):
         form.add_error(None, gone)
     elif form.cleaned_data["expires"] is not None:
-        form.add_error("expires", gettext("This time is over: choose one in the future."))
+        form.add_error("expires", gettext("Enter a time in the future."))
     else:
         raise error
 
@@ -156,10 +158,10 @@ def _number(request: HttpRequest) -> uuid.UUID | None:
 
 
 def _report(sent: Sent) -> str:
-    if sent.before:
+    if sent.is_duplicate:
         text = ngettext(
-            "This was sent before, to %(count)s person. It was not sent again.",
-            "This was sent before, to %(count)s people. It was not sent again.",
+            "This has already been sent to %(count)s person. It was not sent again.",
+            "This has already been sent to %(count)s people. It was not sent again.",
             sent.count,
         )
     else:

@@ -1,7 +1,7 @@
-"""What an inbox is narrowed down to, as an address or a form says it."""
+"""The filter form of the inbox."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from django import forms
@@ -30,7 +30,7 @@ LEVELS: Final = (
 
 @dataclass(frozen=True)
 class RequestedFilter:
-    """What somebody wants to see of their inbox."""
+    """The filter that a request asks for."""
 
     unread: bool
     kind: Kind | None
@@ -41,14 +41,14 @@ class RequestedFilter:
     def narrows(self) -> bool:
         return self.kind is not None or self.level is not None
 
-    def as_query(self, **other: Any) -> str:
-        """Return what an address says to show the same from its first page, but for what is `other`."""
+    def as_query(self, **other: object) -> str:
+        """Return the query string of this filter's first page, with the parameters in `other` replaced."""
         values = {"unread": "1" if self.unread else "", "kind": self.kind, "level": self.level, **other}
         return urlencode({name: value for name, value in values.items() if value})
 
 
 class InboxFilterForm(forms.Form):
-    """Tab, kind, level, and where the page begins."""
+    """The parameters of the inbox page: tab, kind, level and cursor."""
 
     unread = forms.ChoiceField(choices=TABS, required=False, widget=forms.HiddenInput)
     kind = forms.ChoiceField(choices=KINDS, required=False, label=_("Kind"))
@@ -70,7 +70,7 @@ class InboxFilterForm(forms.Form):
 
     @property
     def chosen(self) -> RequestedFilter:
-        """What is asked for, without what was refused."""
+        """The requested filter without invalid values."""
         values = {name: self.cleaned_data.get(name) or None for name in self.fields}
         level = values["level"]
         return RequestedFilter(

@@ -1,16 +1,18 @@
-"""Forms in which people write to others."""
+"""The forms for composing messages and for granting permissions."""
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, ClassVar, Final
+from datetime import date, datetime
+from typing import Any, ClassVar, Final, cast
 
 from django import forms
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.forms.utils import ErrorDict
+from django.http import QueryDict
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
@@ -39,7 +41,7 @@ from messages_extends.tenancy.databases import for_write
 from messages_extends.tenancy.schemas import user_model_has
 from messages_extends.web.search import clean_search, search_groups, search_people
 
-# The usual one first. The debug level is for developers: code sends it, people are not offered it.
+# The default level first. Forms do not offer the debug level, which is for developers.
 LEVELS: Final = tuple(
     (level, LEVEL_NAMES[base_level(level)])
     for level in (INFO_PERSISTENT, SUCCESS_PERSISTENT, WARNING_PERSISTENT, ERROR_PERSISTENT)
@@ -47,27 +49,27 @@ LEVELS: Final = tuple(
 
 
 class LocalDateTimeField(forms.DateTimeField):
-    """A time that people enter in the form's time zone, by the browser's own control."""
+    """A datetime in the current time zone, entered with the browser's datetime control."""
 
     widget = forms.DateTimeInput({"type": "datetime-local"}, "%Y-%m-%dT%H:%M")
-    default_error_messages = {"invalid": _("Enter a date and a time, such as 2030-12-31T18:00.")}
+    default_error_messages = {"invalid": _("Enter a valid date and time, such as 2030-12-31T18:00.")}
 
-    def to_python(self, value: Any) -> datetime | None:
+    def to_python(self, value: str | date | None) -> datetime | None:
         at = super().to_python(value)
         if at is None:
             return None
         try:
-            # Without USE_TZ, Django leaves it without a zone.
+            # Without USE_TZ it is naive.
             return clean_datetime("time", at)
         except ValueError as error:
             raise ValidationError(self.error_messages["invalid"], code="invalid") from error
 
 
 class DraftForm(forms.Form):
-    """A form that can be shown again as it is, before it is finished."""
+    """A form that can be shown again with its data but without validation."""
 
     def __init__(self, *args: Any, checks: bool = True, **options: Any) -> None:
-        """With `checks=False` show again what was entered, and complain of nothing."""
+        """With `checks=False`, keep the entered data and report no errors."""
         self.checks = checks
         super().__init__(*args, **options)
 
@@ -79,19 +81,19 @@ class DraftForm(forms.Form):
 
 
 class TextForm(DraftForm):
-    """What every text for others has; `text` is what `send`, `announce` and `broadcast` take.
+    """The fields that messages and publications share; `text` has the arguments of `send` and the like.
 
-    Shown by `includes/text_fields.html`, its errors by `includes/problems.html`, made lively by `writing.js`. Its
-    times are in the current time zone, as on all other pages.
+    It is rendered by `includes/text_fields.html`, and its errors by `includes/problems.html`. Times are in the current
+    time zone, as on all pages.
     """
 
     message = forms.CharField(
         label=_("Text"),
         help_text=_("At most 10,000 characters. No HTML."),
-        # No attribute maxlength: it would cut what is pasted, and counts otherwise than we do.
+        # Without the attribute maxlength, which truncates pasted text and counts UTF-16 code units.
         validators=[MaxLengthValidator(MAX_TEXT)],
         widget=forms.Textarea({"rows": 5, "dir": "auto", "data-mx-limit": MAX_TEXT}),
-        error_messages={"required": _("Write what the reader shall see.")},
+        error_messages={"required": _("Enter a message.")},
     )
     level = forms.TypedChoiceField(
         label=_("Level"), choices=LEVELS, coerce=int, initial=INFO_PERSISTENT, widget=forms.RadioSelect
@@ -103,11 +105,11 @@ class TextForm(DraftForm):
         help_text=_("Optional: a path on this site (/orders/5/) or an http(s) address."),
         widget=forms.TextInput({"inputmode": "url", "autocomplete": "off"}),
     )
-    expires = LocalDateTimeField(label=_("Not shown after"), required=False, help_text=_("Optional."))
+    expires = LocalDateTimeField(label=_("Show until"), required=False, help_text=_("Optional."))
 
     @property
     def zone_name(self) -> str:
-        """The time zone in which this form's times are."""
+        """The time zone of the form's times."""
         return str(shown_zone())
 
     @property
@@ -115,7 +117,7 @@ class TextForm(DraftForm):
         return {name: self.cleaned_data[name] for name in ("message", "level", "url", "expires")}
 
     def clean_message(self) -> str:
-        # Browsers send two characters for the end of a line.
+        # Browsers send line breaks as CRLF.
         message = self.cleaned_data["message"].replace("\r\n", "\n")
         try:
             require_characters("message", message)
@@ -134,32 +136,33 @@ class TextForm(DraftForm):
             ) from error
         return url
 
-    def clean_expires(self) -> Any:
-        expires = self.cleaned_data["expires"]
+    def clean_expires(self) -> datetime | None:
+        expires: datetime | None = self.cleaned_data["expires"]
         try:
             return None if expires is None else clean_future_datetime("expires", expires)
         except ValueError as error:
-            raise ValidationError(_("This time is over: choose one in the future.")) from error
+            raise ValidationError(_("Enter a time in the future.")) from error
 
 
 class PickedField(forms.Field):
-    """Keys of several rows, whichever way they were picked."""
+    """The primary keys of rows chosen with a picker."""
 
     widget = forms.SelectMultiple
 
 
 class ComposeForm(TextForm):
-    """A text for people and members of groups, out of those to whom `sender` may write; nobody else is ever named."""
+    """A message to people and groups to whom `sender` may write; it reveals nobody else."""
 
     groups = PickedField(label=_("Groups"), required=False)
     people = PickedField(label=_("People"), required=False)
 
-    # More groups than these are searched for, like people.
+    # With more groups than this, a search replaces the list of checkboxes.
     FEW_GROUPS: Final = 12
-    # Django refuses a form of 1,000 values or more, without a word on why.
+    # Django rejects a form with 1,000 values or more (DATA_UPLOAD_MAX_NUMBER_FIELDS) without an error in the form.
     MAX_PICKED: Final = 500
 
     def __init__(self, *args: Any, sender: Any, **options: Any) -> None:
+        # An instance of the host's user model, which foreign keys of ours refer to.
         self.sender = sender
         super().__init__(*args, **options)
 
@@ -172,15 +175,15 @@ class ComposeForm(TextForm):
 
     @cached_property
     def recipients(self) -> Recipients:
-        """Those who will get it: asked anew whenever it is evaluated."""
+        """The recipients, as a queryset that is evaluated on each use."""
         return Recipients.chosen(self.picked_groups, self.picked_people)
 
     @cached_property
     def count(self) -> int:
-        return for_write(self.recipients.people.distinct()).count()
+        return for_write(self.recipients.users.distinct()).count()
 
     @cached_property
-    def picked_people(self) -> list[Any]:
+    def picked_people(self) -> list[AbstractBaseUser]:
         keys = self._keys("people")
         return (
             list(for_write(search_people("", policy().reachable_people(self.sender).filter(pk__in=keys))))
@@ -199,7 +202,7 @@ class ComposeForm(TextForm):
 
     @cached_property
     def few_groups(self) -> list[Group] | None:
-        """All groups to whose members the sender may write; None if these are many."""
+        """All groups to whose members the sender may write; None if there are more than FEW_GROUPS."""
         groups = list(search_groups("", policy().reachable_groups(self.sender))[: self.FEW_GROUPS + 1])
         return groups if len(groups) <= self.FEW_GROUPS else None
 
@@ -211,28 +214,30 @@ class ComposeForm(TextForm):
         picked = len(set(self._picked(name)))
         if picked > self.MAX_PICKED:
             self.add_error(
-                self._shown(name),
-                _("Choose at most %(limit)s one by one; for more, use a group.") % {"limit": self.MAX_PICKED},
+                self._error_field(name),
+                _("Choose at most %(limit)s people. To reach more, choose a group.") % {"limit": self.MAX_PICKED},
             )
         elif picked != found:
             self.add_error(
-                self._shown(name),
-                _("You cannot write to everybody whom you chose. They have been taken out: check who is left."),
+                self._error_field(name),
+                _("You may not write to some of the recipients you chose, and they have been removed."),
             )
 
-    def _shown(self, name: str) -> str:
-        """Return the field at which an error is seen: many groups are searched for together with people."""
+    def _error_field(self, name: str) -> str:
+        """Return the field at which an error is visible. A search covers groups together with people."""
         return "people" if self.few_groups is None else name
 
     def _require_somebody(self) -> None:
         if not (self.picked_groups or self.picked_people):
             self.add_error("people", _("Choose at least one person or group."))
         elif not self.count:
-            self.add_error(self._shown("groups"), _("Nobody in what you chose is active, so nobody would get this."))
+            self.add_error(
+                self._error_field("groups"),
+                _("Nobody in your selection is active, so nobody would receive this message."),
+            )
 
     def _picked(self, name: str) -> list[str]:
-        data: Any = self.data
-        return list(data.getlist(name)) if self.is_bound else []
+        return cast(QueryDict, self.data).getlist(name) if self.is_bound else []
 
     def _keys(self, name: str) -> set[Any]:
         model = Group if name == "groups" else get_user_model()
@@ -241,18 +246,18 @@ class ComposeForm(TextForm):
 
 
 class PairForm(DraftForm):
-    """Two of the organisation's people or groups, each picked; `picked` has them, or None."""
+    """A form with two pickers for people or groups; `picked` has the chosen objects or None."""
 
     PICKERS: ClassVar[tuple[str, ...]]
     GROUPS: ClassVar[bool]
 
     @cached_property
-    def picked(self) -> dict[str, Any]:
+    def picked(self) -> dict[str, AbstractBaseUser | Group | None]:
         found = {name: find_one(str(self.data.get(name, "")), self.people) for name in self.PICKERS}
         return {name: one if isinstance(one, self._kinds) else None for name, one in found.items()}
 
     @property
-    def people(self) -> QuerySet[Any]:
+    def people(self) -> QuerySet[AbstractBaseUser]:
         return members()
 
     def search(self, name: str) -> str:
@@ -261,7 +266,7 @@ class PairForm(DraftForm):
     def clean(self) -> dict[str, Any]:
         for name in self.required:
             if self.picked[name] is None:
-                self.add_error(name, _("Choose one of those that a search finds."))
+                self.add_error(name, _("Choose one of the search results."))
         return self.cleaned_data
 
     @property
@@ -269,26 +274,26 @@ class PairForm(DraftForm):
         return self.PICKERS
 
     @property
-    def _kinds(self) -> tuple[type[Any], ...]:
+    def _kinds(self) -> tuple[type[AbstractBaseUser | Group], ...]:
         return (get_user_model(), Group) if self.GROUPS and user_model_has("groups") else (get_user_model(),)
 
 
 class GrantForm(PairForm):
-    """Who may write, and to whom."""
+    """A messaging permission to grant."""
 
     PICKERS = ("holder", "target")
     GROUPS = True
 
-    holder = PickedField(label=_("Who may write"), required=False)
-    target = PickedField(label=_("To whom"), required=False)
-    everybody = forms.BooleanField(label=_("To everybody, those to come included"), required=False)
+    holder = PickedField(label=_("Sender"), required=False)
+    target = PickedField(label=_("Recipient"), required=False)
+    everybody = forms.BooleanField(label=_("Everybody, including future members"), required=False)
 
     @property
     def to_everybody(self) -> bool:
         return "everybody" in self.data
 
     @property
-    def chosen_target(self) -> Any:
+    def chosen_target(self) -> AbstractBaseUser | Group | All | None:
         return EVERYBODY if self.to_everybody else self.picked["target"]
 
     @property
@@ -298,44 +303,45 @@ class GrantForm(PairForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if self.to_everybody and self.picked["target"] is not None:
-            self.add_error("target", _("Choose somebody, or everybody: not both."))
+            self.add_error("target", _("Choose either a recipient or everybody, not both."))
         return cleaned
 
 
-class WhyForm(PairForm):
-    """Two people, of whom is asked whether one may write to the other; inactive ones too."""
+class ExplainForm(PairForm):
+    """A messaging permission to check, between people who may be inactive."""
 
     PICKERS = ("sender", "recipient")
     GROUPS = False
 
-    sender = PickedField(label=_("Who"), required=False)
-    recipient = PickedField(label=_("Writes to whom"), required=False)
+    sender = PickedField(label=_("Sender"), required=False)
+    recipient = PickedField(label=_("Recipient"), required=False)
 
     @property
-    def people(self) -> QuerySet[Any]:
+    def people(self) -> QuerySet[AbstractBaseUser]:
         return people_here()
 
 
-def find_one(text: str, people: QuerySet[Any]) -> Any:
-    """Return the one of `people`, the group, or the `All` that a page names so ("user:5"); None for nothing."""
+def find_one(text: str, people: QuerySet[AbstractBaseUser]) -> AbstractBaseUser | Group | All | None:
+    """Return the user of `people`, the group or the `All` that `text` identifies ("user:5"); None if there is none."""
     if text in {each.value for each in All}:
         return All(text)
     kind, _colon, key = text.partition(":")
-    rows: QuerySet[Any] | None = {"user": people, "group": Group.objects.all()}.get(kind)
+    sources: dict[str, QuerySet[AbstractBaseUser | Group]] = {"user": people, "group": Group.objects.all()}
+    rows = sources.get(kind)
     found = None if rows is None else as_key(rows.model, key)
     return None if rows is None or found is None else for_write(rows.filter(pk=found)).first()
 
 
-def as_keys(model: Any, texts: Iterable[str]) -> set[Any]:
-    """Return those of `texts` that can be primary keys of `model`, as such."""
+def as_keys(model: type[Model], texts: Iterable[str]) -> set[Any]:
+    """Return `texts` as primary keys of `model`, without invalid ones."""
     return {key for text in texts if (key := as_key(model, text)) is not None}
 
 
-def as_key(model: Any, text: str) -> Any:
-    """Return `text` as a primary key of `model`; None if it cannot be one."""
+def as_key(model: type[Model], text: str) -> object:
+    """Return `text` as a primary key of `model`; None if it is not valid."""
     try:
         require_characters("key", text)
-        key = model._meta.pk.to_python(text)
+        key: object = model._meta.pk.to_python(text)
         model._meta.pk.run_validators(key)
     except (ValidationError, ValueError):
         return None

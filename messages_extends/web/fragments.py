@@ -1,9 +1,9 @@
-"""What open pages ask for when something has changed; the texts are never pushed.
+"""Fragments that open pages fetch after a change event; texts are never part of an event.
 
-They ask at once, when a replica may not have it yet.
+They are read from the primary database, because a replica may lag behind the event.
 """
 
-from typing import Any
+from typing import cast
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -15,35 +15,35 @@ from django.views.decorators.http import require_safe
 
 from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.inbox.inbox import Inbox, with_senders
-from messages_extends.storages import linked
-from messages_extends.tenancy.databases import reading_what_is_written
+from messages_extends.storages import link_to_inbox
+from messages_extends.tenancy.databases import reading_from_primary
 from messages_extends.texts.languages import in_interface_language, language_attributes
 from messages_extends.web.requests import require_reader_of_tab
 
 
 @require_safe
 @cache_control(private=True, no_cache=True)
-def badge(request: HttpRequest) -> Any:
-    """Answer with the number at the bell and the version of the banners; 304 if that is what the browser has."""
-    with reading_what_is_written():
+def badge(request: HttpRequest) -> HttpResponse:
+    """Return the unread count and the version of the banners as JSON; 304 if they are unchanged."""
+    with reading_from_primary():
         unread = Inbox(require_reader_of_tab(request)).unread()
     answer = JsonResponse(UnreadBadge(unread.count).as_json | {"version": unread.version})
-    # The name of the bell is in words.
+    # The label of the bell is translated.
     etag = quote_etag(f"{unread.version}-{get_language()}")
     answer["ETag"] = etag
-    return get_conditional_response(request, etag=etag, response=answer)
+    return cast(HttpResponse, get_conditional_response(request, etag=etag, response=answer))
 
 
 @require_safe
 @never_cache
 @in_interface_language()
 def message_banners(request: HttpRequest) -> HttpResponse:
-    """Answer with the saved banners, as a part of a page: one query, and one more where people have written."""
-    with reading_what_is_written():
+    """Render the saved banners as a fragment, with one query, or two if users have sent them."""
+    with reading_from_primary():
         unread = Inbox(require_reader_of_tab(request)).unread()
         with_senders(unread.shown)
     context = {
-        "banners": [linked(each) for each in unread.banners],
+        "banners": [link_to_inbox(each) for each in unread.banners],
         "version": unread.version,
         "language_attributes": language_attributes(),
     }

@@ -1,44 +1,49 @@
-"""Who may write to whom: a list, a form that adds to it, a page that takes from it, and one that says why."""
+"""The pages for messaging permissions: list, grant, revoke and explain."""
 
 from functools import wraps
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from messages_extends.access import grants
-from messages_extends.access.explain import explain
+from messages_extends.access.explain import Reason, explain
 from messages_extends.access.grants import All, Held, held
 from messages_extends.access.membership import members, people_here
 from messages_extends.access.policy import policy
 from messages_extends.links import reverse_own
 from messages_extends.tenancy.schemas import user_model_has
-from messages_extends.web.forms import GrantForm, WhyForm, as_keys, find_one
+from messages_extends.web.forms import ExplainForm, GrantForm, as_keys, find_one
 from messages_extends.web.pickers import Choice, Picker, found_response, group_choice, person_choice, shown
 from messages_extends.web.requests import View, login_to_read, require_reader
 from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups, search_people
 
 PAGE_SIZE = 25
-ALL_NAMES: Final = {All.EVERYBODY: _("everybody"), All.EVERY_GROUP: _("the members of every group")}
+ALL_NAMES: Final[dict[Model | All, Promise]] = {
+    All.EVERYBODY: _("everybody"),
+    All.EVERY_GROUP: _("the members of every group"),
+}
 
 
-def for_granters(view: View) -> View:
-    """Answer 403 to those who may not say who writes to whom."""
+def require_may_grant(view: View) -> View:
+    """Raise PermissionDenied for users who may not manage messaging permissions."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if not policy().may_grant(require_reader(request)):
-            raise PermissionDenied("You may not say who writes to whom.")
+            raise PermissionDenied("You may not manage messaging permissions.")
         return view(request, *args, **kwargs)
 
     return guarded
@@ -46,28 +51,29 @@ def for_granters(view: View) -> View:
 
 @never_cache
 @login_to_read
-@for_granters
+@require_may_grant
 @require_http_methods(["GET", "HEAD", "POST"])
 def message_grants(request: HttpRequest) -> HttpResponse:
-    """List what is granted, narrowed down by a search; add to it."""
+    """List the permissions, filtered by a search; grant another one."""
     if request.method != "POST":
         return _list_page(request, GrantForm())
     form = GrantForm(request.POST, checks=request.POST.get("step") != "search")
     if not form.checks:
         return _list_page(request, form)
-    if form.is_valid() and not policy().may_give(request.user, form.chosen_target):
-        form.add_error("target", _("You can let others write only to those whom you may write to yourself."))
-    if not form.is_valid():
+    holder, target = form.picked["holder"], form.chosen_target
+    if form.is_valid() and target is not None and not policy().may_give(request.user, target):
+        form.add_error("target", _("You can grant permission to write only to recipients you may write to yourself."))
+    if not form.is_valid() or holder is None or target is None:
         return _list_page(request, form, status=400)
-    grants.grant(form.picked["holder"], form.chosen_target, by=require_reader(request))
-    names = {"holder": _called(form.picked["holder"]), "target": _called(form.chosen_target)}
-    messages.success(request, gettext("%(holder)s may write to %(target)s now.") % names)
+    grants.grant(holder, target, by=require_reader(request))
+    names = {"holder": _label(holder), "target": _label(target)}
+    messages.success(request, gettext("%(holder)s may now write to %(target)s.") % names)
     return HttpResponseRedirect(reverse_own("message_grants"))
 
 
 @never_cache
 @login_to_read
-@for_granters
+@require_may_grant
 @require_http_methods(["GET", "HEAD", "POST"])
 def message_grant_remove(request: HttpRequest) -> HttpResponse:
     """Ask once more, then take one grant back; 404 for what is none."""
@@ -75,28 +81,32 @@ def message_grant_remove(request: HttpRequest) -> HttpResponse:
     holder, target = (find_one(given.get(name, ""), people_here()) for name in ("holder", "target"))
     if holder is None or target is None or isinstance(holder, All):
         raise Http404("There is no such grant.")
-    names = {"holder": _called(holder), "target": _called(target)}
+    names = {"holder": _label(holder), "target": _label(target)}
     if request.method != "POST":
         if not grants.is_held(holder, target):
             raise Http404("There is no such grant.")
         context = names | {"holder_value": given["holder"], "target_value": given["target"]}
         return render(request, "messages_extends/grant_remove.html", context)
     grants.revoke(holder, target, by=require_reader(request))
-    messages.success(request, gettext("The grant of %(holder)s to write to %(target)s is taken back.") % names)
+    messages.success(request, gettext("The permission of %(holder)s to write to %(target)s has been revoked.") % names)
     return HttpResponseRedirect(reverse_own("message_grants"))
 
 
 @never_cache
 @login_to_read
-@for_granters
+@require_may_grant
 @require_safe
 def message_why(request: HttpRequest) -> HttpResponse:
-    """Say whether one person may write to another, and on which grounds."""
-    form = WhyForm(request.GET, checks=request.GET.get("step") == "ask")
-    reasons = explain(form.picked["sender"], form.picked["recipient"]) if form.checks and form.is_valid() else []
+    """Explain whether one user may write to another."""
+    form = ExplainForm(request.GET, checks=request.GET.get("step") == "ask")
+    reasons: list[Reason] = []
+    if form.checks and form.is_valid():
+        sender, recipient = form.picked["sender"], form.picked["recipient"]
+        if isinstance(sender, AbstractBaseUser) and isinstance(recipient, AbstractBaseUser):
+            reasons = explain(sender, recipient)
     context = {
         "form": form,
-        "pickers": [_picker(form, name, gettext("Search by name or e-mail address.")) for name in WhyForm.PICKERS],
+        "pickers": [_picker(form, name, gettext("Search by name or e-mail address.")) for name in ExplainForm.PICKERS],
         "reasons": reasons,
         "may": any(reason.allows for reason in reasons),
     }
@@ -104,11 +114,11 @@ def message_why(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@for_granters
+@require_may_grant
 @require_safe
 def message_grant_people(request: HttpRequest, field: str) -> HttpResponse:
-    """Answer which people, and groups where they can be chosen, are called so: for the script of a picker."""
-    if field not in (*GrantForm.PICKERS, *WhyForm.PICKERS):
+    """Return the matching people, and groups if the field accepts them, as JSON for a picker."""
+    if field not in (*GrantForm.PICKERS, *ExplainForm.PICKERS):
         raise Http404("There is no such field.")
     return found_response(_found(field, clean_search(request.GET.get("q", ""))))
 
@@ -118,22 +128,21 @@ def message_grant_people(request: HttpRequest, field: str) -> HttpResponse:
 
 def _list_page(request: HttpRequest, form: GrantForm, status: int = 200) -> HttpResponse:
     search = clean_search(request.GET.get("search", ""))
-    among = {}
-    if search:
-        among = {"people": search_people(search, people_here()), "groups": search_groups(search, Group.objects.all())}
-    page = Paginator(held(**among), PAGE_SIZE).get_page(request.GET.get("page"))
+    people = search_people(search, people_here()) if search else None
+    groups = search_groups(search, Group.objects.all()) if search else None
+    page = Paginator(held(people=people, groups=groups), PAGE_SIZE).get_page(request.GET.get("page"))
     hint = gettext("Search for people and groups by name or e-mail address.")
     context = {
         "form": form,
         "pickers": [_picker(form, name, hint) for name in GrantForm.PICKERS],
         "page": page,
-        "rows": _named([Held(*row[1:]) for row in page]),
+        "rows": _described([Held(*row[1:]) for row in page]),
         "search": search,
     }
     return render(request, "messages_extends/grants.html", context, status=status)
 
 
-def _picker(form: GrantForm | WhyForm, name: str, hint: str) -> Picker:
+def _picker(form: GrantForm | ExplainForm, name: str, hint: str) -> Picker:
     picked = form.picked[name]
     chosen = [] if picked is None else [_choice(picked, name)]
     found, more = (None, False)
@@ -155,26 +164,26 @@ def _picker(form: GrantForm | WhyForm, name: str, hint: str) -> Picker:
     )
 
 
-def _choice(picked: Any, name: str) -> Choice:
+def _choice(picked: AbstractBaseUser | Group, name: str) -> Choice:
     return group_choice(picked, name, "group:") if isinstance(picked, Group) else person_choice(picked, name, "user:")
 
 
 def _found(name: str, search: str) -> list[Choice]:
-    """Return what a search finds, and one more than it shows if there are more."""
+    """Return the results of a search, one more than are shown if there are more."""
     with_groups = name in GrantForm.PICKERS
-    # A grant to a group, or on one, reaches nobody where people are in none.
+    # Without groups of users, permissions of or on groups have no effect.
     groups = (
         search_groups(search, Group.objects.all())[: MAX_RESULTS + 1]
         if with_groups and user_model_has("groups")
         else ()
     )
-    # Why somebody gets nothing can be that they are not active.
+    # Inactive users can be explained, because being inactive may be the reason.
     people = search_people(search, members() if with_groups else people_here())[: MAX_RESULTS + 1]
     return [_choice(each, name) for each in (*groups, *people)]
 
 
-def _named(rows: list[Held]) -> list[dict[str, Any]]:
-    """Return what each row's holder and target are called, and the values that name them: two queries."""
+def _described(rows: list[Held]) -> list[dict[str, str]]:
+    """Return the labels of each row's holder and target, and the query string for revoking it, in two queries."""
     found = {
         **_by_key("user", people_here(), rows),
         **_by_key("group", Group.objects.all(), rows),
@@ -182,8 +191,8 @@ def _named(rows: list[Held]) -> list[dict[str, Any]]:
     }
     return [
         {
-            "holder": _called(found.get((row.holder_kind, row.holder_key))),
-            "target": _called(found.get((row.target_kind, row.target_key))),
+            "holder": _label(found.get((row.holder_kind, row.holder_key))),
+            "target": _label(found.get((row.target_kind, row.target_key))),
             "query": urlencode(
                 {"holder": _value(row.holder_kind, row.holder_key), "target": _value(row.target_kind, row.target_key)}
             ),
@@ -192,21 +201,18 @@ def _named(rows: list[Held]) -> list[dict[str, Any]]:
     ]
 
 
-def _by_key(kind: str, among: QuerySet[Any], rows: list[Held]) -> dict[tuple[str, str], Any]:
-    texts = {key for row in rows for each, key in _both(row) if each == kind}
+def _by_key(kind: str, among: QuerySet[Model], rows: list[Held]) -> dict[tuple[str, str], Model | All]:
+    pairs = [pair for row in rows for pair in ((row.holder_kind, row.holder_key), (row.target_kind, row.target_key))]
+    texts = {key for each, key in pairs if each == kind}
     return {(kind, str(one.pk)): one for one in among.filter(pk__in=as_keys(among.model, texts))}
-
-
-def _both(row: Held) -> tuple[tuple[str, str], tuple[str, str]]:
-    return (row.holder_kind, row.holder_key), (row.target_kind, row.target_key)
 
 
 def _value(kind: str, key: str) -> str:
     return f"{kind}:{key}" if key else kind
 
 
-def _called(one: Any) -> str:
-    """Return what somebody, or a group, or everybody is called; "" for who is gone."""
+def _label(one: Model | All | None) -> str:
+    """Return the label of a user, a group or an `All`; "" if it was deleted."""
     if isinstance(one, Group):
         return gettext("the group %(name)s") % {"name": one.name}
     return "" if one is None else str(ALL_NAMES.get(one, one))

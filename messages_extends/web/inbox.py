@@ -1,6 +1,4 @@
-"""The inbox, and the panel of the bell."""
-
-from typing import Any
+"""The inbox page and the panel of the bell."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -11,11 +9,11 @@ from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.inbox.inbox import Inbox
 from messages_extends.links import reverse_own
 from messages_extends.models.message import UNREAD_CAP
-from messages_extends.tenancy.databases import reading_what_is_written
+from messages_extends.tenancy.databases import reading_from_primary
 from messages_extends.texts.languages import in_interface_language, language_attributes
 from messages_extends.web.filters import TABS, InboxFilterForm, RequestedFilter
-from messages_extends.web.requests import login_to_read, require_reader
-from messages_extends.web.tokens import read_token, token_of_snapshot
+from messages_extends.web.requests import login_to_read, reader_of, require_reader
+from messages_extends.web.tokens import read_undo_token, snapshot_token
 
 PANEL_SIZE = 8
 
@@ -24,11 +22,10 @@ PANEL_SIZE = 8
 @never_cache
 @login_to_read
 def inbox(request: HttpRequest) -> HttpResponse:
-    reader: Any = request.user
     form = InboxFilterForm(request.GET)
     is_valid = form.is_valid()
-    chosen, mailbox = form.chosen, Inbox(reader)
-    # Before the page: what is committed while it is made may not be on it.
+    chosen, mailbox = form.chosen, Inbox(reader_of(request))
+    # Before the page is queried: later messages may not be on it.
     snapshot = mailbox.snapshot(level=chosen.level, kind=chosen.kind)
     page = mailbox.page(chosen.after, unread=chosen.unread, level=chosen.level, kind=chosen.kind)
     undo = request.GET.get("undo", "")
@@ -39,10 +36,10 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "tabs": [(_address(chosen, unread=value), label, chosen.unread == bool(value)) for value, label in TABS],
         "first": _address(chosen) if chosen.after else "",
         "next": _address(chosen, after=page.next) if page.next else "",
-        "snapshot": token_of_snapshot(request, snapshot),
+        "snapshot": snapshot_token(request, snapshot),
         "unread": UnreadBadge(min(len(snapshot), UNREAD_CAP)),
         "undo": undo,
-        "undoable": read_token(request, undo) if undo else None,
+        "undoable": read_undo_token(request, undo) if undo else None,
     }
     return render(request, "messages_extends/inbox.html", context, status=200 if is_valid else 400)
 
@@ -51,18 +48,18 @@ def inbox(request: HttpRequest) -> HttpResponse:
 @never_cache
 @in_interface_language()
 def panel(request: HttpRequest) -> HttpResponse:
-    """The latest entries, the unread ones first, as a part of a page: for the script of the bell."""
+    """Render the latest items, unread ones first, as a fragment for the bell's script."""
     mailbox = Inbox(require_reader(request))
-    # It is opened because the bell has been told of news, which a replica may not have yet.
-    with reading_what_is_written():
-        # Before the entries: what comes while the panel is made has not been seen.
+    # A replica may lag behind the event that made the user open the panel.
+    with reading_from_primary():
+        # Before the items are queried: later messages have not been seen.
         snapshot = mailbox.snapshot()
         entries = [*mailbox.page(size=PANEL_SIZE, unread=True).entries]
         if len(entries) < PANEL_SIZE:
             entries += [entry for entry in mailbox.page(size=PANEL_SIZE).entries if entry.read]
     context = {
         "entries": entries[:PANEL_SIZE],
-        "snapshot": token_of_snapshot(request, snapshot),
+        "snapshot": snapshot_token(request, snapshot),
         "language_attributes": language_attributes(),
     }
     return render(request, "messages_extends/panel.html", context)

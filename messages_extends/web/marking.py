@@ -1,4 +1,4 @@
-"""Marking messages as read, unread or acknowledged: by a form, or by a script that wants a short answer."""
+"""The views that mark messages as read, unread or acknowledged, for forms and scripts."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,10 @@ from django.views.decorators.http import require_POST
 
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.inbox.inbox import Inbox
-from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.links import reverse_own
 from messages_extends.web.filters import InboxFilterForm
 from messages_extends.web.requests import badge_response, get_success_url, require_reader, wants_json
-from messages_extends.web.tokens import read_snapshot, read_token, token_of
+from messages_extends.web.tokens import read_snapshot_token, read_undo_token, undo_token
 
 
 @require_POST
@@ -33,39 +32,34 @@ def message_acknowledge(request: HttpRequest, message_id: str) -> HttpResponse:
 
 @require_POST
 def message_mark_all_read(request: HttpRequest) -> HttpResponse:
-    """Mark all that the page had as unread, or what a filter shows of it.
+    """Mark all messages that the page showed as unread, limited by its filter, as read.
 
-    Back in the inbox, the page says so and offers to undo it.
+    The inbox then shows their number and a button to undo it.
     """
     user = require_reader(request)
     form = InboxFilterForm(request.POST)
     if not form.is_valid():
         raise BadRequest(form.problem)
     chosen = form.chosen
-    marked = Inbox(user).mark_all_read(_snapshot(request), level=chosen.level, kind=chosen.kind)
+    token = request.POST.get("snapshot", "")
+    snapshot = read_snapshot_token(request, token)
+    if token and snapshot is None:
+        raise BadRequest("This snapshot does not belong to this user.")
+    marked = Inbox(user).mark_all_read(snapshot, level=chosen.level, kind=chosen.kind)
     if "undoable" not in request.POST:
         return _done(request, Inbox(user))
-    undo = token_of(request, marked) if marked.count else ""
+    undo = undo_token(request, marked) if marked.count else ""
     return HttpResponseRedirect(f"{reverse_own('inbox')}?{chosen.as_query(undo=undo)}")
 
 
 @require_POST
 def message_undo(request: HttpRequest) -> HttpResponse:
     inbox = Inbox(require_reader(request))
-    marked = read_token(request, request.POST.get("undo", ""))
+    marked = read_undo_token(request, request.POST.get("undo", ""))
     if marked is None:
-        raise BadRequest("There is nothing that could be undone.")
+        raise BadRequest("There is nothing to undo.")
     inbox.undo(marked.at)
     return _done(request, inbox)
-
-
-def _snapshot(request: HttpRequest) -> UnreadSnapshot | None:
-    """Return what the page showed as unread; None for a form that does not say so."""
-    token = request.POST.get("snapshot", "")
-    snapshot = read_snapshot(request, token)
-    if token and snapshot is None:
-        raise BadRequest("This snapshot is not one of this page's reader.")
-    return snapshot
 
 
 def _mark(request: HttpRequest, act: Callable[[Inbox, str], bool], message_id: str) -> HttpResponse:
@@ -75,7 +69,7 @@ def _mark(request: HttpRequest, act: Callable[[Inbox, str], bool], message_id: s
     except NoSuchMessage as error:
         raise Http404("You have no such message.") from error
     except MustAcknowledge:
-        text = gettext("This message asks to be acknowledged: it can be neither closed nor marked as unread.")
+        text = gettext("This message must be acknowledged. It cannot be closed or marked as unread.")
         return HttpResponse(text, status=409, content_type="text/plain; charset=utf-8")
     return _done(request, inbox)
 

@@ -1,9 +1,9 @@
-"""Choosing people and groups: a search field that works by itself, and as you type where scripts run."""
+"""Pickers for people and groups: a search field that works without scripts, and as you type with them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.http import JsonResponse
 from django.utils.translation import gettext
@@ -14,7 +14,7 @@ from messages_extends.web.search import MAX_RESULTS, login_name
 
 @dataclass(frozen=True)
 class Choice:
-    """Somebody who can be chosen: the field and the value that a form sends, and what they are called."""
+    """A person or group that can be chosen: the form field, its value and the label."""
 
     name: str
     value: str
@@ -24,7 +24,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Picker:
-    """What `includes/picker.html` shows. `found`: None where nothing has been searched for."""
+    """The context of `includes/picker.html`. `found` is None before a search."""
 
     id: str
     label: str
@@ -43,7 +43,7 @@ class Picker:
         return "checkbox" if self.several else "radio"
 
 
-def person_choice(person: Any, name: str, prefix: str = "") -> Choice:
+def person_choice(person: AbstractBaseUser, name: str, prefix: str = "") -> Choice:
     return Choice(name, f"{prefix}{person.pk}", str(person), login_name(person))
 
 
@@ -54,11 +54,11 @@ def group_choice(group: Group, name: str, prefix: str = "") -> Choice:
 
 
 def shown(choices: Sequence[Choice]) -> tuple[Sequence[Choice], bool]:
-    """Return as many as a search shows, and whether there are more."""
+    """Return the choices that are shown, and whether there are more."""
     return choices[:MAX_RESULTS], len(choices) > MAX_RESULTS
 
 
 def found_response(choices: Sequence[Choice]) -> JsonResponse:
-    """Answer a script that searches."""
+    """Return the results of a search as JSON for a script."""
     results, more = shown(choices)
     return JsonResponse({"results": [vars(choice) for choice in results], "more": more})

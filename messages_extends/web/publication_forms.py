@@ -50,17 +50,17 @@ class PublicationForm(TextForm):
     """A text for many, with the time from which it is shown."""
 
     expires = LocalDateTimeField(
-        label=_("Not shown after"),
+        label=_("Show until"),
         required=False,
-        help_text=_("Optional; without it, 30 days after it is first shown."),
+        help_text=_("Optional. If blank, 30 days after it is first shown."),
     )
     publish_at = LocalDateTimeField(
-        label=_("Shown from"), required=False, help_text=_("Optional; without it, at once.")
+        label=_("Show from"), required=False, help_text=_("Optional. If blank, it is shown immediately.")
     )
     must_acknowledge = forms.BooleanField(
         label=_("Readers must acknowledge it"),
         required=False,
-        help_text=_("It stays first on every page until they press a button, and cannot be closed otherwise."),
+        help_text=_("It stays at the top of every page until they acknowledge it. It cannot be closed."),
     )
 
     def clean_publish_at(self) -> datetime | None:
@@ -68,12 +68,12 @@ class PublicationForm(TextForm):
         try:
             return None if publish_at is None else clean_future_datetime("publish_at", publish_at)
         except ValueError as error:
-            raise ValidationError(_("This time is over: choose one in the future, or none.")) from error
+            raise ValidationError(_("Enter a time in the future, or leave this blank.")) from error
 
     def clean(self) -> dict[str, Any]:
         start, end = self.cleaned_data.get("publish_at"), self.cleaned_data.get("expires")
         if start is not None and end is not None and end <= start:
-            self.add_error("expires", _("It must come after the time from which it is shown."))
+            self.add_error("expires", _("Enter a time later than the time it is first shown."))
         return self.cleaned_data
 
 
@@ -134,7 +134,9 @@ class NewPublicationForm(PublicationForm):
             limit = {"limit": self.MAX_PICKED}
             self.add_error("picked", ValidationError(_("Choose at most %(limit)s, or all."), params=limit))
         elif count > len(self.picked_rows):
-            self.add_error("picked", _("You cannot choose all of these any more. What is left is ticked: check it."))
+            self.add_error(
+                "picked", _("Some of these can no longer be chosen and have been removed. Check your selection.")
+            )
         elif not count:
             self.add_error("picked", _("Choose at least one."))
 
@@ -154,12 +156,12 @@ class EditForm(PublicationForm):
     QUIETLY: Final = "quietly"
     AGAIN: Final = "again"
 
-    expires = LocalDateTimeField(label=_("Not shown after"))
+    expires = LocalDateTimeField(label=_("Show until"))
     again = forms.ChoiceField(
-        label=_("Those who have read it"),
+        label=_("Readers who have already read it"),
         choices=(
-            (QUIETLY, _("Change it quietly: for them it stays read.")),
-            (AGAIN, _("Show it again: it is unread for everybody, and comes first.")),
+            (QUIETLY, _("Keep it marked as read.")),
+            (AGAIN, _("Show it again to everybody, as unread.")),
         ),
         initial=QUIETLY,
         widget=forms.RadioSelect,

@@ -38,9 +38,9 @@ PAGE_SIZE: Final = 20
 ENDED: Final = (State.EXPIRED, State.RETRACTED)
 # What can still stand in the way of a form that was found good a moment ago.
 GONE: Final = _(
-    "Nothing was published: something that you chose has gone meanwhile, or a time is over. Check it, and try again."
+    "Nothing was published. Part of your selection was deleted, or a time has passed. Check the form and try again."
 )
-OVER: Final = _("Nothing was changed: a time is over by now. Check it, and try again.")
+OVER: Final = _("Nothing was changed. A time has passed. Check the form and try again.")
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -224,10 +224,10 @@ class NewPublication(PublicationView):
         # It keeps its key when it has ended: what is sent again leads to what was published, and publishes nothing.
         publication = self.kind.visible().filter(key=key).first()
         if publication is None:
-            return self.done(gettext("It had ended already."), reverse_own(self.kind.plural), messages.INFO)
+            return self.done(gettext("This has already ended."), reverse_own(self.kind.plural), messages.INFO)
         address = self.address("", publication.pk)
         if publication.state() in ENDED:
-            return self.done(gettext("It had ended already."), address, messages.INFO)
+            return self.done(gettext("This has already ended."), address, messages.INFO)
         return self.done(_published(publication), address)
 
     def _publish_once(self, form: NewPublicationForm, number: uuid.UUID, key: str) -> None:
@@ -338,7 +338,7 @@ class RetractPublication(PublicationView):
     def post(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         publication = self.find_to_change(pk)
         if publication.state() in ENDED:
-            return self.done(gettext("It had ended already."), self.address("", pk), messages.INFO)
+            return self.done(gettext("This has already ended."), self.address("", pk), messages.INFO)
         retract(publication, sender=self.person)
         return self.done(str(self.kind.wording.retracted), self.address("", pk))
 

@@ -1,4 +1,4 @@
-"""How a page says that what its form asks for was not done: what was entered stays in it."""
+"""Responses to forms that were valid but could not be processed."""
 
 from django.http import HttpResponse
 
@@ -6,7 +6,7 @@ from messages_extends.exceptions import RateLimitExceeded
 
 
 def refused(page: HttpResponse, error: Exception) -> HttpResponse:
-    """Give a form's page the status of what is in the way: 400, or 429 with the time to wait."""
+    """Set the status of a form's page: 400, or 429 with Retry-After for an exceeded rate limit."""
     page.status_code = 400
     if isinstance(error, RateLimitExceeded):
         page.status_code = 429

@@ -1,8 +1,8 @@
-"""Who is asking, and where they go next."""
+"""Helpers for views: the current user, access and redirects."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.views import redirect_to_login
@@ -21,25 +21,30 @@ View = Callable[..., HttpResponse]
 
 
 def require_organisation(request: HttpRequest) -> None:
-    """Raise 404 outside any organisation, and at those without messages; every other answer is for one person."""
+    """Raise Http404 in schemas without messages. Mark any other response as private."""
     if not has_messages(schema_of(request)):
-        raise Http404("There are no messages outside an organisation.")
-    # Refusals too: a decorator of the view does not see the answer to an exception.
+        raise Http404("There are no messages outside of an organisation.")
+    # Here, because a decorator does not see the response to an exception.
     note_personal(request)
 
 
 def require_reader(request: HttpRequest) -> AbstractBaseUser:
-    """Return who is reading: 404 outside any organisation, 403 when nobody is logged in."""
+    """Return the current user. Raises Http404 in schemas without messages, PermissionDenied for anonymous users."""
     require_organisation(request)
     if not request.user.is_authenticated:
         raise PermissionDenied
     return request.user
 
 
-def require_reader_of_tab(request: HttpRequest) -> AbstractBaseUser:
-    """Return who is reading, as `require_reader`; 403 too where the page that asks was made for somebody else.
+def reader_of(request: HttpRequest) -> AbstractBaseUser:
+    """Return the reader of a page whose view is decorated with `login_to_read`."""
+    return cast(AbstractBaseUser, request.user)
 
-    A browser has one session: after another login, tabs of the one before go on asking.
+
+def require_reader_of_tab(request: HttpRequest) -> AbstractBaseUser:
+    """Return the current user like `require_reader`. Raises PermissionDenied if the tab belongs to another user.
+
+    A browser has one session, so that after another login, open tabs of the previous user continue to send requests.
     """
     reader = require_reader(request)
     name = broadcast_channel_name(schema_of(request), reader)
@@ -49,10 +54,10 @@ def require_reader_of_tab(request: HttpRequest) -> AbstractBaseUser:
 
 
 def login_to_read(view: View) -> View:
-    """Have a page ask people to log in, and answer 404 outside any organisation."""
+    """Redirect anonymous users to the login page, and raise Http404 in schemas without messages."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         require_organisation(request)
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
@@ -66,12 +71,12 @@ def wants_json(request: HttpRequest) -> bool:
 
 
 def badge_response(inbox: Inbox) -> JsonResponse:
-    """Answer a script with what the bell has to show now."""
+    """Return the current state of the bell as JSON for a script."""
     return JsonResponse(UnreadBadge(inbox.unread_count()).as_json)
 
 
 def get_success_url(request: HttpRequest) -> str:
-    """Return where the user came from, if that is on this site; else the start page."""
+    """Return the URL to redirect to: the previous page if it is on this site, otherwise the start page."""
     for url in (request.POST.get("next", ""), request.headers.get("Referer", "")):
         if url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
             return url

@@ -1,15 +1,16 @@
-"""Search for people, groups and organisations by name, whichever columns the host's models have for that."""
+"""Search for people, groups and organisations by name, whatever the columns of the host project's models."""
 
-from typing import Any, Final
+from typing import Final, cast
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
-from django.db.models import CharField, Q, QuerySet, TextField
+from django.db.models import CharField, Model, Q, QuerySet, TextField
 from django_tenants.utils import get_tenant_model
 
-from messages_extends.tenancy.schemas import organisations
+from messages_extends.tenancy.schemas import Tenant, organisations
 
-# How many a search shows.
+# The number of results that are shown.
 MAX_RESULTS: Final = 20
 MAX_SEARCH: Final = 100
 ORGANISATION_NAME: Final = "name"
@@ -17,40 +18,40 @@ NAMES: Final = ("name", "full_name", "last_name", "first_name")
 
 
 def clean_search(text: str) -> str:
-    """Return what can be searched for of what somebody has entered."""
+    """Return a search text with normalised whitespace and limited length."""
     return " ".join(text.replace("\0", " ").split())[:MAX_SEARCH]
 
 
-def search_people(text: str, people: QuerySet[Any]) -> QuerySet[Any]:
-    """Keep those of `people` in whose names, login or e-mail address each word of `text` occurs; sorted by name.
+def search_people(text: str, people: QuerySet[AbstractBaseUser]) -> QuerySet[AbstractBaseUser]:
+    """Return the people whose names, login or e-mail address contain each word of `text`, sorted by name.
 
-    All of them for an empty text. Each is found once, whatever joins `people` come from.
+    An empty text matches everybody. There are no duplicates, whatever the joins of `people`.
     """
-    columns = _columns()
+    columns = _name_columns()
     if people.query.distinct or len(people.query.alias_map) > 1:
         people = get_user_model()._base_manager.filter(pk__in=people.order_by().values("pk"))
     return people.filter(_each_word(text, columns)).order_by(*columns, "pk")
 
 
 def search_groups(text: str, groups: QuerySet[Group]) -> QuerySet[Group]:
-    """Keep those of `groups` in whose name each word of `text` occurs; sorted by name."""
+    """Return the groups whose name contains each word of `text`, sorted by name."""
     return groups.filter(_each_word(text, ["name"])).order_by("name", "pk")
 
 
-def search_organisations(text: str) -> QuerySet[Any]:
-    """Return the organisations in whose name each word of `text` occurs; sorted by name."""
+def search_organisations(text: str) -> QuerySet[Model]:
+    """Return the organisations whose name contains each word of `text`, sorted by name."""
     has_name = ORGANISATION_NAME in {field.name for field in get_tenant_model()._meta.get_fields()}
     columns = [ORGANISATION_NAME, "schema_name"] if has_name else ["schema_name"]
     return organisations().filter(_each_word(text, columns)).order_by(*columns)
 
 
-def name_of(organisation: Any) -> str:
-    """Return what people call an organisation; the name of its schema where the model has nothing else."""
-    return str(getattr(organisation, ORGANISATION_NAME, "") or organisation.schema_name)
+def name_of(organisation: Model) -> str:
+    """Return the name of an organisation, or its schema name if the model has no name."""
+    return str(getattr(organisation, ORGANISATION_NAME, "") or cast(Tenant, organisation).schema_name)
 
 
-def login_name(person: Any) -> str:
-    """Return the login name, where it is not what the person is called anyway."""
+def login_name(person: AbstractBaseUser) -> str:
+    """Return the login name; "" if it is the same as the person's name."""
     login = str(person.get_username())
     return "" if login == str(person) else login
 
@@ -65,9 +66,9 @@ def _each_word(text: str, columns: list[str]) -> Q:
     return condition
 
 
-def _columns() -> list[str]:
-    """Return the names of the text columns that say what somebody is called, first those that people know them by."""
-    model: Any = get_user_model()
+def _name_columns() -> list[str]:
+    """Return the names of the text columns with a person's name, login and e-mail address, in this order."""
+    model = get_user_model()
     wanted = [*NAMES, model.USERNAME_FIELD, model.get_email_field_name()]
     texts = {field.name for field in model._meta.concrete_fields if isinstance(field, CharField | TextField)}
     return [name for name in dict.fromkeys(wanted) if name in texts]

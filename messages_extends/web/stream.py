@@ -1,8 +1,7 @@
-"""Who opens a stream of live updates; the stream itself is `push.asgi`'s."""
-
-from typing import Any
+"""The view that authenticates a stream of live updates; `live.asgi` serves the stream."""
 
 from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language
@@ -19,18 +18,18 @@ from messages_extends.web.requests import require_reader_of_tab
 @require_safe
 @never_cache
 def stream(request: HttpRequest) -> HttpResponse:
-    """Say whose stream it is; 204, which ends a browser's attempts, where nothing serves streams: under WSGI."""
+    """Set the subscriber of a stream. Return 204, which under WSGI stops the browser from reconnecting."""
     handshake = getattr(request, "scope", {}).get(HANDSHAKE_KEY)
     if handshake is not None:
         handshake.is_reached = True
-    # A page of another site could not read it, but hold the places of whoever looks at that page.
+    # A page of another site cannot read the stream, but could use up the user's limit of streams.
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise PermissionDenied
     reader = require_reader_of_tab(request)
     with inside(schema_of(request)):
         require_here(reader)
     if handshake is not None:
-        session: Any = getattr(request, "session", None) or {}
+        session: SessionBase | dict[str, str] = getattr(request, "session", None) or {}
         handshake.subscriber = Subscriber(
             schema=schema_of(request),
             user=str(reader.pk),

@@ -1,10 +1,6 @@
-"""What a page carries about "mark all as read": what it may mark, and how to undo it.
-
-Both are signed, and bound to the organisation and the user.
-"""
+"""Signed tokens for "mark all as read" and for undoing it, bound to the tenant and the user."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.core.signing import BadSignature, Signer
@@ -15,12 +11,12 @@ from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.tenancy.schemas import schema_of
 
 
-def token_of(request: HttpRequest, marked: Marked) -> str:
+def undo_token(request: HttpRequest, marked: Marked) -> str:
     return _signer(request, "undo").sign_object([marked.at.isoformat(), marked.count])
 
 
-def read_token(request: HttpRequest, token: str) -> Marked | None:
-    """Return what `token_of` was given in this organisation for this user; None for anything else."""
+def read_undo_token(request: HttpRequest, token: str) -> Marked | None:
+    """Return the value of a token by `undo_token` for this tenant and user; None for any other token."""
     try:
         at, count = _signer(request, "undo").unsign_object(token)
     except (BadSignature, ValueError):
@@ -28,14 +24,14 @@ def read_token(request: HttpRequest, token: str) -> Marked | None:
     return Marked(datetime.fromisoformat(at), count)
 
 
-def token_of_snapshot(request: HttpRequest, snapshot: UnreadSnapshot) -> str:
+def snapshot_token(request: HttpRequest, snapshot: UnreadSnapshot) -> str:
     times = [None if time is None else time.isoformat() for time in (snapshot.newest, snapshot.before)]
     publications = {pk.hex: revision for pk, revision in snapshot.publications.items()}
     return _signer(request, "snapshot").sign_object([list(snapshot.messages), *times, publications], compress=True)
 
 
-def read_snapshot(request: HttpRequest, token: str) -> UnreadSnapshot | None:
-    """Return what `token_of_snapshot` was given in this organisation for this user; None for anything else."""
+def read_snapshot_token(request: HttpRequest, token: str) -> UnreadSnapshot | None:
+    """Return the value of a token by `snapshot_token` for this tenant and user; None for any other token."""
     try:
         messages, newest, before, publications = _signer(request, "snapshot").unsign_object(token)
     except (BadSignature, ValueError):
@@ -49,5 +45,4 @@ def read_snapshot(request: HttpRequest, token: str) -> UnreadSnapshot | None:
 
 
 def _signer(request: HttpRequest, purpose: str) -> Signer:
-    user: Any = request.user
-    return Signer(salt=f"messages_extends.{purpose}:{schema_of(request)}:{user.pk}")
+    return Signer(salt=f"messages_extends.{purpose}:{schema_of(request)}:{request.user.pk}")

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 default="",
                 db_default="",
-                help_text="In which its people read and enter times, such as Europe/Berlin; empty: that of the site.",
+                help_text="The time zone for times, such as Europe/Berlin. If blank, the site's default is used.",
                 max_length=63,
                 validators=[tenants.time_zones.validate_time_zone],
                 verbose_name="time zone",

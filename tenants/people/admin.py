@@ -62,7 +62,7 @@ class HeldGroupAdmin(GivesOnlyWhatIsHeld, GroupAdmin):
         held = _holdings(request)
         if db_field.name == "permissions" and not held.is_superuser:
             field.queryset = Permission.objects.filter(pk__in=held.permissions).select_related("content_type")
-            field.help_text = _("You can give the permissions that you hold yourself.")
+            field.help_text = _("You can grant only permissions that you have yourself.")
         return field
 
 
@@ -92,5 +92,5 @@ class PersonAdmin(GivesOnlyWhatIsHeld, UserAdmin):  # type: ignore[type-arg]
         held = _holdings(request)
         if db_field.name == "groups" and not held.is_superuser:
             field.queryset = held.included_groups()
-            field.help_text = _("You can choose the groups whose permissions you hold yourself.")
+            field.help_text = _("You can choose only groups whose permissions you have yourself.")
         return field

@@ -34,8 +34,8 @@ class CountedAttempts:
 
 def _too_many_logins(minutes: int) -> str:
     text = ngettext(
-        "Too many attempts to log in. Try again in %(count)s minute.",
-        "Too many attempts to log in. Try again in %(count)s minutes.",
+        "Too many login attempts. Try again in %(count)s minute.",
+        "Too many login attempts. Try again in %(count)s minutes.",
         minutes,
     )
     return text % {"count": minutes}
@@ -44,8 +44,8 @@ def _too_many_logins(minutes: int) -> str:
 def too_many_emails(minutes: int) -> str:
     """Say for how long no more e-mails can be asked for."""
     text = ngettext(
-        "Too many e-mails have been asked for. Try again in %(count)s minute.",
-        "Too many e-mails have been asked for. Try again in %(count)s minutes.",
+        "Too many e-mails have been requested. Try again in %(count)s minute.",
+        "Too many e-mails have been requested. Try again in %(count)s minutes.",
         minutes,
     )
     return text % {"count": minutes}
@@ -58,9 +58,7 @@ class AdminLoginForm(CountedAttempts, AdminAuthenticationForm):
 class LoginForm(CountedAttempts, AuthenticationForm):
     error_messages = {
         **AuthenticationForm.error_messages,
-        "invalid_login": _(
-            "This e-mail address and password do not belong together here. Passwords are case-sensitive."
-        ),
+        "invalid_login": _("The e-mail address or the password is wrong. Passwords are case-sensitive."),
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -77,7 +75,7 @@ class InvitationForm(forms.Form):
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
         if User.objects.with_email(email).exists():
-            raise forms.ValidationError(_("There is somebody with this e-mail address already."))
+            raise forms.ValidationError(_("A person with this e-mail address already exists."))
         return email
 
 

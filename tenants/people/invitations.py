@@ -19,7 +19,7 @@ def invite(tenant: Tenant, email: str, by: User) -> Invitation:
     Raise AlreadyHere if the address belongs to one of this organisation's people.
     """
     if User.objects.with_email(email).exists():
-        raise AlreadyHere(_("There is somebody with this e-mail address already."))
+        raise AlreadyHere(_("A person with this e-mail address already exists."))
     with transaction.atomic():
         # The constraint decides between two at once: the second waits for the first one's row, and renews it.
         Invitation.objects.bulk_create([Invitation(email=email)], ignore_conflicts=True)
@@ -48,5 +48,5 @@ def accept(invitation: Invitation, *, name: str, password: str) -> User:
         locked = Invitation.objects.select_for_update().get(pk=invitation.pk, nonce=invitation.nonce)
         locked.delete()
         if User.objects.with_email(locked.email).exists():
-            raise AlreadyHere(_("There is somebody with this e-mail address already."))
+            raise AlreadyHere(_("A person with this e-mail address already exists."))
         return User.objects.create_user(locked.email, password, name=name)

@@ -26,7 +26,7 @@ class User(OfOneOrganisation, AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(
         _("e-mail address"),
         unique=True,
-        error_messages={"unique": _("There is somebody with this e-mail address already.")},
+        error_messages={"unique": _("A person with this e-mail address already exists.")},
     )
     name = models.CharField(_("name"), max_length=150, blank=True)
     is_staff = models.BooleanField(
@@ -53,7 +53,7 @@ class User(OfOneOrganisation, AbstractBaseUser, PermissionsMixin):
             models.UniqueConstraint(
                 Lower("email"),
                 name="people_user_email_any_case",
-                violation_error_message=_("There is somebody with this e-mail address already."),
+                violation_error_message=_("A person with this e-mail address already exists."),
             ),
         ]
 

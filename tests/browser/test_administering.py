@@ -47,7 +47,7 @@ def may_write(sender: Any, recipient: Any) -> bool:
 
 def test_allow_ask_why_and_take_back(acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
     page = visit(acme, people["alice"]).go("/messages/grants/")
-    page.get_by_text("Allow somebody to write").click()
+    page.get_by_text("Add a permission").click()
     for search, option in (("bob", "bob"), ("Sal", "Sales")):
         field = page.get_by_role("combobox").nth(0 if search == "bob" else 1)
         field.fill(search)
@@ -56,17 +56,17 @@ def test_allow_ask_why_and_take_back(acme: Tenant, people: Any, visit: Callable[
     expect(page.get_by_role("listitem").filter(has_text="bob may write to the group Sales")).to_be_visible()
     assert may_write(people["bob"], people["carol"])
 
-    page.get_by_role("link", name="Ask who may write to whom, and why").click()
+    page.get_by_role("link", name="Check a messaging permission").click()
     for number, name in enumerate(("bob", "carol")):
         page.get_by_role("combobox").nth(number).fill(name)
         page.get_by_role("option", name=name).first.click()
-    page.get_by_role("button", name="Ask").click()
+    page.get_by_role("button", name="Check").click()
     expect(page.get_by_text("bob may write to carol.")).to_be_visible()
 
-    page.get_by_role("link", name="All grants").click()
-    page.get_by_role("link", name="Take back").click()
+    page.get_by_role("link", name="All permissions").click()
+    page.get_by_role("link", name="Revoke").click()
     page.get_by_role("button", name="Take").first.click()
-    expect(page.get_by_text("Nobody may write to anybody yet.")).to_be_visible()
+    expect(page.get_by_text("There are no permissions yet.")).to_be_visible()
     assert not may_write(people["bob"], people["carol"])
 
 
@@ -87,7 +87,7 @@ def test_an_organisation_is_made_suspended_and_resumed(
         assert said.startswith("The organisation is being made.")
         assert disabled
     else:
-        page.get_by_role("button", name="Make it").click()
+        page.get_by_role("button", name="Create").click()
     page.wait_for_url("**/organisations/", timeout=60_000)
     row = page.get_by_role("listitem").filter(has_text=f"{new_name}.localhost")
     expect(row).to_contain_text("Open")

@@ -284,7 +284,7 @@ class TestAfterTheBodyWasExchanged:
         page.get_by_label("Text").fill("To myself")
         expect(page.locator("[data-mx-preview]")).to_contain_text("alice: To myself")
         page.get_by_role("button", name="Continue").click()
-        expect(page.get_by_role("heading", name="1 person will get it")).to_be_visible()
+        expect(page.get_by_role("heading", name="1 person will receive it")).to_be_visible()
         page.get_by_role("button", name="Send to 1 person").click()
         expect(page.get_by_text("Sent to 1 person.")).to_be_visible()
         with schema_context("acme"):

@@ -30,7 +30,7 @@ from tests.unit.storages.test_storages import make_request
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("in_acme")]
 
-TOO_MUCH = "You have sent too much in too short a time. Try again in"
+TOO_MUCH = "You are sending messages too quickly. Try again in"
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ class TestWhatCounts:
         numbers = [uuid.uuid4() for _ in range(2)]
         for number in numbers:
             send_once(number, bob, "Hello", sender=alice)
-        assert send_once(numbers[0], bob, "Hello", sender=alice).before
+        assert send_once(numbers[0], bob, "Hello", sender=alice).is_duplicate
         Message.objects.all().delete()
 
     def test_an_announcement_whose_key_is_there_is_returned(self, alice: Any, bob: Any) -> None:
@@ -216,7 +216,7 @@ class TestWhen:
         limits(day=1)
         speak(alice, bob)
         with translation.override("de"):
-            assert "in 24 Stunden wieder" in str(refused(lambda: speak(alice, bob)))
+            assert "in 24 Stunden erneut" in str(refused(lambda: speak(alice, bob)))
 
 
 # Requests at once ---------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from messages_extends.checks.database import connections_keep_their_backend
+from messages_extends.checks.database import check_connection_processes
 from tests.isolation.conftest import OURS, THEIRS, OpenConnection
 from tests.isolation.test_search_path import in_tenant, schema_in_force
 
@@ -135,7 +135,7 @@ def reports(port: int, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """Run the check of the connection as if the project's own led to this port."""
     monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
     monkeypatch.setitem(connection.settings_dict, "PORT", port)
-    return [report.id for report in connections_keep_their_backend(databases=["default"])]
+    return [report.id for report in check_connection_processes(databases=["default"])]
 
 
 @pytest.mark.usefixtures("django_db_setup")

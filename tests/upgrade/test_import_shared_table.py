@@ -297,14 +297,14 @@ def test_a_table_in_use_is_left_alone_with_a_clear_word(shared: Host) -> None:
         connection.execute(f"SELECT count(*) FROM public.{TABLE}")
         refused = host.run("import_messages_extends", "--prepare")
     assert refused.returncode == 1
-    assert "stop what still runs the old code" in refused.stderr
+    assert "stop the processes that run the old code" in refused.stderr
 
 
 def test_what_cannot_work_is_refused_in_one_line(shared: Host) -> None:
     refused = shared.moved_to("shared-users").run("import_messages_extends", "--match", "email")
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
-    assert "users are shared by all tenants, so only --match pk makes sense" in refused.stderr
+    assert "users are shared by all tenants, so only --match pk is possible" in refused.stderr
 
 
 def test_a_field_that_only_one_side_has_is_refused_with_the_others_named(with_own_users: Host) -> None:
@@ -314,7 +314,7 @@ def test_a_field_that_only_one_side_has_is_refused_with_the_others_named(with_ow
 
 def test_a_callable_says_who_is_who_and_strangers_are_counted(ready: Host, old: list[dict[str, Any]]) -> None:
     done = ready.run("import_messages_extends", "--mapping", "shop.models.by_hand")
-    assert f"{OTHER}: the mapping names 1 people who are not there." in done.stderr
+    assert f"{OTHER}: the mapping contains 1 unknown users." in done.stderr
     assert texts(ready, ACME) == texts_of(old, DAVE)
     assert {row["user_id"] for row in rows(ready, ACME)} == {ALICE}
     assert texts(ready, OTHER) == []

@@ -1,4 +1,4 @@
-"""Broadcasts, how many have read them, and the record of who did what; only the public schema is written to."""
+"""Add broadcasts, the counts of their readers and their audit log, writable only in the public schema."""
 
 import uuid
 
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 from messages_extends.tenancy.grouped_operations import GroupedOperations
-from messages_extends.tenancy.triggers import append_only, written_in_public_only
+from messages_extends.tenancy.triggers import append_only, public_only
 
 
 class Migration(migrations.Migration):
@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                                 blank=True,
                                 editable=False,
                                 null=True,
-                                verbose_name="size of the audience when it was written",
+                                verbose_name="audience size at publication",
                             ),
                         ),
                         ("author", models.CharField(blank=True, max_length=200, verbose_name="author")),
@@ -107,9 +107,9 @@ class Migration(migrations.Migration):
                                 verbose_name="action",
                             ),
                         ),
-                        ("subject", models.CharField(max_length=200, verbose_name="what")),
-                        ("audience", models.CharField(blank=True, max_length=500, verbose_name="to whom")),
-                        ("count", models.PositiveIntegerField(blank=True, null=True, verbose_name="how many")),
+                        ("subject", models.CharField(max_length=200, verbose_name="subject")),
+                        ("audience", models.CharField(blank=True, max_length=500, verbose_name="audience")),
+                        ("count", models.PositiveIntegerField(blank=True, null=True, verbose_name="count")),
                         ("text_hash", models.CharField(blank=True, max_length=64, verbose_name="SHA-256 of the text")),
                         (
                             "text",
@@ -232,7 +232,7 @@ class Migration(migrations.Migration):
             ]
         ),
         append_only("broadcasts_broadcastrecord"),
-        written_in_public_only(
+        public_only(
             "broadcasts",
             "broadcasts_broadcast",
             "broadcasts_broadcasttenant",

@@ -1,4 +1,4 @@
-"""The same deeds as in an organisation's records."""
+"""Add the audit event for revealing a message, as in tenants."""
 
 from django.db import migrations, models
 

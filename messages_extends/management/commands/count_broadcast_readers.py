@@ -1,11 +1,11 @@
-"""Counts who has read broadcasts, in every organisation that they are for."""
+"""Count the readers of broadcasts in every tenant of their audience."""
 
 from argparse import ArgumentParser
-from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
+from django.utils.text import Truncator
 from django_tenants.utils import get_public_schema_name
 
 from messages_extends.broadcasts.models import Broadcast
@@ -15,16 +15,15 @@ from messages_extends.tenancy.schemas import inside
 
 class Command(BaseCommand):
     help = (
-        "Counts how many people of each organisation have read a broadcast. It may be stopped at any moment and run "
-        "again: what was counted is kept."
+        "Counts the readers of a broadcast in each organisation. It can be interrupted and run again: counts are kept."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("id", nargs="?", type=UUID, metavar="ID", help="The broadcast to count the readers of.")
-        which.add_argument("--all", action="store_true", help="All that are live.")
+        which.add_argument("id", nargs="?", type=UUID, metavar="ID", help="The id of the broadcast.")
+        which.add_argument("--all", action="store_true", help="Count the readers of all live broadcasts.")
 
-    def handle(self, *, id: UUID | None, **options: Any) -> None:  # noqa: A002 - the argument's name
+    def handle(self, *, id: UUID | None, **options: object) -> None:  # noqa: A002 - the argument's name
         with inside(get_public_schema_name()):
             for broadcast in Broadcast.objects.live() if id is None else [self.find(id)]:
                 self.count(broadcast)
@@ -36,7 +35,7 @@ class Command(BaseCommand):
         return broadcast
 
     def count(self, broadcast: Broadcast) -> None:
-        self.stdout.write(f"{broadcast.pk}: {_beginning(str(broadcast))}")
+        self.stdout.write(f"{broadcast.pk}: {Truncator(' '.join(str(broadcast).split())).chars(60)}")
         start = timezone.now()
         while True:
             progress = count_readers(broadcast)
@@ -50,8 +49,3 @@ class Command(BaseCommand):
         self.stdout.write(self.style.SUCCESS(f"  {progress.readers} of {progress.people} people have read it."))
         if progress.failed:
             self.stderr.write(f"  Could not be counted: {', '.join(progress.failed)}")
-
-
-def _beginning(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else f"{line[:59]}…"

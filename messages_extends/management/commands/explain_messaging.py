@@ -1,4 +1,4 @@
-"""Says whether one person may write to another, and why."""
+"""Explain whether one user may write to another."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -8,12 +8,12 @@ from messages_extends.management.organisation import OrganisationCommand, person
 
 
 class Command(OrganisationCommand):
-    help = "Says whether one person may write to another, and why. docs/how-to/permissions.md explains it."
+    help = "Explains whether one person may write to another. See docs/how-to/permissions.md."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("sender", help="Who wants to write, by what they log in with.")
-        parser.add_argument("recipient", help="To whom, by what they log in with.")
+        parser.add_argument("sender", help="The login name of the sender.")
+        parser.add_argument("recipient", help="The login name of the recipient.")
 
     def run(self, **options: Any) -> None:
         sender, recipient = person(options["sender"]), person(options["recipient"])

@@ -1,11 +1,11 @@
-"""Writes what is kept about one person as JSON."""
+"""Export the personal data of one user as JSON."""
 
 import os
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from django.core.management.base import CommandError
 
@@ -15,15 +15,15 @@ from messages_extends.management.person import PersonCommand
 
 
 class Command(PersonCommand):
-    help = "Writes what an organisation keeps about one person as JSON. docs/how-to/lifecycle.md explains it."
+    help = "Exports the personal data of one person in an organisation as JSON. See docs/how-to/lifecycle.md."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("user", metavar="USER", help="The person, by what they log in with.")
-        parser.add_argument("--output", type=Path, metavar="FILE", help="A new file, which only you may read.")
+        parser.add_argument("user", metavar="USER", help="The login name of the person.")
+        parser.add_argument("--output", type=Path, metavar="FILE", help="A new file, readable only by you.")
 
-    def run(self, **options: Any) -> None:
-        found, output = person(options["user"]), options["output"]
+    def run(self, *, user: str, output: Path | None, **_options: object) -> None:
+        found = person(user)
         if output is None:
             for piece in as_json(export(found)):
                 self.stdout.write(piece, ending="")
@@ -34,8 +34,8 @@ class Command(PersonCommand):
 
 
 @contextmanager
-def private(path: Path) -> Iterator[Any]:
-    """Make a file that nobody else may read; leave none behind that is not complete."""
+def private(path: Path) -> Iterator[IO[str]]:
+    """Create a file that only its owner may read, and remove it after an error."""
     try:
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Grants a person or a group to write to somebody."""
+"""Grant a user or a group permission to write to somebody."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,12 +11,12 @@ from messages_extends.management.organisation import OrganisationCommand, holder
 
 
 class Command(OrganisationCommand):
-    help = "Grants a person or a group to write to somebody. docs/how-to/permissions.md explains it."
+    help = "Grants a person or a group permission to write to somebody. See docs/how-to/permissions.md."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("holder", help="A person, by what they log in with, or group:NAME.")
-        parser.add_argument("target", help="A person, by what they log in with, group:NAME, or everybody.")
+        parser.add_argument("holder", help="The login name of a person, or group:NAME.")
+        parser.add_argument("target", help="The login name of a person, group:NAME, or everybody.")
 
     def run(self, **options: Any) -> None:
         try:

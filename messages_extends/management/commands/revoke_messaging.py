@@ -1,4 +1,4 @@
-"""Takes back what grant_messaging gave, with the same holder and target."""
+"""Revoke a permission that grant_messaging granted."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -8,15 +8,13 @@ from messages_extends.management.organisation import OrganisationCommand, holder
 
 
 class Command(OrganisationCommand):
-    help = (
-        "Takes back what grant_messaging gave, with the same holder and target. docs/how-to/permissions.md explains it."
-    )
+    help = "Revokes the permission with this holder and target. See docs/how-to/permissions.md."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("holder", help="A person, by what they log in with, or group:NAME.")
-        parser.add_argument("target", help="A person, by what they log in with, group:NAME, or everybody.")
+        parser.add_argument("holder", help="The login name of a person, or group:NAME.")
+        parser.add_argument("target", help="The login name of a person, group:NAME, or everybody.")
 
     def run(self, **options: Any) -> None:
         revoke(holder(options["holder"]), target(options["target"]))
-        self.stdout.write(f"{options['holder']} has no grant any more to write to {options['target']}.")
+        self.stdout.write(f"{options['holder']} no longer has this permission to write to {options['target']}.")

@@ -1,14 +1,14 @@
-"""The database backend: django-tenants' own, certain of its search path.
+"""A database backend that extends django-tenants' and verifies that the search path is set.
 
 Use it as `ENGINE = "messages_extends.tenancy.backend"`.
 """
 
 import os
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 from django.utils.asyncio import async_unsafe
 from django_tenants.postgresql_backend import base
 from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, quote_schema_name
@@ -16,37 +16,37 @@ from psycopg.pq import TransactionStatus
 
 from messages_extends.exceptions import WrongTenant
 
-# Of a process that this one was forked from: kept, so that nothing ends them here.
-_pools_of_parent: list[Any] = []
+# The pools of the parent process of a fork. The references prevent them from being closed here.
+_pools_of_parent: list[object] = []
 
 
 def _forget_pools() -> None:
-    """Have a forked process make pools of its own: in those of its parent no thread runs, and sockets are shared."""
-    pools: dict[str, Any] = DatabaseWrapper._connection_pools
+    """Make a forked process create its own pools: the parent's pools have no threads here, and share its sockets."""
+    pools: dict[str, object] = DatabaseWrapper._connection_pools
     _pools_of_parent.extend(pools.values())
     pools.clear()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
-    """Never read another tenant's rows because a `SET search_path` did not take.
+    """Never read another tenant's rows after a `SET search_path` that failed or was rolled back.
 
-    django-tenants swallows the error of a failed `SET search_path`, so that a statement cancelled at the wrong
-    moment is followed by a query in the previous tenant's schema (27 of 62,644 reads under a storm of
-    cancellations). And with TENANT_LIMIT_SET_CALLS it goes on trusting a path that the server has taken back:
-    COMMIT of an aborted transaction is a ROLLBACK, which reverts the SET. Here
+    django-tenants ignores the error of a failed `SET search_path`, so that the next query runs in the schema of the
+    previous tenant. With TENANT_LIMIT_SET_CALLS it also trusts a path that the server has reverted: the COMMIT of an
+    aborted transaction is a ROLLBACK, which reverts the SET. In this backend
 
-    * a failed SET raises, and the path counts as unknown until one has succeeded;
-    * in an aborted transaction none is sent: every statement there fails anyway, but for the rollback;
-    * the path is unknown after a new connection, a rollback, a savepoint's rollback and an aborted commit.
+    * a failed SET raises, and the path is unknown until a SET succeeds;
+    * no SET is sent in an aborted transaction, where every statement except a rollback fails;
+    * the path is unknown after connecting, a rollback, a rollback to a savepoint and the commit of an aborted
+      transaction.
 
-    The connections of other aliases, such as a replica's, have the search path of the tenants' own connection
-    (TENANT_DB_ALIAS), without being told.
+    Connections of other aliases, such as a replica's, follow the search path of the connection TENANT_DB_ALIAS.
 
-    So the path is sent once for many statements, which is safe with this backend and with no other, and saves half of
-    all round trips. TENANT_LIMIT_SET_CALLS = False has it sent before each of them.
+    The path is therefore sent once for many statements, which saves half of all round trips and is safe only with this
+    backend. With TENANT_LIMIT_SET_CALLS = False it is sent before each statement.
     """
 
     follows_tenant = True
+    search_path_set_schemas: list[str] | None
 
     def connect(self) -> None:
         self.search_path_set_schemas = None
@@ -54,25 +54,27 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
 
     @async_unsafe
     def commit(self) -> None:
-        certain = None if self._is_aborted() else self.search_path_set_schemas
-        # Until it has succeeded: a COMMIT that fails, by a deferred constraint, is a rollback as well.
+        known = None if self._is_aborted() else self.search_path_set_schemas
+        # Unknown until the COMMIT succeeds: one that fails by a deferred constraint rolls back.
         self.search_path_set_schemas = None
         super().commit()
-        self.search_path_set_schemas = certain
+        self.search_path_set_schemas = known
 
-    def _cursor(self, name: str | None = None) -> Any:
+    def _cursor(self, name: str | None = None) -> CursorWrapper:
         if name is None:
-            return super()._cursor()
-        # A named cursor gets its path first: a SET that failed once it is open would leave it open.
+            cursor: CursorWrapper = super()._cursor()
+            return cursor
+        # Set the path before opening a named cursor, which a failing SET would leave open.
         self.ensure_connection()
         self._handle_search_path()
         self._setting_search_path = True
         try:
-            return super()._cursor(name=name)
+            cursor = super()._cursor(name=name)
         finally:
             self._setting_search_path = False
+        return cursor
 
-    def _handle_search_path(self, cursor: Any = None) -> None:
+    def _handle_search_path(self, cursor: CursorWrapper | None = None) -> None:
         if self._setting_search_path:
             return
         if self._is_aborted():
@@ -82,11 +84,11 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
             return
         self._set_search_path(cursor)
 
-    def _set_search_path(self, cursor: Any) -> None:
+    def _set_search_path(self, cursor: CursorWrapper | None) -> None:
         path = self._get_cursor_search_paths()
         statement = "SET search_path = " + ",".join(quote_schema_name(schema) for schema in path)
         self.search_path_set_schemas = None
-        # Opening a cursor comes back to _handle_search_path.
+        # Opening a cursor calls _handle_search_path again.
         self._setting_search_path = True
         try:
             if cursor is None:
@@ -101,22 +103,21 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     def _path_is_trusted(self) -> bool:
         if not self.search_path_set_schemas or not getattr(settings, "TENANT_LIMIT_SET_CALLS", True):
             return False
-        # Nothing is told when the connection that is followed enters another schema.
+        # A following connection is not notified when its leader enters another schema.
         return self._leader() is self or bool(self.search_path_set_schemas == self._get_cursor_search_paths())
 
-    def _get_cursor_search_paths(self) -> Any:
+    def _get_cursor_search_paths(self) -> list[str]:
         leader = self._leader()
-        if leader is not self:
-            return leader._get_cursor_search_paths()
-        if not self.schema_name:
-            raise ImproperlyConfigured(f"The connection {self.alias!r} is in no schema: call set_tenant or set_schema.")
-        return super()._get_cursor_search_paths()
+        if leader is self and not self.schema_name:
+            raise ImproperlyConfigured(f"The connection {self.alias!r} has no schema: call set_tenant or set_schema.")
+        path: list[str] = super()._get_cursor_search_paths() if leader is self else leader._get_cursor_search_paths()
+        return path
 
-    def _leader(self) -> Any:
-        """Return the connection whose search path this one has: a replica's has that of the tenants' own.
+    def _leader(self) -> base.DatabaseWrapper:
+        """Return the connection whose search path this one uses: usually that of TENANT_DB_ALIAS.
 
-        One that has entered a tenant itself, as `migrate_schemas --database` does, keeps that one; but not beside
-        another tenant, for one of both would be read by mistake.
+        A connection that has entered a tenant itself, as `migrate_schemas --database` does, uses its own path. That is
+        an error while the leader is in another tenant, because reads would go to either of them by accident.
         """
         if self.alias == get_tenant_database_alias():
             return self
@@ -129,7 +130,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         if leader.schema_name not in {public, self.schema_name}:
             raise WrongTenant(
                 f"The connection {self.alias!r} has entered the schema {self.schema_name!r}, while "
-                f"{leader.alias!r} is in {leader.schema_name!r}: leave the first, and it follows the second by itself."
+                f"{leader.alias!r} is in {leader.schema_name!r}: leave the first schema, and it follows the second."
             )
         return self
 
@@ -137,6 +138,6 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         return self.connection is not None and self.connection.info.transaction_status == TransactionStatus.INERROR
 
 
-# `migrate_schemas --executor=multiprocessing` would wait for ever, as would servers that load before they fork.
+# Without this, `migrate_schemas --executor=multiprocessing` and preloading servers would wait for ever.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pools)

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 (
                     "email",
                     models.EmailField(
-                        error_messages={"unique": "There is somebody with this e-mail address already."},
+                        error_messages={"unique": "A person with this e-mail address already exists."},
                         max_length=254,
                         unique=True,
                         verbose_name="e-mail address",
@@ -117,7 +117,7 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(
                 django.db.models.functions.text.Lower("email"),
                 name="people_user_email_any_case",
-                violation_error_message="There is somebody with this e-mail address already.",
+                violation_error_message="A person with this e-mail address already exists.",
             ),
         ),
         migrations.AddConstraint(

@@ -44,7 +44,7 @@ class Told(Stream):
         self.numbers: list[int] = []
         self.spreads: list[int] = []
 
-    def tell(self, unread: int, *, changed: bool, spread: int) -> None:
+    def update(self, unread: int, *, changed: bool, spread: int) -> None:
         self.numbers.append(unread)
         self.spreads.append(spread)
 
@@ -89,7 +89,7 @@ def in_acme(act: Callable[[], object]) -> Awaitable[object]:
 def test_one_who_asks_for_what_is_no_key_keeps_nobody_else_from_being_told(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
-        hub.enter(page)
+        hub.add(page)
         await page.until(0)
         # As text, a name is no key of a group; and a message in the same turn.
         await in_acme(partial(notify_changed, groups=["Sales"]))
@@ -100,7 +100,7 @@ def test_one_who_asks_for_what_is_no_key_keeps_nobody_else_from_being_told(alice
 
 
 def test_objects_are_no_keys(alice: Any) -> None:
-    with pytest.raises(TypeError, match="primary keys"):
+    with pytest.raises(TypeError, match="Expected a primary key"):
         notify_changed(groups=[Group(name="Sales")])
 
 
@@ -203,7 +203,7 @@ def test_what_is_scheduled_while_the_next_change_is_asked_for_appears(
 
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
-        hub.enter(page)
+        hub.add(page)
         await page.until(1)
 
     with_hub(act)
@@ -220,7 +220,7 @@ class TestWhoMayStay:
 
         async def act(hub: Hub) -> None:
             page = Told(subscriber(alice, "gone"))
-            hub.enter(page)
+            hub.add(page)
             async with asyncio.timeout(PATIENCE):
                 while not page.has_ended:
                     await asyncio.sleep(0.05)
@@ -237,7 +237,7 @@ class TestWhoMayStay:
         async def act(hub: Hub) -> None:
             out = Told(subscriber(alice), "logged out")
             for page in (*others, out):
-                hub.enter(page)
+                hub.add(page)
             await asyncio.sleep(3)
             assert [page.has_ended for page in others] == [False] * 3
 

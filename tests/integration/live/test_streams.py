@@ -88,7 +88,7 @@ class TestHowMany:
         pages = [open_page(site, in_acme, cookies=cookies) for _ in range(25)]
         assert [page.status for page in pages] == [200] * 10 + [429] * 15
         assert pages[-1].answer.getheader("Retry-After") == "30"
-        assert b"one person" in pages[-1].answer.read()
+        assert b"per user" in pages[-1].answer.read()
         assert open_page(site, in_acme, bob).unread() == 0
         for page in pages:
             page.close()

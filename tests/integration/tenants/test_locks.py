@@ -149,4 +149,4 @@ def test_an_organisation_is_not_made_while_a_migration_runs(
         other_migration.close()
 
     make_organisation(progress=progress)
-    assert steps[0] == "Waiting for another migration to end"
+    assert steps[0] == "Waiting for another migration to finish"

@@ -72,7 +72,7 @@ def test_its_first_administrator_can_log_in(make_organisation: Make) -> None:
 def test_whoever_waits_is_told_what_happens(make_organisation: Make) -> None:
     steps: list[str] = []
     make_organisation(progress=steps.append)
-    assert steps == ["Making the tables", "Making the first administrator", "Ready"]
+    assert steps == ["Creating the tables", "Creating the first administrator", "Ready"]
 
 
 def test_the_connection_is_left_in_public(make_organisation: Make) -> None:
@@ -178,7 +178,7 @@ create_organisation(sys.argv[1], name="Killed", administrator=Administrator(emai
 """
 
 
-@pytest.mark.parametrize("step", ["Making the tables", "Making the first administrator"])
+@pytest.mark.parametrize("step", ["Creating the tables", "Creating the first administrator"])
 def test_what_a_killed_process_leaves_is_unusable_and_the_next_attempt_succeeds(
     names: Names, make_organisation: Make, environment: dict[str, str], step: str
 ) -> None:
@@ -189,7 +189,7 @@ def test_what_a_killed_process_leaves_is_unusable_and_the_next_attempt_succeeds(
     assert status_at(schema) == 503
     steps: list[str] = []
     tenant = make_organisation(schema, progress=steps.append)
-    assert steps[0] == "Clearing away what an interrupted attempt has left"
+    assert steps[0] == "Removing what an interrupted attempt left behind"
     assert tenant.name != "Killed"
     assert status_at(schema) == 200
 

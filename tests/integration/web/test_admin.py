@@ -113,7 +113,7 @@ class TestWhatMessagesSay:
 
     def test_a_superuser_reveals_one_and_that_is_recorded(self, browser: Client, message: Message) -> None:
         page = browser.get(f"/admin/messages_extends/message/{message.pk}/change/")
-        assert "Show what it says" in page.text
+        assert "Show the text" in page.text
         shown = browser.post(f"/admin/messages_extends/message/{message.pk}/reveal/")
         assert "&lt;b&gt;sesame&lt;/b&gt; secret-value" in shown.text
         assert "secret-url" in shown.text
@@ -131,7 +131,7 @@ class TestWhatMessagesSay:
         assert not AuditRecord.objects.exists()
 
     def test_nobody_else_reveals_any_nor_learns_which_there_are(self, clerk: Client, message: Message) -> None:
-        assert "Show what it says" not in clerk.get(f"/admin/messages_extends/message/{message.pk}/change/").text
+        assert "Show the text" not in clerk.get(f"/admin/messages_extends/message/{message.pk}/change/").text
         answers = {
             (answer.status_code, answer.content)
             for key in (message.pk, 404404)

@@ -282,7 +282,7 @@ class TestWriting:
         with schema_context("public"):
             retract(Broadcast.objects.get())
         answer = operator.post(NEW, form, follow=True)
-        assert "It had ended already." in text_of(answer)
+        assert "This has already ended." in text_of(answer)
         assert Broadcast.objects.count() == 1
         assert unread(readers) == set()
         with schema_context("platform"):
@@ -298,7 +298,7 @@ class TestWriting:
             raise PermissionDenied("You may not.")
 
         with monkeypatch.context() as patch:
-            for act, error in ((late, "a time is over"), (unwelcome, "You may not.")):
+            for act, error in ((late, "a time has passed"), (unwelcome, "You may not.")):
                 patch.setattr(broadcasts, "broadcast", act)
                 answer = operator.post(NEW, form)
                 assert answer.status_code == 400

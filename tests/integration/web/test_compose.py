@@ -208,13 +208,13 @@ class TestForm:
         assert f'name="people" value="{people["dan"].pk}"> ' in page
 
     def test_a_search_that_finds_nobody_says_so(self, browser: Client) -> None:
-        assert "Nobody else is found for “erin”" in text_of(browser.post(URL, {"step": "search", "q": "erin"}))
+        assert "No more results for “erin”" in text_of(browser.post(URL, {"step": "search", "q": "erin"}))
 
     @pytest.mark.parametrize(
         ("changes", "error"),
         [
-            ({"message": ""}, "Write what the reader shall see."),
-            ({"message": " \n "}, "Write what the reader shall see."),
+            ({"message": ""}, "Enter a message."),
+            ({"message": " \n "}, "Enter a message."),
             ({"message": "x" * 10_001}, "at most 10000 characters"),
             ({"message": "a\0b"}, "Null characters are not allowed"),
             ({"url": "javascript:alert(1)"}, "use a path on this site"),
@@ -223,8 +223,8 @@ class TestForm:
             ({"url": "/" + "x" * 2000}, "at most 2000 characters"),
             ({"level": "999"}, "not one of the available choices"),
             ({"level": ""}, "This field is required"),
-            ({"expires": "2020-01-01T00:00"}, "This time is over"),
-            ({"expires": "tomorrow"}, "Enter a date and a time"),
+            ({"expires": "2020-01-01T00:00"}, "Enter a time in the future"),
+            ({"expires": "tomorrow"}, "Enter a valid date and time"),
         ],
     )
     def test_what_cannot_be_is_an_error_at_its_field_and_all_else_is_kept(
@@ -245,7 +245,7 @@ class TestForm:
     def test_a_group_without_anybody_active_is_nobody(self, browser: Client, sales: Group, people: Any) -> None:
         sales.user_set.set([people["gone"]])
         answer = browser.post(URL, fields(**to(sales)))
-        assert (answer.status_code, "nobody would get this" in text_of(answer)) == (400, True)
+        assert (answer.status_code, "nobody would receive this" in text_of(answer)) == (400, True)
 
     def test_more_people_than_a_form_can_hold_are_refused_with_a_reason(self, browser: Client, people: Any) -> None:
         answer = browser.post(URL, fields(people=[str(number) for number in range(501)]))
@@ -275,7 +275,7 @@ class TestTampering:
         answer = browser.post(URL, values)
         page = text_of(answer)
         assert answer.status_code == 400
-        assert "You cannot write to everybody whom you chose" in page
+        assert "You may not write to some of the recipients you chose" in page
         assert f">{who}" not in page
         assert f'value="{people[who].pk}" checked' not in page
         assert f'value="{people["bob"].pk}" checked' in page
@@ -313,9 +313,9 @@ class TestLook:
         other.user_set.add(people["carol"], people["gone"], people["alice"])
         grant(people["alice"], other)
         page = text_of(browser.post(URL, fields(**to(people["bob"], people["dan"], sales, other))))
-        assert "4 people will get it" in page
-        assert "1 member of these groups is left out, who is not active." in page
-        assert "You are among them." in page
+        assert "4 people will receive it" in page
+        assert "1 inactive member of these groups will not receive it." in page
+        assert "This includes you." in page
         assert ">gone" not in page
         assert not Message.objects.exists()
 
@@ -353,7 +353,7 @@ class TestTest:
         number = number_of(browser.post(URL, fields(**to(sales))))
         answer = browser.post(URL, fields(**to(sales), step="test", number=number, url="/x/"))
         assert "A test was sent to you alone" in text_of(answer)
-        assert "2 people will get it" in text_of(answer)
+        assert "2 people will receive it" in text_of(answer)
         assert number_of(answer) == number
         test = Message.objects.get()
         assert (test.user, test.sender, test.message, test.url) == (people["alice"], None, "Hello <b>you</b>", "/x/")
@@ -401,7 +401,9 @@ class TestSend:
         self.send(browser, people["bob"], number=number)
         Message.objects.all().mark_read()
         answer = self.send(browser, people["bob"], number=number)
-        assert "This was sent before, to 1 person." in [str(each) for each in get_messages(answer.wsgi_request)][-1]
+        assert (
+            "This has already been sent to 1 person." in [str(each) for each in get_messages(answer.wsgi_request)][-1]
+        )
         assert Message.objects.count() == 1
 
     def test_each_look_is_a_new_message(self, browser: Client, people: Any) -> None:
@@ -453,9 +455,9 @@ class TestSend:
     @pytest.mark.parametrize(
         ("meanwhile", "error"),
         [
-            ("late", "This time is over"),
-            ("refused", "You may not write to everybody whom you have chosen."),
-            ("deleted", "The sender is not active"),
+            ("late", "Enter a time in the future"),
+            ("refused", "You may not write to some of the recipients you chose."),
+            ("deleted", "The sender is inactive"),
         ],
     )
     def test_what_ends_while_it_is_sent_is_an_error_on_the_form(
@@ -507,7 +509,7 @@ def test_of_two_at_once_one_sends(make_user: MakeUser) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         sent = list(pool.map(act, range(4)))
-    assert sorted(each.before for each in sent) == [False, True, True, True]
+    assert sorted(each.is_duplicate for each in sent) == [False, True, True, True]
     assert {each.count for each in sent} == {1}
     with schema_context("acme"):
         assert Message.objects.count() == 1

@@ -115,7 +115,7 @@ class TestList:
 
     def test_other_permissions_are_none(self, browser: Client, people: Any) -> None:
         assert pairs(browser.get(URL)) == []
-        assert "Nobody may write to anybody yet." in text_of(browser.get(URL))
+        assert "There are no permissions yet." in text_of(browser.get(URL))
 
     def test_a_search_keeps_those_whose_holder_or_target_is_called_so(
         self, browser: Client, people: Any, sales: Group
@@ -125,7 +125,7 @@ class TestList:
         assert pairs(browser.get(URL, {"search": "bob"})) == [("bob", "dan")]
         assert sorted(pairs(browser.get(URL, {"search": "dan"}))) == [("bob", "dan"), ("dan", "the group Sales")]
         assert ("the group Sales", "everybody") in pairs(browser.get(URL, {"search": "sal"}))
-        assert "Nothing was granted to or on anybody called" in text_of(browser.get(URL, {"search": "\0 nobody"}))
+        assert "No permissions match" in text_of(browser.get(URL, {"search": "\0 nobody"}))
 
     def test_pages_hold_each_once_in_a_number_of_queries_that_does_not_grow(
         self, browser: Client, people: Any, make_user: MakeUser
@@ -148,8 +148,8 @@ class TestList:
         grant(people["bob"], people["dan"])
         UserObjectPermission.objects.update(object_pk="9" * 30)
         page = text_of(browser.get(URL))
-        assert "and somebody who is gone" in page
-        assert "Take back" not in page
+        assert "and a deleted person or group" in page
+        assert "Revoke" not in page
 
 
 class TestGrant:
@@ -163,7 +163,7 @@ class TestGrant:
         assert is_held(one, other)
         record = AuditRecord.objects.get()
         assert (record.action, record.actor_id) == ("grant", str(admin.pk))
-        assert "may write to" in str(next(iter(get_messages(answer.wsgi_request))))
+        assert "may now write to" in str(next(iter(get_messages(answer.wsgi_request))))
 
     @pytest.mark.parametrize("holder", ["clerk", "bob", "Sales"])
     @pytest.mark.parametrize("target", ["dan", "Hidden", "everybody"])
@@ -179,7 +179,7 @@ class TestGrant:
         values = {"everybody": "on"} if target == "everybody" else {"target": name_of(named[target])}
         browser = browser_of(acme, clerk)
         refused = browser.post(URL, {"holder": name_of(named[holder]), **values})
-        assert (refused.status_code, "only to those whom you may write to yourself" in text_of(refused)) == (400, True)
+        assert (refused.status_code, "only to recipients you may write to yourself" in text_of(refused)) == (400, True)
         assert list(held()) == before
         for allowed in (people["bob"], sales):
             assert browser.post(URL, {"holder": name_of(people["dan"]), "target": name_of(allowed)}).status_code == 302
@@ -192,16 +192,16 @@ class TestGrant:
     @pytest.mark.parametrize(
         ("values", "error"),
         [
-            ({}, "Choose one of those that a search finds."),
-            ({"holder": "bob"}, "Choose one of those that a search finds."),
+            ({}, "Choose one of the search results."),
+            ({"holder": "bob"}, "Choose one of the search results."),
             ({"holder": "bob", "target": "dan", "everybody": "on"}, "not both"),
-            ({"holder": "bob", "target": "everybody"}, "Choose one of those"),
-            ({"holder": "everybody", "target": "bob"}, "Choose one of those"),
-            ({"holder": "bob", "target": "user:404404"}, "Choose one of those"),
-            ({"holder": "bob", "target": "user:"}, "Choose one of those"),
-            ({"holder": "bob", "target": "tenant:1"}, "Choose one of those"),
-            ({"holder": "bob", "target": f"user:{'9' * 40}"}, "Choose one of those"),
-            ({"holder": "bob", "target": "user:\0"}, "Choose one of those"),
+            ({"holder": "bob", "target": "everybody"}, "Choose one of the search"),
+            ({"holder": "everybody", "target": "bob"}, "Choose one of the search"),
+            ({"holder": "bob", "target": "user:404404"}, "Choose one of the search"),
+            ({"holder": "bob", "target": "user:"}, "Choose one of the search"),
+            ({"holder": "bob", "target": "tenant:1"}, "Choose one of the search"),
+            ({"holder": "bob", "target": f"user:{'9' * 40}"}, "Choose one of the search"),
+            ({"holder": "bob", "target": "user:\0"}, "Choose one of the search"),
         ],
     )
     def test_what_cannot_be_is_an_error_that_keeps_the_rest(
@@ -240,7 +240,7 @@ class TestRemove:
         for target in (people["dan"], sales, EVERYBODY, EVERY_GROUP):
             grant(people["bob"], target)
             values = self.values(people["bob"], target)
-            assert "Take this back?" in text_of(browser.get(REMOVE, values))
+            assert "Revoke this permission?" in text_of(browser.get(REMOVE, values))
             assert is_held(people["bob"], target)
             assert browser.post(REMOVE, values)["Location"] == URL
             assert not is_held(people["bob"], target)
@@ -279,19 +279,19 @@ class TestWhy:
         grant(people["bob"], sales)
         page = self.ask(browser, people["bob"], people["carol"])
         assert "bob may write to carol." in page
-        assert "The sender has a grant to write to the recipient&#x27;s group “Sales”." in page
+        assert "The sender has permission to write to the recipient&#x27;s group “Sales”." in page
         page = self.ask(browser, people["bob"], people["dan"])
         assert "bob may not write to dan." in page
         assert "Nothing has been granted." in page
 
     def test_of_who_is_inactive_too(self, browser: Client, people: Any) -> None:
         get_user_model().objects.filter(pk=people["dan"].pk).update(is_active=False)
-        assert "The recipient is not active" in self.ask(browser, people["bob"], people["dan"])
+        assert "The recipient is inactive" in self.ask(browser, people["bob"], people["dan"])
         assert [each["text"] for each in browser.get(SEARCHES[3], {"q": "dan"}).json()["results"]] == ["dan"]
 
     def test_both_have_to_be_people(self, browser: Client, people: Any, sales: Group) -> None:
         answer = browser.get(WHY, {"step": "ask", "sender": name_of(people["bob"]), "recipient": name_of(sales)})
-        assert (answer.status_code, "Choose one of those" in text_of(answer)) == (400, True)
+        assert (answer.status_code, "Choose one of the search" in text_of(answer)) == (400, True)
         assert "errorlist" not in text_of(browser.get(WHY))
 
     def test_without_a_script_a_search_offers_and_keeps(self, browser: Client, people: Any) -> None:

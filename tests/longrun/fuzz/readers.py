@@ -33,7 +33,7 @@ from messages_extends.storages import CookieStorage
 from messages_extends.tenancy.schemas import inside
 from messages_extends.tenancy.sessions import SessionStore
 from messages_extends.texts.rendering import render
-from messages_extends.web.tokens import read_snapshot, read_token, token_of, token_of_snapshot
+from messages_extends.web.tokens import read_snapshot_token, read_undo_token, snapshot_token, undo_token
 from tenants.names import host_for, validate_host, validate_schema
 from tenants.people.models import Invitation
 from tenants.people.tokens import invitation_token, read_invitation_token
@@ -124,18 +124,18 @@ def a_time_is_one_that_can_be_stored(text: str) -> None:
 @rule(FORGERIES)
 def what_undoes_is_ours(forgery: tuple[int, int, str]) -> None:
     request = request_at(SCHEMA, 7)
-    token = token_of(request, Marked(LATEST, 3))
-    assert read_token(request, token) == Marked(LATEST, 3)
-    assert read_token(request, forge(token, forgery)) is None
+    token = undo_token(request, Marked(LATEST, 3))
+    assert read_undo_token(request, token) == Marked(LATEST, 3)
+    assert read_undo_token(request, forge(token, forgery)) is None
 
 
 @rule(FORGERIES)
 def what_has_been_seen_is_ours(forgery: tuple[int, int, str]) -> None:
     request = request_at(SCHEMA, 7)
     seen = UnreadSnapshot([2, 1], EARLIEST, LATEST, {UUID(int=1): 3})
-    token = token_of_snapshot(request, seen)
-    assert read_snapshot(request, token) == seen
-    assert read_snapshot(request, forge(token, forgery)) is None
+    token = snapshot_token(request, seen)
+    assert read_snapshot_token(request, token) == seen
+    assert read_snapshot_token(request, forge(token, forgery)) is None
 
 
 @rule(FORGERIES)

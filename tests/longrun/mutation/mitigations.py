@@ -163,13 +163,13 @@ def _query_while_streaming() -> None:
 
     from messages_extends.live.streams import Stream
 
-    write = Stream._write_news
+    write = Stream._write_update
 
     async def write_and_query(self: Any, send: Any) -> None:
         await sync_to_async(_connect, thread_sensitive=False)()
         await write(self, send)
 
-    _replace("messages_extends.live.streams.Stream._write_news", write_and_query)
+    _replace("messages_extends.live.streams.Stream._write_update", write_and_query)
 
 
 # Sessions and cookies -----------------------------------------------------------------------------------------------

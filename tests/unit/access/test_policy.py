@@ -609,11 +609,11 @@ def test_each_ground_is_named(alice: Any, bob: Any) -> None:
             grant(holder, target)
     alice.user_permissions.add(permission("auth.send_group_message"), permission("people.send_message"))
     assert reasons(alice, bob) == [
-        (True, "The sender may write to everybody: a superuser, or by a permission that is not about one person."),
-        (True, "The sender has a grant to write to the recipient."),
-        (True, "The sender's group “Managers” has a grant to write to the recipient."),
-        (True, "The sender has a grant to write to the recipient's group “Sales”."),
-        (True, "The sender's group “Managers” has a grant to write to the recipient's group “Sales”."),
+        (True, "The sender is a superuser, or has permission to write to everybody."),
+        (True, "The sender has permission to write to the recipient."),
+        (True, "The sender's group “Managers” has permission to write to the recipient."),
+        (True, "The sender has permission to write to the recipient's group “Sales”."),
+        (True, "The sender's group “Managers” has permission to write to the recipient's group “Sales”."),
         (True, "The sender may write to every group, and the recipient is in one."),
     ]
     assert reasons(bob, bob) == [(True, "Everybody may write to themselves.")]
@@ -646,8 +646,8 @@ def test_each_obstacle_is_named(alice: Any, bob: Any) -> None:
     grant(alice, bob)
     User.objects.update(is_active=False)
     assert reasons(alice, bob) == [
-        (False, "The sender is not active, or no member of this organisation."),
-        (False, "The recipient is not active, or no member of this organisation."),
+        (False, "The sender is inactive or not a member of this organisation."),
+        (False, "The recipient is inactive or not a member of this organisation."),
     ]
 
 

@@ -24,9 +24,9 @@ from django.urls import include, path
 from django_tenants.middleware.main import TenantMainMiddleware
 
 from messages_extends import checks
-from messages_extends.checks.database import replicas_use_our_backend
-from messages_extends.checks.distributions import refuse_old_distribution
-from messages_extends.checks.own import NOT_QUESTIONS, TYPES, people_have_groups
+from messages_extends.checks.database import check_replica_backends
+from messages_extends.checks.distributions import require_single_distribution
+from messages_extends.checks.package_settings import NOT_QUESTIONS, TYPES, check_user_groups
 from messages_extends.conf import Settings
 from messages_extends.policy import AllowAll, Policy
 from messages_extends.storages import FallbackStorage, PersistentStorage
@@ -333,7 +333,7 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
             ("a path that does not import", "no.such.Storage"),
             ("a word", "Storage"),
             ("a function", f"{TESTS}.members"),
-            ("a class that is no storage", f"{TESTS}.Included"),
+            ("a class that is not a storage", f"{TESTS}.Included"),
             ("a number", 5),
         )
     ),
@@ -520,7 +520,7 @@ def test_a_tenants_own_table_of_a_shared_app_is_refused(acme: Tenant) -> None:
         cursor.execute("CREATE TABLE of_nobody.django_content_type (id int)")
     assert found() == []
     assert found(databases=["default"]) == ["E080"]
-    with pytest.raises(SystemCheckError, match=r"alone: acme\.django_content_type\. (?s:.*)share_content_types"):
+    with pytest.raises(SystemCheckError, match=r"only: acme\.django_content_type\. (?s:.*)share_content_types"):
         call_command("check", databases=["default"])
     with pytest.raises(SystemCheckError, match=r"messages_extends\.E080"):
         call_command("migrate_schemas", schema_name="acme", tenant=True, skip_checks=False, verbosity=0)
@@ -588,7 +588,7 @@ def test_our_distribution_alone_is_not_taken_for_the_old_one(tmp_path: Path, mon
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: django-messages-extends-tenants\nVersion: 1.0\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    refuse_old_distribution()
+    require_single_distribution()
 
 
 # The page -----------------------------------------------------------------------------------------------------------
@@ -633,7 +633,7 @@ def test_a_replica_whose_backend_does_not_follow_the_organisation(
     monkeypatch.setitem(settings.DATABASES, "replica", {**settings.DATABASES["default"], "ENGINE": engine})
     routers = [ROUTER, *settings.DATABASE_ROUTERS]
     with override_settings(DATABASE_ROUTERS=routers):
-        reports = replicas_use_our_backend()
+        reports = check_replica_backends()
     assert [report.id for report in reports] == [f"{OURS}{each}" for each in reported]
     assert all(f"{ROUTER} reads from 'replica'" in report.msg for report in reports)
 
@@ -641,7 +641,7 @@ def test_a_replica_whose_backend_does_not_follow_the_organisation(
 def test_a_user_model_without_groups() -> None:
     # A whole host project with such a model is in tests/integration/hosts/no_groups.
     with override_settings(AUTH_USER_MODEL="contenttypes.ContentType"):
-        assert [report.id for report in people_have_groups()] == [f"{OURS}W091"]
+        assert [report.id for report in check_user_groups()] == [f"{OURS}W091"]
 
 
 def test_every_check_is_tried_here() -> None:

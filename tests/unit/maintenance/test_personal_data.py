@@ -157,12 +157,12 @@ def test_people_of_other_organisations_are_refused_and_so_is_reading_elsewhere(a
                 act(alice)
             with pytest.raises(WrongTenant):
                 act(gina, by=alice)
-        with pytest.raises(WrongTenant, match="'acme', and read in 'globex'"):
+        with pytest.raises(WrongTenant, match="'acme' and cannot be read in 'globex'"):
             list(data["messages_received"])
 
 
 def test_however_much_there_is_little_of_it_is_in_memory(bob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(personal_data, "CHUNK", 20)
+    monkeypatch.setattr(personal_data, "CHUNK_SIZE", 20)
     text = "x" * 10_000
     Message.objects.bulk_create(Message(user=bob, message=text, level=INFO_PERSISTENT) for _ in range(400))
     tracemalloc.start()
@@ -280,7 +280,7 @@ def test_an_ordinary_organisation_changes_nothing_of_the_platforms(alice: Any, o
 
 def test_whose_account_is_gone_is_erased_by_its_id(alice: Any) -> None:
     key = alice.pk
-    with pytest.raises(ValueError, match=f"There is somebody with the id {key}"):
+    with pytest.raises(ValueError, match=f"A user with the id {key}"):
         erase_deleted(key)
     alice.delete()
     assert "alice-zwölf" in everything()
@@ -330,7 +330,7 @@ def test_erase_asks_first(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         command("erase_messages", alice.email)
     assert Message.objects.filter(user=alice).exists()
     monkeypatch.setattr("builtins.input", answer("yes"))
-    assert "This erases for ever: messages received: 3, receipts: 2" in command("erase_messages", alice.email)
+    assert "This permanently erases messages received: 3, receipts: 2" in command("erase_messages", alice.email)
     assert not Message.objects.filter(user=alice).exists()
     assert len(asked) == 2
 
@@ -349,7 +349,7 @@ def test_erase_does_not_ask_with_yes_nor_in_a_dry_run(alice: Any) -> None:
 
 def test_erase_takes_the_id_of_an_account_that_is_gone(alice: Any) -> None:
     key = str(alice.pk)
-    with pytest.raises(CommandError, match="There is somebody with the id"):
+    with pytest.raises(CommandError, match="A user with the id"):
         command("erase_messages", "--deleted", key, "--yes")
     alice.delete()
     assert command("erase_messages", "--deleted", key, "--yes") == "Erased records: 2.\n"
@@ -358,10 +358,10 @@ def test_erase_takes_the_id_of_an_account_that_is_gone(alice: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "Name a person"),
-        (("bob@acme.example", "--deleted", "5"), "Name a person"),
-        (("--deleted", "five"), "'five' is no id"),
-        (("nobody@acme.example",), "There is nobody here"),
+        ((), "Specify a person"),
+        (("bob@acme.example", "--deleted", "5"), "Specify a person"),
+        (("--deleted", "five"), "'five' is not a valid id"),
+        (("nobody@acme.example",), "There is no user"),
     ],
 )
 def test_erase_wants_one_person(bob: Any, arguments: tuple[str, ...], said: str) -> None:
@@ -371,7 +371,7 @@ def test_erase_wants_one_person(bob: Any, arguments: tuple[str, ...], said: str)
 
 @pytest.mark.parametrize("name", ["export_messages", "erase_messages"])
 def test_a_person_is_looked_for_in_one_organisation(name: str, alice: Any) -> None:
-    with pytest.raises(CommandError, match="nobody here"):
+    with pytest.raises(CommandError, match="no user"):
         command(name, alice.email, schema="globex")
     for schema in ("initech", "public"):
         with pytest.raises(CommandError, match="no organisation"):

@@ -45,7 +45,7 @@ def may(people: Any) -> bool:
 def test_what_is_granted_is_revoked_by_the_same_names(people: Any, holder: str, target: str) -> None:
     assert run("grant", holder, target) == f"{holder} may now write to {target}.\n"
     assert may(people)
-    assert run("revoke", holder, target) == f"{holder} has no grant any more to write to {target}.\n"
+    assert run("revoke", holder, target) == f"{holder} no longer has this permission to write to {target}.\n"
     assert not may(people)
 
 
@@ -53,21 +53,21 @@ def test_the_answer_is_explained() -> None:
     assert run("explain", ALICE, BOB) == "no\n- Nothing has been granted.\n"
     run("grant", ALICE, "group:Sales: North")
     assert run("explain", ALICE, BOB) == (
-        "yes\n- The sender has a grant to write to the recipient's group “Sales: North”.\n"
+        "yes\n- The sender has permission to write to the recipient's group “Sales: North”.\n"
     )
 
 
 @pytest.mark.parametrize(
     ("names", "schema", "message"),
     [
-        ((ALICE, BOB), "nowhere", "no organisation with the schema 'nowhere'. There are: acme, globex, platform"),
+        ((ALICE, BOB), "nowhere", "no organisation with the schema 'nowhere'. The schemas are: acme, globex, platform"),
         ((ALICE, BOB), "public", "no organisation with the schema 'public'"),
-        (("nobody@acme.example", BOB), "acme", "nobody here whose email is 'nobody@acme.example'"),
-        ((ALICE, BOB), "globex", "nobody here whose email is 'alice@acme.example'"),
-        ((ALICE, "group:Buyers"), "acme", "no group 'Buyers' here. There are: Managers, Sales: North"),
-        ((ALICE, "group:Buyers"), "globex", "nobody here"),
-        (("group:Buyers", BOB), "globex", "no group 'Buyers' here. There are: none"),
-        (("everybody", BOB), "acme", "nobody here whose email is 'everybody'"),
+        (("nobody@acme.example", BOB), "acme", "no user whose email is 'nobody@acme.example'"),
+        ((ALICE, BOB), "globex", "no user whose email is 'alice@acme.example'"),
+        ((ALICE, "group:Buyers"), "acme", "no group 'Buyers'. The groups are: Managers, Sales: North"),
+        ((ALICE, "group:Buyers"), "globex", "no user"),
+        (("group:Buyers", BOB), "globex", "no group 'Buyers'. The groups are: none"),
+        (("everybody", BOB), "acme", "no user whose email is 'everybody'"),
     ],
 )
 def test_a_name_that_is_not_there_is_an_error_that_helps(names: tuple[str, str], schema: str, message: str) -> None:
@@ -109,7 +109,7 @@ def test_what_a_policy_of_ones_own_allows_has_a_reason(people: Any, settings: An
         Group.objects.create(name="Both").user_set.set(people)
     assert explained(settings, documented_policy()) == "yes\n- This site's own policy allows it.\n"
     run("grant", ALICE, BOB)
-    assert explained(settings, documented_policy()) == "yes\n- The sender has a grant to write to the recipient.\n"
+    assert explained(settings, documented_policy()) == "yes\n- The sender has permission to write to the recipient.\n"
 
 
 def test_what_a_policy_of_ones_own_refuses_has_a_reason(settings: Any) -> None:
@@ -121,5 +121,5 @@ def test_what_a_policy_of_ones_own_refuses_has_a_reason(settings: Any) -> None:
 def test_what_stands_in_the_way_is_a_no_for_every_policy(people: Any, settings: Any, policy: Any) -> None:
     with schema_context("acme"):
         type(people[1]).objects.filter(pk=people[1].pk).update(is_active=False)
-    expected = "no\n- The recipient is not active, or no member of this organisation.\n"
+    expected = "no\n- The recipient is inactive or not a member of this organisation.\n"
     assert explained(settings, policy) == expected

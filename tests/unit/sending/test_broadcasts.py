@@ -143,7 +143,7 @@ class TestBroadcast:
             ({"author": "\0"}, "author contains a NUL"),
             ({"url": "javascript:"}, "is not allowed"),
             ({"extra_tags": "x" * 129}, "at most 128"),
-            ({"level": constants.INFO}, r"level INFO \(20\) is not stored"),
+            ({"level": constants.INFO}, r"level INFO \(20\) is not persistent"),
         ],
     )
     def test_what_is_refused_writes_nothing(self, acme: Tenant, options: dict[str, Any], words: str) -> None:

@@ -218,8 +218,8 @@ class TestText:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            ({"message": ""}, "message is empty"),
-            ({"message": " \n"}, "message is empty"),
+            ({"message": ""}, "message is blank"),
+            ({"message": " \n"}, "message is blank"),
             ({"message": "x" * 10_001}, "message has 10001 characters; at most 10000"),
             ({"message": "NUL \0"}, "message contains a NUL"),
             ({"url": "javascript:alert(1)"}, "use a path on this site"),
@@ -228,11 +228,11 @@ class TestText:
             ({"key": "x" * 201}, "key has 201 characters; at most 200"),
             (
                 {"level": INFO},
-                r"level INFO \(20\) is not stored; use a persistent one: DEBUG_PERSISTENT \(9\), INFO_PERS",
+                r"level INFO \(20\) is not persistent; use one of DEBUG_PERSISTENT \(9\), INFO_PERS",
             ),
-            ({"level": "error"}, "use a persistent one"),
+            ({"level": "error"}, "is not persistent"),
             ({"params": "x"}, "use a dictionary or a list"),
-            ({"params": {"x": object()}}, "params can hold strings"),
+            ({"params": {"x": object()}}, "params may contain only strings"),
             ({"expires": now()}, "use a time in the future"),
         ],
     )
@@ -255,7 +255,7 @@ class TestText:
             lambda: announce("Hello", to=EVERYONE, expires=never),
             lambda: announce("Hello", to=EVERYONE, publish_at=never),
         ):
-            with pytest.raises(ValueError, match="use a time of the years 1900 to 8999"):
+            with pytest.raises(ValueError, match="its year must be between 1900 and 8999"):
                 publish()
         assert inbox(people["bob"]).page().entries == []
 

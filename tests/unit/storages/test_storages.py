@@ -139,7 +139,7 @@ class TestPersistent:
         assert (sent.user, sent.expires) == (sally, tomorrow)
 
     def test_a_recipient_that_is_no_user_object_is_an_error(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
-        with pytest.raises(TypeError, match="no user object"):
+        with pytest.raises(TypeError, match="not a user object"):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally.pk)
         assert not Message.objects.exists()
 
@@ -449,7 +449,7 @@ class TestSticky:
             messages.add_message(request, INFO, "carried on")
             request._messages.update(response)
         [record] = caplog.records
-        assert "A sticky message is lost" in record.getMessage()
+        assert "A sticky message was lost" in record.getMessage()
         assert record.getMessage().endswith("It was: 'never seen'")
 
     def test_of_one_that_was_shown_the_log_says_nothing(

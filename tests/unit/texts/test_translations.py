@@ -231,7 +231,7 @@ class TestWords:
                 "Mensajes, 1 sin leer",
                 "Mensajes, 5 sin leer",
             ]
-            one, many = "%(count)s person will get it", "%(count)s people will get it"
+            one, many = "%(count)s person will receive it", "%(count)s people will receive it"
             assert translation.ngettext(one, many, 1) == "Lo recibirá %(count)s persona"
             assert translation.ngettext(one, many, 1_000_000) == "Lo recibirán %(count)s de personas"
 

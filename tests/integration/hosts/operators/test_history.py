@@ -82,7 +82,7 @@ def recorded() -> list[Any]:
 def test_a_dry_run_makes_no_tables(history: MakeHistory, capsys: Any) -> None:
     with history(**NO_OPERATORS):
         call_command("create_missing_tables", dry_run=True)
-        assert capsys.readouterr().out == "public: would make the tables of admin, auth, sessions\n"
+        assert capsys.readouterr().out == "public: would create the tables of admin, auth, sessions\n"
         assert len(findings()) == 1
 
 

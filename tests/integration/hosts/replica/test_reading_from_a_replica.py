@@ -151,7 +151,7 @@ def test_a_request_adds_messages_and_shows_them(alice: User, behind: Any) -> Non
 
 def test_a_form_is_sent_once(alice: User, behind: Any) -> None:
     form = uuid.uuid4()
-    assert [run_once(form, lambda: send(alice, "hello")).before for _ in range(2)] == [False, True]
+    assert [run_once(form, lambda: send(alice, "hello")).is_duplicate for _ in range(2)] == [False, True]
 
 
 def test_an_announcement_is_written_changed_and_retracted(alice: User, bob: User, behind: Any) -> None:

@@ -86,7 +86,7 @@ def test_sending_there_is_an_error_that_says_why() -> None:
     user = make_user("t2")
     with schema_context("t2"):
         for write in (lambda: send(user, "hello"), lambda: announce("hello", to=EVERYONE)):
-            with pytest.raises(NoTenant, match="'t2' is that of a tenant type without messages_extends"):
+            with pytest.raises(NoTenant, match="type of the schema 't2' does not include messages_extends"):
                 write()
         for act in (export, erase):
             with pytest.raises(NoTenant):
@@ -103,7 +103,7 @@ def test_commands_leave_it_out() -> None:
     assert "t1: deleted nothing" in run("purge_messages")
     with pytest.raises(CommandError, match="no organisation 't2'"):
         run("purge_messages", "--schema", "t2")
-    with pytest.raises(CommandError, match="There are: t1"):
+    with pytest.raises(CommandError, match="The schemas are: t1"):
         run("grant_messaging", "--schema", "t2", "alice", "alice")
     with schema_context("t2"):
         assert not purge()

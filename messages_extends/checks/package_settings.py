@@ -1,7 +1,7 @@
-"""Our own settings: MESSAGE_STORAGE, MESSAGES_STORAGES, MESSAGES_EXTENDS."""
+"""Checks of the settings MESSAGE_STORAGE, MESSAGES_STORAGES and MESSAGES_EXTENDS."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final, cast
 
 from django.apps import apps
 from django.conf import settings
@@ -37,8 +37,8 @@ NOT_QUESTIONS: Final[Mapping[str, str]] = {
 }
 
 
-def own_settings() -> Mapping[str, Any]:
-    """Return MESSAGES_EXTENDS; an empty one in place of what is no dictionary, which has a check of its own."""
+def own_settings() -> Mapping[str, object]:
+    """Return MESSAGES_EXTENDS, or an empty dictionary if it has the wrong type, which another check reports."""
     values = getattr(settings, "MESSAGES_EXTENDS", {})
     return values if isinstance(values, Mapping) else {}
 
@@ -47,26 +47,26 @@ def platform_is_public() -> bool:
     return is_public(str(own_settings().get("PLATFORM_SCHEMA")))
 
 
-def import_or_none(path: Any) -> Any:
-    """Return what the dotted path names; None for one that does not import."""
+def import_or_none(path: str) -> object:
+    """Return the object at a dotted path; None if it cannot be imported."""
     try:
-        return import_string(path)
+        return cast(object, import_string(path))
     except (ImportError, AttributeError, TypeError, ValueError):
         return None
 
 
-def is_storage(candidate: Any) -> bool:
+def is_storage(candidate: object) -> bool:
     return isinstance(candidate, type) and callable(getattr(candidate, "_get", None)) and hasattr(candidate, "_store")
 
 
 @register
-def message_storage_is_ours(**_kwargs: Any) -> list[CheckMessage]:
+def check_message_storage(**_kwargs: object) -> list[CheckMessage]:
     storage = import_or_none(settings.MESSAGE_STORAGE)
     if isinstance(storage, type) and issubclass(storage, FallbackStorage):
         return []
     return [
         Error(
-            f"MESSAGE_STORAGE is {settings.MESSAGE_STORAGE!r}: sticky and persistent messages are not shown.",
+            f"MESSAGE_STORAGE is {settings.MESSAGE_STORAGE!r}: sticky and persistent messages will not be shown.",
             hint='Set MESSAGE_STORAGE = "messages_extends.storages.FallbackStorage", or a subclass of it.',
             id="messages_extends.E040",
         )
@@ -74,14 +74,18 @@ def message_storage_is_ours(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def storages_are_storages(**_kwargs: Any) -> list[CheckMessage]:
+def check_storage_classes(**_kwargs: object) -> list[CheckMessage]:
     if isinstance(own.storages, str):
-        return [_not_storages("is a text, not a list of dotted paths")]
+        return [_invalid_storages("is a string, not a list of dotted paths")]
     broken = [path for path in own.storages if not is_storage(import_or_none(path))]
-    return [_not_storages(f"names what is no storage or does not import: {broken}")] if broken else []
+    return (
+        [_invalid_storages(f"names classes that cannot be imported or are not storage classes: {broken}")]
+        if broken
+        else []
+    )
 
 
-def _not_storages(problem: str) -> Error:
+def _invalid_storages(problem: str) -> Error:
     return Error(
         f"MESSAGES_STORAGES {problem}.",
         hint="List dotted paths of classes like django.contrib.messages.storage.base.BaseStorage (_get and _store).",
@@ -90,7 +94,7 @@ def _not_storages(problem: str) -> Error:
 
 
 @register
-def storages_have_the_persistent_one(**_kwargs: Any) -> list[CheckMessage]:
+def check_persistent_storage(**_kwargs: object) -> list[CheckMessage]:
     storages = [import_or_none(path) for path in own.storages]
     if any(isinstance(storage, type) and issubclass(storage, PersistentStorage) for storage in storages):
         return []
@@ -104,71 +108,64 @@ def storages_have_the_persistent_one(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def keys_are_known(**_kwargs: Any) -> list[CheckMessage]:
+def check_known_keys(**_kwargs: object) -> list[CheckMessage]:
     unknown = sorted(str(key) for key in own_settings() if key not in Settings.KEYS)
     if not unknown:
         return []
     return [
         Error(
-            f"MESSAGES_EXTENDS has keys that mean nothing: {', '.join(unknown)}.",
-            hint=f"Correct or remove them; the keys are {', '.join(Settings.KEYS)}.",
+            f"MESSAGES_EXTENDS has unknown keys: {', '.join(unknown)}.",
+            hint=f"Correct or remove them. The known keys are {', '.join(Settings.KEYS)}.",
             id="messages_extends.E043",
         )
     ]
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _is_schema(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and bool(value))
-
-
-def _is_reference(value: Any) -> bool:
-    return value is None or isinstance(value, str) or callable(value)
-
-
-def _is_class_or_path(value: Any) -> bool:
+def _is_class_or_path(value: object) -> bool:
     return isinstance(value, str | type)
 
 
-def _is_limits(value: Any) -> bool:
+def _is_limits(value: object) -> bool:
     return value is None or (
         isinstance(value, Mapping) and all(period in PERIODS and _is_count(limit) for period, limit in value.items())
     )
 
 
-def _is_class_path_or_none(value: Any) -> bool:
+def _is_class_path_or_none(value: object) -> bool:
     return value is None or _is_class_or_path(value)
 
 
-def _is_name(value: Any) -> bool:
-    """Tell whether PostgreSQL takes it for a channel: longer ones are refused when they are notified."""
-    return isinstance(value, str) and 1 <= len(value.encode()) <= 63
-
-
-def _is_redis_url(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(REDIS_SCHEMES)
-
-
-TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+TYPES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "MAX_BANNERS": (_is_count, "a whole number, at least 1"),
     "MAX_STREAMS": (_is_count, "a whole number, at least 1"),
     "MAX_STREAMS_PER_USER": (_is_count, "a whole number, at least 1"),
-    "MEMBERS": (_is_reference, "a callable or its dotted path"),
-    "PLATFORM_SCHEMA": (_is_schema, "the name of a schema, or None"),
+    "MEMBERS": (
+        lambda value: value is None or isinstance(value, str) or callable(value),
+        "a callable or its dotted path",
+    ),
+    "PLATFORM_SCHEMA": (
+        lambda value: value is None or (isinstance(value, str) and bool(value)),
+        "the name of a schema, or None",
+    ),
     "POLICY": (_is_class_or_path, "a class or its dotted path"),
     "PUSH_BUS": (_is_class_path_or_none, "a class, its dotted path, or None"),
-    "PUSH_NAME": (_is_name, "a text of 1 to 63 bytes"),
-    "PUSH_REDIS_URL": (_is_redis_url, f"a text that begins with {', '.join(REDIS_SCHEMES)}"),
+    # The limit of a PostgreSQL channel: NOTIFY refuses longer names.
+    "PUSH_NAME": (lambda value: isinstance(value, str) and 1 <= len(value.encode()) <= 63, "a string of 1 to 63 bytes"),
+    "PUSH_REDIS_URL": (
+        lambda value: isinstance(value, str) and value.startswith(REDIS_SCHEMES),
+        f"a string that begins with {', '.join(REDIS_SCHEMES)}",
+    ),
     "RETENTION_DAYS": (_is_count, "a whole number, at least 1"),
     "SEND_LIMITS": (_is_limits, f"None, or a dictionary of {', '.join(PERIODS)} with whole numbers, at least 1"),
 }
 
 
 @register
-def values_have_their_type(**_kwargs: Any) -> list[CheckMessage]:
+def check_value_types(**_kwargs: object) -> list[CheckMessage]:
     values = getattr(settings, "MESSAGES_EXTENDS", {})
     if not isinstance(values, Mapping):
         return [_wrong_type("MESSAGES_EXTENDS", values, "a dictionary")]
@@ -179,51 +176,51 @@ def values_have_their_type(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _wrong_type(name: str, value: Any, wanted: str) -> Error:
-    return Error(f"{name} is {value!r}.", hint=f"Make it {wanted}.", id="messages_extends.E044")
+def _wrong_type(name: str, value: object, wanted: str) -> Error:
+    return Error(f"{name} is {value!r}.", hint=f"Set it to {wanted}.", id="messages_extends.E044")
 
 
 @register
-def shared_users_have_members(**_kwargs: Any) -> list[CheckMessage]:
+def check_members_required(**_kwargs: object) -> list[CheckMessage]:
     if not users_are_shared() or own_settings().get("MEMBERS"):
         return []
     return [
         Error(
-            "The organisations share their users, and nothing says who belongs to which one.",
+            "Users are shared by all organisations, but MEMBERS is not set, which defines the members of each.",
             hint='Set MESSAGES_EXTENDS["MEMBERS"] to a callable that returns the queryset of the current tenant\'s '
-            "people, or to its dotted path.",
+            "members, or to its dotted path.",
             id="messages_extends.E045",
         )
     ]
 
 
 @register
-def members_can_be_called(**_kwargs: Any) -> list[CheckMessage]:
+def check_members_callable(**_kwargs: object) -> list[CheckMessage]:
     members = own_settings().get("MEMBERS")
     if not isinstance(members, str) or callable(import_or_none(members)):
         return []
     return [
         Error(
-            f'MESSAGES_EXTENDS["MEMBERS"] is {members!r}, which does not import or cannot be called.',
-            hint="Name a function without arguments that returns a queryset of users, as a dotted path.",
+            f'MESSAGES_EXTENDS["MEMBERS"] is {members!r}, which cannot be imported or called.',
+            hint="Set it to the dotted path of a function without arguments that returns a queryset of users.",
             id="messages_extends.E046",
         )
     ]
 
 
 @register
-def policy_is_one(**_kwargs: Any) -> list[CheckMessage]:
+def check_policy(**_kwargs: object) -> list[CheckMessage]:
     value = own_settings().get("POLICY", DEFAULT_POLICY)
     candidate = import_or_none(value) if isinstance(value, str) else value
     if not _is_class_or_path(value):
         return []
     if isinstance(candidate, type) and issubclass(candidate, Policy):
         return _overrides_questions_alone(candidate)
-    problem = "is not a subclass of Policy" if isinstance(candidate, type) else "does not import or is not a class"
+    problem = "is not a subclass of Policy" if isinstance(candidate, type) else "cannot be imported or is not a class"
     return [
         Error(
             f'MESSAGES_EXTENDS["POLICY"] is {value!r}, which {problem}.',
-            hint="Name a subclass of messages_extends.policy.Policy, or the class itself.",
+            hint="Use messages_extends.policy.Policy or a subclass of it.",
             id="messages_extends.E047",
         )
     ]
@@ -244,12 +241,12 @@ def _overrides_questions_alone(candidate: type[Policy]) -> list[CheckMessage]:
 
 
 @register
-def grants_have_a_table(**_kwargs: Any) -> list[CheckMessage]:
+def check_guardian_installed(**_kwargs: object) -> list[CheckMessage]:
     if apps.is_installed("guardian"):
         return []
     return [
         Error(
-            "guardian is not installed: nobody can be granted to write to anybody.",
+            "guardian is not installed: permissions to write to others cannot be granted.",
             hint='Add "guardian" to TENANT_APPS, and "guardian.backends.ObjectPermissionBackend" to '
             "AUTHENTICATION_BACKENDS.",
             id="messages_extends.E048",
@@ -258,7 +255,7 @@ def grants_have_a_table(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def people_have_groups(**_kwargs: Any) -> list[CheckMessage]:
+def check_user_groups(**_kwargs: object) -> list[CheckMessage]:
     if user_model_has("groups"):
         return []
     return [
@@ -266,14 +263,14 @@ def people_have_groups(**_kwargs: Any) -> list[CheckMessage]:
             f"The user model {settings.AUTH_USER_MODEL} has no groups: sending and announcing to a group, and grants "
             "to and on groups, raise NoGroups, and the pages offer no groups.",
             hint="Add Django's PermissionsMixin to it, or a ManyToManyField to auth.Group called groups; silence this "
-            "if you write to people and querysets of them alone.",
+            "check if you send only to users and querysets of users.",
             id="messages_extends.W091",
         )
     ]
 
 
 @register
-def bus_is_one(**_kwargs: Any) -> list[CheckMessage]:
+def check_bus(**_kwargs: object) -> list[CheckMessage]:
     value = own_settings().get("PUSH_BUS", DEFAULT_BUS)
     candidate = import_or_none(value) if isinstance(value, str) else value
     if not _is_class_path_or_none(value) or candidate is None is value:
@@ -282,7 +279,7 @@ def bus_is_one(**_kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f'MESSAGES_EXTENDS["PUSH_BUS"] is {value!r}, which does not import or is no bus.',
+            f'MESSAGES_EXTENDS["PUSH_BUS"] is {value!r}, which cannot be imported or is not a bus.',
             hint=f"Use {DEFAULT_BUS}; or messages_extends.events.redis.RedisBus, which needs the package redis "
             "(pip install django-messages-extends-tenants[redis]); or a subclass of messages_extends.events.bus.Bus; "
             "or None.",
