@@ -355,7 +355,7 @@ class TestChanging:
         assert unread(readers) == set(SCHEMAS)
         operator.post(page_of(written, "retract/"))
         assert unread(readers) == set()
-        assert "retracted everywhere" in text_of(operator.get(LIST))
+        assert "retracted from every organisation" in text_of(operator.get(LIST))
 
 
 class TestList:
