@@ -18,7 +18,7 @@ from tenants.people.attempts import Attempt, TooManyAttempts
 from tenants.people.models import LoginAttempt, User
 from tests.integration.tenants.conftest import PASSWORD
 
-TOO_MANY = "Too many attempts to log in. Try again in 15 minutes."
+TOO_MANY = "Too many login attempts. Try again in 15 minutes."
 MakeUser = Callable[..., User]
 BrowserOf = Callable[..., Client]
 
