@@ -18,7 +18,7 @@ from tenants.people.models import LoginAttempt, User
 from tests.factories import BrowserOf, MakeUser
 from tests.integration.tenants.conftest import PASSWORD
 
-TOO_MANY = "Too many attempts to log in. Try again in 15 minutes."
+TOO_MANY = "Too many login attempts. Try again in 15 minutes."
 
 
 @pytest.fixture(autouse=True)

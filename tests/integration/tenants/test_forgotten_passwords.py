@@ -139,7 +139,7 @@ def test_links_to_one_mailbox_are_limited_whether_it_is_known_or_not(
         assert at_acme.post(ASK, {"email": written}, REMOTE_ADDR=f"192.0.2.{number}").status_code == 302
     refused = at_acme.post(ASK, {"email": email}, REMOTE_ADDR="192.0.2.99")
     assert (refused.status_code, int(refused["Retry-After"]) > 3_500) == (429, True)
-    assert "Too many e-mails have been asked for. Try again in 60 minutes." in text_of(refused)
+    assert "Too many e-mails have been requested. Try again in 60 minutes." in text_of(refused)
     assert len(sent()) == (2 if known else 0)
     kept = set(LoginAttempt.objects.values_list("by", flat=True))
     assert not [by for by in kept if "bob" in by or len(by) != 64]

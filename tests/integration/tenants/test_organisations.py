@@ -140,7 +140,7 @@ class TestList:
         Tenant.objects.filter(pk=globex.pk).update(suspended_at=timezone.now())
         Tenant.objects.create(schema_name="halfway", name="Half way")
         text = text_of(operator.get(LIST))
-        assert all(word in text for word in ("Acme", "acme.localhost", "Open", "Suspended since", "Being made"))
+        assert all(word in text for word in ("Acme", "acme.localhost", "Open", "Suspended since", "Being created"))
         assert f"/organisations/{globex.pk}/resume/" in text
         assert f"/organisations/{acme.pk}/suspend/" in text
 

@@ -193,7 +193,7 @@ def test_people_are_administered_by_their_address(at_admins: Client, bob: User) 
     response = at_admins.post("/admin/people/user/add/", {**new, "password2": PASSWORD}, follow=True)
     assert "was added successfully" in text_of(response)
     twice = at_admins.post("/admin/people/user/add/", {**new, "email": "NEW@X.example", "password2": PASSWORD})
-    assert "somebody with this e-mail address already" in text_of(twice)
+    assert "person with this e-mail address already" in text_of(twice)
 
 
 def test_organisations_are_not_administered_by_their_own_people(at_admins: Client) -> None:

@@ -43,7 +43,7 @@ def test_an_address_is_one_persons_in_whatever_case(in_acme: Tenant, make_user: 
     make_user("ann", email="Ann@X.example")
     with pytest.raises(IntegrityError), transaction.atomic():
         make_user("ann2", email="aNN@x.example")
-    with pytest.raises(ValidationError, match="somebody with this e-mail"):
+    with pytest.raises(ValidationError, match="person with this e-mail"):
         User(email="ANN@x.example", password="x").full_clean()
 
 

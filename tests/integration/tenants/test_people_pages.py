@@ -95,7 +95,7 @@ def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(at_acme: Cl
         )
     }
     assert len(answers) == 1
-    assert "do not belong together" in answers.pop()
+    assert "e-mail address or the password is wrong" in answers.pop()
 
 
 class CountingHasher(MD5PasswordHasher):
@@ -255,7 +255,7 @@ def test_a_made_up_invitation_is_refused(at_acme: Client, token: str) -> None:
 
 def test_whoever_is_here_already_is_not_invited(at_admins: Client, bob: User) -> None:
     response = at_admins.post("/people/", {"email": bob.email.upper()})
-    assert "somebody with this e-mail address already" in text_of(response)
+    assert "person with this e-mail address already" in text_of(response)
     assert not mail.outbox
 
 
@@ -282,7 +282,7 @@ def test_invitations_to_one_mailbox_and_from_one_address_are_limited(at_admins: 
     for email, address in (("new@x.example", "192.0.2.99"), ("third@x.example", "127.0.0.1")):
         refused = at_admins.post("/people/", {"email": email}, REMOTE_ADDR=address)
         assert (refused.status_code, int(refused["Retry-After"]) > 3_500) == (429, True)
-        assert "Too many e-mails have been asked for. Try again in 60 minutes." in text_of(refused)
+        assert "Too many e-mails have been requested. Try again in 60 minutes." in text_of(refused)
     assert at_admins.post("/people/", {"email": "third@x.example"}, REMOTE_ADDR="192.0.2.99").status_code == 302
     assert [sent.to for sent in mail.outbox] == [
         ["new@x.example"],

@@ -233,9 +233,9 @@ class TestWriting:
             ("author", "x" * 201, "at most 200"),
             ("author", "a\0", "Null characters"),
             ("picked", [], "Choose at least one"),
-            ("picked", ["0", "x"], "cannot choose all"),
+            ("picked", ["0", "x"], "can no longer be chosen"),
             ("picked", [str(n) for n in range(501)], "at most 500"),
-            ("message", "", "Write what"),
+            ("message", "", "Enter a message"),
         ],
     )
     def test_what_cannot_be_is_an_error(self, operator: Client, field: str, value: Any, error: str) -> None:
@@ -358,11 +358,11 @@ class TestChanging:
     def test_retracting_asks_first_and_then_takes_it_away_everywhere(
         self, operator: Client, written: Broadcast, readers: Any
     ) -> None:
-        assert "in every organisation at once" in text_of(operator.get(page_of(written, "retract/")))
+        assert "from every organisation" in text_of(operator.get(page_of(written, "retract/")))
         assert unread(readers) == set(SCHEMAS)
         operator.post(page_of(written, "retract/"))
         assert unread(readers) == set()
-        assert "retracted everywhere" in text_of(operator.get(LIST))
+        assert "retracted from every organisation" in text_of(operator.get(LIST))
 
 
 class TestList:

@@ -76,7 +76,7 @@ class TestRead:
         assert Message.objects.get().read_at is None
 
     def test_what_it_cannot_be_set_to_is_an_error(self, message: Message) -> None:
-        with pytest.raises(ValueError, match="True and False"):
+        with pytest.raises(ValueError, match="use True or False"):
             Message.objects.update(read="yes")
 
     def test_a_fixture_of_old_keeps_it(self, alice: Any, tmp_path: Path) -> None:

@@ -450,7 +450,7 @@ class TestSticky:
             request._messages.update(response)
         [record] = caplog.records
         assert "A sticky message was lost" in record.getMessage()
-        assert record.getMessage().endswith("It was: 'never seen'")
+        assert record.getMessage().endswith("Message: 'never seen'")
 
     def test_of_one_that_was_shown_the_log_says_nothing(
         self, in_acme: Tenant, settings: Any, caplog: pytest.LogCaptureFixture
