@@ -51,9 +51,9 @@ def explain(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> list[Reaso
 def _obstacles(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> Iterator[str | Promise]:
     found = set(for_write(members().filter(pk__in=[sender.pk, recipient.pk])).values_list("pk", flat=True))
     if sender.pk not in found:
-        yield _("The sender is not active, or no member of this organisation.")
+        yield _("The sender is inactive or not a member of this organisation.")
     if recipient.pk not in found and recipient.pk != sender.pk:
-        yield _("The recipient is not active, or no member of this organisation.")
+        yield _("The recipient is inactive or not a member of this organisation.")
 
 
 def _grounds(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> Iterator[str | Promise]:
@@ -61,7 +61,7 @@ def _grounds(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> Iterator[
     if sender == recipient:
         yield _("Everybody may write to themselves.")
     if holds(sender, send_message()):
-        yield _("The sender may write to everybody: a superuser, or by a permission that is not about one person.")
+        yield _("The sender is a superuser, or has permission to write to everybody.")
     yield from _grounds_on(recipient, _("the recipient"), sender, send_message())
     groups: list[Group] = list(for_write(groups_of(recipient)))
     for group in groups:
@@ -73,9 +73,9 @@ def _grounds(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> Iterator[
 def _grounds_on(target: Model, name: str | Promise, sender: AbstractBaseUser, right: Right) -> Iterator[str]:
     """Say which grants on `target` the sender and their groups hold."""
     if _on(target, grants.by_user(sender, right)).exists():
-        yield _("The sender has a grant to write to %s.") % name
+        yield _("The sender has permission to write to %s.") % name
     for row in _on(target, grants.by_groups(sender, right).select_related("group")):
-        yield _("The sender's group “%(holder)s” has a grant to write to %(target)s.") % {
+        yield _("The sender's group “%(holder)s” has permission to write to %(target)s.") % {
             "holder": row.group,
             "target": name,
         }

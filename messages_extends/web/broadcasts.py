@@ -38,9 +38,9 @@ NAMED: Final = 3
 
 class BroadcastForm(NewPublicationForm):
     author = forms.CharField(
-        label=_("As its sender, readers see"),
+        label=_("Sender name shown to readers"),
         max_length=Broadcast._meta.get_field("author").max_length,
-        help_text=_("The same for everybody; no person's name is shown."),
+        help_text=_("Readers see this name, not yours."),
         widget=forms.TextInput({"autocomplete": "off", "dir": "auto"}),
     )
 
@@ -131,7 +131,7 @@ class BroadcastKind(PublicationKind):
 
     def choices(self, offered: QuerySet[Any]) -> dict[str, str]:
         return {
-            BroadcastForm.EVERYBODY: gettext("All organisations, those to come included"),
+            BroadcastForm.EVERYBODY: gettext("All current and future organisations"),
             BroadcastForm.PICKED: gettext("Chosen organisations"),
         }
 
