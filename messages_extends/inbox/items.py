@@ -20,7 +20,8 @@ from messages_extends.models.publication import Reference
 from messages_extends.tenancy.databases import read_database
 from messages_extends.tenancy.schemas import current_schema, inside
 from messages_extends.texts.languages import in_interface_language
-from messages_extends.texts.rendering import Params, render, shown_link
+from messages_extends.texts.links import shown_link
+from messages_extends.texts.rendering import Params, render
 
 Kind = Literal["message", "announcement", "broadcast"]
 

@@ -10,7 +10,8 @@ from django.db.models import Expression
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends import constants
-from messages_extends.texts.rendering import render, shown_link
+from messages_extends.texts.links import shown_link
+from messages_extends.texts.rendering import render
 
 
 class HasLevel(Protocol):

@@ -15,7 +15,8 @@ from django.utils.safestring import SafeData
 
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, name_of_level
 from messages_extends.models.content import Content
-from messages_extends.texts.rendering import Params, is_link
+from messages_extends.texts.links import is_link
+from messages_extends.texts.rendering import Params
 
 MAX_TEXT: Final = 10_000
 # The limit for the interface of django-messages-extends, which had none.
