@@ -30,8 +30,8 @@ def events_of(stream: Stream) -> list[dict[str, Any]]:
 
 def test_change_is_told_with_the_number_that_follows_it() -> None:
     stream = Stream(Subscriber("acme", "1", "en"), None)
-    stream.tell(1, changed=True, spread=0)
-    stream.tell(2, changed=False, spread=0)
+    stream.update(1, changed=True, spread=0)
+    stream.update(2, changed=False, spread=0)
     [event] = events_of(stream)
     assert (event["unread"], event["changed"]) == (2, True)
 
@@ -39,6 +39,6 @@ def test_change_is_told_with_the_number_that_follows_it() -> None:
 @pytest.mark.parametrize(("language", "name"), [("en", "Messages, 1 unread"), ("de", "Nachrichten, 1 ungelesen")])
 def test_event_is_in_the_language_of_its_reader(language: str, name: str) -> None:
     stream = Stream(Subscriber("acme", "1", language), None)
-    stream.tell(1, changed=False, spread=0)
+    stream.update(1, changed=False, spread=0)
     [event] = events_of(stream)
     assert event["name"] == name

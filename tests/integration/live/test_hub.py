@@ -107,9 +107,9 @@ def test_objects_are_no_keys(alice: Any) -> None:
 def test_stream_that_leaves_frees_its_place(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
-        hub.enter(page)
+        hub.add(page)
         assert (hub.count, hub.streams_of(page.subscriber)) == (1, 1)
-        hub.leave(page)
+        hub.remove(page)
         assert (hub.count, hub.streams_of(page.subscriber), hub.tenants, hub.sessions) == (0, 0, {}, {})
 
     with_hub(act)
@@ -118,11 +118,11 @@ def test_stream_that_leaves_frees_its_place(alice: Any) -> None:
 def test_everybody_is_told_again_after_a_gap(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
-        hub.enter(page)
+        hub.add(page)
         # The bus itself begins with a gap.
         await eventually_silent(page)
         before = len(page.numbers)
-        hub.hear(None)
+        hub.receive(None)
         await eventually_silent(page)
         assert len(page.numbers) > before
 
@@ -141,7 +141,7 @@ async def eventually_silent(page: Told, unread: int = 0) -> None:
 def test_pages_refetch_an_announcement_at_different_moments(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
-        hub.enter(page)
+        hub.add(page)
         await page.until(0)
         await in_acme(partial(api.announce, "Hello", to=api.EVERYONE))
         await page.until(1)
@@ -153,7 +153,7 @@ def test_pages_refetch_an_announcement_at_different_moments(alice: Any) -> None:
 def test_page_refetches_a_message_at_once_after_an_announcement(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
-        hub.enter(page)
+        hub.add(page)
         await in_acme(partial(api.announce, "Hello", to=api.EVERYONE))
         await page.until(1)
         await eventually_silent(page, 1)
@@ -168,9 +168,9 @@ def test_end_of_a_session_ends_its_streams_alone(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page, other = (Told(Subscriber("acme", str(alice.pk), "en", session_key=key)) for key in ("one", "another"))
         for each in (page, other):
-            hub.enter(each)
+            hub.add(each)
         for text in ChangeEvent(None, sessions=frozenset({page.session})).texts(1_000):
-            hub.hear(text)
+            hub.receive(text)
         assert (page.has_ended, other.has_ended) == (True, False)
 
     with_hub(act)
