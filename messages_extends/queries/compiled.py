@@ -7,8 +7,8 @@ where the two differ is where the key goes. A query that differs in anything els
 """
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from types import FunctionType
 from typing import Any, Final, NamedTuple, Self
@@ -28,6 +28,8 @@ Build = Callable[..., "QuerySet[Any, Any]"]
 Values = Mapping[str, Any]
 
 COUNT: Final = "SELECT count(*) FROM ({query}) AS counted"
+# Printable ASCII without what means something in a literal, or to psycopg: % ' \
+PLAIN_TEXT: Final = re.compile(r"[ -$&(-\[\]-~]*")
 
 
 class Slot(Expression):
@@ -48,8 +50,8 @@ class CacheKey(NamedTuple):
     """All that the text of a compiled query depends on; the schema is not part of it, as the search path decides."""
 
     build: Build
+    values: tuple[str, ...]
     people: tuple[str, ...]
-    slots: tuple[str, ...]
     shape: tuple[tuple[str, Hashable], ...]
     using: str
     user_model: Any
@@ -58,7 +60,7 @@ class CacheKey(NamedTuple):
 
 @dataclass(frozen=True)
 class CompiledQuery:
-    """SQL for one database, with named parameters: the constants, and the slots, which are filled at each run."""
+    """SQL for one database, with named parameters: slots, filled at each run, and constants that have to be quoted."""
 
     sql: str
     constants: Mapping[str, Any]
@@ -75,10 +77,7 @@ class CompiledQuery:
         """Name the parameters of what the ORM has compiled: slots by their own names, constants after `name`."""
         names = [one.name if isinstance(one, Slot) else f"{name}_{place}" for place, one in enumerate(parameters)]
         constants = {key: one for key, one in zip(names, parameters, strict=True) if not isinstance(one, Slot)}
-        places = iter(names)
-        # An escaped percent sign is not the place of a parameter.
-        text = re.sub("%%|%s", lambda found: f"%({next(places)})s" if found[0] == "%s" else found[0], sql)
-        return cls(text, constants, using)
+        return cls(_filled(sql, [f"%({each})s" for each in names]), constants, using)
 
     def parameters(self, values: Values) -> dict[str, Any]:
         """Return the values of all parameters; a person's is their primary key."""
@@ -86,7 +85,7 @@ class CompiledQuery:
 
     def with_column(self, name: str, column: str) -> Self:
         """Return the query with a column of the statement around it in place of the value `name`."""
-        return replace(self, sql=self.sql.replace(f"%({name})s", column))
+        return type(self)(self.sql.replace(f"%({name})s", column), self.constants, self.using)
 
     def run(self, values: Values, statement: str = "{query}", **names: str) -> list[tuple[Any, ...]]:
         """Return the rows of the query, or of a `statement` around it, which may contain `names` as well."""
@@ -119,9 +118,8 @@ def kept_query(build: Build, values: Values, using: str, **shape: Any) -> Compil
     # What MEMBERS returns may depend on anything, and what a function has enclosed may be somebody's.
     if settings.members or not isinstance(build, FunctionType) or build.__closure__:
         return None
-    people = tuple(name for name, value in values.items() if isinstance(value, AbstractBaseUser))
-    slots = tuple(name for name in values if name not in people)
-    key = CacheKey(build, people, slots, tuple(shape.items()), using, get_user_model(), users_are_shared())
+    people = tuple([name for name, value in values.items() if isinstance(value, AbstractBaseUser)])
+    key = CacheKey(build, tuple(values), people, tuple(shape.items()), using, get_user_model(), users_are_shared())
     return _compiled_for_everybody(key)
 
 
@@ -161,14 +159,40 @@ def _compiled_for_everybody(key: CacheKey) -> CompiledQuery | None:
         if not whose and (type(one) is not type(other) or one != other):
             return None
         found.append(Slot(whose[0]) if whose else one)
-    return CompiledQuery.named(sql, found, key.using, key.build.__name__)
+    return CompiledQuery.named(*_with_literals(sql, found), key.using, key.build.__name__)
 
 
 def _compiled_for(key: CacheKey, keys: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
     people = {name: key.user_model(pk=pk) for name, pk in keys.items()}
-    queryset = key.build(**people, **{name: Slot(name) for name in key.slots}, **dict(key.shape))
+    slots = {name: Slot(name) for name in key.values if name not in people}
+    queryset = key.build(**people, **slots, **dict(key.shape))
     compiled: tuple[str, Sequence[Any]] = queryset.query.get_compiler(using=key.using).as_sql()
     return compiled
+
+
+def _filled(sql: str, texts: Iterable[str]) -> str:
+    """Return the statement with `texts` in the places of its parameters; an escaped percent sign is none."""
+    places = iter(texts)
+    return re.sub("%%|%s", lambda found: next(places) if found[0] == "%s" else found[0], sql)
+
+
+def _with_literals(sql: str, parameters: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    """Write constants into the statement, which spares psycopg that at each run; return it and the other parameters."""
+    literals = [_literal(one) for one in parameters]
+    others = [one for one, literal in zip(parameters, literals, strict=True) if literal is None]
+    return _filled(sql, [literal or "%s" for literal in literals]), others
+
+
+def _literal(value: Any) -> str | None:
+    """Return a number, a boolean or plain text as SQL; None for anything else, which psycopg has to quote."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        # After a space, as two minus signs begin a comment.
+        return f" {int(value)}"
+    if isinstance(value, str) and PLAIN_TEXT.fullmatch(value):
+        return f"'{value}'"
+    return None
 
 
 def key_maker(field: Any) -> Callable[[int], Any] | None:

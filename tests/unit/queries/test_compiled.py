@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import UserManager
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, Value
 from django.utils import timezone
 from django_tenants.utils import schema_context
 from hypothesis import HealthCheck, Phase, given
@@ -213,6 +213,19 @@ def test_percent_signs_of_the_text_stay(in_acme: Any, make_user: Any) -> None:
     people = get_user_model().objects.filter(pk=alice.pk).annotate(share=F("pk") % 7).values_list("pk", "share")
     query = CompiledQuery.of(people, "default", "people")
     assert query.run({}) == [(alice.pk, alice.pk % 7)]
+
+
+def with_constants(user: Any) -> "QuerySet[Any, Any]":
+    constants = [Value(each) for each in ("plain {0}", "O'Neil", "50 %s", "a\\b", "é", "", -1, True, 0.5)]
+    return get_user_model().objects.filter(pk=user.pk).values_list(*constants, 5 - Value(-3))
+
+
+def test_constants_are_in_the_text_unless_they_would_have_to_be_quoted(in_acme: Any, make_user: Any) -> None:
+    alice = make_user()
+    query = compiled.kept_query(with_constants, {"user": alice}, "default")
+    assert query is not None
+    assert [*query.constants.values()] == ["O'Neil", "50 %s", "a\\b", "é", 0.5]
+    assert query.run({"user": alice}) == list(with_constants(alice))
 
 
 class OwnPolicy(Policy):
