@@ -96,7 +96,7 @@ class CompiledQuery:
 
     def _stored(self, value: Any) -> Any:
         if isinstance(value, AbstractBaseUser):
-            return get_user_model()._meta.pk.get_db_prep_value(value.pk, connections[self.using])
+            return value._meta.pk.get_db_prep_value(value.pk, connections[self.using])
         return value
 
 
