@@ -200,7 +200,7 @@ def retract_all(publications: QuerySet[AnyPublication]) -> int:
 
 def _require_may_write(publication: Publication, sender: AbstractBaseUser | None) -> None:
     if not isinstance(publication, Publication):
-        raise TypeError(f"{publication!r} is no publication: use an announcement or a broadcast.")
+        raise TypeError(f"Expected a Publication, got {publication!r}: pass an announcement or a broadcast.")
     require_here(publication)
     access_to(type(publication)).require_may_write(sender, "change")
 

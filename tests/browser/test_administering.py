@@ -65,7 +65,7 @@ def test_allow_ask_why_and_take_back(acme: Tenant, people: Any, visit: Callable[
 
     page.get_by_role("link", name="All permissions").click()
     page.get_by_role("link", name="Revoke").click()
-    page.get_by_role("button", name="Take").first.click()
+    page.get_by_role("button", name="Revoke").first.click()
     expect(page.get_by_text("There are no permissions yet.")).to_be_visible()
     assert not may_write(people["bob"], people["carol"])
 
@@ -84,7 +84,7 @@ def test_an_organisation_is_made_suspended_and_resumed(
     if scripts:
         # Read at once: Playwright itself waits until the next page is there.
         said, disabled = page.evaluate(SUBMIT_AND_LOOK)
-        assert said.startswith("The organisation is being made.")
+        assert said.startswith("The organisation is being created.")
         assert disabled
     else:
         page.get_by_role("button", name="Create").click()

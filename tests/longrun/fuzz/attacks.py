@@ -20,7 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from messages_extends import api
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import MessagesExtendsError
-from tests.longrun.fuzz import inputs, judge
+from tests.longrun.fuzz import inputs, oracle
 from tests.longrun.fuzz.entry_points import Door, known_names, names_asked_for
 from tests.longrun.fuzz.world import World, canaries_for, session_cookie, signed_elsewhere, taken_back
 
@@ -62,7 +62,7 @@ class Attack:
             response = (client or self.world.client(person)).generic(method, path, **options)
         host = options.get("headers", {}).get("host", host)
         canaries = () if "globex" in host else canaries_for(person)
-        found = judge.faults(response, host, path, canaries) + self._wrong_writes(host, wrote)
+        found = oracle.faults(response, host, path, canaries) + self._wrong_writes(host, wrote)
         self.report.note(self.kind, self.door.route, response.status_code, found, (person, method, path, options))
         return response
 
@@ -162,7 +162,7 @@ class Attack:
         for keys in ([theirs for theirs, _ in chosen], [nowhere for _, nowhere in chosen]):
             options = {"data": fields, "content_type": FORM, "headers": headers}
             response = self.ask(person, method, self.door.path(*keys), **options)
-            answers.append(judge.answer(response, *_spellings(keys)))
+            answers.append(oracle.answer(response, *_spellings(keys)))
         if answers[0] != answers[1]:
             self.report.found.setdefault(
                 f"{self.kind} at {self.door.route}: told apart: {answers[0][0]} {answers[1][0]}",
@@ -182,7 +182,7 @@ class Attack:
         with taken_back() as wrote:
             stored = self._say(mark_safe(text) if is_safe else text, options, data.draw(st.booleans()))
             response = self.world.client("reader").get(self.path(data))
-        found = judge.faults(response, "acme.localhost", "/", canaries_for("reader"))
+        found = oracle.faults(response, "acme.localhost", "/", canaries_for("reader"))
         found += self._wrong_writes("acme.localhost", wrote)
         self.report.note(self.kind, self.door.route, response.status_code, found, (text, options, stored))
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import hypothesis.strategies as st
 
-# Wherever a page takes this for markup, the judge finds an element, an attribute or a script of this name.
+# Wherever a page takes this for markup, the oracle finds an element, an attribute or a script of this name.
 MARK: Final = "mxhostile"
 
 MARKUP: Final = (

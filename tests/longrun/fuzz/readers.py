@@ -37,7 +37,7 @@ from messages_extends.web.tokens import read_snapshot_token, read_undo_token, sn
 from tenants.names import host_for, validate_host, validate_schema
 from tenants.people.models import Invitation
 from tenants.people.tokens import invitation_token, read_invitation_token
-from tests.longrun.fuzz import inputs, judge
+from tests.longrun.fuzz import inputs, oracle
 
 SCHEMA: Final = "acme"
 HOST: Final = "acme.localhost"
@@ -203,8 +203,8 @@ def any_text_is_shown(message: str, params: Any) -> None:
 def a_link_is_a_path_or_of_the_web(url: str) -> None:
     with suppress(ValueError):
         require_link(url)
-        assert not judge.SCRIPTED.match(url)
-        assert url.lower().startswith(("http://", "https://")) or not judge.leads_away(url, HOST, "/")
+        assert not oracle.SCRIPTED.match(url)
+        assert url.lower().startswith(("http://", "https://")) or not oracle.leads_away(url, HOST, "/")
 
 
 # Names of organisations ---------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from django.test import Client
 
 from messages_extends.models import Message
 from tenants.models import Tenant
-from tests.longrun.fuzz import judge
+from tests.longrun.fuzz import oracle
 from tests.longrun.fuzz.attacks import SHARES, Attack, Report, applies, run
 from tests.longrun.fuzz.entry_points import doors, known_names
 from tests.longrun.fuzz.inputs import MARK
@@ -74,7 +74,7 @@ def _tell(line: dict[str, Any]) -> None:
             file.write(json.dumps(line) + "\n")
 
 
-# Whether the judge sees anything ------------------------------------------------------------------------------------
+# Whether the oracle sees anything ------------------------------------------------------------------------------------
 
 
 class TestJudge:
@@ -93,13 +93,13 @@ class TestJudge:
         ],
     )
     def test_it_sees_markup(self, page: str) -> None:
-        assert judge.faults(HttpResponse(page), "acme.localhost", "/", ())
+        assert oracle.faults(HttpResponse(page), "acme.localhost", "/", ())
 
     @pytest.mark.parametrize(
         "page", [f"<p>&lt;{MARK}&gt;</p>", f'<input value="&quot; {MARK}=1">', "<p>javascript:</p>"]
     )
     def test_it_lets_text_pass(self, page: str) -> None:
-        assert judge.faults(HttpResponse(page), "acme.localhost", "/", ()) == []
+        assert oracle.faults(HttpResponse(page), "acme.localhost", "/", ()) == []
 
     @pytest.mark.parametrize(
         "location",
@@ -116,15 +116,15 @@ class TestJudge:
     def test_it_sees_a_way_out(self, location: str) -> None:
         response = HttpResponse(status=302)
         response["Location"] = location
-        assert judge.faults(response, "acme.localhost", "/messages/", ())
+        assert oracle.faults(response, "acme.localhost", "/messages/", ())
 
     def test_it_lets_ways_within_pass(self) -> None:
         for location in ("/x/?next=//evil.example", "next/", "?a=b", "http://acme.localhost/"):
-            assert judge.faults(HttpResponseRedirect(location), "acme.localhost", "/messages/", ()) == []
+            assert oracle.faults(HttpResponseRedirect(location), "acme.localhost", "/messages/", ()) == []
 
     def test_it_sees_a_canary_and_an_error(self) -> None:
-        assert judge.faults(HttpResponse(THEIRS), "acme.localhost", "/", (THEIRS,))
-        assert judge.faults(HttpResponse(status=500), "acme.localhost", "/", ())
+        assert oracle.faults(HttpResponse(THEIRS), "acme.localhost", "/", (THEIRS,))
+        assert oracle.faults(HttpResponse(status=500), "acme.localhost", "/", ())
 
     def test_it_sees_rows_written_elsewhere(self, world: World) -> None:
         with taken_back() as wrote:

@@ -14,7 +14,7 @@ from django.http import HttpResponse
 
 from tenants.models import Tenant
 from tests.isolation.test_doors import dump
-from tests.longrun.fuzz import inputs, judge
+from tests.longrun.fuzz import inputs, oracle
 from tests.longrun.fuzz.attacks import INSIDERS, Report
 from tests.longrun.fuzz.entry_points import Door, doors
 from tests.longrun.fuzz.test_entry_points import write_down
@@ -105,7 +105,7 @@ def _ask(site: Site, world: World, report: Report, dice: random.Random) -> None:
     response = _answer(site, sent)
     status = response.status_code if response else 0
     # An address that has a host in it, or a second line for it, may name globex, where nobody of these is logged in.
-    faults = judge.faults(response, host, "/", canaries_for(person)) if response else []
+    faults = oracle.faults(response, host, "/", canaries_for(person)) if response else []
     report.note("raw", door.route, status, faults, sent[:400])
 
 

@@ -633,7 +633,7 @@ def test_a_policy_says_why_in_its_own_words(alice: Any, bob: Any, carol: Any, se
     grant(alice, bob)
     settings.MESSAGES_EXTENDS = {"POLICY": AllowAll}
     assert reasons(alice, bob) == [
-        (True, "The sender has a grant to write to the recipient."),
+        (True, "The sender has permission to write to the recipient."),
         (True, "The policy of this site lets everybody write to everybody."),
     ]
     settings.MESSAGES_EXTENDS = {"POLICY": Neighbours}

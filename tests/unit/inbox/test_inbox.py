@@ -139,7 +139,7 @@ class TestPage:
         [{"kind": "letter"}, {"level": 21}, {"after": "x"}, {"after": "1-message-x"}, {"after": "0-broadcast-1"}],
     )
     def test_what_does_not_exist_is_refused_with_what_does(self, alice: Any, wrong: Any) -> None:
-        with pytest.raises(ValueError, match=r"is not one of|is no position"):
+        with pytest.raises(ValueError, match=r"is not one of|is not a cursor"):
             inbox(alice).page(**wrong)
 
     def test_pages_follow_each_other_without_gap_or_overlap(self, alice: Any) -> None:

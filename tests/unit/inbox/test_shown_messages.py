@@ -114,7 +114,7 @@ class TestRow:
 
     def test_its_message_cannot_be_set(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, MSGID, params={})
-        with pytest.raises(AttributeError, match="load the Message"):
+        with pytest.raises(AttributeError, match="load it by its primary key"):
             shown_to(alice, in_acme).message = "Ja"
         assert Message.objects.get().message == MSGID
 

@@ -142,8 +142,8 @@ PAGES = {
     "/messages/compose/": ("Noch wird nichts gesendet", "Todavía no se envía nada"),
     "/messages/announcements/": ("0 von 2 haben es gelesen", "Lo han leído 0 de 2"),
     "/messages/announcements/new/": ("Alle bei Acme", "Todos en Acme"),
-    "/messages/grants/": ("Noch darf niemand schreiben.", "Todavía nadie puede escribir a nadie."),
-    "/messages/grants/why/": ("Wer an wen schreiben darf", "Quién puede escribir a quién"),
+    "/messages/grants/": ("Es gibt noch keine Berechtigungen.", "Todavía no hay permisos."),
+    "/messages/grants/why/": ("Nachrichtenberechtigung prüfen", "Comprobar un permiso de mensajería"),
     "/people/": ("Jemanden einladen", "Invitar a alguien"),
 }
 

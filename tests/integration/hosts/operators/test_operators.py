@@ -167,7 +167,7 @@ def test_an_operators_data_is_handed_over_and_erased_in_public_and_no_namesakes(
 def test_people_of_public_who_are_no_operators_have_no_data(operator: User, settings: Any) -> None:
     settings.MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": "t1"}
     for act in (export, erase):
-        with pytest.raises(NoTenant, match="ask inside a tenant"):
+        with pytest.raises(NoTenant, match="run it inside a tenant"):
             act(operator)
 
 
