@@ -88,7 +88,14 @@ class LevelStorage(BaseStorage):
             return
         queued = self._process(Message(level, message, extra_tags=extra_tags), *args, **options)
         if queued:
-            _require_applicable(queued, options)
+            refused = [name for name in PERSISTENT_ONLY_OPTIONS if options.get(name) not in (None, "")]
+            if refused:
+                raise ValueError(
+                    f"{' and '.join(refused)}: only for persistent messages, but the level is "
+                    f"{name_of_level(queued.level)}. Use one of "
+                    f"{', '.join(f'{name}_PERSISTENT' for name in DEFAULT_LEVELS)}, and list PersistentStorage in "
+                    "MESSAGES_STORAGES."
+                )
             self.added_new = True
             self._queued_messages.append(queued)
 
@@ -381,13 +388,3 @@ def link_to_inbox(message: Shown) -> Shown:
 
 def _keeps_messages(storage: MessageStorage) -> bool:
     return getattr(storage, "keeps_messages", False)
-
-
-def _require_applicable(message: Message, options: Mapping[str, object]) -> None:
-    refused = [name for name in PERSISTENT_ONLY_OPTIONS if options.get(name) not in (None, "")]
-    if refused:
-        raise ValueError(
-            f"{' and '.join(refused)}: only for persistent messages, but the level is {name_of_level(message.level)}. "
-            f"Use one of {', '.join(f'{name}_PERSISTENT' for name in DEFAULT_LEVELS)}, and list PersistentStorage in "
-            "MESSAGES_STORAGES."
-        )

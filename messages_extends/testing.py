@@ -3,7 +3,7 @@
 For pytest the package installs the fixtures `sent_messages` and `keep_tenants`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Final, Protocol, cast
 
 from django.apps import apps
@@ -11,7 +11,6 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import CursorWrapper
 from django_tenants.utils import (
     get_public_schema_name,
     get_tenant_database_alias,
@@ -60,7 +59,16 @@ def sent_to(user: AbstractBaseUser) -> list[Message | FeedItem]:
 
     Raises WrongTenant if `user` was loaded in another tenant.
     """
-    return list(reversed(list(_inbox_items(user))))
+    inbox, after = Inbox(user), ""
+    items: list[Message | FeedItem] = []
+    while True:
+        # The code under test may have written in another request: read from the primary database.
+        with reading_from_primary():
+            page = inbox.page(after, size=100)
+        items.extend(page.entries)
+        after = page.next
+        if not after:
+            return items[::-1]
 
 
 def assert_sent_to(
@@ -77,10 +85,22 @@ def assert_sent_to(
     matches INFO_PERSISTENT.
     """
     items = sent_to(user)
-    found = [item for item in items if _matches(item, text, level, kind)]
+    found = [
+        item
+        for item in items
+        if text in {None, str(item)}
+        and (level is None or base_level(level) == base_level(item.level))
+        and kind in {None, item.kind}
+    ]
     if not found if count is None else len(found) != count:
         wanted = "a message" if count is None else f"{count} messages"
-        raise AssertionError(f"Expected {wanted}{_conditions(text, level, kind)} for {user}, found {_format(items)}.")
+        conditions = (
+            ("text", None if text is None else repr(text)),
+            ("level", None if level is None else name_of_level(level)),
+            ("kind", None if kind is None else repr(kind)),
+        )
+        given = " and ".join(f"{name} {value}" for name, value in conditions if value is not None)
+        raise AssertionError(f"Expected {wanted}{' with ' if given else ''}{given} for {user}, found {_format(items)}.")
     return found
 
 
@@ -96,36 +116,6 @@ def assert_nothing_sent(user: AbstractBaseUser | None = None) -> None:
         ]
     if written:
         raise AssertionError(f"Expected no messages, found {_format(written)}.")
-
-
-def _inbox_items(user: AbstractBaseUser) -> Iterator[Message | FeedItem]:
-    inbox, after = Inbox(user), ""
-    while True:
-        # The code under test may have written in another request: read from the primary database.
-        with reading_from_primary():
-            page = inbox.page(after, size=100)
-        yield from page.entries
-        after = page.next
-        if not after:
-            return
-
-
-def _matches(item: Message | FeedItem, text: str | None, level: int | None, kind: Kind | None) -> bool:
-    return (
-        text in {None, str(item)}
-        and (level is None or base_level(level) == base_level(item.level))
-        and kind in {None, item.kind}
-    )
-
-
-def _conditions(text: str | None, level: int | None, kind: Kind | None) -> str:
-    conditions = (
-        ("text", None if text is None else repr(text)),
-        ("level", None if level is None else name_of_level(level)),
-        ("kind", None if kind is None else repr(kind)),
-    )
-    given = [f"{name} {value}" for name, value in conditions if value is not None]
-    return f" with {' and '.join(given)}" if given else ""
 
 
 def _format(items: Sequence[object]) -> str:
@@ -211,9 +201,16 @@ def _flush(keep: Rows) -> None:
             for table in sorted(tables)
             if not (schema == public and table in keep)
         ]
-        if non_empty := _non_empty(cursor, names):
-            cursor.execute(f"TRUNCATE {', '.join(non_empty)} CASCADE")
-        _delete_others(cursor, keep)
+        if names:
+            # Truncating an empty table takes as long as truncating a full one.
+            cursor.execute(" UNION ALL ".join(HAS_ROWS.format(number, name) for number, name in enumerate(names)))
+            if non_empty := [names[number] for (number,) in cursor.fetchall()]:
+                cursor.execute(f"TRUNCATE {', '.join(non_empty)} CASCADE")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        models = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
+        for table, keys in keep.items():
+            others = models[table]._base_manager.exclude(pk__in=keys)
+            others._raw_delete(using=others.db)
 
 
 def _in_public() -> BaseDatabaseWrapper:
@@ -224,19 +221,3 @@ def _in_public() -> BaseDatabaseWrapper:
 
 def _qualified(schema: str, table: str) -> str:
     return f"{quote_schema_name(schema)}.{quote_schema_name(table)}"
-
-
-def _non_empty(cursor: CursorWrapper, names: list[str]) -> list[str]:
-    """Return the tables that have rows: truncating an empty table takes as long as truncating a full one."""
-    if not names:
-        return []
-    cursor.execute(" UNION ALL ".join(HAS_ROWS.format(number, name) for number, name in enumerate(names)))
-    return [names[number] for (number,) in cursor.fetchall()]
-
-
-def _delete_others(cursor: CursorWrapper, keep: Rows) -> None:
-    cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-    models = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
-    for table, keys in keep.items():
-        others = models[table]._base_manager.exclude(pk__in=keys)
-        others._raw_delete(using=others.db)

@@ -114,7 +114,10 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
     def update(self, **values: object) -> int:
         """Update rows; `read=True` and `read=False` are translated to `read_at`, as for django-messages-extends."""
         if "read" in values:
-            values["read_at"] = _read_at(values.pop("read"))
+            read = values.pop("read")
+            if not isinstance(read, bool):
+                raise ValueError(f"read is {read!r}: use True or False, or set read_at.")
+            values["read_at"] = Coalesce(F("read_at"), timezone.now()) if read else None
         if values.get("sender", values.get("sender_id")) is not None:
             values["from_person"] = True
         return super().update(**values)
@@ -156,14 +159,6 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
 def stored_names(fields: Iterable[str]) -> Collection[str]:
     """Return the names of the stored fields, with `read_at` instead of `read`."""
     return {"read_at" if name == "read" else name for name in fields}
-
-
-def _read_at(read: object) -> Coalesce | None:
-    if read is True:
-        return Coalesce(F("read_at"), timezone.now())
-    if read is False:
-        return None
-    raise ValueError(f"read is {read!r}: use True or False, or set read_at.")
 
 
 class Message(FromSender, Content):

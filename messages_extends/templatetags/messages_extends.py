@@ -114,7 +114,11 @@ def message_banners(context: Context, only_saved: bool = False) -> dict[str, obj
     if request.resolver_match is not None and APP_NAME in request.resolver_match.app_names:
         # The inbox lists saved messages itself, and on other pages only urgent ones are shown.
         saved = "none" if request.resolver_match.url_name == "inbox" else "urgent"
-        messages = [each for each in messages if _is_shown(each, saved)]
+        messages = [
+            each
+            for each in messages
+            if not _is_saved(each) or (saved == "urgent" and getattr(each, "must_acknowledge", False))
+        ]
     if any(getattr(each, "sender_id", None) for each in messages):
         with inside(schema_of(request)):
             with_senders(unread_for(request, request.user).shown)
@@ -183,13 +187,6 @@ def _is_saved(message: object) -> bool:
     return bool(getattr(message, "pk", None) or getattr(message, "is_more", False))
 
 
-def _is_shown(message: object, saved: str) -> bool:
-    """Tell whether a page of this package shows a message. Saved ones are hidden, except urgent ones."""
-    if getattr(message, "is_more", False):
-        return False
-    return not getattr(message, "pk", None) or (saved == "urgent" and cast(FeedItem, message).must_acknowledge)
-
-
 @register.simple_tag
 def mark_read_url(message: object) -> str:
     """Return the path that marks a message as read; "" if it is not saved or must be acknowledged."""
@@ -239,16 +236,14 @@ def fold_of(messages: Sequence[object]) -> dict[str, object]:
     wide, narrow = (
         [at for at in saved[shown:] if not getattr(messages[at], "must_acknowledge", False)] for shown in (3, 2)
     )
-    texts = {name: _and_more(messages[at] for at in folded) for name, folded in (("wide", wide), ("narrow", narrow))}
-    return {"at": wide[0] if wide else len(messages), **texts}
-
-
-def _and_more(folded: Iterable[object]) -> str:
-    """Return the text "and n more" for these messages, counting an item "and n more" by its number."""
-    counts = [str(getattr(each, "beyond", 1)) for each in folded]
-    count = sum(int(each.rstrip("+")) for each in counts)
-    shown = f"{count}+" if any(each.endswith("+") for each in counts) else count
-    return ngettext("and %(count)s more", "and %(count)s more", count) % {"count": shown}
+    fold: dict[str, object] = {"at": wide[0] if wide else len(messages)}
+    for name, folded in (("wide", wide), ("narrow", narrow)):
+        # An item "and n more" counts by its number, which may be "99+".
+        counts = [str(getattr(messages[at], "beyond", 1)) for at in folded]
+        count = sum(int(each.rstrip("+")) for each in counts)
+        shown = f"{count}+" if any(each.endswith("+") for each in counts) else count
+        fold[name] = ngettext("and %(count)s more", "and %(count)s more", count) % {"count": shown}
+    return fold
 
 
 @register.filter

@@ -6,7 +6,6 @@ a different model in another tenant, and permissions are granted and refused wro
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -152,21 +151,15 @@ def _references(cursor: CursorWrapper, schema: str) -> list[Reference]:
         for source, table, column, constraint, definition in cursor.fetchall()
     ]
     columns = {(each.schema, each.table, each.column) for each in known}
-    return [
-        *known,
-        *(each for each in _unconstrained_references(schema) if (each.schema, each.table, each.column) not in columns),
+    # Foreign keys with db_constraint=False.
+    unconstrained = [
+        Reference(schema, model._meta.db_table, field.column)
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.managed and not model._meta.proxy and has_table(_connection(), schema, model._meta.db_table)
+        for field in model._meta.local_concrete_fields
+        if isinstance(field, models.ForeignKey) and field.related_model is ContentType
     ]
-
-
-def _unconstrained_references(schema: str) -> Iterator[Reference]:
-    """Yield the foreign keys without a constraint in the database (`db_constraint=False`)."""
-    for model in apps.get_models(include_auto_created=True):
-        options = model._meta
-        if options.proxy or not options.managed or not has_table(_connection(), schema, options.db_table):
-            continue
-        for field in options.local_concrete_fields:
-            if isinstance(field, models.ForeignKey) and field.related_model is ContentType:
-                yield Reference(schema, options.db_table, field.column)
+    return known + [each for each in unconstrained if (each.schema, each.table, each.column) not in columns]
 
 
 def _qualified(schema: str, table: str) -> str:

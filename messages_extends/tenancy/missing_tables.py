@@ -3,7 +3,6 @@
 from collections.abc import Collection
 
 from django.db import connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django_tenants.utils import get_tenant_database_alias
@@ -27,7 +26,13 @@ def create_missing_tables(schema: str, labels: Collection[str]) -> None:
         with connection.cursor() as cursor:
             # A table with pending constraint checks cannot be altered by the next migration.
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        deleted = _delete_records(connection, labels)
+        # Django refuses to apply a migration if a migration that depends on it is recorded.
+        graph = MigrationExecutor(connection).loader.graph
+        nodes = [node for node in graph.nodes if node[0] in labels]
+        depending = {key for node in nodes for key in graph.backwards_plan(node)}
+        records = MigrationRecorder(connection).migration_qs
+        deleted = [row for row in records.order_by("pk") if row.app in labels or (row.app, row.name) in depending]
+        records.filter(pk__in=[row.pk for row in deleted]).delete()
         executor = MigrationExecutor(connection)
         targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] in labels]
         plan = executor.migration_plan(targets)
@@ -35,27 +40,8 @@ def create_missing_tables(schema: str, labels: Collection[str]) -> None:
         if found := existing_tables([schema], set().union(*tables.values()))[schema]:
             raise TablesExist(f"These tables exist already in {schema}: {', '.join(sorted(found))}.")
         executor.migrate(targets, plan)
-        _restore_records(connection, deleted)
-
-
-def _delete_records(connection: BaseDatabaseWrapper, labels: Collection[str]) -> "list[MigrationRecorder.Migration]":
-    """Delete the records of these apps' migrations and of migrations that depend on them; return the records.
-
-    Django refuses to apply a migration if a migration that depends on it is recorded.
-    """
-    graph = MigrationExecutor(connection).loader.graph
-    nodes = [node for node in graph.nodes if node[0] in labels]
-    depending = {key for node in nodes for key in graph.backwards_plan(node)}
-    rows = MigrationRecorder(connection).migration_qs
-    deleted = [row for row in rows.order_by("pk") if row.app in labels or (row.app, row.name) in depending]
-    rows.filter(pk__in=[row.pk for row in deleted]).delete()
-    return deleted
-
-
-def _restore_records(connection: BaseDatabaseWrapper, deleted: "Collection[MigrationRecorder.Migration]") -> None:
-    rows = MigrationRecorder(connection).migration_qs
-    recorded = set(rows.values_list("app", "name"))
-    for row in deleted:
-        if (row.app, row.name) not in recorded:
-            row.pk = None
-            row.save(force_insert=True, using=connection.alias)
+        recorded = set(records.values_list("app", "name"))
+        for row in deleted:
+            if (row.app, row.name) not in recorded:
+                row.pk = None
+                row.save(force_insert=True, using=connection.alias)

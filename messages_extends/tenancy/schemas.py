@@ -83,8 +83,16 @@ def tenant_has_app(app_label: str, schema: str) -> bool:
     """Tell whether `schema` belongs to a tenant that has its own tables for this app."""
     if is_public(schema):
         return False
-    # Without tenant types, checks ensure that TENANT_APPS lists the app.
-    return not has_multi_type_tenants() or app_label in apps_of(_type_of(schema))
+    if not has_multi_type_tenants():
+        # Checks ensure that TENANT_APPS lists the app.
+        return True
+    tenant = tenant_connection(connections[get_tenant_database_alias()]).tenant
+    known = tenant.get_tenant_type() if tenant is not None and tenant.schema_name == schema else None
+    if known is None:
+        # `schema_context` sets a tenant that has a name but no type.
+        rows = get_tenant_model()._default_manager.filter(schema_name=schema)
+        known = rows.values_list(get_multi_type_database_field_name(), flat=True).first()
+    return app_label in apps_of(None if known is None else str(known))
 
 
 def require_messages(schema: str) -> None:
@@ -102,16 +110,6 @@ def organisations() -> QuerySet[Model]:
         types = [name for name in _tenant_types() if "messages_extends" in apps_of(name)]
         tenants = tenants.filter(**{f"{get_multi_type_database_field_name()}__in": types})
     return tenants
-
-
-def _type_of(schema: str) -> str | None:
-    """Return the type of a tenant. It needs a query inside `schema_context`, which provides only the name."""
-    tenant = tenant_connection(connections[get_tenant_database_alias()]).tenant
-    known = tenant.get_tenant_type() if tenant is not None and tenant.schema_name == schema else None
-    if known is None:
-        rows = get_tenant_model()._default_manager.filter(schema_name=schema)
-        known = rows.values_list(get_multi_type_database_field_name(), flat=True).first()
-    return None if known is None else str(known)
 
 
 def _tenant_types() -> list[str]:
