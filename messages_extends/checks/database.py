@@ -64,6 +64,15 @@ def check_backend(**_kwargs: object) -> list[CheckMessage]:
 
 @register
 def check_replica_backends(**_kwargs: object) -> list[CheckMessage]:
+    per_tenant = [model for model in apps.get_models() if is_per_tenant(model._meta.app_label)]
+    # The aliases from which routers read tenants' tables, each with the path of a router.
+    found: dict[str, str] = {}
+    for each in router.routers:
+        if hasattr(each, "db_for_read"):
+            kind = type(each)
+            # Repeated, because a router may choose a replica at random.
+            aliases = {each.db_for_read(model) for model in per_tenant for _ in range(20)} - {None}
+            found |= dict.fromkeys(aliases - found.keys(), f"{kind.__module__}.{kind.__qualname__}")
     return [
         Error(
             f"The router {name} reads from {alias!r}, whose database backend {_database(alias)['ENGINE']!r} does not "
@@ -71,22 +80,9 @@ def check_replica_backends(**_kwargs: object) -> list[CheckMessage]:
             hint=f'Set ENGINE = "messages_extends.tenancy.backend" for {alias!r} in DATABASES, or a subclass of it.',
             id="messages_extends.E090",
         )
-        for alias, name in sorted(_read_aliases().items())
+        for alias, name in sorted(found.items())
         if alias in settings.DATABASES and alias != get_tenant_database_alias() and not _uses_own_backend(alias)
     ]
-
-
-def _read_aliases() -> dict[str, str]:
-    """Return the aliases from which routers read tenants' tables, each with the path of a router."""
-    found: dict[str, str] = {}
-    per_tenant = [model for model in apps.get_models() if is_per_tenant(model._meta.app_label)]
-    for each in router.routers:
-        if hasattr(each, "db_for_read"):
-            kind = type(each)
-            # Repeated, because a router may choose a replica at random.
-            aliases = {each.db_for_read(model) for model in per_tenant for _ in range(20)} - {None}
-            found |= dict.fromkeys(aliases - found.keys(), f"{kind.__module__}.{kind.__qualname__}")
-    return found
 
 
 @register
@@ -170,7 +166,19 @@ def check_tables_outside_tenants(databases: Sequence[str] | None = None, **_kwar
     alias = get_tenant_database_alias()
     if alias not in (databases or ()):
         return []
-    found = _tables_in_public_path(alias, _tenant_only_tables())
+    # The table of a proxy model belongs to another app.
+    models = [model for model in apps.get_models(include_auto_created=True) if not model._meta.proxy]
+    shared = {model._meta.db_table for model in models if is_shared(model._meta.app_label)}
+    per_tenant = {model._meta.db_table for model in models if is_per_tenant(model._meta.app_label)}
+    schemas = [get_public_schema_name(), *getattr(settings, "PG_EXTRA_SEARCH_PATHS", [])]
+    with connections[alias].cursor() as cursor:
+        # Including views, which a search path finds as well.
+        cursor.execute(
+            "SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+            "WHERE nspname = ANY(%s) AND relname = ANY(%s) AND relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY 1",
+            [schemas, list(per_tenant - shared)],
+        )
+        found = [row[0] for row in cursor.fetchall()]
     if not found:
         return []
     return [
@@ -182,29 +190,6 @@ def check_tables_outside_tenants(databases: Sequence[str] | None = None, **_kwar
             id="messages_extends.E015",
         )
     ]
-
-
-def _tenant_only_tables() -> set[str]:
-    per_tenant: set[str] = set()
-    shared: set[str] = set()
-    for app in apps.get_app_configs():
-        # The table of a proxy model belongs to another app.
-        models = [model for model in app.get_models(include_auto_created=True) if not model._meta.proxy]
-        tables = {model._meta.db_table for model in models}
-        (shared if is_shared(app.label) else per_tenant if is_per_tenant(app.label) else set()).update(tables)
-    return per_tenant - shared
-
-
-def _tables_in_public_path(alias: str, tables: set[str]) -> list[str]:
-    schemas = [get_public_schema_name(), *getattr(settings, "PG_EXTRA_SEARCH_PATHS", [])]
-    with connections[alias].cursor() as cursor:
-        # Including views, which a search path finds as well.
-        cursor.execute(
-            "SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
-            "WHERE nspname = ANY(%s) AND relname = ANY(%s) AND relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY 1",
-            [schemas, list(tables)],
-        )
-        return [row[0] for row in cursor.fetchall()]
 
 
 def _first_of(names: Sequence[str]) -> str:

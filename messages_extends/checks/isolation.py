@@ -1,8 +1,6 @@
 """Checks of cookies, sessions and caches, by which data could pass from one tenant to another."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -130,11 +128,16 @@ def check_guardian_user_cache(**_kwargs: object) -> list[CheckMessage]:
 @register
 def check_cache_keys(**_kwargs: object) -> list[CheckMessage]:
     # Django's default cache as well, which every project has without the setting.
-    mixed = [
-        alias
+    key_functions = {
+        alias: get_key_func(cache.get("KEY_FUNCTION"))
         for alias, cache in settings.CACHES.items()
-        if cache["BACKEND"] != "django.core.cache.backends.dummy.DummyCache" and not _has_schema_in_keys(cache)
-    ]
+        if cache["BACKEND"] != "django.core.cache.backends.dummy.DummyCache"
+    }
+    # Call the key functions in two schemas, because a host project may have its own.
+    with inside("one"):
+        keys = {alias: make_key("key", "", 1) for alias, make_key in key_functions.items()}
+    with inside("other"):
+        mixed = [alias for alias, make_key in key_functions.items() if make_key("key", "", 1) == keys[alias]]
     if not mixed:
         return []
     return [
@@ -146,16 +149,6 @@ def check_cache_keys(**_kwargs: object) -> list[CheckMessage]:
             id="messages_extends.W037",
         )
     ]
-
-
-def _has_schema_in_keys(cache: Mapping[str, Any]) -> bool:
-    """Call the key function in two schemas, because a host project may have its own."""
-    make_key = get_key_func(cache.get("KEY_FUNCTION"))
-    keys = set()
-    for schema in ("one", "other"):
-        with inside(schema):
-            keys.add(make_key("key", "", 1))
-    return len(keys) == 2
 
 
 @register

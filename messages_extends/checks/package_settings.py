@@ -214,19 +214,17 @@ def check_policy(**_kwargs: object) -> list[CheckMessage]:
     candidate = import_or_none(value) if isinstance(value, str) else value
     if not _is_class_or_path(value):
         return []
-    if isinstance(candidate, type) and issubclass(candidate, Policy):
-        return _overrides_questions_alone(candidate)
-    problem = "is not a subclass of Policy" if isinstance(candidate, type) else "cannot be imported or is not a class"
-    return [
-        Error(
-            f'MESSAGES_EXTENDS["POLICY"] is {value!r}, which {problem}.',
-            hint="Use messages_extends.policy.Policy or a subclass of it.",
-            id="messages_extends.E047",
+    if not (isinstance(candidate, type) and issubclass(candidate, Policy)):
+        problem = (
+            "is not a subclass of Policy" if isinstance(candidate, type) else "cannot be imported or is not a class"
         )
-    ]
-
-
-def _overrides_questions_alone(candidate: type[Policy]) -> list[CheckMessage]:
+        return [
+            Error(
+                f'MESSAGES_EXTENDS["POLICY"] is {value!r}, which {problem}.',
+                hint="Use messages_extends.policy.Policy or a subclass of it.",
+                id="messages_extends.E047",
+            )
+        ]
     wrong = [name for name in NOT_QUESTIONS if getattr(candidate, name, None) is not getattr(Policy, name, None)]
     if not wrong:
         return []

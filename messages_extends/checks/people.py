@@ -23,7 +23,17 @@ def check_user_managers(databases: Sequence[str] | None = None, **_kwargs: objec
     has_permissions = all(map(user_model_has, ("is_superuser", "groups", "user_permissions")))
     if get_tenant_database_alias() not in (databases or ()) or not has_permissions:
         return []
-    found = [schema for schema in _schemas_with_users() if _has_user_managers(schema)]
+    options = get_user_model()._meta
+    of_groups = Q(content_type__app_label="auth", codename__in=("add_group", "change_group"))
+    of_people = Q(content_type__app_label=options.app_label, codename=f"change_{options.model_name}")
+    rights = Permission.objects.filter(of_groups | of_people)
+    people = get_user_model()._base_manager.filter(is_superuser=False, is_active=True)
+    managers = people.filter(Q(user_permissions__in=rights) | Q(groups__permissions__in=rights))
+    found = []
+    for schema in _schemas_with_users():
+        with inside(schema):
+            if managers.exists():
+                found.append(schema)
     if not found:
         return []
     named = ", ".join(found[:MAX_NAMES]) + (f" and {len(found) - MAX_NAMES} more" if len(found) > MAX_NAMES else "")
@@ -48,14 +58,3 @@ def _schemas_with_users() -> list[str]:
         return [public]
     schemas = set(schemas_with(get_user_model()._meta.db_table)) - {public}
     return sorted(schemas if is_public(here := current_schema()) else schemas & {here})
-
-
-def _has_user_managers(schema: str) -> bool:
-    options = get_user_model()._meta
-    of_groups = Q(content_type__app_label="auth", codename__in=("add_group", "change_group"))
-    of_people = Q(content_type__app_label=options.app_label, codename=f"change_{options.model_name}")
-    with inside(schema):
-        rights = Permission.objects.filter(of_groups | of_people)
-        people = get_user_model()._base_manager.filter(is_superuser=False, is_active=True)
-        found = people.filter(Q(user_permissions__in=rights) | Q(groups__permissions__in=rights)).exists()
-    return bool(found)

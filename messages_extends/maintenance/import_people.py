@@ -97,11 +97,15 @@ def mapping_by(field: str, table: OldTable) -> PeopleMapping:
 
 def _mapping_by_value(field: str, table: OldTable) -> PeopleMapping:
     """Return a mapping of users with the same value, which must be non-empty and unique on both sides."""
-    old_users, old_key = _old_users(table)
+    referenced = fetch(OLD_USERS, [str(table)])
+    if not referenced:
+        raise ImportRefused(f"{table} no longer has a foreign key to a table of users: pass a mapping with --mapping.")
+    old_schema, old_users, old_key = referenced[0]
     model = get_user_model()
     names = {f.column: f.name for f in model._meta.concrete_fields if not f.primary_key}
     columns = fetch(
-        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s", old_users
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
+        [old_schema, old_users],
     )
     allowed = {names[name] for (name,) in columns if name in names}
     if field not in allowed:
@@ -109,7 +113,7 @@ def _mapping_by_value(field: str, table: OldTable) -> PeopleMapping:
             f"--match {field}: users are per tenant, so name a field that both they and the old users have: "
             f"{', '.join(sorted(allowed))}."
         )
-    old = _unique_values(qualified(*old_users), old_key, field)
+    old = _unique_values(qualified(old_schema, old_users), old_key, field)
 
     def pairs(schema: str) -> Pairs:
         if not has_table(schema, model._meta.db_table):
@@ -126,15 +130,6 @@ def _unique_values(users: str, key: str | None, field: str) -> str:
     return UNIQUE_VALUES.format(key=column(key), value=column(value), users=users)
 
 
-def _old_users(table: OldTable) -> tuple[tuple[str, str], str]:
-    """Return the schema, name and key column of the table to which the old messages refer."""
-    rows = fetch(OLD_USERS, [str(table)])
-    if not rows:
-        raise ImportRefused(f"{table} no longer has a foreign key to a table of users: pass a mapping with --mapping.")
-    schema, name, key = rows[0]
-    return (schema, name), key
-
-
 @contextmanager
 def pairs_of(
     mapping: PeopleMapping, schemas: Sequence[str], table: OldTable, *, several_to: str | None = None
@@ -144,17 +139,6 @@ def pairs_of(
     The messages of a user of several tenants go to `several_to`, or to none, because the tenant of a message is unknown
     and it must not be shown in the wrong one.
     """
-    _create_pairs_table(table)
-    try:
-        unknown = {schema: _load_pairs(mapping, schema) for schema in schemas}
-        execute(SET_CHOSEN, [several_to or ""], pairs=PAIRS)
-        execute("ANALYZE {pairs}", pairs=PAIRS)
-        yield {schema: number for schema, number in unknown.items() if number}
-    finally:
-        execute("DROP TABLE {pairs}", pairs=PAIRS)
-
-
-def _create_pairs_table(table: OldTable) -> None:
     ((old_type,),) = fetch(
         "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
         "WHERE attrelid = %s::regclass AND attname = 'user_id'",
@@ -165,11 +149,27 @@ def _create_pairs_table(table: OldTable) -> None:
         f"CREATE TEMPORARY TABLE {PAIRS.removeprefix('pg_temp.')} (schema text, old_id {old_type}, "
         f"new_id {new_type} NOT NULL, chosen boolean NOT NULL DEFAULT false, PRIMARY KEY (schema, old_id))"
     )
+    try:
+        unknown = {schema: _load_pairs(mapping, schema) for schema in schemas}
+        execute(SET_CHOSEN, [several_to or ""], pairs=PAIRS)
+        execute("ANALYZE {pairs}", pairs=PAIRS)
+        yield {schema: number for schema, number in unknown.items() if number}
+    finally:
+        execute("DROP TABLE {pairs}", pairs=PAIRS)
 
 
 def _load_pairs(mapping: PeopleMapping, schema: str) -> int:
     with inside(schema):
-        pairs = _validated(mapping(schema), schema)
+        given = mapping(schema)
+        # A list, because a queryset must be read in this schema.
+        given = list(given.items() if isinstance(given, Mapping) else given)
+    pairs: dict[Any, Any] = {}
+    for pair in given:
+        if not (isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2 and None not in pair):
+            raise ImportRefused(f"The mapping of {schema} must return pairs (old id, new id), not {pair!r}.")
+        old, new = pair
+        if pairs.setdefault(old, new) != new:
+            raise ImportRefused(f"The mapping of {schema} maps the old user {old} to two users: {pairs[old]}, {new}.")
     try:
         with transaction.atomic(using=write_database()):
             rows = ((schema, old, new) for old, new in pairs.items())
@@ -179,19 +179,6 @@ def _load_pairs(mapping: PeopleMapping, schema: str) -> int:
     except DataError as error:
         raise ImportRefused(f"The mapping of {schema} contains a value that is not a user id: {error}") from error
     return _delete_unknown(schema)
-
-
-def _validated(pairs: Pairs, schema: str) -> dict[Any, Any]:
-    validated: dict[Any, Any] = {}
-    for pair in pairs.items() if isinstance(pairs, Mapping) else pairs:
-        if not (isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2 and None not in pair):
-            raise ImportRefused(f"The mapping of {schema} must return pairs (old id, new id), not {pair!r}.")
-        old, new = pair
-        if validated.setdefault(old, new) != new:
-            raise ImportRefused(
-                f"The mapping of {schema} maps the old user {old} to two users: {validated[old]}, {new}."
-            )
-    return validated
 
 
 def _delete_unknown(schema: str) -> int:

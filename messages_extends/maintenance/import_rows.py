@@ -4,7 +4,7 @@ A batch is one statement, which inserts the rows and records in the old table wh
 killed therefore neither loses nor duplicates rows, and continues when it is started again.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from django.db import IntegrityError
@@ -62,19 +62,16 @@ def transfer(table: OldTable, schema: str, *, batch_size: int, on_batch: Callabl
     # A parameter, not part of the statement: its percent signs are not doubled.
     ((sequence,),) = fetch("SELECT pg_get_serial_sequence(%s, 'id')", [new.replace("%%", "%")])
     after, done = BELOW_EVERY_ID, 0
-    while ids := _copy_batch({"schema": schema, "size": batch_size, "sequence": sequence, "after": after}, names):
+    while True:
+        parameters = {"schema": schema, "size": batch_size, "sequence": sequence, "after": after}
+        try:
+            ids = [number for (number,) in fetch(BATCH, parameters, **names)]
+        except IntegrityError as error:
+            raise ImportRefused(f"A user of {schema} was deleted during the import: run it again ({error}).") from error
+        if not ids:
+            return done
         after, done = max(ids), done + len(ids)
         on_batch(done)
-    return done
-
-
-def _copy_batch(parameters: Mapping[str, object], names: Mapping[str, str]) -> list[int]:
-    try:
-        return [number for (number,) in fetch(BATCH, parameters, **names)]
-    except IntegrityError as error:
-        raise ImportRefused(
-            f"A user of {parameters['schema']} was deleted during the import: run it again ({error})."
-        ) from error
 
 
 def first_of(names: Sequence[str], limit: int = 10) -> str:

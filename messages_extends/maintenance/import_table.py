@@ -71,7 +71,16 @@ def rename_old_table() -> OldTable:
         with transaction.atomic(using=write_database()):
             if not find_old_table().is_renamed:
                 _rename()
-            _delete_records_without_table()
+            # While the app was shared, django-tenants recorded its migrations in every tenant without creating tables.
+            # Records in the public schema are kept: django-tenants writes them there for tenant apps as well.
+            without_table = [
+                schema
+                for schema in tenant_schemas()
+                if has_table(schema, "django_migrations") and not has_table(schema, TABLE)
+            ]
+            for schema in without_table:
+                records = qualified(schema, "django_migrations")
+                execute("DELETE FROM {records} WHERE app = 'messages_extends'", records=records)
     except OperationalError as error:
         if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
             raise
@@ -95,18 +104,6 @@ def _rename() -> None:
     execute("ALTER TABLE {old} RENAME TO {name}", old=OldTable(is_renamed=False).sql, name=RENAMED_TABLE)
     columns = "ADD COLUMN imported_into text, ADD COLUMN imported_id bigint"
     execute("ALTER TABLE {old} {columns}", old=OldTable(is_renamed=True).sql, columns=columns)
-
-
-def _delete_records_without_table() -> None:
-    """Delete the migration records of this app in tenants without its table.
-
-    While the app was shared, django-tenants recorded its migrations in every tenant without creating tables. Records
-    in the public schema are kept: django-tenants writes them there for tenant apps as well.
-    """
-    for schema in tenant_schemas():
-        if has_table(schema, "django_migrations") and not has_table(schema, TABLE):
-            records = qualified(schema, "django_migrations")
-            execute("DELETE FROM {records} WHERE app = 'messages_extends'", records=records)
 
 
 def drop(*, discard: int = 0) -> None:

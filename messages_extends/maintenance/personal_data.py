@@ -40,7 +40,7 @@ CHUNK_SIZE: Final = 500
 Row = TypeVar("Row", bound=Model)
 Rows = QuerySet[Model]
 Values = dict[str, object]
-Sections = Mapping[str, Iterable[Values]]
+Sections = dict[str, Iterable[Values]]
 
 
 # Exporting ----------------------------------------------------------------------------------------------------------
@@ -58,7 +58,11 @@ def export(user: AbstractBaseUser, *, by: AbstractBaseUser | None = None) -> dic
     here = current_schema()
     about = {"id": user.pk, "login": user.get_username(), "name": str(user)}
     sections = _tenant_sections(user) if has_messages(here) else {}
-    sections = {**sections, **(_platform_sections(user) if _has_people_of_platform(here) else {})}
+    if _has_people_of_platform(here):
+        broadcasts = _broadcasts_by(user.pk).order_by("created", "pk")
+        records = BroadcastRecord.objects.filter(actor_id=actor_id_of(user.pk)).order_by("pk")
+        sections["broadcasts_sent"] = _each(broadcasts, lambda each: _publication(each) | {"author": each.author})
+        sections["platform_audit_records"] = _each(records, _recorded)
     bound = {name: _only_in(here, rows) for name, rows in sections.items()}
     return {"schema": here, "exported_at": timezone.now(), "person": about, **bound}
 
@@ -117,16 +121,6 @@ def _tenant_sections(user: AbstractBaseUser) -> Sections:
         "read": _read(user.pk),
         "grants": _grants(user),
         "audit_records": _each(AuditRecord.objects.filter(actor_id=actor_id_of(user.pk)).order_by("pk"), _recorded),
-    }
-
-
-def _platform_sections(user: AbstractBaseUser) -> Sections:
-    broadcasts = _broadcasts_by(user.pk).order_by("created", "pk")
-    return {
-        "broadcasts_sent": _each(broadcasts, lambda each: _publication(each) | {"author": each.author}),
-        "platform_audit_records": _each(
-            BroadcastRecord.objects.filter(actor_id=actor_id_of(user.pk)).order_by("pk"), _recorded
-        ),
     }
 
 
@@ -264,9 +258,23 @@ def _erase(pk: Any, by: AbstractBaseUser | None, *, dry_run: bool) -> Counter[st
 def _scopes(pk: Any) -> Iterator[DataScope]:
     here = current_schema()
     if has_messages(here):
-        yield DataScope(here, AuditRecord, _rows_here(pk))
+        rows = (
+            PersonalRows("messages received", Message.objects.filter(user_id=pk)),
+            PersonalRows("receipts", Receipt.objects.filter(user_id=pk)),
+            PersonalRows("messages sent", Message.objects.filter(sender_id=pk).exclude(user_id=pk), {"sender": None}),
+            PersonalRows("announcements", Announcement.objects.filter(sender_id=pk), {"sender": None}),
+            PersonalRows("records", _named(AuditRecord.objects.filter(actor_id=actor_id_of(pk))), {"actor_name": ""}),
+        )
+        yield DataScope(here, AuditRecord, rows)
     if _has_people_of_platform(here):
-        yield DataScope(get_public_schema_name(), BroadcastRecord, _rows_of_platform(pk))
+        broadcasts = _broadcasts_by(pk, actor_name=OuterRef("author")).exclude(author="")
+        records = _named(BroadcastRecord.objects.filter(actor_id=actor_id_of(pk)))
+        # The broadcasts first: they are found by the records.
+        of_platform = (
+            PersonalRows("broadcasts", broadcasts, {"author": ""}),
+            PersonalRows("records of the platform", records, {"actor_name": ""}),
+        )
+        yield DataScope(get_public_schema_name(), BroadcastRecord, of_platform)
     elif not has_messages(here):
         raise NoTenant(f"The users of the schema {here} have no messages: run it inside a tenant.")
 
@@ -274,30 +282,6 @@ def _scopes(pk: Any) -> Iterator[DataScope]:
 def _has_people_of_platform(schema: str) -> bool:
     """Tell whether the users of `schema` are those whose keys the platform's audit log contains."""
     return schema == settings.platform_schema or (is_public(schema) and users_are_shared())
-
-
-def _rows_here(pk: Any) -> tuple[PersonalRows, ...]:
-    return (
-        PersonalRows("messages received", Message.objects.filter(user_id=pk)),
-        PersonalRows("receipts", Receipt.objects.filter(user_id=pk)),
-        PersonalRows("messages sent", Message.objects.filter(sender_id=pk).exclude(user_id=pk), {"sender": None}),
-        PersonalRows("announcements", Announcement.objects.filter(sender_id=pk), {"sender": None}),
-        PersonalRows("records", _named(AuditRecord.objects.filter(actor_id=actor_id_of(pk))), {"actor_name": ""}),
-    )
-
-
-def _rows_of_platform(pk: Any) -> tuple[PersonalRows, ...]:
-    return (
-        # Before the records, by which they are found.
-        PersonalRows(
-            "broadcasts", _broadcasts_by(pk, actor_name=OuterRef("author")).exclude(author=""), {"author": ""}
-        ),
-        PersonalRows(
-            "records of the platform",
-            _named(BroadcastRecord.objects.filter(actor_id=actor_id_of(pk))),
-            {"actor_name": ""},
-        ),
-    )
 
 
 def _named(records: Rows) -> Rows:

@@ -46,7 +46,15 @@ def purge(
         if _has_grants():
             deleted["grants"] = remove_orphaned_grants()
     finally:
-        _log(deleted, kept)
+        if deleted.total():
+            kinds = ", ".join(f"{count} {kind}" for kind, count in (+deleted).items())
+            audit.log_event(
+                audit.Action.PURGE,
+                actor=None,
+                subject=f"kept for more than {kept} days: {kinds}",
+                count=deleted.total(),
+                into=BroadcastRecord if is_public(current_schema()) else AuditRecord,
+            )
     return +deleted
 
 
@@ -148,16 +156,3 @@ def _delete_batch(rows: Rows, size: int, after: object = None) -> tuple[object, 
         keys = list(locked.values_list("pk", flat=True)[:size])
         deleted = delete(rows.filter(pk__in=keys))
     return (keys[-1] if keys else None), deleted
-
-
-def _log(deleted: Counter[str], days: int) -> None:
-    if not deleted.total():
-        return
-    kinds = ", ".join(f"{count} {kind}" for kind, count in (+deleted).items())
-    audit.log_event(
-        audit.Action.PURGE,
-        actor=None,
-        subject=f"kept for more than {days} days: {kinds}",
-        count=deleted.total(),
-        into=BroadcastRecord if is_public(current_schema()) else AuditRecord,
-    )

@@ -28,18 +28,14 @@ def rename_schema(tenant: Tenant, name: str) -> None:
     """
     old = str(tenant.schema_name)
     with inside(get_public_schema_name()), transaction.atomic(using=get_tenant_database_alias()):
-        before = _session_hashes(old)
+        before: Hashes = {}
+        if _has_signed_sessions(old):
+            with inside(old):
+                keys = {str(data[SESSION_KEY]) for _row, data in _sessions(old) if SESSION_KEY in data}
+                before = _hashes_of(keys)
         schema_rename(tenant, name, database=get_tenant_database_alias())
         BroadcastCount.objects.filter(schema_name=old).update(schema_name=name)
         _resign_sessions(old, name, before)
-
-
-def _session_hashes(schema: str) -> Hashes:
-    """Return the session authentication hashes of all users who are logged in, by primary key."""
-    if not _has_signed_sessions(schema):
-        return {}
-    with inside(schema):
-        return _hashes_of({str(data[SESSION_KEY]) for _row, data in _sessions(schema) if SESSION_KEY in data})
 
 
 def _resign_sessions(old: str, new: str, before: Hashes) -> None:

@@ -98,7 +98,17 @@ class Command(BaseCommand):
         for schema in (*(tenant or ()), *([several_to] if several_to else ())):
             if schema not in schemas:
                 raise ImportRefused(f"There is no tenant {schema!r}. The tenants are: {first_of(schemas)}.")
-        mapping = _mapping(options["match"], options["mapping"], table)
+        if options["match"]:
+            mapping = import_people.mapping_by(options["match"], table)
+        else:
+            try:
+                mapping = import_string(options["mapping"])
+            except ImportError as error:
+                raise ImportRefused(f"--mapping {options['mapping']}: {error}") from error
+            if not callable(mapping):
+                raise ImportRefused(
+                    f"--mapping {options['mapping']} is {mapping!r}: expected a callable that takes a schema."
+                )
         if not dry_run:
             table = import_table.rename_old_table()
         with import_people.pairs_of(mapping, schemas, table, several_to=several_to) as unknown:
@@ -160,15 +170,3 @@ class Progress:
     def write(self, line: str, ending: str) -> None:
         self.stdout.write(line, ending=ending)
         self.stdout.flush()
-
-
-def _mapping(match: str | None, path: str | None, table: OldTable) -> import_people.PeopleMapping:
-    if match:
-        return import_people.mapping_by(match, table)
-    try:
-        mapping: Callable[[str], import_people.Pairs] = import_string(path or "")
-    except ImportError as error:
-        raise ImportRefused(f"--mapping {path}: {error}") from error
-    if not callable(mapping):
-        raise ImportRefused(f"--mapping {path} is {mapping!r}: expected a callable that takes a schema.")
-    return mapping
