@@ -161,28 +161,27 @@ class KeepTenants:
 
 
 def set_up(case: type[CommittingTestCase], django_set_up: Callable[[], None]) -> None:
-    """Store the rows to keep on a test case class, then run Django's own setup."""
-    uses_tenants = get_tenant_database_alias() in case._databases_names(include_mirrors=False)
-    if uses_tenants:
-        case._kept_rows = _rows_to_keep()
+    """Store the primary keys of the rows to keep on a test case class, by table, then run Django's own setup."""
+    if get_tenant_database_alias() not in case._databases_names(include_mirrors=False):
+        django_set_up()
+        return
+    names = [
+        _qualified(get_public_schema_name(), model._meta.db_table)
+        for model in (get_tenant_model(), get_tenant_domain_model())
+    ]
+    with _in_public().cursor() as cursor:
+        cursor.execute(REFERENCED_TABLES, [names])
+        tables = {table for (table,) in cursor.fetchall()} - set(MIGRATION_TABLES)
+    models = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
+    case._kept_rows = {
+        table: list(models[table]._base_manager.values_list("pk", flat=True)) for table in tables & models.keys()
+    }
     django_set_up()
-    if uses_tenants and case.reset_sequences:
+    if case.reset_sequences:
         # Django restarts sequences at 1, although some rows are kept: set them to the largest value in use.
         with _in_public().cursor() as cursor:
             cursor.execute(SEQUENCES, [[schema.name for schema in existing_schemas()]])
             cursor.execute(" UNION ALL ".join(RESET_SEQUENCE.format(*names) for names in cursor.fetchall()))
-
-
-def _rows_to_keep() -> Rows:
-    """Return the primary keys of the tenants, their domains and the rows these refer to, by table."""
-    connection = _in_public()
-    tenants = [model._meta.db_table for model in (get_tenant_model(), get_tenant_domain_model())]
-    names = [_qualified(get_public_schema_name(), table) for table in tenants]
-    with connection.cursor() as cursor:
-        cursor.execute(REFERENCED_TABLES, [names])
-        tables = {table for (table,) in cursor.fetchall()} - set(MIGRATION_TABLES)
-    models = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
-    return {table: list(models[table]._base_manager.values_list("pk", flat=True)) for table in tables & models.keys()}
 
 
 def _flush(keep: Rows) -> None:

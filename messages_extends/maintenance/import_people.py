@@ -159,6 +159,7 @@ def pairs_of(
 
 
 def _load_pairs(mapping: PeopleMapping, schema: str) -> int:
+    """Store the pairs of a tenant whose new id exists there; return the number of the others."""
     with inside(schema):
         given = mapping(schema)
         # A list, because a queryset must be read in this schema.
@@ -178,14 +179,9 @@ def _load_pairs(mapping: PeopleMapping, schema: str) -> int:
                     cursor.executemany(INSERT, batch)
     except DataError as error:
         raise ImportRefused(f"The mapping of {schema} contains a value that is not a user id: {error}") from error
-    return _delete_unknown(schema)
-
-
-def _delete_unknown(schema: str) -> int:
-    """Delete the pairs whose new id does not exist in this tenant; return their number."""
+    # Delete the pairs whose new id does not exist in this tenant.
     model = get_user_model()
-    per_tenant = is_per_tenant(model._meta.app_label)
-    users = qualified(schema if per_tenant else public(), model._meta.db_table)
+    users = qualified(schema if is_per_tenant(model._meta.app_label) else public(), model._meta.db_table)
     return execute(
         "DELETE FROM {pairs} pair WHERE schema = %s AND NOT EXISTS (SELECT FROM {users} WHERE {key} = pair.new_id)",
         [schema],
