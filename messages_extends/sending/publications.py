@@ -242,7 +242,14 @@ def change(publication: Publication, changes: dict[str, Any], *, show_again: boo
         raise TypeError(f"{', '.join(unknown)}: cannot be changed; what can is {', '.join(CHANGEABLE_FIELDS)}.")
     if publication.has_ended():
         raise NotPublished
-    columns = _changed_text(publication, changes) | _changed_times(publication, changes)
+    text = {name: changes.get(name, getattr(publication, name)) for name in TEXT_FIELDS}
+    columns: dict[str, Any] = clean_content(changes.get("message", publication.message), key=publication.key, **text)
+    if "message" not in changes:
+        columns |= {"is_safe": publication.is_safe}
+    if "publish_at" in changes and publication.state() is not State.SCHEDULED:
+        raise ValueError("publish_at cannot be changed: it has been published already.")
+    if changes.keys() & {"publish_at", "expires"}:
+        columns |= times(changes.get("publish_at", publication.publish_at), changes.get("expires", publication.expires))
     if show_again:
         columns |= {"revision": publication.revision + 1}
     if show_again and publication.state() is State.LIVE:
@@ -255,21 +262,6 @@ def change(publication: Publication, changes: dict[str, Any], *, show_again: boo
     for name, value in columns.items():
         setattr(publication, name, value)
     publication.save(update_fields=columns)
-
-
-def _changed_text(publication: Publication, changes: dict[str, Any]) -> dict[str, Any]:
-    text = {name: changes.get(name, getattr(publication, name)) for name in TEXT_FIELDS}
-    if "message" in changes:
-        return clean_content(changes["message"], key=publication.key, **text)
-    return clean_content(publication.message, key=publication.key, **text) | {"is_safe": publication.is_safe}
-
-
-def _changed_times(publication: Publication, changes: dict[str, Any]) -> dict[str, Any]:
-    if "publish_at" in changes and publication.state() is not State.SCHEDULED:
-        raise ValueError("publish_at cannot be changed: it has been published already.")
-    if not changes.keys() & {"publish_at", "expires"}:
-        return {}
-    return times(changes.get("publish_at", publication.publish_at), changes.get("expires", publication.expires))
 
 
 def end(publication: Publication) -> bool:

@@ -14,7 +14,7 @@ from messages_extends.access.pages import accessible_pages
 from messages_extends.access.policy import policy
 from messages_extends.access.publications import audience
 from messages_extends.api import EVERYONE, announce
-from messages_extends.inbox.reports import ReadReport, read_report, with_numbers, with_read_at
+from messages_extends.inbox.reports import read_report, with_numbers, with_read_at
 from messages_extends.models import Announcement
 from messages_extends.models.publication import PublicationQuerySet
 from messages_extends.tenancy.databases import for_write
@@ -82,9 +82,10 @@ class AnnouncementKind(PublicationKind):
     def report(self, publication: Announcement) -> dict[str, Any]:
         form = ReadersFilter(self.request.GET)
         is_valid = form.is_valid()
-        who = form.cleaned_data.get("who", "")
+        who, search = form.cleaned_data.get("who", ""), clean_search(form.cleaned_data.get("q", ""))
         report = read_report(publication, self.person)
-        people = _people(publication, report, form)
+        people = {"read": report.read, "unread": report.unread}.get(who, report.everyone)()
+        found = with_read_at(search_people(search, people), publication.pk, publication.revision)
         return {
             "status": 200 if is_valid else 400,
             "form": form,
@@ -92,7 +93,7 @@ class AnnouncementKind(PublicationKind):
             "unread_count": report.people - report.readers,
             "who": who,
             "tabs": [(f"?who={value}#mx-readers", label, value == who) for value, label in WHO],
-            "readers": Paginator(people, PEOPLE_SIZE).get_page(self.request.GET.get("page")),
+            "readers": Paginator(found, PEOPLE_SIZE).get_page(self.request.GET.get("page")),
             "unnamed": report.people - report.everyone().count(),
         }
 
@@ -136,13 +137,6 @@ class ReadersFilter(forms.Form):
     q = forms.CharField(
         label=_("Search by name"), required=False, max_length=100, widget=forms.TextInput({"type": "search"})
     )
-
-
-def _people(announcement: Announcement, report: ReadReport, form: ReadersFilter) -> Any:
-    """Return the people whom the page shows, sorted by name, each with `read_at`."""
-    who, search = form.cleaned_data.get("who", ""), clean_search(form.cleaned_data.get("q", ""))
-    people = {"read": report.read, "unread": report.unread}.get(who, report.everyone)()
-    return with_read_at(search_people(search, people), announcement.pk, announcement.revision)
 
 
 def _everyone(request: HttpRequest) -> str:

@@ -104,7 +104,14 @@ class BroadcastKind(PublicationKind):
     def audience(self, publication: Any) -> str:
         if publication.is_for_everybody:
             return gettext("all organisations")
-        return _named([name_of(tenant) for tenant in publication.named], publication.chosen)
+        if not publication.named:
+            return gettext("no organisation (the chosen ones were removed)")
+        names = ", ".join(name_of(tenant) for tenant in publication.named)
+        others = publication.chosen - len(publication.named)
+        if others <= 0:
+            return names
+        more = ngettext("%(names)s and %(count)s more", "%(names)s and %(count)s more", others)
+        return more % {"names": names, "count": others}
 
     def with_figures(self, publications: PublicationQuerySet) -> PublicationQuerySet:
         return cast(PublicationQuerySet, with_numbers(publications))
@@ -177,13 +184,3 @@ class CountBroadcast(PublicationView):
         count_readers(publication, viewer=self.person)
         query = urlencode({"round": start.isoformat()})
         return HttpResponseRedirect(f"{self.address('', pk)}?{query}#mx-counts")
-
-
-def _named(names: list[str], count: int) -> str:
-    if not names:
-        return gettext("no organisation (the chosen ones were removed)")
-    first, others = ", ".join(names), count - len(names)
-    if others <= 0:
-        return first
-    more = ngettext("%(names)s and %(count)s more", "%(names)s and %(count)s more", others)
-    return more % {"names": first, "count": others}

@@ -15,13 +15,12 @@ from messages_extends.access.policy import policy
 from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.links import reverse_own
 from messages_extends.models import Message
-from messages_extends.sending.idempotency import Sent
 from messages_extends.sending.messages import send, send_once
 from messages_extends.sending.recipients import inactive_in
 from messages_extends.web.forms import ComposeForm
 from messages_extends.web.pickers import Choice, Picker, found_response, group_choice, person_choice, shown
 from messages_extends.web.refusals import refused
-from messages_extends.web.requests import login_to_read, reader_of, require_reader
+from messages_extends.web.requests import form_number, login_to_read, reader_of, require_reader
 from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups, search_people
 
 
@@ -40,7 +39,16 @@ def compose(request: HttpRequest) -> HttpResponse:
         return _form_page(request, form)
     if not form.is_valid():
         return _form_page(request, form, status=400)
-    return STEPS.get(str(step), _confirm)(request, form)
+    number = form_number(request)
+    if step == "test":
+        number = number or uuid.uuid4()
+        # With a key, so that a double click sends one test.
+        send(sender, **form.text, sender=sender, key=f"test:{number}")
+        note = gettext("A test was sent to you alone. It is in your inbox.")
+        return _confirm(request, form, number=number, note=note)
+    if step == "send" and number:
+        return _send(request, form, number)
+    return _confirm(request, form)
 
 
 @require_safe
@@ -69,11 +77,6 @@ def _found(sender: AbstractBaseUser, search: str, *, with_groups: bool) -> list[
 
 
 def _form_page(request: HttpRequest, form: ComposeForm, status: int = 200) -> HttpResponse:
-    context = {"form": form, "picker": _picker(form), "draft": Message(sender=form.sender)}
-    return render(request, "messages_extends/compose.html", context, status=status)
-
-
-def _picker(form: ComposeForm) -> Picker:
     searches_groups = form.few_groups is None
     chosen = [person_choice(person, "people") for person in form.picked_people]
     if searches_groups:
@@ -82,7 +85,7 @@ def _picker(form: ComposeForm) -> Picker:
     if not form.checks and form.search:
         others = _found(form.sender, form.search, with_groups=searches_groups)
         found, more = shown([choice for choice in others if choice not in chosen])
-    return Picker(
+    picker = Picker(
         id="id_people",
         label=gettext("People and groups") if searches_groups else gettext("People"),
         search_name="q",
@@ -95,6 +98,8 @@ def _picker(form: ComposeForm) -> Picker:
         more=more,
         errors=[str(error) for error in form.errors.get("people", ())],
     )
+    context = {"form": form, "picker": picker, "draft": Message(sender=form.sender)}
+    return render(request, "messages_extends/compose.html", context, status=status)
 
 
 def _confirm(
@@ -113,57 +118,30 @@ def _confirm(
     return render(request, "messages_extends/compose_confirm.html", context)
 
 
-def _send_test(request: HttpRequest, form: ComposeForm) -> HttpResponse:
-    number = _number(request) or uuid.uuid4()
-    # With a key, so that a double click sends one test.
-    send(form.sender, **form.text, sender=form.sender, key=f"test:{number}")
-    note = gettext("A test was sent to you alone. It is in your inbox.")
-    return _confirm(request, form, number=number, note=note)
-
-
-def _send(request: HttpRequest, form: ComposeForm) -> HttpResponse:
-    number = _number(request)
-    if number is None:
-        return _confirm(request, form)
+def _send(request: HttpRequest, form: ComposeForm, number: uuid.UUID) -> HttpResponse:
     try:
         sent = send_once(number, form.recipients, **form.text, sender=form.sender)
     except (PermissionDenied, ValueError) as error:
-        _add_error(form, error)
+        # The form was valid: somebody was deleted or deactivated meanwhile, or a time has passed.
+        gone = gettext("The sender is inactive or not a member of this organisation.")
+        if isinstance(error, PermissionDenied):
+            form.add_error(None, str(error) or gone)
+        elif isinstance(error, RecipientUnavailable):
+            form.add_error(None, gone)
+        elif form.cleaned_data["expires"] is not None:
+            form.add_error("expires", gettext("Enter a time in the future."))
+        else:
+            raise
         return refused(_form_page(request, form), error)
-    messages.add_message(request, messages.INFO if sent.is_duplicate else messages.SUCCESS, _report(sent))
-    return HttpResponseRedirect(reverse_own("inbox"))
-
-
-STEPS = {"test": _send_test, "send": _send}
-
-
-def _add_error(form: ComposeForm, error: Exception) -> None:
-    """Add the reason why a form that was valid can no longer be sent."""
-    gone = gettext("The sender is inactive or not a member of this organisation.")
-    if isinstance(error, PermissionDenied):
-        form.add_error(None, str(error) or gone)
-    elif isinstance(error, RecipientUnavailable):
-        form.add_error(None, gone)
-    elif form.cleaned_data["expires"] is not None:
-        form.add_error("expires", gettext("Enter a time in the future."))
-    else:
-        raise error
-
-
-def _number(request: HttpRequest) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(request.POST.get("number", ""))
-    except ValueError:
-        return None
-
-
-def _report(sent: Sent) -> str:
     if sent.is_duplicate:
+        level = messages.INFO
         text = ngettext(
             "This has already been sent to %(count)s person. It was not sent again.",
             "This has already been sent to %(count)s people. It was not sent again.",
             sent.count,
         )
     else:
+        level = messages.SUCCESS
         text = ngettext("Sent to %(count)s person.", "Sent to %(count)s people.", sent.count)
-    return text % {"count": sent.count}
+    messages.add_message(request, level, text % {"count": sent.count})
+    return HttpResponseRedirect(reverse_own("inbox"))

@@ -131,12 +131,28 @@ def _list_page(request: HttpRequest, form: GrantForm, status: int = 200) -> Http
     people = search_people(search, people_here()) if search else None
     groups = search_groups(search, Group.objects.all()) if search else None
     page = Paginator(held(people=people, groups=groups), PAGE_SIZE).get_page(request.GET.get("page"))
+    rows = [Held(*row[1:]) for row in page]
+    found = {
+        **_by_key("user", people_here(), rows),
+        **_by_key("group", Group.objects.all(), rows),
+        **{(each.value, ""): each for each in All},
+    }
+    described = [
+        {
+            "holder": _label(found.get((row.holder_kind, row.holder_key))),
+            "target": _label(found.get((row.target_kind, row.target_key))),
+            "query": urlencode(
+                {"holder": _value(row.holder_kind, row.holder_key), "target": _value(row.target_kind, row.target_key)}
+            ),
+        }
+        for row in rows
+    ]
     hint = gettext("Search for people and groups by name or e-mail address.")
     context = {
         "form": form,
         "pickers": [_picker(form, name, hint) for name in GrantForm.PICKERS],
         "page": page,
-        "rows": _described([Held(*row[1:]) for row in page]),
+        "rows": described,
         "search": search,
     }
     return render(request, "messages_extends/grants.html", context, status=status)
@@ -180,25 +196,6 @@ def _found(name: str, search: str) -> list[Choice]:
     # Inactive users can be explained, because being inactive may be the reason.
     people = search_people(search, members() if with_groups else people_here())[: MAX_RESULTS + 1]
     return [_choice(each, name) for each in (*groups, *people)]
-
-
-def _described(rows: list[Held]) -> list[dict[str, str]]:
-    """Return the labels of each row's holder and target, and the query string for revoking it, in two queries."""
-    found = {
-        **_by_key("user", people_here(), rows),
-        **_by_key("group", Group.objects.all(), rows),
-        **{(each.value, ""): each for each in All},
-    }
-    return [
-        {
-            "holder": _label(found.get((row.holder_kind, row.holder_key))),
-            "target": _label(found.get((row.target_kind, row.target_key))),
-            "query": urlencode(
-                {"holder": _value(row.holder_kind, row.holder_key), "target": _value(row.target_kind, row.target_key)}
-            ),
-        }
-        for row in rows
-    ]
 
 
 def _by_key(kind: str, among: QuerySet[Model], rows: list[Held]) -> dict[tuple[str, str], Model | All]:

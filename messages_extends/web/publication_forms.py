@@ -192,7 +192,7 @@ class EditForm(PublicationForm):
         entered = {name: self.cleaned_data[name] for name in COLUMNS if name in self.cleaned_data}
         if "publish_at" in entered:
             entered["publish_at"] = entered["publish_at"] or timezone.now()
-        changed = {name: value for name, value in entered.items() if not _same(value, self.before[name])}
+        changed = {name: value for name, value in entered.items() if _as_shown(value) != _as_shown(self.before[name])}
         # A new text is a literal one, whatever was filled into the old.
         return changed | ({"params": None} if "message" in changed else {})
 
@@ -208,12 +208,11 @@ def version_of(publication: Publication) -> str:
     return hashlib.sha256(repr(seen).encode()).hexdigest()
 
 
-def _same(value: Any, before: Any) -> bool:
-    if isinstance(value, datetime) and isinstance(before, datetime):
-        return value.replace(second=0, microsecond=0) == before.replace(second=0, microsecond=0)
-    if isinstance(value, str) and isinstance(before, str):
-        return _as_sent(value) == _as_sent(before)
-    return bool(value == before)
+def _as_shown(value: Any) -> Any:
+    """Return what a form shows of a value: texts as browsers send them back, and times to the minute."""
+    if isinstance(value, datetime):
+        return value.replace(second=0, microsecond=0)
+    return _as_sent(value) if isinstance(value, str) else value
 
 
 def _as_sent(text: str) -> str:

@@ -32,6 +32,7 @@ from messages_extends.web.pickers import Choice, Picker, found_response, shown
 from messages_extends.web.publication_forms import STATES, EditForm, NewPublicationForm, PublicationFilter, version_of
 from messages_extends.web.publication_kind import PublicationKind, Text
 from messages_extends.web.refusals import refused
+from messages_extends.web.requests import form_number
 from messages_extends.web.search import MAX_RESULTS, clean_search
 
 PAGE_SIZE: Final = 20
@@ -161,7 +162,7 @@ class NewPublication(PublicationView):
             return self._form_page(form)
         if not form.is_valid():
             return self._form_page(form, status=400)
-        number = _number(request)
+        number = form_number(request)
         if step == "test" and has_messages(schema_of(request)):
             return self._test(form, number or uuid.uuid4())
         if step == "publish" and number:
@@ -228,7 +229,8 @@ class NewPublication(PublicationView):
         address = self.address("", publication.pk)
         if publication.state() in ENDED:
             return self.done(gettext("This has already ended."), address, messages.INFO)
-        return self.done(_published(publication), address)
+        is_scheduled = publication.state() is State.SCHEDULED
+        return self.done(gettext("It is scheduled.") if is_scheduled else gettext("It is published."), address)
 
     def _publish_once(self, form: NewPublicationForm, number: uuid.UUID, key: str) -> None:
         """Publish, unless the form with this number has been sent before."""
@@ -363,16 +365,3 @@ def choices_found(kind: PublicationKind, search: str) -> list[Choice]:
 def _refusal(error: Exception, otherwise: Text) -> str:
     """Say in the reader's language why nothing was done; of errors, only a refusal has words for readers."""
     return (str(error) if isinstance(error, PermissionDenied) else "") or str(otherwise)
-
-
-def _published(publication: Any) -> str:
-    if publication.state() is State.SCHEDULED:
-        return gettext("It is scheduled.")
-    return gettext("It is published.")
-
-
-def _number(request: HttpRequest) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(request.POST.get("number", ""))
-    except ValueError:
-        return None

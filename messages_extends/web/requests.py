@@ -1,5 +1,6 @@
 """Helpers for views: the current user, access and redirects."""
 
+import uuid
 from collections.abc import Callable
 from functools import wraps
 from typing import cast
@@ -81,3 +82,11 @@ def get_success_url(request: HttpRequest) -> str:
         if url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
             return url
     return start_page(request)
+
+
+def form_number(request: HttpRequest) -> uuid.UUID | None:
+    """Return the UUID of the page that the form was sent from, under which it is processed once; None without one."""
+    try:
+        return uuid.UUID(request.POST.get("number", ""))
+    except ValueError:
+        return None

@@ -27,9 +27,13 @@ def search_people(text: str, people: QuerySet[AbstractBaseUser]) -> QuerySet[Abs
 
     An empty text matches everybody. There are no duplicates, whatever the joins of `people`.
     """
-    columns = _name_columns()
+    model = get_user_model()
+    wanted = [*NAMES, model.USERNAME_FIELD, model.get_email_field_name()]
+    # Text columns only: a host project may have a name or a login of another type.
+    texts = {field.name for field in model._meta.concrete_fields if isinstance(field, CharField | TextField)}
+    columns = [name for name in dict.fromkeys(wanted) if name in texts]
     if people.query.distinct or len(people.query.alias_map) > 1:
-        people = get_user_model()._base_manager.filter(pk__in=people.order_by().values("pk"))
+        people = model._base_manager.filter(pk__in=people.order_by().values("pk"))
     return people.filter(_each_word(text, columns)).order_by(*columns, "pk")
 
 
@@ -64,11 +68,3 @@ def _each_word(text: str, columns: list[str]) -> Q:
             in_one |= Q(**{f"{column}__icontains": word})
         condition &= in_one
     return condition
-
-
-def _name_columns() -> list[str]:
-    """Return the names of the text columns with a person's name, login and e-mail address, in this order."""
-    model = get_user_model()
-    wanted = [*NAMES, model.USERNAME_FIELD, model.get_email_field_name()]
-    texts = {field.name for field in model._meta.concrete_fields if isinstance(field, CharField | TextField)}
-    return [name for name in dict.fromkeys(wanted) if name in texts]
