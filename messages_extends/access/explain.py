@@ -36,7 +36,13 @@ def explain(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> list[Reaso
     """
     require_here(sender)
     require_here(recipient)
-    if obstacles := list(_obstacles(sender, recipient)):
+    found = set(for_write(members().filter(pk__in=[sender.pk, recipient.pk])).values_list("pk", flat=True))
+    obstacles = []
+    if sender.pk not in found:
+        obstacles.append(_("The sender is inactive or not a member of this organisation."))
+    if recipient.pk not in found and recipient.pk != sender.pk:
+        obstacles.append(_("The recipient is inactive or not a member of this organisation."))
+    if obstacles:
         return [Reason(False, text) for text in obstacles]
     asked = policy()
     allowed = asked.may_message(sender, recipient)
@@ -46,14 +52,6 @@ def explain(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> list[Reaso
     else:
         texts = own or [_("This site's own policy does not allow it.") if granted else _("Nothing has been granted.")]
     return [Reason(allowed, text) for text in texts]
-
-
-def _obstacles(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> Iterator[str | Promise]:
-    found = set(for_write(members().filter(pk__in=[sender.pk, recipient.pk])).values_list("pk", flat=True))
-    if sender.pk not in found:
-        yield _("The sender is inactive or not a member of this organisation.")
-    if recipient.pk not in found and recipient.pk != sender.pk:
-        yield _("The recipient is inactive or not a member of this organisation.")
 
 
 def _grounds(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> Iterator[str | Promise]:

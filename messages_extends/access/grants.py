@@ -342,19 +342,17 @@ def _record(action: str, target: str, holder: str) -> None:
 
 def _remove_grants_on(instance: Model, **_signal: object) -> None:
     """Delete the grants on a user or group that has been deleted, in every organisation that had them."""
-    right = _right(instance)
-    for schema in _schemas_with_grants_on(instance):
+    right, here = _right(instance), current_schema()
+    if is_per_tenant(instance._meta.app_label):
+        schemas = [here] if has_messages(here) else []
+    else:
+        found = schemas_with(get_user_obj_perms_model()._meta.db_table)
+        tenants = for_write(get_tenant_model()._default_manager.filter(schema_name__in=found))
+        schemas = list(tenants.values_list("schema_name", flat=True))
+    for schema in schemas:
         with inside(schema):
             for rows in (get_user_obj_perms_model(), get_group_obj_perms_model()):
                 _rows(rows, right).filter(object_pk=str(instance.pk)).delete()
-
-
-def _schemas_with_grants_on(target: Model) -> list[str]:
-    if not is_per_tenant(target._meta.app_label):
-        found = schemas_with(get_user_obj_perms_model()._meta.db_table)
-        tenants = for_write(get_tenant_model()._default_manager.filter(schema_name__in=found))
-        return list(tenants.values_list("schema_name", flat=True))
-    return [current_schema()] if has_messages(current_schema()) else []
 
 
 def orphaned_grants() -> list[QuerySet[Model]]:
@@ -363,14 +361,12 @@ def orphaned_grants() -> list[QuerySet[Model]]:
     A target's deletion takes them along; they are left over where it was deleted past Django.
     """
     return [
-        _rows(holders(), right).exclude(object_pk__in=_keys_as_text(model))
+        _rows(holders(), right).exclude(
+            object_pk__in=model._base_manager.values_list(Cast("pk", CharField()), flat=True)
+        )
         for holders in (get_user_obj_perms_model, get_group_obj_perms_model)
         for right, model in ((send_message(), get_user_model()), (send_group_message(), Group))
     ]
-
-
-def _keys_as_text(model: type[Model]) -> QuerySet[Model, object]:
-    return model._base_manager.values_list(Cast("pk", CharField()), flat=True)
 
 
 def remove_orphaned_grants() -> int:

@@ -1,6 +1,7 @@
 """Checks that refuse: called before anything is written, in the transaction that writes it."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -51,6 +52,7 @@ def _locked(recipients: QuerySet[Any] | Collection[Any], sender: Any, *, inactiv
     Choosing, asking and locking are one statement, so that all three are about the same people.
     """
     using, values = write_database(), {"sender": sender}
+    names = names_of_people(using)
     try:
         if isinstance(recipients, QuerySet):
             chosen = CompiledQuery.of(members_among(recipients, inactive=inactive), using, "chosen")
@@ -62,24 +64,17 @@ def _locked(recipients: QuerySet[Any] | Collection[Any], sender: Any, *, inactiv
     except EmptyResultSet:
         # Django finds out by itself that these are nobody: `filter(pk__in=[])`.
         return [], True
-    reachable = _reachable(sender, using, inactive=inactive)
-    found = chosen.run(
-        {**values, **reachable.constants}, LOCK_CHOSEN, reachable=reachable.sql, **names_of_people(using)
-    )
+    # Nobody for the application, which nothing is checked for, and where Django finds out by itself that it is nobody.
+    reachable = CompiledQuery(NO_PEOPLE.format(**names), {}, using)
+    if sender is not None:
+        kind = type(policy())
+        keep = holds_for_everybody(kind)
+        with suppress(EmptyResultSet):
+            reachable = compiled_query(
+                reachable_among_chosen, {"sender": sender}, using, keep=keep, kind=kind, inactive=inactive
+            )
+    found = chosen.run({**values, **reachable.constants}, LOCK_CHOSEN, reachable=reachable.sql, **names)
     return [key for key, *_counts in found], sender is None or all(others == may for _key, others, may in found)
-
-
-def _reachable(sender: Any, using: str, *, inactive: bool) -> CompiledQuery:
-    """Return the query for the keys of those who are chosen and whom `sender` may write to."""
-    nobody = CompiledQuery(NO_PEOPLE.format(**names_of_people(using)), {}, using)
-    if sender is None:
-        return nobody
-    kind, values = type(policy()), {"sender": sender}
-    keep = holds_for_everybody(kind)
-    try:
-        return compiled_query(reachable_among_chosen, values, using, keep=keep, kind=kind, inactive=inactive)
-    except EmptyResultSet:
-        return nobody
 
 
 def members_among(people: QuerySet[Any], *, inactive: bool) -> QuerySet[Any, Any]:

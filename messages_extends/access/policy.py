@@ -208,7 +208,9 @@ class Policy:
         # By the grants' own keys: through the groups it takes twice as long.
         granted = keys_of_people_in(grants.keys_on_object(sender, send_group_message()))
         in_any = Q(pk__in=keys_of_people_in(None))
-        return Q(pk__in=granted) | (_granted_on_all(sender, send_group_message()) & in_any)
+        # As in `_model_wide`, but it is known already whether this sender is a superuser.
+        on_all = Q(pk__in=[]) if users_are_shared() else grants.granted_on_all(sender, send_group_message())
+        return Q(pk__in=granted) | (on_all & in_any)
 
 
 class AllowAll(Policy):
@@ -260,11 +262,6 @@ def _model_wide(sender: Person, *rights: Right) -> Q:
     There, superusers and permissions without an object are those of every organisation at once.
     """
     return Q(pk__in=[]) if users_are_shared() else grants.model_wide(sender, *rights)
-
-
-def _granted_on_all(sender: Person, *rights: Right) -> Q:
-    """Return that condition for a sender of whom it is known already whether they are a superuser."""
-    return Q(pk__in=[]) if users_are_shared() else grants.granted_on_all(sender, *rights)
 
 
 def holds(sender: Person, right: Right) -> bool:

@@ -70,33 +70,24 @@ def _length(period: str) -> timedelta:
 def _wait_message(seconds: int) -> str:
     minutes, hours = math.ceil(seconds / 60), math.ceil(seconds / 3600)
     if seconds < 60:
-        text, count = _seconds(seconds), seconds
+        count = seconds
+        text = ngettext(
+            "You are sending messages too quickly. Try again in %(count)s second.",
+            "You are sending messages too quickly. Try again in %(count)s seconds.",
+            count,
+        )
     elif minutes < 60:
-        text, count = _minutes(minutes), minutes
+        count = minutes
+        text = ngettext(
+            "You are sending messages too quickly. Try again in %(count)s minute.",
+            "You are sending messages too quickly. Try again in %(count)s minutes.",
+            count,
+        )
     else:
-        text, count = _hours(hours), hours
+        count = hours
+        text = ngettext(
+            "You are sending messages too quickly. Try again in %(count)s hour.",
+            "You are sending messages too quickly. Try again in %(count)s hours.",
+            count,
+        )
     return text % {"count": count}
-
-
-def _seconds(count: int) -> str:
-    return ngettext(
-        "You are sending messages too quickly. Try again in %(count)s second.",
-        "You are sending messages too quickly. Try again in %(count)s seconds.",
-        count,
-    )
-
-
-def _minutes(count: int) -> str:
-    return ngettext(
-        "You are sending messages too quickly. Try again in %(count)s minute.",
-        "You are sending messages too quickly. Try again in %(count)s minutes.",
-        count,
-    )
-
-
-def _hours(count: int) -> str:
-    return ngettext(
-        "You are sending messages too quickly. Try again in %(count)s hour.",
-        "You are sending messages too quickly. Try again in %(count)s hours.",
-        count,
-    )

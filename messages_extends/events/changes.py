@@ -1,7 +1,7 @@
 """Change events: which users' open pages are out of date. They are published after the transaction commits."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, Self
@@ -59,9 +59,12 @@ class ChangeEvent:
         schema = data.get("schema", "")
         if not (schema is None or (isinstance(schema, str) and schema)):
             raise ValueError(f"{text[:200]!r} does not name a schema.")
-        return cls(
-            schema, everyone=data.get("everyone") is True, **{name: _parse_keys(data, name) for name in KEY_FIELDS}
-        )
+        keys = {name: data.get(name, []) for name in KEY_FIELDS}
+        for name, given in keys.items():
+            if not isinstance(given, list) or not all(isinstance(key, str) for key in given):
+                raise ValueError(f"{name} of a change event must be a list of strings, not {given!r:.100}.")
+        key_sets = {name: frozenset(given) for name, given in keys.items()}
+        return cls(schema, everyone=data.get("everyone") is True, **key_sets)
 
 
 def notify_changed(*, users: Iterable[object] = (), groups: Iterable[object] = (), everyone: bool = False) -> None:
@@ -174,10 +177,3 @@ def _key_texts(keys: Iterable[object]) -> frozenset[str]:
         if isinstance(key, Model):
             raise TypeError(f"Expected a primary key, got {key!r}: pass user.pk, for example.")
     return frozenset(str(key) for key in given)
-
-
-def _parse_keys(data: Mapping[str, object], name: str) -> frozenset[str]:
-    keys = data.get(name, [])
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise ValueError(f"{name} of a change event must be a list of strings, not {keys!r:.100}.")
-    return frozenset(keys)

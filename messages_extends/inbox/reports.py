@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, Count, Exists, Func, IntegerField, Model, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, Count, Exists, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.expressions import Combinable
 
 from messages_extends.access.membership import keys_of_people_in, members
@@ -89,6 +89,9 @@ def count(people: People) -> Numbers:
 def with_numbers(announcements: QuerySet[Announcement]) -> QuerySet[Announcement]:
     """Annotate `readers` and `people`: the number of readers and the size of the current audience."""
     everyone = members()
+    # The announcement is that of the outermost query.
+    chosen = AnnouncementGroup.objects.filter(announcement=OuterRef(OuterRef(OuterRef(OuterRef("pk")))))
+    in_groups = keys_of_people_in(Group.objects.filter(pk__in=chosen.values("group")))
     receipts = Receipt.objects.filter(
         user_id=OuterRef("pk"),
         publication_id=OuterRef(OuterRef("pk")),
@@ -97,7 +100,7 @@ def with_numbers(announcements: QuerySet[Announcement]) -> QuerySet[Announcement
 
     def numbers(people: People) -> Case:
         to_everyone = When(audience=Announcement.Audience.EVERYONE, then=_number(people))
-        return Case(to_everyone, default=_number(people.filter(pk__in=_keys_of_members())))
+        return Case(to_everyone, default=_number(people.filter(pk__in=in_groups)))
 
     return announcements.annotate(people=numbers(everyone), readers=numbers(everyone.filter(Exists(receipts))))
 
@@ -105,9 +108,3 @@ def with_numbers(announcements: QuerySet[Announcement]) -> QuerySet[Announcement
 def _number(people: People) -> Subquery:
     counted = Func("pk", function="COUNT", template="%(function)s(DISTINCT %(expressions)s)")
     return Subquery(people.order_by().values(number=counted), output_field=IntegerField())
-
-
-def _keys_of_members() -> QuerySet[Model, object]:
-    """Return the keys of the members of the groups of the announcement in the outer query."""
-    chosen = AnnouncementGroup.objects.filter(announcement=OuterRef(OuterRef(OuterRef(OuterRef("pk")))))
-    return keys_of_people_in(Group.objects.filter(pk__in=chosen.values("group")))

@@ -134,10 +134,16 @@ class LiveUpdates:
 
     async def _is_still_served(self, scope: Scope) -> bool:
         """Repeat the request of `scope` and tell whether it reaches the view, whatever the response."""
-        handshake, watcher = StreamHandshake(), DisconnectWatcher(_receive_once())
+        handshake = StreamHandshake()
+        # Without a body, from a client that stays connected.
+        messages: list[Event] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive() -> Event:
+            return messages.pop() if messages else await asyncio.get_running_loop().create_future()
 
         async def ignore(_message: Event) -> None: ...
 
+        watcher = DisconnectWatcher(receive)
         try:
             async with asyncio.timeout(RECHECK_TIMEOUT_S):
                 await self._request(self._recheck_slots, scope, handshake, watcher, ignore)
@@ -203,16 +209,6 @@ class DisconnectWatcher:
         if self._next is None:
             self._next = asyncio.ensure_future(self._receive())
         return self._next
-
-
-def _receive_once() -> Receive:
-    """Return a `receive` callable for a request without a body whose client stays connected."""
-    messages: list[Event] = [{"type": "http.request", "body": b"", "more_body": False}]
-
-    async def receive() -> Event:
-        return messages.pop() if messages else await asyncio.get_running_loop().create_future()
-
-    return receive
 
 
 def _is_stream_request(scope: Scope) -> bool:
