@@ -14,7 +14,7 @@ from django.db.models.functions import Cast
 from messages_extends.access.membership import members
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.conf import settings
-from messages_extends.inbox.filters import Branch, Branches, InboxFilter
+from messages_extends.inbox.filters import Branches, InboxFilter
 from messages_extends.inbox.items import KINDS, TEXT_COLUMNS, TIME_COLUMNS, Kind
 from messages_extends.models import Announcement, Message
 from messages_extends.models.publication import PublicationQuerySet
@@ -101,20 +101,18 @@ def unread_rows(
 
 def union(branches: Branches, user: AbstractBaseUser) -> "QuerySet[Any, Any]":
     """Return the rows of all branches, each already ordered and limited."""
-    return union_all([_rows(kind, branch.with_read_at(user)) for kind, branch in branches.items()])
+    rows = []
+    for kind, branch in branches.items():
+        total = "total" if "total" in branch.query.annotations else Value(0)
+        text = (Cast(name, TextField()) if name == "params" else name for name in TEXT_COLUMNS)
+        columns = (Value(kind), Cast("pk", TextField()), *text, TIME_COLUMNS[kind], *_own_columns(kind), total)
+        rows.append(branch.with_read_at(user).values_list(*columns))
+    return union_all(rows)
 
 
 def union_all(branches: Sequence["QuerySet[Any, Any]"]) -> "QuerySet[Any, Any]":
     first, *others = branches
     rows: QuerySet[Any, Any] = first.union(*others, all=True) if others else first
-    return rows
-
-
-def _rows(kind: Kind, branch: Branch) -> "QuerySet[Any, Any]":
-    total = "total" if "total" in branch.query.annotations else Value(0)
-    text = (Cast(name, TextField()) if name == "params" else name for name in TEXT_COLUMNS)
-    columns = (Value(kind), Cast("pk", TextField()), *text, TIME_COLUMNS[kind], *_own_columns(kind), total)
-    rows: QuerySet[Any, Any] = branch.values_list(*columns)
     return rows
 
 

@@ -76,8 +76,15 @@ class Unread:
     @property
     def banners(self) -> list[Message | FeedItem | OrdinaryMessage]:
         hidden = self.total - len(self.shown)
-        more = [_and_more(hidden, capped=self.total >= UNREAD_CAP)] if hidden else []
-        return [*map(rendering.shown, self.shown), *more]
+        if not hidden:
+            return [*map(rendering.shown, self.shown)]
+        beyond = f"{hidden}+" if self.total >= UNREAD_CAP else str(hidden)
+        with in_interface_language():
+            text = ngettext("and %(count)s more", "and %(count)s more", hidden) % {"count": beyond}
+        more = OrdinaryMessage(constants.INFO, text)
+        more.is_more = True  # type: ignore[attr-defined]
+        more.beyond = beyond  # type: ignore[attr-defined]
+        return [*map(rendering.shown, self.shown), more]
 
     @property
     def version(self) -> str:
@@ -110,7 +117,10 @@ class Inbox:
         rows = compiled.rows(feed.banners, self._values(), read_database(), limit=max(settings.max_banners, 1))
         found = [as_feed_item(row, self.user) for row in rows]
         total = sum({entry.kind: row[-1] for entry, row in zip(found, rows, strict=True)}.values())
-        return Unread(_by_urgency(found)[: settings.max_banners], total)
+        # What must be acknowledged first, then by level, then the newest.
+        found.sort(key=lambda entry: Cursor.of(entry).rank, reverse=True)
+        found.sort(key=lambda entry: (not entry.must_acknowledge, -constants.base_level(entry.level)))
+        return Unread(found[: settings.max_banners], total)
 
     def page(
         self,
@@ -186,7 +196,8 @@ class Inbox:
         at = timezone.now()
         chosen = InboxFilter(level=level, kind=kind).of(feed.unread_branches(self.user, at, current_schema()))
         messages: Any = chosen.pop("message", Message.objects.none())
-        publications = [_markable(each) for each in chosen.values()]
+        others: Sequence[Any] = [*chosen.values()]
+        publications = [each.filter(must_acknowledge=False).values_list("pk", "revision") for each in others]
         if snapshot is not None:
             messages = messages.filter(snapshot.seen_messages)
             publications = [each.filter(snapshot.seen_publications) for each in publications]
@@ -284,19 +295,9 @@ def _publications(readable: Branches, select: Callable[[Any], Any]) -> "QuerySet
     return union
 
 
-def _markable(publications: Any) -> Any:
-    return publications.filter(must_acknowledge=False).values_list("pk", "revision")
-
-
 def _shown(publications: Any, reference: Reference) -> Any:
     known = publications.filter(pk=reference.id, revision__gte=reference.revision)
     return known.annotate(shown=Value(reference.revision))
-
-
-def _by_urgency(found: Sequence[Message | FeedItem]) -> Sequence[Message | FeedItem]:
-    """Order what must be acknowledged first, then by level, then the newest."""
-    newest_first = sorted(found, key=lambda entry: Cursor.of(entry).rank, reverse=True)
-    return sorted(newest_first, key=lambda entry: (not entry.must_acknowledge, -constants.base_level(entry.level)))
 
 
 def with_senders(shown: Sequence[Message | FeedItem]) -> Sequence[Message | FeedItem]:
@@ -312,12 +313,3 @@ def with_senders(shown: Sequence[Message | FeedItem]) -> Sequence[Message | Feed
         elif entry.sender_id is not None:
             entry.sender = sender
     return shown
-
-
-def _and_more(count: int, *, capped: bool) -> OrdinaryMessage:
-    with in_interface_language():
-        text = ngettext("and %(count)s more", "and %(count)s more", count) % {"count": f"{count}+" if capped else count}
-    more = OrdinaryMessage(constants.INFO, text)
-    more.is_more = True  # type: ignore[attr-defined]
-    more.beyond = f"{count}+" if capped else str(count)  # type: ignore[attr-defined]
-    return more

@@ -42,7 +42,12 @@ def purge(
     deleted: Counter[str] = Counter()
     try:
         for kind, rows in expired_rows(_cutoff(kept)).items():
-            _delete_in_batches(kind, rows, batch_size, deleted, progress)
+            last, count = _delete_batch(rows, batch_size)
+            while last is not None:
+                deleted[kind] += count
+                progress(kind, deleted[kind])
+                # In the order of keys, so that no batch sees rows that the previous one skipped.
+                last, count = _delete_batch(rows, batch_size, after=last)
         if _has_grants():
             deleted["grants"] = remove_orphaned_grants()
     finally:
@@ -137,15 +142,6 @@ def _cutoff(days: int) -> datetime:
 
 def _has_grants() -> bool:
     return apps.is_installed("guardian") and has_messages(current_schema())
-
-
-def _delete_in_batches(kind: str, rows: Rows, size: int, counts: Counter[str], progress: Progress) -> None:
-    last, deleted = _delete_batch(rows, size)
-    while last is not None:
-        counts[kind] += deleted
-        progress(kind, counts[kind])
-        # In the order of keys, so that no batch sees rows that the previous one skipped.
-        last, deleted = _delete_batch(rows, size, after=last)
 
 
 def _delete_batch(rows: Rows, size: int, after: object = None) -> tuple[object, int]:

@@ -159,7 +159,11 @@ def _compiled_for_everybody(key: CacheKey) -> CompiledQuery | None:
         if not whose and (type(one) is not type(other) or one != other):
             return None
         found.append(Slot(whose[0]) if whose else one)
-    return CompiledQuery.named(*_with_literals(sql, found), key.using, key.build.__name__)
+    # Constants in the text spare psycopg them at each run.
+    literals = [_literal(one) for one in found]
+    others = [one for one, literal in zip(found, literals, strict=True) if literal is None]
+    text = _filled(sql, [literal or "%s" for literal in literals])
+    return CompiledQuery.named(text, others, key.using, key.build.__name__)
 
 
 def _compiled_for(key: CacheKey, keys: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
@@ -174,13 +178,6 @@ def _filled(sql: str, texts: Iterable[str]) -> str:
     """Return the statement with `texts` in the places of its parameters; an escaped percent sign is none."""
     places = iter(texts)
     return re.sub("%%|%s", lambda found: next(places) if found[0] == "%s" else found[0], sql)
-
-
-def _with_literals(sql: str, parameters: Sequence[Any]) -> tuple[str, Sequence[Any]]:
-    """Write constants into the statement, which spares psycopg that at each run; return it and the other parameters."""
-    literals = [_literal(one) for one in parameters]
-    others = [one for one, literal in zip(parameters, literals, strict=True) if literal is None]
-    return _filled(sql, [literal or "%s" for literal in literals]), others
 
 
 def _literal(value: Any) -> str | None:

@@ -252,7 +252,7 @@ def _let_everybody_write_to_everybody() -> None:
 
 
 def _let_tenants_broadcast() -> None:
-    from messages_extends import policy
+    from messages_extends.access import policy
 
     _replace(
         "messages_extends.access.policy._is_granted_by_platform",
@@ -261,10 +261,10 @@ def _let_tenants_broadcast() -> None:
 
 
 def _let_tenants_code_broadcast() -> None:
-    from messages_extends import policy
+    from messages_extends.access import guards
 
-    ask = policy.require_may_broadcast
-    for module in ("messages_extends.policy", "messages_extends.access.publications"):
+    ask = guards.require_may_broadcast
+    for module in ("messages_extends.access.guards", "messages_extends.access.publications"):
         _replace(
             f"{module}.require_may_broadcast",
             lambda sender, action="add": None if sender is None else ask(sender, action),

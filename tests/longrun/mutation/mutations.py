@@ -210,8 +210,8 @@ INBOX: Final = (
     Mutation(
         "What must be acknowledged is marked with all the rest",
         f"{PACKAGE}inbox.inbox",
-        'publications.filter(must_acknowledge=False).values_list("pk", "revision")',
-        'publications.values_list("pk", "revision")',
+        'each.filter(must_acknowledge=False).values_list("pk", "revision")',
+        'each.values_list("pk", "revision")',
         ("tests/unit/inbox/test_inbox.py::TestMarking::test_what_must_be_acknowledged_can_only_be",),
     ),
     Mutation(
@@ -258,9 +258,9 @@ INBOX: Final = (
     Mutation(
         "The time at which a query was first compiled stays in it",
         f"{PACKAGE}queries.compiled",
-        "**{name: Slot(name) for name in key.slots}",
-        "**{name: __import__('datetime').datetime(2020, 1, 1, tzinfo=__import__('datetime').UTC) "
-        "if name == 'at' else Slot(name) for name in key.slots}",
+        "{name: Slot(name) for name in key.values if name not in people}",
+        "{name: __import__('datetime').datetime(2020, 1, 1, tzinfo=__import__('datetime').UTC) "
+        "if name == 'at' else Slot(name) for name in key.values if name not in people}",
         (
             "tests/unit/queries/test_compiled.py::test_time_goes_on_for_a_query_that_is_kept",
             "tests/unit/queries/test_compiled.py::test_each_compiled_query_returns_what_the_orm_returns",
