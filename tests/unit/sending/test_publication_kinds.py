@@ -197,5 +197,5 @@ def test_access_to_an_unregistered_model_raises() -> None:
 
 @pytest.mark.parametrize("act", [revise, retract])
 def test_anything_but_a_publication_is_refused(act: Any) -> None:
-    with pytest.raises(TypeError, match="use an announcement or a broadcast"):
+    with pytest.raises(TypeError, match="pass an announcement or a broadcast"):
         act("news")
