@@ -23,25 +23,27 @@ ASGI_APPLICATION = "benchmarks.plain.asgi.application"
 LIST = """{% if messages %}<ul class="messages">{% for message in messages %}
 <li{% if message.tags %} class="{{ message.tags }}"{% endif %}>{{ message }}</li>{% endfor %}</ul>{% endif %}"""
 WITHOUT_US = {
-    "i18n messages_extends %}": "i18n %}",
-    "{% message_assets %}": "",
-    "{% message_bell %}": "",
-    "{% message_banners %}": LIST,
+    "page.html": {
+        "{% load messages_extends %}": "",
+        "{% message_assets %}": "",
+        "{% message_banners %}": LIST,
+    },
+    "includes/nav.html": {"messages_extends %}": "%}", "{% message_bell %}": ""},
 }
 
 
-def _page() -> str:
-    page = (BASE_DIR / "config" / "templates" / "page.html").read_text()
-    for ours, instead in WITHOUT_US.items():
-        if ours not in page:
-            raise ValueError(f"page.html has no {ours} any more: say here what it has instead.")
-        page = page.replace(ours, instead)
-    return page
+def _template(name: str) -> str:
+    template = (BASE_DIR / "config" / "templates" / name).read_text()
+    for ours, instead in WITHOUT_US[name].items():
+        if ours not in template:
+            raise ValueError(f"{name} has no {ours} any more: say here what it has instead.")
+        template = template.replace(ours, instead)
+    return template
 
 
 _OPTIONS: Any = TEMPLATES[0]["OPTIONS"]
 _LOADERS: list[Any] = [
-    ("django.template.loaders.locmem.Loader", {"page.html": _page()}),
+    ("django.template.loaders.locmem.Loader", {name: _template(name) for name in WITHOUT_US}),
     "django.template.loaders.filesystem.Loader",
     "django.template.loaders.app_directories.Loader",
 ]

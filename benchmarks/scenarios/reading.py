@@ -188,7 +188,7 @@ def many_organisations(bench: Bench) -> Outcome:
         ours.prepare(organisations=number, people=2)
         ours.fill_each(organisations=number, user=USER, count=messages, unread=ONE_IN_TEN)
         for what, name in names.items():
-            read = {"subject": what, "user": USER, "repeat": bench.repeat}
+            read = {"what": what, "user": USER, "repeat": bench.repeat}
             both = {OURS: partial(ours.in_one, organisation=number, **read), PLAIN: partial(control.home_page, **page)}
             answers = bench.alternate(both, bench.short_rounds)
             one = answers[OURS]
@@ -197,7 +197,7 @@ def many_organisations(bench: Bench) -> Outcome:
             same(f"{number} organisations; {name}", {"expected": expected[what], "found": one[0]["value"]})
             _add(outcome, f"{number:,} organisations; {name}", OURS, one, note="always the same organisation")
             if number > 1:
-                visits = {"subject": what, "user": USER, "rounds": bench.pick(3, 2, 1)}
+                visits = {"what": what, "user": USER, "rounds": bench.pick(3, 2, 1)}
                 each = ours.in_each(organisations=number, **visits)
                 same(f"each of {number}; {name}", {"expected": [expected[what]], "found": each["values"]})
                 _add(outcome, f"{number:,} organisations; {name}", OURS, [each], note="each time another organisation")
