@@ -291,7 +291,7 @@ def _let_caches_keep_pages() -> None:
 
 
 def _show_any_link() -> None:
-    for module in ("content", "entries"):
+    for module in ("models.content", "inbox.items"):
         _replace(f"messages_extends.{module}.shown_link", lambda url: url)
 
 
