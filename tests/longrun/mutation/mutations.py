@@ -403,7 +403,7 @@ ACCESS: Final = (
         f"{PACKAGE}access.pages",
         "announcements=announcements or asked.may_announce_to_everyone(person)",
         "announcements=announcements",
-        ("tests/integration/web/test_announcements.py::TestAHostsOwnPolicy::test_says_who_is_led_to_which_page",),
+        ("tests/unit/access/test_page_access.py::test_what_a_hosts_policy_answers_by_yes_or_no_is_asked_of_it",),
     ),
 )
 LIVE: Final = (
