@@ -35,7 +35,7 @@ def test_there_are_thirty_traps() -> None:
 
 
 @pytest.mark.parametrize("mitigation", MITIGATIONS, ids=lambda mitigation: mitigation.name)
-def test_a_remedy_has_a_test_that_misses_it(mitigation: object) -> None:
+def test_a_mitigation_has_a_test_that_misses_it(mitigation: object) -> None:
     assert mitigation.caught_by
     assert [name for name in mitigation.caught_by if not is_there(name)] == []
 
