@@ -320,15 +320,15 @@ def _record_row(instance: Any, created: bool | None = None, **_signal: object) -
 
 def _record_model_wide(instance: Any, action: str, reverse: bool, pk_set: set[Any] | None, **_signal: object) -> None:
     """Record what was granted or revoked on all: through a holder, or, in reverse, through the permission."""
-    deed = {"post_add": Action.GRANT, "post_remove": Action.REVOKE}.get(action)
-    if deed is None or not pk_set or (reverse and not _is_ours(instance)):
+    logged = {"post_add": Action.GRANT, "post_remove": Action.REVOKE}.get(action)
+    if logged is None or not pk_set or (reverse and not _is_ours(instance)):
         return
     permissions = [instance] if reverse else filter(_is_ours, for_write(Permission.objects.filter(pk__in=pk_set)))
     holders = pk_set if reverse else {instance.pk}
     kind = "group" if _signal["sender"] is Group.permissions.through else "user"
     for permission in permissions:
         for holder in holders:
-            _record(deed, "everybody" if permission.codename == SEND_MESSAGE else "every group", f"{kind} {holder}")
+            _record(logged, "everybody" if permission.codename == SEND_MESSAGE else "every group", f"{kind} {holder}")
 
 
 def _record(action: str, target: str, holder: str) -> None:

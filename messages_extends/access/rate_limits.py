@@ -25,7 +25,7 @@ LIMITED_ACTIONS: Final = (Action.SEND, Action.ANNOUNCE, Action.BROADCAST, Action
 def check_rate_limit(sender: AbstractBaseUser | None, *, records: type[BaseAuditRecord] = AuditRecord) -> None:
     """Raise TooManyMessages if `sender` has spoken as often as SEND_LIMITS allows; None is the application, which may.
 
-    Call it in the transaction that then records the deed: whatever else this sender does waits until that has ended,
+    Call it in the transaction that then logs the action: whatever else this sender does waits until that has ended,
     so that requests at once cannot exceed a limit together. `records` is the model that counts.
     """
     limits = settings.send_limits

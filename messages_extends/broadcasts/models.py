@@ -40,7 +40,7 @@ class BroadcastQuerySet(PublicationQuerySet):
 
 
 class BroadcastRecord(BaseAuditRecord):
-    """A deed of the platform."""
+    """An audit event of the platform."""
 
     class Meta(BaseAuditRecord.Meta):
         app_label = "broadcasts"

@@ -53,7 +53,7 @@ RUN_BY = {
     "members.py": "unit/docs/test_code_blocks.py",
     "announcements.py": "unit/docs/test_code_blocks.py",
     "asgi.py": "unit/docs/test_code_blocks.py",
-    "hints.py": "unit/docs/test_code_blocks.py",
+    "change_events.py": "unit/docs/test_code_blocks.py",
     "platform.py": "unit/docs/test_code_blocks.py",
     "tests.py": "unit/docs/test_code_blocks.py",
     "people.py": "upgrade/test_import_command.py",
@@ -157,7 +157,7 @@ def test_the_application_has_live_updates(code: str) -> None:
     assert isinstance(run(code)["application"], LiveUpdates)
 
 
-@pytest.mark.parametrize("code", blocks("python", "hints.py"))
+@pytest.mark.parametrize("code", blocks("python", "change_events.py"))
 def test_hints(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
     run(code, user=make_user(), group=Group.objects.create(name="Sales"))
 
