@@ -82,7 +82,7 @@ class Policy:
             return True
         if announcement.sender_id is None or announcement.sender_id != sender.pk:
             return False
-        groups = None if announcement.audience == Announcement.Audience.EVERYONE else announcement.groups.all()
+        groups = None if announcement.is_for_everybody else announcement.groups.all()
         return self.may_announce(sender, groups)
 
     def reports_visible_to(self, viewer: Person) -> QuerySet[Announcement]:

@@ -72,7 +72,7 @@ class PublicationView(View):
         publication = (for_write(found) if self.request.method == "POST" else found).first()
         if publication is None:
             raise Http404("There is no such publication.")
-        publication.in_words = self.kind.audience(publication)
+        publication.audience_label = self.kind.audience(publication)
         return publication
 
     def find_to_change(self, pk: uuid.UUID) -> Any:
@@ -111,7 +111,7 @@ class PublicationList(PublicationView):
         state, after = form.cleaned_data.get("state", ""), form.cleaned_data.get("after")
         rows = self._rows(state, after)
         for each in rows:
-            each.in_words = self.kind.audience(each)
+            each.audience_label = self.kind.audience(each)
         more = len(rows) > PAGE_SIZE
         context = {
             "form": form,
@@ -320,7 +320,7 @@ class EditPublication(PublicationView):
         """Show both texts; saving once more is a decision then."""
         data: Any = self.request.POST.copy()
         data["version"] = version_of(now)
-        now.in_words = publication.in_words
+        now.audience_label = publication.audience_label
         return self._form_page(now, EditForm(data, publication=now), status=409, meanwhile=now)
 
     def _ended(self, publication: Any, entered: str = "") -> HttpResponse:
