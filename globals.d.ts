@@ -51,7 +51,7 @@ declare namespace MessagesExtends {
     showFailure(near: Element | null): void;
     countPosts(): number;
     getText(url: string): Promise<string>;
-    post(form: HTMLFormElement, accept: string): Promise<Response>;
+    post(form: HTMLFormElement, accept: string, options?: RequestInit): Promise<Response>;
     parse(html: string): Document;
     /* bell.js */
     drawBadge(badge: Partial<Badge>): void;

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from functools import wraps
 from html import unescape
 from typing import Final, cast
+from urllib.parse import urlsplit
 
 from django import template
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -306,6 +307,19 @@ def sender_name(entry: object) -> str:
             return gettext("Former member")
         is_broadcast = getattr(entry, "kind", "") == "broadcast"
         return getattr(entry, "author", "") or (gettext("The platform") if is_broadcast else "")
+
+
+@register.filter
+def link_label(message: object) -> str:
+    """Return the visible words of a message's link: its own, or "Open" with the host name of another site."""
+    own = getattr(message, "url_label", "")
+    if own:
+        return str(own)
+    host = urlsplit(getattr(message, "url", "") or "").hostname or ""
+    with in_interface_language():
+        if getattr(message, "is_more", False):
+            return gettext("Open the inbox")
+        return gettext("Open %(site)s") % {"site": host.removeprefix("www.")} if host else gettext("Open")
 
 
 @register.filter

@@ -39,12 +39,26 @@ class RequestedFilter:
 
     @property
     def narrows(self) -> bool:
-        return self.kind is not None or self.level is not None
+        return bool(self.narrowing)
+
+    @property
+    def narrowing(self) -> dict[str, object]:
+        """The parameters that narrow the chosen tab."""
+        return {name: value for name, value in {"kind": self.kind, "level": self.level}.items() if value}
+
+    @property
+    def tab(self) -> dict[str, object]:
+        """The parameters of the chosen tab."""
+        return {"unread": "1"} if self.unread else {}
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """All parameters of this filter's first page."""
+        return self.tab | self.narrowing
 
     def as_query(self, **other: object) -> str:
         """Return the query string of this filter's first page, with the parameters in `other` replaced."""
-        values = {"unread": "1" if self.unread else "", "kind": self.kind, "level": self.level, **other}
-        return urlencode({name: value for name, value in values.items() if value})
+        return urlencode({name: value for name, value in {**self.parameters, **other}.items() if value})
 
 
 class InboxFilterForm(forms.Form):
@@ -63,6 +77,11 @@ class InboxFilterForm(forms.Form):
         except ValueError as error:
             raise forms.ValidationError(_("This page does not exist. Go back to the first one.")) from error
         return after
+
+    @property
+    def choices(self) -> list[forms.BoundField]:
+        """The fields that narrow a tab."""
+        return [self[name] for name in ("kind", "level")]
 
     @property
     def problem(self) -> str:

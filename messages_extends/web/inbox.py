@@ -1,5 +1,7 @@
 """The inbox page and the panel of the bell."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -34,6 +36,9 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "form": form,
         "chosen": chosen,
         "tabs": [(_address(chosen, unread=value), label, chosen.unread == bool(value)) for value, label in TABS],
+        "chips": [
+            (_label(form, name, value), _address(chosen, **{name: ""})) for name, value in chosen.narrowing.items()
+        ],
         "first": _address(chosen) if chosen.after else "",
         "next": _address(chosen, after=page.next) if page.next else "",
         "snapshot": snapshot_token(request, snapshot),
@@ -65,6 +70,12 @@ def panel(request: HttpRequest) -> HttpResponse:
     return render(request, "messages_extends/panel.html", context)
 
 
-def _address(chosen: RequestedFilter, **other: str) -> str:
+def _label(form: InboxFilterForm, name: str, value: object) -> str:
+    """Return the words of a choice in a field of the filter."""
+    field: Any = form.fields[name]
+    return str(dict(field.choices)[value])
+
+
+def _address(chosen: RequestedFilter, **other: object) -> str:
     query = chosen.as_query(**other)
     return f"{reverse_own('inbox')}?{query}" if query else reverse_own("inbox")

@@ -620,7 +620,7 @@ class TestToasts:
         toast = page.locator(".mx-toast")
         expect(toast).to_have_count(1)
         expect(toast.get_by_role("alert")).to_have_text(re.compile(r"Warning:\s+urgent <img src=x>"))
-        expect(toast.get_by_role("link", name="View")).to_have_attribute("href", "/x/")
+        expect(toast.get_by_role("link", name="Open")).to_have_attribute("href", "/x/")
         expect(toast.get_by_role("alert").locator("a, button")).to_have_count(0)
         expect(page.locator("[data-mx-banner]", has_text="urgent <img")).to_be_visible()
 

@@ -280,8 +280,9 @@ class TestInbox:
         page.get_by_role("link", name="Older messages").click()
         page.get_by_role("button", name="Mark read: message 0").click()
         page.get_by_role("link", name="Unread", exact=True).click()
+        page.locator("summary", has_text="Filter").click()
         page.get_by_label("Level").select_option(label="Information")
-        page.get_by_role("button", name="Filter").click()
+        page.get_by_role("button", name="Apply").click()
         page.get_by_role("button", name="Mark these 24 as read").click()
         expect(page.get_by_text("24 messages were marked as read.")).to_be_visible()
         assert unread_of(alice) == 0

@@ -1,5 +1,5 @@
 // @ts-check
-/* The bell: its number, and the panel of the latest messages. */
+/* The bell: its number, and the panel of the latest messages. With it, what else folds out over a page. */
 
 /** @type {MessagesExtends.Shared} */
 const mx = (globalThis.messagesExtends ??= { submitHandlers: new Map() });
@@ -114,16 +114,24 @@ const replaceByButton = (link) => {
 };
 
 /** @param {EventTarget | null} except */
-const closePanels = (except) =>
-  bells().forEach((root) => {
-    if (!root.contains(/** @type {Node} */ (except))) closePanel(root, false);
+const closePanels = (except) => {
+  const isOutside = (/** @type {Element} */ root) => !root.contains(/** @type {Node} */ (except));
+  [...bells()].filter(isOutside).forEach((root) => closePanel(root, false));
+  [...document.querySelectorAll("[data-mx-menu][open]")].filter(isOutside).forEach((menu) => {
+    menu.open = false;
   });
+};
 
 document.addEventListener("pointerdown", ({ target }) => closePanels(target));
 document.addEventListener("focusin", ({ target }) => closePanels(target));
 document.addEventListener("keydown", ({ key, target }) => {
-  const root = key === "Escape" && target.closest?.("[data-mx-bell]");
+  if (key !== "Escape") return;
+  const root = target.closest?.("[data-mx-bell]");
+  const menu = target.closest?.("[data-mx-menu][open]");
   if (root) closePanel(root, true);
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
 });
 document.addEventListener("click", ({ target }) => {
   const root = target.closest?.("button.mx-bell-button")?.closest("[data-mx-bell]");

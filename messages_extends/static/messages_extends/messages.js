@@ -42,9 +42,10 @@ mx.getText = async (url) => {
   return response.text();
 };
 
-mx.post = async (form, accept) => {
+mx.post = async (form, accept, options) => {
   postEvents += 1;
   const response = await fetch(form.action, {
+    ...options,
     method: "POST",
     body: new FormData(form),
     credentials: "same-origin",

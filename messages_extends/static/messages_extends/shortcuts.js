@@ -34,7 +34,7 @@ const ACTIONS = {
   I: () => press("read"),
   U: () => press("unread"),
   "?": () => document.querySelector("[data-mx-keys] dialog")?.showModal(),
-  Enter: () => currentEntry().querySelector(".mx-link a")?.click(),
+  Enter: () => currentEntry().querySelector(".mx-link")?.click(),
 };
 
 let keyBefore = "";

@@ -75,6 +75,12 @@ mx.createToaster = (root, signal) => {
       const name = text.lastElementChild.textContent.slice(0, MAX_NAME_LENGTH);
       toast.classList.add(banner.matches(".mx-error") ? "mx-error" : "mx-warning");
       toast.prepend(banner.querySelector(".mx-icon").cloneNode(true), text, ...banner.querySelectorAll(".mx-text > a"));
+      const form = banner.querySelector("[data-mx-close]");
+      if (form) {
+        /* What following its link sends. */
+        form.hidden = true;
+        toast.append(form);
+      }
       button.setAttribute("aria-label", `${button.getAttribute("aria-label")}: ${name}`);
       /* It holds no control now. */
       text.setAttribute("role", "alert");

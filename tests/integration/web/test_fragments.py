@@ -114,7 +114,7 @@ class TestBanners:
         assert len(keys) == 11
         assert keys == re.findall(pattern, page.text)
         assert keys[-1] == "more"
-        assert re.search(r'and 2 more</span> </div> <a href="/messages/"', text_of(part))
+        assert re.search(r'and 2 more</span> </div> <a class="mx-link" href="/messages/"', text_of(part))
         assert "no-store" in part["Cache-Control"]
 
     def test_they_leave_what_is_not_saved_where_it_is(self, browser: Client) -> None:

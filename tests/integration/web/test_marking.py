@@ -143,7 +143,7 @@ class TestBootstrapAlerts:
     def test_its_buttons_say_what_they_close(self, alice: Any, make_message: MakeMessage) -> None:
         saved = make_message(alice, "Your invoice", url="/x/")
         html = self.render(saved, OrdinaryMessage(20, "Saved."))
-        for name in ("Close: Your invoice", "View: Your invoice", "Close: Saved."):
+        for name in ("Close: Your invoice", "Open: Your invoice", "Close: Saved."):
             assert f'aria-label="{name}"' in html
 
     def test_text_is_escaped_unless_it_was_marked_safe(self, alice: Any, make_message: MakeMessage) -> None:

@@ -69,8 +69,8 @@ class TestInbox:
             ("de", "Die Plattform", "The operations team Von der Plattform"),
         ):
             page = text_of(browser.get("/messages/", headers={"accept-language": language}))
-            metas = [re.sub(r"<[^>]*>", "", meta) for meta in re.findall(r'<div class="mx-meta">(.*?)<details', page)]
-            assert [" ".join(meta.split()[1:]) for meta in metas] == [signed, anonymous]
+            metas = [re.sub(r"<[^>]*>", "", meta) for meta in re.findall(r'<div class="mx-meta">(.*?)</div>', page)]
+            assert [" ".join(meta.split()) for meta in metas] == [signed, anonymous]
 
     @pytest.mark.parametrize(
         ("query", "words"),
@@ -117,7 +117,7 @@ class TestInbox:
             page = browser.get(address).content.decode()
             assert str(link) in page
             assert 'aria-label="Mark read: Report"' in page
-            assert 'aria-label="View: Report"' in page
+            assert 'aria-label="Open: Report"' in page
 
     def test_whoever_is_not_logged_in_is_asked_to(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
         answer = browser_of(in_acme).get("/messages/?unread=1")
@@ -291,7 +291,10 @@ class TestBanners:
         for number in range(12):
             send(alice, f"message {number}")
         page = text_of(browser.get("/"))
-        assert re.search(r'and 2 more</span> </div> <a href="/messages/" aria-label="View: and 2 more">', page)
+        assert re.search(
+            r'and 2 more</span> </div> <a class="mx-link" href="/messages/" aria-label="Open the inbox: and 2 more">',
+            page,
+        )
 
     @pytest.mark.parametrize(
         ("count", "urgent", "expected"),
@@ -329,7 +332,7 @@ class TestBanners:
         send(alice, format_html('<b title="{}">Report</b>', "x onfocus=alert(1) y"))
         announce("The rules", to=EVERYONE, must_acknowledge=True)
         page = text_of(browser.get("/"))
-        for name in ("Close: Your invoice", "View: Your invoice", "Close: Report", "Acknowledge: The rules"):
+        for name in ("Close: Your invoice", "Open: Your invoice", "Close: Report", "Acknowledge: The rules"):
             assert f'aria-label="{name}"' in page
         assert 'aria-label="Close"' not in page.split("<template")[0]
         assert 'aria-label="Acknowledge: The rules"' in text_of(browser.get("/messages/panel/"))
