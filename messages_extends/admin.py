@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import F, Model, Prefetch, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -118,7 +118,11 @@ class MessageAdmin(ReadOnlyAdmin):
     list_display_links = ("number",)
     list_filter = ("level", ReadFilter, "created")
     list_select_related = ("user", "sender")
-    fields = ("user", "sender", "level", "created", "modified", "expires", "read_at", "read")
+    # Not what the recipient has archived, snoozed or saved, which is nobody else's concern.
+    fields = (
+        *("user", "sender", "level", "display", "category", "created", "modified", "publish_at", "expires"),
+        *("read_at", "read"),
+    )
     ordering = ("-created", "-id")
     actions = ("mark_read", "mark_unread")
 
@@ -196,7 +200,7 @@ class PublicationAdmin(ReadOnlyAdmin):
     """Announcements and broadcasts: their states, and retracting them."""
 
     list_filter = (StateFilter, "level", "must_acknowledge")
-    search_fields = ("message", "key")
+    search_fields = ("title", "message", "key")
     ordering = ("-publish_at", "-id")
     actions = ("retract",)
 
@@ -238,7 +242,7 @@ class AnnouncementAdmin(PublicationAdmin):
 class ReceiptAdmin(ReadOnlyAdmin):
     list_display = fields = ("user", "publication_id", "revision", "read_at")
     list_select_related = ("user",)
-    ordering = ("-read_at", "-id")
+    ordering = (F("read_at").desc(nulls_last=True), "-id")
 
 
 class RecordAdmin(ReadOnlyAdmin):

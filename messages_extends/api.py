@@ -82,8 +82,8 @@ def add_message(  # noqa: PLR0917 - django-messages-extends' signature
 
     Options of persistent messages: `user` (another recipient, to whom the policy must allow the request's user to
     write), `expires` (a datetime after which the message is not shown), `params` (the text is a msgid, translated into
-    the reader's language), `url` (a path or an http(s) address) and `key` (the message is not sent again while the
-    recipient has it unread).
+    the reader's language), `url` (a path or an http(s) address), `key` (the message is not sent again while the
+    recipient has it unread), and the labels and `publish_at` of `send`.
 
     Raises MessageFailure without MessageMiddleware, unless `fail_silently`; NotImplementedError for an anonymous
     recipient; WrongTenant, RecipientUnavailable, PermissionDenied and NoTenant; and ValueError for an option that

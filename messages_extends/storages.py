@@ -45,9 +45,10 @@ logger = logging.getLogger(__name__)
 
 Shown = TypeVar("Shown")
 
-OPTIONS = ("expires", "params", "url", "key")
 # Without `expires`, which django-messages-extends accepts with every level.
-PERSISTENT_ONLY_OPTIONS = ("user", "params", "url", "key")
+PERSISTENT_OPTIONS = ("params", "url", "key", "publish_at", "title", "url_label", "display", "category", "group")
+OPTIONS = ("expires", *PERSISTENT_OPTIONS)
+PERSISTENT_ONLY_OPTIONS = ("user", *PERSISTENT_OPTIONS)
 
 
 class MessageStorage(Protocol):
@@ -82,7 +83,7 @@ class LevelStorage(BaseStorage):
     def add(self, level: int, message: str, extra_tags: str | None = "", *args: object, **options: object) -> None:
         """Queue a message for this response, or pass it to the storage that handles its level.
 
-        `options` are those of persistent messages: user, expires, params, url, key.
+        `options` are those of persistent messages, as in `add_message`.
         """
         if not message or base_level(int(level)) < base_level(self.level):
             return
@@ -227,7 +228,8 @@ class PersistentStorage(LevelStorage):
         published = [each for each in unread.shown if not isinstance(each, SavedMessage)]
         messages = list(self._message_queryset()[:UNREAD_CAP])
         room = max(settings.max_banners - len(published), 0)
-        return Unread([*published, *messages[:room]], len(published) + len(messages))
+        total = len(published) + len(messages)
+        return Unread([*published, *messages[:room]], total, total)
 
 
 class CookieBinding:

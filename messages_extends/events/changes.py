@@ -41,20 +41,23 @@ class ChangeEvent:
     # Fingerprints: a session key would allow whoever reads it to log in.
     sessions: frozenset[str] = frozenset()
     accounts: frozenset[str] = frozenset()
+    # Whether something has changed that appears later, so that a refresh must be scheduled.
+    later: bool = False
 
     def texts(self, limit: int) -> Iterator[str]:
         """Yield the event as one or more texts of at most `limit` bytes."""
         if self.everyone:
             yield _text(schema=self.schema, everyone=True)
+        later = {"later": True} if self.later else {}
         for name in KEY_FIELDS:
             for part in _split(sorted(getattr(self, name)), limit - OVERHEAD_BYTES):
-                yield _text(**{"schema": self.schema, name: part})
+                yield _text(**{"schema": self.schema, name: part, **later})
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Return the event of a text that `texts` yielded. Raises ValueError for any other text."""
         data = json.loads(text)
-        if not isinstance(data, dict) or not data.keys() <= {"schema", "everyone", *KEY_FIELDS}:
+        if not isinstance(data, dict) or not data.keys() <= {"schema", "everyone", "later", *KEY_FIELDS}:
             raise ValueError(f"{text[:200]!r} is not a change event.")
         schema = data.get("schema", "")
         if not (schema is None or (isinstance(schema, str) and schema)):
@@ -64,16 +67,19 @@ class ChangeEvent:
             if not isinstance(given, list) or not all(isinstance(key, str) for key in given):
                 raise ValueError(f"{name} of a change event must be a list of strings, not {given!r:.100}.")
         key_sets = {name: frozenset(given) for name, given in keys.items()}
-        return cls(schema, everyone=data.get("everyone") is True, **key_sets)
+        return cls(schema, everyone=data.get("everyone") is True, later=data.get("later") is True, **key_sets)
 
 
-def notify_changed(*, users: Iterable[object] = (), groups: Iterable[object] = (), everyone: bool = False) -> None:
+def notify_changed(
+    *, users: Iterable[object] = (), groups: Iterable[object] = (), everyone: bool = False, later: bool = False
+) -> None:
     """Notify open pages of the current tenant of a change after the transaction commits.
 
-    `users` and `groups` are primary keys. Call it where the change is made, because the schema may be a different one
+    `users` and `groups` are primary keys. With `later` something of the users appears later, of which their pages are
+    notified then. Call it where the change is made, because the schema may be a different one
     at the end of the transaction.
     """
-    event = ChangeEvent(current_schema(), _key_texts(users), _key_texts(groups), everyone)
+    event = ChangeEvent(current_schema(), _key_texts(users), _key_texts(groups), everyone, later=later)
     if event.users or event.groups or event.everyone:
         _on_commit([event])
 

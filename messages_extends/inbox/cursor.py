@@ -32,7 +32,7 @@ class Cursor:
     def of(cls, entry: "Message | FeedItem") -> Self:
         reference = Reference.parse(entry.pk) if isinstance(entry, FeedItem) else None
         kind: Kind = entry.kind
-        return cls(entry.created, kind, reference.id if reference else cast(int, entry.pk))
+        return cls(entry.shows_at, kind, reference.id if reference else cast(int, entry.pk))
 
     @classmethod
     def parse(cls, text: str) -> Self:

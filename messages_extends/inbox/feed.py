@@ -3,7 +3,7 @@
 A union that is limited only outside sorts everything there is; limited inside, each branch stops at its index.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,23 +14,27 @@ from django.db.models.functions import Cast
 from messages_extends.access.membership import members
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.conf import settings
-from messages_extends.inbox.filters import Branches, InboxFilter
+from messages_extends.inbox.filters import Branch, Branches, InboxFilter
 from messages_extends.inbox.items import KINDS, TEXT_COLUMNS, TIME_COLUMNS, Kind
 from messages_extends.models import Announcement, Message
 from messages_extends.models.publication import PublicationQuerySet
 
 
-def branches(user: AbstractBaseUser, at: datetime, schema: str) -> Branches:
-    """Return what `user` can see at `at` in the organisation `schema`, read or not, by kind."""
-    return {
-        "message": Message.objects.for_user(user).live(at),
+def branches(user: AbstractBaseUser, at: datetime, schema: str, chosen: InboxFilter, sender: Any = None) -> Branches:
+    """Return what `user` can see at `at` in the organisation `schema` with a filter, by kind.
+
+    `sender` keeps what that person has sent.
+    """
+    found: Branches = {
+        "message": Message.objects.for_user(user),
         "announcement": for_members(Announcement.objects.addressed_to(user), user).live(at),
         "broadcast": for_members(Broadcast.objects.addressed_to(schema), user).live(at),
     }
-
-
-def unread_branches(user: AbstractBaseUser, at: datetime, schema: str) -> Branches:
-    return {kind: branch.unread_by(user) for kind, branch in branches(user, at, schema).items()}
+    if sender is not None:
+        found = {kind: branch.filter(sender=sender) for kind, branch in found.items() if kind != "broadcast"}
+    return {
+        kind: branch.in_view(chosen.view, user, at, unread=chosen.unread) for kind, branch in chosen.of(found).items()
+    }
 
 
 def for_members(publications: PublicationQuerySet, user: AbstractBaseUser) -> PublicationQuerySet:
@@ -39,9 +43,12 @@ def for_members(publications: PublicationQuerySet, user: AbstractBaseUser) -> Pu
 
 
 def banners(user: AbstractBaseUser, at: datetime, schema: str, *, limit: int) -> "QuerySet[Any, Any]":
-    """Return rows of what is unread, each with the `total` of its kind."""
-    unread = unread_branches(user, at, schema)
-    return union({kind: branch.counted().most_urgent_first()[:limit] for kind, branch in unread.items()}, user)
+    """Return rows of unread banners, each with the `total` of what is unread of its kind, and of `banners` among it.
+
+    There is a row for each kind of which something is unread.
+    """
+    unread = branches(user, at, schema, InboxFilter(unread=True))
+    return union([(kind, rows) for kind, branch in unread.items() for rows in branch.banners(limit)], user)
 
 
 def page(
@@ -54,18 +61,19 @@ def page(
     last: Kind | None = None,
     last_at: datetime | None = None,
     last_id: Any = None,
+    sender: AbstractBaseUser | None = None,
 ) -> "QuerySet[Any, Any]":
     """Return rows of a page: the newest `size` of each kind that come after the last entry of the page before."""
-    found = chosen.of((unread_branches if chosen.unread else branches)(user, at, schema))
+    found = branches(user, at, schema, chosen, sender)
     if last is not None:
         found = {kind: branch.filter(_comes_after(kind, last, last_at, last_id)) for kind, branch in found.items()}
-    return union({kind: branch.newest_first()[:size] for kind, branch in found.items()}, user)
+    ordered = [(kind, each.ordered_for(chosen.view, unread=chosen.unread)[:size]) for kind, each in found.items()]
+    return union(ordered, user)
 
 
 def _comes_after(kind: Kind, last: Kind, last_at: datetime | None, last_id: Any) -> Q:
     """Return the condition that keeps what comes after an entry of the kind `last`."""
-    column = TIME_COLUMNS[kind]
-    earlier, not_later = Q(**{f"{column}__lt": last_at}), Q(**{f"{column}__lte": last_at})
+    earlier, not_later = Q(shows_at__lt=last_at), Q(shows_at__lte=last_at)
     if kind == last:
         return not_later & (earlier | Q(pk__lt=last_id))
     return not_later if KINDS.index(kind) > KINDS.index(last) else earlier
@@ -75,38 +83,44 @@ def unread_marks(
     user: AbstractBaseUser, at: datetime, schema: str, *, limit: int | None, chosen: InboxFilter
 ) -> "QuerySet[Any, Any]":
     """Return a row for each unread entry, `limit` of each kind: for counting them."""
-    unread = chosen.of(unread_branches(user, at, schema))
+    unread = branches(user, at, schema, chosen)
     # With a limit and no order, PostgreSQL reads the whole table in the hope of finding some of this reader soon.
     ordered = {kind: branch.newest_first() if limit else branch.order_by() for kind, branch in unread.items()}
     return union_all([branch.annotate(one=Value(1)).values_list("one")[:limit] for branch in ordered.values()])
 
 
-def unread_rows(
-    user: AbstractBaseUser, at: datetime, schema: str, *, limit: int, chosen: InboxFilter
+def snapshot_rows(
+    user: AbstractBaseUser,
+    at: datetime,
+    schema: str,
+    *,
+    limit: int,
+    chosen: InboxFilter,
+    sender: AbstractBaseUser | None = None,
 ) -> "QuerySet[Any, Any]":
-    """Return kind, primary key, revision and time of what is unread, the newest `limit` of each kind."""
-    unread = chosen.of(unread_branches(user, at, schema))
+    """Return kind, primary key, revision and time of what a filter shows, the newest `limit` of each kind."""
+    found = branches(user, at, schema, chosen, sender)
     return union_all(
         [
-            branch.newest_first().values_list(
+            branch.ordered_for(chosen.view, unread=chosen.unread).values_list(
                 Value(kind),
                 Cast("pk", TextField()),
                 Value(0) if kind == "message" else F("revision"),
-                TIME_COLUMNS[kind],
+                "shows_at",
             )[:limit]
-            for kind, branch in unread.items()
+            for kind, branch in found.items()
         ]
     )
 
 
-def union(branches: Branches, user: AbstractBaseUser) -> "QuerySet[Any, Any]":
+def union(branches: Iterable[tuple[Kind, Branch]], user: AbstractBaseUser) -> "QuerySet[Any, Any]":
     """Return the rows of all branches, each already ordered and limited."""
     rows = []
-    for kind, branch in branches.items():
-        total = "total" if "total" in branch.query.annotations else Value(0)
+    for kind, branch in branches:
+        counts = (name if name in branch.query.annotations else Value(0) for name in ("total", "banners"))
         text = (Cast(name, TextField()) if name == "params" else name for name in TEXT_COLUMNS)
-        columns = (Value(kind), Cast("pk", TextField()), *text, TIME_COLUMNS[kind], *_own_columns(kind), total)
-        rows.append(branch.with_read_at(user).values_list(*columns))
+        columns = (Value(kind), Cast("pk", TextField()), *text, TIME_COLUMNS[kind], *_own_columns(kind), *counts)
+        rows.append(branch.with_marks(user).values_list(*columns))
     return union_all(rows)
 
 

@@ -7,6 +7,7 @@ from django.contrib.messages.constants import DEFAULT_LEVELS
 
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, base_level, name_of_level
 from messages_extends.inbox.items import KINDS, Kind
+from messages_extends.models.content import VIEWS, View
 from messages_extends.models.message import MessageQuerySet
 from messages_extends.models.publication import PublicationQuerySet
 
@@ -18,13 +19,16 @@ Branches = Mapping[Kind, Branch]
 
 @dataclass(frozen=True)
 class InboxFilter:
-    """A filter of the inbox. Raises ValueError, with the allowed values, for an unknown kind or level."""
+    """A filter of the inbox. Raises ValueError, with the allowed values, for an unknown view, kind or level."""
 
     unread: bool = False
     level: int | None = None
     kind: Kind | None = None
+    view: View = "inbox"
 
     def __post_init__(self) -> None:
+        if self.view not in VIEWS:
+            raise ValueError(f"view {self.view!r} is not one of {', '.join(VIEWS)}.")
         if self.kind is not None and self.kind not in KINDS:
             raise ValueError(f"kind {self.kind!r} is not one of {', '.join(KINDS)}.")
         if self.level is not None and not self._levels:

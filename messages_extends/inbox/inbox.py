@@ -5,7 +5,7 @@ Whatever a request names is reached through here, so that nobody reads or marks 
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -14,7 +14,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.storage.base import Message as OrdinaryMessage
-from django.db.models import QuerySet, Value
+from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils import timezone
 from django.utils.translation import ngettext
 
@@ -25,10 +25,12 @@ from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.inbox import feed
 from messages_extends.inbox.cursor import Cursor
 from messages_extends.inbox.filters import Branches, InboxFilter
-from messages_extends.inbox.items import FeedItem, Kind, as_feed_item
+from messages_extends.inbox.items import DISPLAY_COLUMN, FeedItem, Kind, as_feed_item
+from messages_extends.inbox.selection import Marked, Selection
 from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.inbox.sql import COUNT_EACH
 from messages_extends.models import Message, Receipt
+from messages_extends.models.content import Display, View
 from messages_extends.models.message import UNREAD_CAP, MessageQuerySet
 from messages_extends.models.publication import Reference
 from messages_extends.queries import compiled
@@ -42,15 +44,10 @@ from messages_extends.texts.languages import in_interface_language
 
 PAGE_SIZE = 20
 # What a banner says; the key of a publication holds its revision.
-VERSION_FIELDS = ("kind", "pk", "level", "message", "params", "extra_tags", "url", "is_safe", "must_acknowledge")
-
-
-@dataclass(frozen=True)
-class Marked:
-    """What "mark all as read" has done: the time that it wrote, and how many it changed."""
-
-    at: datetime
-    count: int
+VERSION_FIELDS = (
+    *("kind", "pk", "level", "title", "message", "params", "extra_tags", "url", "url_label", "is_safe"),
+    "must_acknowledge",
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +60,14 @@ class Page:
 
 @dataclass(frozen=True)
 class Unread:
-    """The most urgent of what is unread, as banners show it, and how many there are: of messages, up to UNREAD_CAP."""
+    """The most urgent banners that are unread, and the numbers of all that is unread, and of the banners among it.
+
+    Messages are counted up to UNREAD_CAP.
+    """
 
     shown: Sequence[Message | FeedItem]
     total: int
+    banner_total: int
 
     @property
     def count(self) -> int:
@@ -75,10 +76,10 @@ class Unread:
 
     @property
     def banners(self) -> list[Message | FeedItem | OrdinaryMessage]:
-        hidden = self.total - len(self.shown)
+        hidden = self.banner_total - len(self.shown)
         if not hidden:
             return [*map(rendering.shown, self.shown)]
-        beyond = f"{hidden}+" if self.total >= UNREAD_CAP else str(hidden)
+        beyond = f"{hidden}+" if self.banner_total >= UNREAD_CAP else str(hidden)
         with in_interface_language():
             text = ngettext("and %(count)s more", "and %(count)s more", hidden) % {"count": beyond}
         more = OrdinaryMessage(constants.INFO, text)
@@ -115,12 +116,12 @@ class Inbox:
         """Return the same, with how many are unread in all, and a word that changes with either: one query."""
         # One at least: a row carries the total of its kind.
         rows = compiled.rows(feed.banners, self._values(), read_database(), limit=max(settings.max_banners, 1))
-        found = [as_feed_item(row, self.user) for row in rows]
-        total = sum({entry.kind: row[-1] for entry, row in zip(found, rows, strict=True)}.values())
+        found = [as_feed_item(row, self.user) for row in rows if row[-1] and row[DISPLAY_COLUMN] == Display.BANNER]
+        total, banners = (sum(_of_each_kind(rows, column)) for column in (-2, -1))
         # What must be acknowledged first, then by level, then the newest.
         found.sort(key=lambda entry: Cursor.of(entry).rank, reverse=True)
         found.sort(key=lambda entry: (not entry.must_acknowledge, -constants.base_level(entry.level)))
-        return Unread(found[: settings.max_banners], total)
+        return Unread(found[: settings.max_banners], total, banners)
 
     def page(
         self,
@@ -129,15 +130,18 @@ class Inbox:
         unread: bool = False,
         level: int | None = None,
         kind: Kind | None = None,
+        view: View = "inbox",
+        sender: AbstractBaseUser | None = None,
         size: int = PAGE_SIZE,
     ) -> Page:
         """Return `size` entries, newest first, with their senders: two queries at most, however far down.
 
         `after`: the `next` of another page; `level`: one of the fifteen, which stands for its whole family; `kind`:
-        message, announcement or broadcast. ValueError, with the allowed values, for anything else.
+        message, announcement or broadcast; `view`: inbox, saved, snoozed, archived or all; `sender`: the person who has
+        sent it. ValueError, with the allowed values, for anything else.
         """
-        chosen = InboxFilter(unread=unread, level=level, kind=kind)
-        values = self._values()
+        chosen = InboxFilter(unread=unread, level=level, kind=kind, view=view)
+        values = self._values(sender)
         shape: dict[str, Any] = {"size": size + 1, "chosen": chosen}
         if after:
             last = Cursor.parse(after)
@@ -152,7 +156,7 @@ class Inbox:
 
     def unread_count(self, *, exact: bool = False, level: int | None = None, kind: Kind | None = None) -> int:
         """Return how many are unread, counted up to 100 unless `exact`: one query."""
-        chosen = InboxFilter(level=level, kind=kind)
+        chosen = InboxFilter(unread=True, level=level, kind=kind)
         limit = None if exact else UNREAD_CAP
         count = compiled.count(feed.unread_marks, self._values(), read_database(), limit=limit, chosen=chosen)
         return count if exact else min(count, UNREAD_CAP)
@@ -175,14 +179,104 @@ class Inbox:
             return self._change(pk, MessageQuerySet.mark_unread)
         if self._must_acknowledge(reference):
             raise MustAcknowledge
-        deleted, _by_model = Receipt.objects.of(self.user).filter(publication_id=reference.id).delete()
-        return self._notify_changed(deleted)
+        return self._notify_changed(Receipt.objects.of(self.user).filter(publication_id=reference.id).mark_unread())
 
-    def snapshot(self, *, level: int | None = None, kind: Kind | None = None) -> UnreadSnapshot:
-        """Return what is unread now, for `mark_all_read`: take it before the page that it belongs to. One query."""
-        chosen, values = InboxFilter(level=level, kind=kind), self._values()
-        limit = UnreadSnapshot.LISTED
-        rows = compiled.rows(feed.unread_rows, values, read_database(), limit=limit, chosen=chosen)
+    def archive(self, *pks: str | int) -> Marked:
+        """Archive items, which marks them as read; return the time for `undo`, and how many were changed.
+
+        Either all of them are changed or none. NoSuchMessage for what this user cannot read; MustAcknowledge for what
+        is still to be acknowledged.
+        """
+        return self.select(*pks).archive()
+
+    def unarchive(self, *pks: str | int) -> Marked:
+        """Move items back to the inbox. They remain read. Errors as in `archive`, but for MustAcknowledge."""
+        return self.select(*pks).unarchive()
+
+    def snooze(self, *pks: str | int, until: datetime) -> Marked:
+        """Hide items until a time, at which they appear again as the newest.
+
+        Whether they are read does not change. Errors as in `archive`; ValueError unless `until` is in the future.
+        """
+        return self.select(*pks).snooze(until)
+
+    def unsnooze(self, *pks: str | int) -> Marked:
+        """Show items again at their own time. Errors as in `unarchive`."""
+        return self.select(*pks).unsnooze()
+
+    def save(self, *pks: str | int) -> Marked:
+        """Save items, which are not purged while they have not expired. Errors as in `unarchive`."""
+        return self.select(*pks).save()
+
+    def unsave(self, *pks: str | int) -> Marked:
+        """Remove items from those that are saved. Errors as in `unarchive`."""
+        return self.select(*pks).unsave()
+
+    def select(self, *pks: str | int) -> Selection:
+        """Return items by their `pk`, to be changed together. Raises NoSuchMessage for what this user cannot read."""
+        references = {pk: Reference.parse(str(pk)) for pk in pks}
+        shown = {reference.id: reference for reference in references.values() if reference is not None}
+        keys = {str(pk) for pk, reference in references.items() if reference is None}
+        if not all(re.fullmatch("[0-9]{1,18}", key) for key in keys):
+            raise NoSuchMessage
+        messages = messages_of(self.user).published().filter(pk__in=keys)
+        if keys and for_write(messages).count() < len({int(key) for key in keys}):
+            raise NoSuchMessage
+        if not shown:
+            return Selection(self.user, messages, None, None, strict=True)
+        readable = self._readable()
+        columns = ("pk", "revision", "must_acknowledge", "read_at")
+        known = _publications(
+            readable, lambda each: each.filter(pk__in=shown).with_marks(self.user).values_list(*columns)
+        )
+        found = {pk: state for pk, *state in for_write(known)}
+        if any(pk not in found or found[pk][0] < reference.revision for pk, reference in shown.items()):
+            raise NoSuchMessage
+        revision = Case(*[When(pk=pk, then=Value(each.revision)) for pk, each in shown.items()])
+        chosen = _publications(
+            readable, lambda each: each.filter(pk__in=shown).annotate(shown=revision).values_list("pk", "shown")
+        )
+        is_open = any(must_acknowledge and read_at is None for _revision, must_acknowledge, read_at in found.values())
+        return Selection(self.user, messages, chosen, None if is_open else chosen, strict=True)
+
+    def select_all(
+        self,
+        snapshot: UnreadSnapshot | None = None,
+        *,
+        unread: bool = False,
+        level: int | None = None,
+        kind: Kind | None = None,
+        view: View = "inbox",
+        sender: AbstractBaseUser | None = None,
+    ) -> Selection:
+        """Return what a filter shows, to be changed together: what `snapshot` saw, or without one what is there now.
+
+        What is still to be acknowledged is neither archived nor snoozed.
+        """
+        chosen = InboxFilter(unread=unread, level=level, kind=kind, view=view)
+        messages, publications = self._seen(chosen, self._values(sender), snapshot)
+        if not publications:
+            return Selection(self.user, messages, None, None)
+        every = feed.union_all([each.values_list("pk", "revision") for each in publications])
+        done = feed.union_all([each.acknowledged_by(self.user).values_list("pk", "revision") for each in publications])
+        return Selection(self.user, messages, every, done)
+
+    def snapshot(
+        self,
+        *,
+        unread: bool = True,
+        level: int | None = None,
+        kind: Kind | None = None,
+        view: View = "inbox",
+        sender: AbstractBaseUser | None = None,
+    ) -> UnreadSnapshot:
+        """Return what is unread now, for `mark_all_read`, or without `unread` what a filter shows, for `select_all`.
+
+        Take it before the page that it belongs to. One query.
+        """
+        chosen = InboxFilter(unread=unread, level=level, kind=kind, view=view)
+        values, limit = self._values(sender), UnreadSnapshot.LISTED
+        rows = compiled.rows(feed.snapshot_rows, values, read_database(), limit=limit, chosen=chosen)
         return UnreadSnapshot.of(rows, values["at"])
 
     def mark_all_read(
@@ -193,30 +287,32 @@ class Inbox:
         What was still being sent when the snapshot was taken stays unread. `level` and `kind` narrow it down as they
         do a page. Two statements; return how many they changed, and the time they wrote, which `undo` takes.
         """
-        at = timezone.now()
-        chosen = InboxFilter(level=level, kind=kind).of(feed.unread_branches(self.user, at, current_schema()))
-        messages: Any = chosen.pop("message", Message.objects.none())
-        others: Sequence[Any] = [*chosen.values()]
+        values = self._values()
+        at = values["at"]
+        messages, others = self._seen(InboxFilter(unread=True, level=level, kind=kind), values, snapshot)
         publications = [each.filter(must_acknowledge=False).values_list("pk", "revision") for each in others]
-        if snapshot is not None:
-            messages = messages.filter(snapshot.seen_messages)
-            publications = [each.filter(snapshot.seen_publications) for each in publications]
         with atomic():
-            count = messages.filter(created__lte=at).in_order().mark_read(at)
+            count = messages.in_order().mark_read(at)
             if publications:
                 count += Receipt.objects.write(self.user, feed.union_all(publications), at)
         self._notify_changed(count)
         return Marked(at, count)
 
     def undo(self, at: datetime) -> int:
-        """Restore what `mark_all_read` changed when it wrote `at`; return how many entries that were.
+        """Restore what `mark_all_read`, or archiving, snoozing or saving, changed at `at`; return how many entries.
 
-        Earlier receipts come back too; a message whose key has been sent again since stays read.
+        Earlier receipts come back too. What has been marked again since stays as it is, and a message whose key has
+        been sent again since stays read.
         """
         at = clean_datetime("at", at)
         with atomic():
-            messages = messages_of(self.user).filter(read_at=at).mark_unread()
-            count = messages + Receipt.objects.restore(self.user, at)
+            own = messages_of(self.user)
+            read_then = own.filter(read_at=at, archived_at=None)
+            count = read_then.mark_unread()
+            if not count and (count := own.restore_marks(at)):
+                # What archiving has marked as read.
+                read_then.mark_unread()
+            count += Receipt.objects.restore(self.user, at)
         self._notify_changed(count)
         return count
 
@@ -234,7 +330,7 @@ class Inbox:
         """Change one message; NoSuchMessage if it is none of this user's."""
         if not re.fullmatch("[0-9]{1,18}", str(pk)):
             raise NoSuchMessage
-        own = messages_of(self.user).filter(pk=pk)
+        own = messages_of(self.user).filter(pk=pk).filter(Q(publish_at=None) | Q(publish_at__lte=timezone.now()))
         changed = act(own)
         if not changed and not for_write(own).exists():
             raise NoSuchMessage
@@ -255,23 +351,36 @@ class Inbox:
             raise NoSuchMessage
         return bool(found[0])
 
-    def _readable(self) -> Branches:
-        return feed.branches(**self._values())
+    def _seen(
+        self, chosen: InboxFilter, values: Mapping[str, Any], snapshot: UnreadSnapshot | None
+    ) -> tuple[Any, Sequence[Any]]:
+        """Return the messages and the querysets of publications that a filter shows, and that `snapshot` saw."""
+        found = dict(feed.branches(**values, chosen=chosen))
+        messages: Any = found.pop("message", Message.objects.none())
+        publications: Sequence[Any] = [*found.values()]
+        if snapshot is not None:
+            messages = messages.filter(snapshot.seen_messages)
+            publications = [each.filter(snapshot.seen_publications) for each in publications]
+        return messages, publications
 
-    def _values(self) -> dict[str, Any]:
+    def _readable(self) -> Branches:
+        return feed.branches(**self._values(), chosen=InboxFilter(view="all"))
+
+    def _values(self, sender: AbstractBaseUser | None = None) -> dict[str, Any]:
         # Here too: an inbox that was kept may be asked in another organisation.
         require_here(self.user)
-        return {"user": self.user, "at": timezone.now(), "schema": current_schema()}
+        values = {"user": self.user, "at": timezone.now(), "schema": current_schema()}
+        return values if sender is None else values | {"sender": sender}
 
 
-def unread_counts(keys: Collection[Any]) -> Mapping[Any, int]:
-    """Return what `unread_count` says to each of the people with these primary keys in the current organisation.
+def unread_counts(keys: Collection[Any], at: datetime | None = None) -> Mapping[Any, int]:
+    """Return what `unread_count` says at `at` (now) to each of the people with these primary keys.
 
     One query, or with MEMBERS one for each; who does not exist is left out.
     """
     using, model = read_database(), get_user_model()
-    shape = {"limit": UNREAD_CAP, "chosen": InboxFilter()}
-    values = {"user": model(), "at": timezone.now(), "schema": current_schema()}
+    shape = {"limit": UNREAD_CAP, "chosen": InboxFilter(unread=True)}
+    values = {"user": model(), "at": at or timezone.now(), "schema": current_schema()}
     query = compiled.kept_query(feed.unread_marks, values, using, **shape)
     if query is None:
         people = model._base_manager.using(using).filter(pk__in=keys)
@@ -288,6 +397,14 @@ def unread_counts(keys: Collection[Any]) -> Mapping[Any, int]:
 def messages_of(user: AbstractBaseUser) -> MessageQuerySet:
     """Return every message to `user` in the current schema: the only way to reach one by an id from a request."""
     return Message.objects.for_user(user)
+
+
+def _of_each_kind(rows: Sequence[tuple[Any, ...]], column: int) -> Iterable[int]:
+    """Return the greatest number in a column for each kind, as each row of a kind has the number or 0."""
+    numbers: dict[str, int] = {}
+    for row in rows:
+        numbers[row[0]] = max(numbers.get(row[0], 0), row[column])
+    return numbers.values()
 
 
 def _publications(readable: Branches, select: Callable[[Any], Any]) -> "QuerySet[Any, Any]":

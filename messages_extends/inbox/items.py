@@ -11,35 +11,44 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.storage import base as messages_storage
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
 from messages_extends.models import Message
-from messages_extends.models.content import equals_ordinary
+from messages_extends.models.content import Display, equals_ordinary
+from messages_extends.models.marks import MARKS
 from messages_extends.models.publication import Reference
 from messages_extends.tenancy.databases import read_database
 from messages_extends.tenancy.schemas import current_schema, inside
+from messages_extends.texts.content import RenderedContent
 from messages_extends.texts.languages import in_interface_language
 from messages_extends.texts.links import shown_link
-from messages_extends.texts.rendering import Params, render
+from messages_extends.texts.rendering import Params
 
 Kind = Literal["message", "announcement", "broadcast"]
 
 # The kinds, in the order of items with the same time.
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
-# The column by which each kind is ordered.
+# The column that says when each kind was written or published.
 TIME_COLUMNS: Final[Mapping[Kind, str]] = {
     "message": "created",
     "announcement": "publish_at",
     "broadcast": "publish_at",
 }
 
-TEXT_COLUMNS: Final = ("level", "message", "params", "extra_tags", "url", "is_safe", "key", "expires", "read_at")
+TEXT_COLUMNS: Final = (
+    *("level", "title", "message", "params", "extra_tags", "url", "url_label", "display", "category", "group"),
+    *("is_safe", "key", "expires", "read_at", *MARKS, "shows_at"),
+)
+
+# In a row, which begins with the kind and the primary key.
+DISPLAY_COLUMN: Final = 2 + TEXT_COLUMNS.index("display")
 
 
 @dataclass(kw_only=True)
-class FeedItem:
+class FeedItem(RenderedContent):
     """A publication as one reader sees it, with the attributes of a message that templates use.
 
     `from_person` remains true for an announcement whose sender has been deleted.
@@ -48,24 +57,30 @@ class FeedItem:
     kind: Kind
     pk: str
     level: int
+    title: str = ""
     message: str
     params: Params
     extra_tags: str
     url: str
+    url_label: str = ""
+    display: str = Display.BANNER.value
+    category: str = ""
+    group: str = ""
     is_safe: bool
     key: str
     created: datetime
     expires: datetime
     read_at: datetime | None
+    archived_at: datetime | None = None
+    snoozed_until: datetime | None = None
+    saved_at: datetime | None = None
+    shows_at: datetime
     must_acknowledge: bool
     author: str
     sender_id: object
     from_person: bool
     # The schema of the sender: in another one the same primary key identifies another user.
     schema: str = field(default_factory=current_schema)
-
-    def __str__(self) -> str:
-        return render(self.message, self.params, is_safe=self.is_safe)
 
     def __eq__(self, other: object) -> bool:
         """Compare equal to an ordinary message with the same level and text, as Django's `assertMessages` needs."""
@@ -98,6 +113,18 @@ class FeedItem:
         return self.read_at is not None
 
     @property
+    def archived(self) -> bool:
+        return self.archived_at is not None
+
+    @property
+    def saved(self) -> bool:
+        return self.saved_at is not None
+
+    @property
+    def snoozed(self) -> bool:
+        return self.snoozed_until is not None and self.snoozed_until > timezone.now()
+
+    @property
     def level_tag(self) -> str:
         return str(messages_storage.LEVEL_TAGS.get(self.level, ""))
 
@@ -109,8 +136,8 @@ class FeedItem:
 
 
 def as_feed_item(values: tuple[Any, ...], user: AbstractBaseUser) -> "Message | FeedItem":
-    """Return the item for a row of the union query, whose last column is the total."""
-    kind, pk, *text, created, sender_id, from_person, author, revision, must_acknowledge, _total = values
+    """Return the item for a row of the union query, whose last columns are `total` and `banners`."""
+    kind, pk, *text, created, sender_id, from_person, author, revision, must_acknowledge, _total, _banners = values
     columns = dict(zip(TEXT_COLUMNS, text, strict=True))
     columns |= {"created": created, "sender_id": sender_id, "from_person": from_person}
     if columns["params"] is not None:

@@ -96,6 +96,7 @@ def with_numbers(announcements: QuerySet[Announcement]) -> QuerySet[Announcement
         user_id=OuterRef("pk"),
         publication_id=OuterRef(OuterRef("pk")),
         revision__gte=OuterRef(OuterRef("revision")),
+        read_at__isnull=False,
     )
 
     def numbers(people: People) -> Case:

@@ -1,4 +1,4 @@
-"""Snapshots of what was unread, for "mark all as read"."""
+"""Snapshots of what a page showed, for "mark all as read" and for changes to all that a filter shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from messages_extends.inbox.cursor import epoch
 
 @dataclass(frozen=True)
 class UnreadSnapshot:
-    """What was unread when a page was rendered; "mark all as read" marks nothing that was committed later.
+    """What was unread, or shown, when a page was rendered; "mark all as read" marks nothing that was committed later.
 
     `messages` are the primary keys of the newest `LISTED` messages. `newest` is the time of the first of them, because
     a restored database assigns primary keys again. `publications` maps primary keys to the shown revision. `before` is
@@ -31,7 +31,7 @@ class UnreadSnapshot:
 
     @classmethod
     def of(cls, rows: Sequence[tuple[Any, ...]], at: datetime) -> Self:
-        """Return the snapshot of the rows that `unread_rows` returned at `at`."""
+        """Return the snapshot of the rows that `snapshot_rows` returned at `at`."""
         messages = [(int(pk), appeared) for kind, pk, _revision, appeared in rows if kind == "message"]
         messages.sort(key=lambda message: message[1], reverse=True)
         return cls(
@@ -47,8 +47,8 @@ class UnreadSnapshot:
     @property
     def seen_messages(self) -> Q:
         """The condition for the messages in the snapshot."""
-        listed = Q(pk__in=self.messages, created__lte=self.newest or epoch())
-        return listed if self.before is None else listed | Q(created__lte=self.before)
+        listed = Q(pk__in=self.messages, shows_at__lte=self.newest or epoch())
+        return listed if self.before is None else listed | Q(shows_at__lte=self.before)
 
     @property
     def seen_publications(self) -> Q:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -47,11 +48,13 @@ class PendingRecipients:
     users: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
     everyone: bool = False
+    # Those for whom something that was scheduled or snoozed has appeared since the last time.
+    due: bool = False
     # The time in milliseconds within which their pages may refetch.
     spread: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.opened or self.users or self.groups or self.everyone)
+        return bool(self.opened or self.users or self.groups or self.everyone or self.due)
 
     @property
     def user_keys(self) -> set[str]:
@@ -62,6 +65,7 @@ class PendingRecipients:
         self.users |= other.users
         self.groups |= other.groups
         self.everyone |= other.everyone
+        self.due |= other.due
         self.spread = max(self.spread, other.spread)
 
     def pop(self, number: int) -> "PendingRecipients":
@@ -81,7 +85,9 @@ class TenantStreams:
         self.pending = PendingRecipients()
         # Users whose accounts have changed, so that their streams may have to end.
         self.accounts: set[str] = set()
-        # Whether publications may have changed since the next refresh was scheduled.
+        # When those were last resolved for whom something has appeared.
+        self.due_since = timezone.now()
+        # Whether something that appears later may have changed since the next refresh was scheduled.
         self.refresh_is_stale = True
         self.refresh: asyncio.TimerHandle | None = None
         # The number of consecutive rechecks in which the application refused every request.
@@ -97,7 +103,7 @@ class TenantStreams:
             PendingRecipients(set(), set(event.users & self.streams.keys()), set(event.groups), event.everyone)
         )
         self.accounts |= event.accounts & self.streams.keys()
-        self.refresh_is_stale |= bool(event.groups) or event.everyone
+        self.refresh_is_stale |= bool(event.groups) or event.everyone or event.later
 
     def take_pending(self) -> PendingRecipients:
         pending, self.pending = self.pending, PendingRecipients()
@@ -240,7 +246,12 @@ class Hub:
         tenant.failure_is_logged = True
 
     async def _resolve(self, tenant: TenantStreams, pending: PendingRecipients) -> None:
-        """Replace pending groups, or everybody, by the connected users who belong to them."""
+        """Replace pending groups, everybody, or those to whom something has appeared, by connected users."""
+        if pending.due:
+            since, until = tenant.due_since, timezone.now()
+            users = set(tenant.streams)
+            pending.users |= await self._in_thread(queries.users_of_appearances, tenant.schema, users, since, until)
+            pending.due, tenant.due_since = False, until
         if pending.groups or pending.everyone:
             groups = None if pending.everyone else pending.groups
             pending.users |= await self._in_thread(queries.recipients_among, tenant.schema, set(tenant.streams), groups)
@@ -257,17 +268,25 @@ class Hub:
         self._has_pending.set()
 
     async def _schedule_refresh(self, tenant: TenantStreams) -> None:
-        """Schedule a count for everybody when the next publication appears or expires."""
-        # Reset before the query: a publication that is written meanwhile sets it again.
+        """Schedule a count when the next publication appears or expires, or something scheduled or snoozed appears."""
+        # Reset before the query: what is written meanwhile sets it again.
         tenant.refresh_is_stale = False
         next_change = await self._in_thread(queries.next_change, tenant.schema)
-        if next_change is None or self.tenants.get(tenant.schema) is not tenant:
+        appears = await self._in_thread(queries.next_appearance, tenant.schema, tenant.due_since)
+        times = [time for time in (next_change, appears) if time is not None]
+        if not times or self.tenants.get(tenant.schema) is not tenant:
             tenant.schedule_refresh(None)
             return
-        # At most a day, after which the time is queried again.
-        wait = min(max((next_change - timezone.now()).total_seconds(), 0) + 0.01, 86_400)
-        event = ChangeEvent(tenant.schema, everyone=True)
-        tenant.schedule_refresh(asyncio.get_running_loop().call_later(wait, self._apply, event))
+        # At most a day, after which the times are queried again.
+        wait = min(max((min(times) - timezone.now()).total_seconds(), 0) + 0.01, 86_400)
+        tenant.schedule_refresh(asyncio.get_running_loop().call_later(wait, self._refresh, tenant, next_change))
+
+    def _refresh(self, tenant: TenantStreams, next_change: datetime | None) -> None:
+        """Count for those for whom something appears now; for everybody if the publications have changed."""
+        has_changed = next_change is not None and next_change <= timezone.now()
+        tenant.pending.add(PendingRecipients(everyone=has_changed, due=True))
+        tenant.refresh_is_stale = True
+        self._has_pending.set()
 
     def _apply(self, event: ChangeEvent) -> None:
         for session in event.sessions & self.sessions.keys():

@@ -7,8 +7,8 @@ right one. It reads from the primary database, because a replica may lag behind 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
@@ -27,8 +27,11 @@ from messages_extends.access.membership import keys_of_people_in, members
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.conf import settings
 from messages_extends.inbox.inbox import unread_counts
-from messages_extends.models import Announcement
+from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.tenancy.databases import for_write, reading_from_primary, write_database
+
+# How much the clock of the process that has sent a message may be fast. What is counted too early is counted again.
+CLOCK_SKEW: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ def recipients_per_query() -> int:
 def unread_counts_of(schema: str, users: Collection[str]) -> Mapping[str, int]:
     """Return the unread counts of these users by key, without users who no longer exist."""
     with schema_context(schema), reading_from_primary():
-        return {str(key): count for key, count in unread_counts(_keys(users)).items()}
+        at = timezone.now() + CLOCK_SKEW
+        return {str(key): count for key, count in unread_counts(_keys(users), at).items()}
 
 
 def recipients_among(schema: str, users: Collection[str], groups: Collection[str] | None) -> set[str]:
@@ -84,6 +88,25 @@ def next_change(schema: str) -> datetime | None:
     with schema_context(schema), reading_from_primary():
         publications = (Announcement.objects.all(), Broadcast.objects.addressed_to(schema))
         return min((change for each in publications if (change := each.next_change(at))), default=None)
+
+
+def next_appearance(schema: str, after: datetime) -> datetime | None:
+    """Return when the next scheduled or snoozed message, or snoozed publication, of anybody in this tenant appears."""
+    with schema_context(schema), reading_from_primary():
+        times = (
+            Message.objects.appearing(after).values_list("shows_at", flat=True).first(),
+            Receipt.objects.returning(after).values_list("snoozed_until", flat=True).first(),
+        )
+        return min((time for time in times if time is not None), default=None)
+
+
+def users_of_appearances(schema: str, users: Collection[str], after: datetime, until: datetime) -> set[str]:
+    """Return those of `users` for whom a message or a snoozed publication has appeared between these times."""
+    with schema_context(schema), reading_from_primary():
+        keys = _keys(users)
+        messages = Message.objects.appearing(after).filter(shows_at__lte=until, user__in=keys)
+        receipts = Receipt.objects.returning(after).filter(snoozed_until__lte=until, user__in=keys)
+        return {str(key) for each in (messages, receipts) for key in each.values_list("user_id", flat=True)}
 
 
 def revoked_subscribers(schema: str, subscribers: Collection[Subscriber]) -> set[Subscriber]:

@@ -29,6 +29,7 @@ from messages_extends.maintenance.purge import delete
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.models.audit import Action, BaseAuditRecord, actor_id_of, log_event
 from messages_extends.models.content import Content
+from messages_extends.models.marks import MARKS
 from messages_extends.models.publication import Publication
 from messages_extends.tenancy.databases import atomic, for_write
 from messages_extends.tenancy.origin import require_here
@@ -111,9 +112,9 @@ def _tenant_sections(user: AbstractBaseUser) -> Sections:
     return {
         "messages_received": _each(
             messages.filter(user_id=user.pk),
-            lambda each: _message(each) | {"sender": _name(each.sender), "read_at": each.read_at},
+            lambda each: _message(each) | {"sender": _name(each.sender), "read_at": each.read_at, **_marks(each)},
         ),
-        # Without read_at, which is personal data of the reader.
+        # Without read_at and the other marks, which are personal data of the reader.
         "messages_sent": _each(
             messages.filter(sender_id=user.pk), lambda each: _message(each) | {"recipient": _name(each.user)}
         ),
@@ -129,7 +130,7 @@ def _each(rows: QuerySet[Row], describe: Callable[[Row], Values]) -> Iterator[Va
 
 
 def _message(message: Message) -> Values:
-    times = {"created": message.created, "expires": message.expires}
+    times = {"created": message.created, "publish_at": message.publish_at, "expires": message.expires}
     # The sender is null after deletion; from_person tells such a message from one of the application.
     return {"id": message.pk, **_text(message), **times, "from_person": message.from_person}
 
@@ -145,8 +146,12 @@ def _publication(publication: Publication) -> Values:
 
 
 def _text(content: Content) -> Values:
-    values = {name: getattr(content, name) for name in ("level", "params", "url", "extra_tags", "key")}
-    return {"text": str(content), **values}
+    names = ("level", "params", "url", "url_label", "extra_tags", "key", "display", "category", "group")
+    return {"title": content.heading, "text": content.body, **{name: getattr(content, name) for name in names}}
+
+
+def _marks(row: Message | Receipt) -> Values:
+    return {name: getattr(row, name) for name in MARKS}
 
 
 def _name(person: object) -> str | None:
@@ -166,6 +171,7 @@ def _read(pk: Any) -> Iterator[Values]:
             "text": publication and str(publication),
             "revision": receipt.revision,
             "read_at": receipt.read_at,
+            **_marks(receipt),
         }
 
 

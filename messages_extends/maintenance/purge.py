@@ -79,7 +79,7 @@ def count_expired(days: int | None = None, *, with_broadcasts: bool = False) -> 
 def expired_rows(cutoff: datetime) -> Mapping[str, Rows]:
     """Return the expired rows of the current schema by kind, in the order of deletion.
 
-    Unread messages that are not expired are never included.
+    Unread and saved messages that are not expired are never included. What is archived is read.
     """
     if is_public(current_schema()):
         known = organisations().filter(schema_name=OuterRef("schema_name"))
@@ -87,7 +87,7 @@ def expired_rows(cutoff: datetime) -> Mapping[str, Rows]:
     if not has_messages(current_schema()):
         return {}
     return {
-        "messages": Message.objects.filter(Q(read_at__lte=cutoff) | Q(expires__lte=cutoff)),
+        "messages": Message.objects.filter(Q(read_at__lte=cutoff, saved_at=None) | Q(expires__lte=cutoff)),
         "announcements": Announcement.objects.ended(cutoff),
         # After the announcements, whose receipts are included.
         "receipts": _receipts_without(Announcement.objects.all(), Broadcast.objects.all()),

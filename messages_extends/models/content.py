@@ -1,7 +1,7 @@
 """The abstract base model of messages and publications."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Literal, Protocol, get_args
 
 from django.contrib.messages.storage import base as messages_storage
 from django.db import models
@@ -10,8 +10,8 @@ from django.db.models import Expression
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends import constants
+from messages_extends.texts.content import RenderedContent
 from messages_extends.texts.links import shown_link
-from messages_extends.texts.rendering import render
 
 
 class HasLevel(Protocol):
@@ -31,10 +31,23 @@ class LinkField(models.CharField):  # type: ignore[type-arg]
         return name, "django.db.models.CharField", args, kwargs
 
 
-class Content(models.Model):
-    """A text with its level and link.
+class Display(models.TextChoices):
+    """Where an unread text appears: on every page and in the inbox, or in the bell and the inbox only."""
 
-    The text is literal if `params` is null. Otherwise it is a msgid that is translated into the reader's language.
+    BANNER = "banner", _("On every page")
+    INBOX = "inbox", _("In the inbox only")
+
+
+# The views of an inbox. "all" has what is in any other, and what is archived and snoozed at once.
+View = Literal["inbox", "saved", "snoozed", "archived", "all"]
+VIEWS: Final[tuple[View, ...]] = get_args(View)
+
+
+class Content(RenderedContent, models.Model):
+    """A text with its title, level and link.
+
+    Title, text and label of the link are literal if `params` is null. Otherwise they are msgids that are translated
+    into the reader's language.
     """
 
     LEVEL_CHOICES = (
@@ -46,18 +59,23 @@ class Content(models.Model):
     )
 
     level = models.IntegerField(_("level"), choices=LEVEL_CHOICES)
+    title = models.CharField(_("title"), max_length=200, blank=True, default="", db_default="")
     message = models.TextField(_("text"))
     params = models.JSONField(_("parameters"), blank=True, null=True)
     extra_tags = models.CharField(_("extra tags"), max_length=128, blank=True)
     url = LinkField(_("link"), max_length=2000, blank=True)
+    url_label = models.CharField(_("label of the link"), max_length=100, blank=True, default="", db_default="")
+    # The author's upper bound, which preferences may lower.
+    display = models.CharField(
+        _("display"), max_length=10, choices=Display, default=Display.BANNER, db_default=Display.BANNER
+    )
+    category = models.CharField(_("category"), max_length=100, blank=True, default="", db_default="")
+    group = models.CharField(_("group"), max_length=200, blank=True, default="", db_default="")
     is_safe = models.BooleanField(_("safe HTML"), default=False)
     key = models.CharField(_("key"), max_length=200, blank=True)
 
     class Meta:
         abstract = True
-
-    def __str__(self) -> str:
-        return render(self.message, self.params, is_safe=self.is_safe)
 
     def __eq__(self, other: object) -> bool:
         """Compare equal to an ordinary message with the same level and text, as Django's `assertMessages` needs."""

@@ -1,6 +1,6 @@
 """The model of messages to one recipient, with its queryset."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final, Literal, Self, cast
 
@@ -10,14 +10,16 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import EmptyResultSet
 from django.db import IntegrityError, connections, models
 from django.db.models import Exists, Expression, F, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Coalesce
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce, Greatest, JSONObject
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.events.changes import notify_changed
-from messages_extends.models.content import Content
+from messages_extends.models.content import Content, Display, View
 from messages_extends.models.expressions import CountOf, IsAnyOf, quoted_table
+from messages_extends.models.marks import MARKS, as_microseconds
 from messages_extends.models.read_field import ReadField
 from messages_extends.models.sender import FromSender, set_from_person, with_from_person
 from messages_extends.tenancy.databases import ReadsOwnWrites, atomic, write_database
@@ -27,7 +29,9 @@ from messages_extends.texts.rendering import without_rendering
 # Unread messages are counted up to this number, and shown as "99+".
 UNREAD_CAP: Final = 100
 # The private fields of a message. A key may reveal its subject.
-CONTENT_FIELDS: Final = ("message", "params", "extra_tags", "url", "is_safe", "key")
+CONTENT_FIELDS: Final = ("title", "message", "params", "extra_tags", "url", "url_label", "is_safe", "key", "group")
+
+NEWEST_FIRST: Final = (F("user"), F("shows_at").desc(), F("id").desc())
 
 DELETE_MESSAGES: Final = "DELETE FROM {table} WHERE id = ANY(ARRAY({chosen})) RETURNING user_id"
 
@@ -41,14 +45,25 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
         return self.filter(user_id=user.pk)
 
     def live(self, at: datetime | None = None) -> Self:
-        """Filter out messages that are expired at `at`, by default now."""
-        return self.filter(Q(expires=None) | Q(expires__gt=at or timezone.now()))
+        """Filter out messages that are scheduled, snoozed or expired at `at`, by default now."""
+        at = at or timezone.now()
+        return self.filter(Q(expires=None) | Q(expires__gt=at), shows_at__lte=at)
+
+    def published(self, at: datetime | None = None) -> Self:
+        """Filter out messages that are scheduled or expired at `at`, by default now."""
+        at = at or timezone.now()
+        return self.filter(Q(publish_at=None) | Q(publish_at__lte=at), Q(expires=None) | Q(expires__gt=at))
 
     def unread(self) -> Self:
         return self.filter(read_at=None)
 
+    def appearing(self, after: datetime) -> Self:
+        """Filter by messages that were scheduled or snoozed and appear after a time, in the order of their times."""
+        scheduled = Q(publish_at__isnull=False) | Q(snoozed_until__isnull=False)
+        return self.filter(scheduled, shows_at__gt=after).order_by("shows_at")
+
     def newest_first(self) -> Self:
-        return self.order_by("-created", "-id")
+        return self.order_by("-shows_at", "-id")
 
     def without_content(self) -> Self:
         """Defer the private fields, for administration; `str()` of such a message shows only its number."""
@@ -56,18 +71,44 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
 
     # The interface that messages share with publications, for the union of both.
 
-    def unread_by(self, _reader: AbstractBaseUser) -> Self:
-        return self.unread()
+    def in_view(self, view: View, _reader: AbstractBaseUser, at: datetime, *, unread: bool = False) -> Self:
+        """Filter by a view of the inbox at `at`; `unread` keeps what is unread."""
+        if view == "inbox":
+            # What is unread is not archived.
+            return self.live(at).filter(**({"read_at": None} if unread else {"archived_at": None}))
+        published = self.published(at).unread() if unread else self.published(at)
+        if view == "snoozed":
+            # The second condition is the one that the index knows.
+            return published.filter(archived_at=None, snoozed_until__gt=at, shows_at__gt=at)
+        if view == "saved":
+            return published.filter(saved_at__isnull=False)
+        return published.filter(archived_at__isnull=False) if view == "archived" else published
 
-    def with_read_at(self, _reader: AbstractBaseUser) -> Self:
+    def with_marks(self, _reader: AbstractBaseUser) -> Self:
         return self
 
-    def most_urgent_first(self) -> Self:
-        return self.newest_first()
+    def ordered_for(self, view: View, *, unread: bool) -> Self:
+        """Order the newest first, as an index of this view does."""
+        # `archived_at` is null in all rows: the index of all messages of a user begins with it.
+        return (
+            self.order_by("archived_at", "-shows_at", "-id") if view == "inbox" and not unread else self.newest_first()
+        )
 
     def counted(self) -> Self:
         """Annotate `total`, the number of rows up to UNREAD_CAP, so that its cost does not grow with the inbox."""
         return self.annotate(total=CountOf(self.newest_first().values("pk")[:UNREAD_CAP]))
+
+    def banners(self, limit: int) -> "Sequence[Self]":
+        """Return the newest banners with `banners`, their number, and one row with `total`, the number of all rows.
+
+        The row is the newest, banner or not. Its `banners` is 0, so that it can be told from the others.
+        """
+        chosen = self.filter(display=Display.BANNER)
+        counts = {"total": Value(0), "banners": CountOf(chosen.newest_first().values("pk")[:UNREAD_CAP])}
+        return [
+            chosen.annotate(**counts).newest_first()[:limit],
+            self.counted().annotate(banners=Value(0)).newest_first()[:1],
+        ]
 
     def in_order(self) -> "MessageQuerySet":
         """Lock the rows in the order of their keys, so that concurrent changes wait and never deadlock.
@@ -111,6 +152,17 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
         with atomic():
             return self.exclude(read_at=None).filter(Q(key="") | Q(pk__in=last)).update(read_at=None)
 
+    def change_marks(self, at: datetime, **marks: object) -> int:
+        """Set marks of triage at `at`, and keep the previous ones for `restore_marks`; return how many were changed."""
+        kept = JSONObject(at=Value(as_microseconds(at)), **{name: F(name) for name in MARKS})
+        return self.update(**marks, previous_marks=kept)
+
+    def restore_marks(self, at: datetime) -> int:
+        """Undo `change_marks` at exactly `at`, except on messages that were changed again; return how many."""
+        changed = self.filter(previous_marks__at=as_microseconds(at))
+        previous = {name: Cast(KT(f"previous_marks__{name}"), models.DateTimeField()) for name in MARKS}
+        return changed.in_order().update(**previous, previous_marks=None)
+
     def update(self, **values: object) -> int:
         """Update rows; `read=True` and `read=False` are translated to `read_at`, as for django-messages-extends."""
         if "read" in values:
@@ -118,6 +170,9 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
             if not isinstance(read, bool):
                 raise ValueError(f"read is {read!r}: use True or False, or set read_at.")
             values["read_at"] = Coalesce(F("read_at"), timezone.now()) if read else None
+        if "read_at" in values and values["read_at"] is None:
+            # What is unread is in the inbox again.
+            values |= {"archived_at": None, "previous_marks": None}
         if values.get("sender", values.get("sender_id")) is not None:
             values["from_person"] = True
         return super().update(**values)
@@ -157,8 +212,9 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
 
 
 def stored_names(fields: Iterable[str]) -> Collection[str]:
-    """Return the names of the stored fields, with `read_at` instead of `read`."""
-    return {"read_at" if name == "read" else name for name in fields}
+    """Return the names of the stored fields, with `read_at` and what depends on it instead of `read`."""
+    names = {"read_at" if name == "read" else name for name in fields}
+    return names | {"archived_at"} if "read_at" in names else names
 
 
 class Message(FromSender, Content):
@@ -192,6 +248,7 @@ class Message(FromSender, Content):
     )
     created = models.DateTimeField(_("created"), auto_now_add=True)
     modified = models.DateTimeField(_("modified"), auto_now=True)
+    publish_at = models.DateTimeField(_("published"), blank=True, null=True)
     expires = models.DateTimeField(_("expires"), blank=True, null=True)
     read_at = models.DateTimeField(_("read at"), blank=True, null=True)
     read = ReadField(
@@ -201,21 +258,45 @@ class Message(FromSender, Content):
         db_persist=True,
     )
 
+    archived_at = models.DateTimeField(_("archived at"), blank=True, null=True)
+    snoozed_until = models.DateTimeField(_("snoozed until"), blank=True, null=True)
+    saved_at = models.DateTimeField(_("saved at"), blank=True, null=True)
+    # The marks before the last change and the time of that change, for `undo`.
+    previous_marks = models.JSONField(blank=True, null=True, editable=False)
+    shows_at = models.GeneratedField(
+        verbose_name=_("shows at"),
+        expression=Greatest("created", "publish_at", "snoozed_until"),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+    )
+
     objects = MessageQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         indexes = [
-            models.Index("user", models.F("created").desc(), models.F("id").desc(), name="messages_of_user"),
+            models.Index("user", "archived_at", *NEWEST_FIRST[1:], name="messages_of_user"),
             models.Index(
-                "user",
-                models.F("created").desc(),
-                models.F("id").desc(),
+                *NEWEST_FIRST,
                 condition=Q(read_at__isnull=True),
                 # For index-only scans when counting.
                 include=["expires"],
                 name="messages_unread",
+            ),
+            models.Index(
+                *NEWEST_FIRST,
+                condition=Q(read_at__isnull=True, display=Display.BANNER),
+                include=["expires"],
+                name="messages_banners",
+            ),
+            models.Index(*NEWEST_FIRST, condition=Q(archived_at__isnull=False), name="messages_archived"),
+            models.Index(*NEWEST_FIRST, condition=Q(saved_at__isnull=False), name="messages_saved"),
+            # For live updates: what appears or comes back next, whoever receives it.
+            models.Index(
+                "shows_at",
+                condition=Q(publish_at__isnull=False) | Q(snoozed_until__isnull=False),
+                name="messages_shown_later",
             ),
         ]
         constraints = [
@@ -261,13 +342,32 @@ class Message(FromSender, Content):
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         names = None if update_fields is None else stored_names(update_fields)
+        self._require_archived_is_read()
         super().save(*args, update_fields=names, **kwargs)
         self._notify_changed()
+
+    def _require_archived_is_read(self) -> None:
+        """Take an unread message out of the archive, before it is written."""
+        known = self.__dict__
+        if known.get("archived_at") is not None and "read_at" in known and known["read_at"] is None:
+            self.archived_at = None
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         deleted = super().delete(using, keep_parents)
         self._notify_changed()
         return deleted
+
+    @property
+    def archived(self) -> bool:
+        return self.archived_at is not None
+
+    @property
+    def saved(self) -> bool:
+        return self.saved_at is not None
+
+    @property
+    def snoozed(self) -> bool:
+        return self.snoozed_until is not None and self.snoozed_until > timezone.now()
 
     def _notify_changed(self) -> None:
         notify_changed(users=[] if self.user_id is None else [self.user_id])

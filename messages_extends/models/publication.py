@@ -7,7 +7,7 @@ next request of everyone, and who joins later sees what is live.
 import re
 import uuid
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Self, TypeVar
@@ -15,12 +15,13 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Subquery, Value, Window
-from django.db.models.functions import Cast
+from django.db.models.functions import Greatest
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.models.audit import Action, BaseAuditRecord
-from messages_extends.models.content import Content
+from messages_extends.models.content import Content, Display, View
 from messages_extends.models.receipt import Receipt
 from messages_extends.tenancy.databases import ReadsOwnWrites
 from messages_extends.tenancy.origin import require_here
@@ -79,33 +80,68 @@ class PublicationQuerySet(ReadsOwnWrites[Any]):
         first = to_come.aggregate(appears=Min("publish_at", filter=Q(publish_at__gt=at)), disappears=Min("expires"))
         return min((moment for moment in first.values() if moment), default=None)
 
-    def with_read_at(self, user: AbstractBaseUser) -> Self:
-        """Add `read_at`: when `user` read the revision that is shown now; null while it is unread."""
-        if "read_at" in self.query.annotations:
-            return self
-        return self.annotate(read_at=Subquery(_receipts(user).values("read_at")[:1]))
+    def in_view(self, view: View, user: AbstractBaseUser, at: datetime, *, unread: bool = False) -> Self:
+        """Filter live publications by a view of `user`'s inbox at `at`; `unread` keeps what is unread.
 
-    def unread_by(self, user: AbstractBaseUser) -> Self:
-        """Keep what `user` has not read; so `read_at` need not be looked up."""
-        never = Cast(Value(None), models.DateTimeField())
-        return self.filter(~Exists(_receipts(user))).annotate(read_at=never)
+        Annotate `shows_at`, when they appear in it. A snooze hides nothing that is still to be acknowledged.
+        """
+        receipts = _receipts(user)
+        is_read = Q(revision__gte=OuterRef("revision"), read_at__isnull=False)
+        is_archived = Q(revision__gte=OuterRef("revision"), archived_at__isnull=False)
+        is_snoozed = Q(snoozed_until__gt=at) & (Q(Exact(OuterRef("must_acknowledge"), Value(False))) | is_read)
+        found = self
+        if view == "inbox":
+            found = self.filter(~Exists(receipts.filter(is_snoozed | (is_read if unread else is_archived))))
+        elif unread:
+            found = self.filter(~Exists(receipts.filter(is_read)))
+        if view == "snoozed":
+            found = found.filter(Exists(receipts.filter(is_snoozed).exclude(is_archived)))
+        elif view in {"saved", "archived"}:
+            found = found.filter(
+                Exists(receipts.filter(is_archived if view == "archived" else Q(saved_at__isnull=False)))
+            )
+        snoozed_until = Subquery(receipts.values("snoozed_until")[:1])
+        return found.annotate(shows_at=Greatest("publish_at", snoozed_until))
+
+    def with_marks(self, user: AbstractBaseUser) -> Self:
+        """Annotate the marks of `user`: `read_at` and `archived_at` for the current revision, and the others."""
+        current = _receipts(user).filter(revision__gte=OuterRef("revision"))
+        marks = {name: Subquery(current.values(name)[:1]) for name in ("read_at", "archived_at")}
+        marks |= {name: Subquery(_receipts(user).values(name)[:1]) for name in ("snoozed_until", "saved_at")}
+        return self.annotate(**marks)
+
+    def acknowledged_by(self, user: AbstractBaseUser) -> Self:
+        """Keep what `user` need not acknowledge any more."""
+        is_read = _receipts(user).filter(revision__gte=OuterRef("revision"), read_at__isnull=False)
+        return self.filter(Q(must_acknowledge=False) | Exists(is_read))
 
     def counted(self) -> Self:
         """Add `total`: how many there are. What is live is never much."""
         return self.annotate(total=Window(Count("*")))
 
-    def newest_first(self) -> Self:
-        return self.order_by("-publish_at", "-id")
+    def banners(self, limit: int) -> "Sequence[Self]":
+        """Return the most urgent banners with the number of all rows, `total`, and that of `banners` among them.
 
-    def most_urgent_first(self) -> Self:
-        """What must be acknowledged, then by level, then the newest."""
-        return self.order_by("-must_acknowledge", "-level", "-publish_at", "-id")
+        What must be acknowledged comes first, then the level decides, then the time. Without a banner the first row is
+        another one.
+        """
+        banners = Window(Count("pk", filter=Q(display=Display.BANNER)))
+        # "banner" comes before "inbox".
+        urgent = self.order_by("display", "-must_acknowledge", "-level", "-shows_at", "-id")
+        return [urgent.counted().annotate(banners=banners)[:limit]]
+
+    def newest_first(self) -> Self:
+        """Order by the time of publication, or in a view by the time at which they appear in it."""
+        return self.order_by("-shows_at" if "shows_at" in self.query.annotations else "-publish_at", "-id")
+
+    def ordered_for(self, _view: View, *, unread: bool) -> Self:
+        return self.newest_first()
 
 
 def _receipts(user: AbstractBaseUser) -> QuerySet[Any]:
-    """Return `user`'s receipt for the publication of the outer query, in its current revision."""
+    """Return `user`'s receipt for the publication of the outer query."""
     require_here(user)
-    return Receipt.objects.filter(user_id=user.pk, publication_id=OuterRef("pk"), revision__gte=OuterRef("revision"))
+    return Receipt.objects.filter(user_id=user.pk, publication_id=OuterRef("pk"))
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from django.conf import settings
 from django.utils import timezone, translation
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.functional import Promise
+from django.utils.html import conditional_escape
 from django.utils.safestring import SafeData
 
 from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, name_of_level
-from messages_extends.models.content import Content
+from messages_extends.models.content import Content, Display
 from messages_extends.texts.links import is_link
 from messages_extends.texts.rendering import Params
 
@@ -26,7 +27,7 @@ EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 LIMITS: Final[dict[str, int]] = {"message": MAX_TEXT} | {
     name: getattr(Content._meta.get_field(name), "max_length")  # noqa: B009 - not declared by the type of the field
-    for name in ("extra_tags", "url", "key")
+    for name in ("extra_tags", "url", "key", "title", "url_label", "category", "group")
 }
 
 
@@ -38,19 +39,29 @@ def clean_content(
     extra_tags: str = "",
     url: str = "",
     key: str = "",
+    title: str | Promise = "",
+    url_label: str | Promise = "",
+    display: str | None = None,
+    category: str = "",
+    group: str = "",
     max_text: int = MAX_TEXT,
 ) -> dict[str, Any]:
-    """Return the column values of a text, ready to be stored.
+    """Return the column values of a text, ready to be stored. The title of a text that is safe HTML is escaped.
 
     Raises ValueError, with the allowed values, for anything that must not be stored or sent to a browser.
     """
-    text = as_stored(text, params)
+    text, title = as_stored(text, params), as_stored(title or "", params)
     columns = {
         "level": level,
+        "title": conditional_escape(title) if isinstance(text, SafeData) else title,
         "message": text,
         "params": params,
         "extra_tags": str(extra_tags or ""),
         "url": str(url or ""),
+        "url_label": as_stored(url_label or "", params),
+        "display": Display.BANNER if display is None else display,
+        "category": str(category or ""),
+        "group": str(group or ""),
         "is_safe": isinstance(text, SafeData),
         "key": str(key or ""),
     }
@@ -77,6 +88,8 @@ def require_storable(columns: Mapping[str, Any], *, max_text: int = MAX_TEXT) ->
     require_level(columns["level"])
     require_params(columns["params"])
     require_link(columns["url"])
+    if columns["display"] not in Display.values:
+        raise ValueError(f"display {columns['display']!r} is not one of {', '.join(Display.values)}.")
 
 
 def require_level(level: int) -> None:

@@ -24,6 +24,7 @@ from messages_extends.sending.cleaning import (
     MAX_TEXT,
     as_stored,
     clean_content,
+    clean_datetime,
     clean_future_datetime,
     clean_legacy_datetime,
 )
@@ -34,6 +35,7 @@ from messages_extends.sending.recipients import Addressees, Recipients
 from messages_extends.tenancy.databases import atomic, write_database
 from messages_extends.tenancy.origin import require_here
 from messages_extends.tenancy.schemas import current_schema, require_messages
+from messages_extends.texts.content import with_title
 from messages_extends.texts.rendering import Params
 
 # In the order of the users' keys, so that concurrent sends with one key wait and never deadlock.
@@ -58,7 +60,17 @@ LONG_TEXT: Final = (
 INACTIVE: Final = "The user with the primary key %s is inactive: the message is shown when the user is active again."
 
 
-class SendOptions(TypedDict, total=False):
+class Labels(TypedDict, total=False):
+    """The keyword arguments about a text's title, the words of its link, and where it is shown."""
+
+    title: str | Promise
+    url_label: str | Promise
+    display: str | None
+    category: str
+    group: str
+
+
+class SendOptions(Labels, total=False):
     """The keyword arguments of `send`, for functions that pass them on."""
 
     level: int
@@ -68,6 +80,7 @@ class SendOptions(TypedDict, total=False):
     key: str
     extra_tags: str
     expires: datetime | None
+    publish_at: datetime | None
 
 
 def send(
@@ -81,6 +94,8 @@ def send(
     key: str = "",
     extra_tags: str = "",
     expires: datetime | None = None,
+    publish_at: datetime | None = None,
+    **labels: Unpack[Labels],
 ) -> int:
     """Send a message to each recipient in one transaction; return the number of messages written.
 
@@ -89,15 +104,24 @@ def send(
     members of the tenant. Users who are deleted at the same time are skipped.
     `sender` is the user who writes, for the policy to check; None is the application. With `key`, users who have an
     unread message with this key receive no second one, unless the first has expired; then it is replaced.
+    `publish_at` is the time at which the message appears; by default it appears at once.
+
+    `labels` are `title` (at most 200 characters), `url_label` (the words of the link, at most 100), `display` (by
+    default "banner"; "inbox" for the bell and the inbox only), `category` (at most 100) and `group` (at most 200).
+    Title and url_label are rendered like the text, with `params`.
 
     Raises WrongTenant, RecipientUnavailable, PermissionDenied and NoTenant; RateLimitExceeded for a sender who exceeds
     SEND_LIMITS; TypeError for invalid recipients; and ValueError for an invalid text (1 to 10,000 characters), link,
-    key, level, tags (at most 128 characters) or time.
+    key, level, tags (at most 128 characters), label or time.
     """
     require_messages(current_schema())
     to = Recipients.of(recipients)
-    values = clean_content(message, level=level, params=params, url=url, key=key, extra_tags=extra_tags)
-    values |= {"expires": None if expires is None else clean_future_datetime("expires", expires)}
+    values = clean_content(message, level=level, params=params, url=url, key=key, extra_tags=extra_tags, **labels)
+    appears = None if publish_at is None else clean_datetime("publish_at", publish_at)
+    values |= {
+        "publish_at": appears,
+        "expires": None if expires is None else clean_future_datetime("expires", expires, after=appears),
+    }
     return _save(to, values | {"sender": _effective_sender(recipients, sender)})
 
 
@@ -112,6 +136,8 @@ def send_leniently(
     key: str = "",
     extra_tags: str = "",
     expires: object = None,
+    publish_at: datetime | None = None,
+    **labels: Unpack[Labels],
 ) -> int:
     """Send to one user with the leniency of django-messages-extends, for its interface.
 
@@ -125,8 +151,9 @@ def send_leniently(
     # A truncated text is a plain str, so that an incomplete element is never shown as HTML.
     text = text if len(text) <= MAX_LEGACY_TEXT else text[:MAX_LEGACY_TEXT]
     values = clean_content(
-        text, level=level, params=params, url=url, key=key, extra_tags=extra_tags, max_text=MAX_LEGACY_TEXT
+        text, level=level, params=params, url=url, key=key, extra_tags=extra_tags, max_text=MAX_LEGACY_TEXT, **labels
     )
+    values |= {"publish_at": None if publish_at is None else clean_datetime("publish_at", publish_at)}
     values |= {"expires": _clean_legacy_expires(expires), "sender": _effective_sender(recipient, sender)}
     try:
         return _save(to, values)
@@ -200,9 +227,9 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
                 subject=f"messages with the key {values['key']}" if values["key"] else "messages",
                 audience=to.description,
                 count=len(written_to),
-                text=values["message"],
+                text=with_title(values["title"], values["message"]),
             )
-    notify_changed(users=written_to)
+    notify_changed(users=written_to, later=values["publish_at"] is not None)
     return len(written_to)
 
 

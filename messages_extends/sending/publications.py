@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.safestring import mark_safe
 
 from messages_extends.access.publications import access_to
 from messages_extends.access.rate_limits import check_rate_limit
@@ -37,9 +38,11 @@ from messages_extends.sending.idempotency import get_or_create_by_key
 from messages_extends.tenancy.databases import atomic
 from messages_extends.tenancy.origin import require_here
 from messages_extends.tenancy.schemas import inside
+from messages_extends.texts.content import with_title
 
-TEXT_FIELDS: Final = ("level", "params", "extra_tags", "url")
-CHANGEABLE_FIELDS: Final = ("message", *TEXT_FIELDS, "publish_at", "expires", "must_acknowledge")
+LABELS: Final = ("url_label", "display", "category", "group")
+TEXT_FIELDS: Final = ("level", "params", "extra_tags", "url", *LABELS)
+CHANGEABLE_FIELDS: Final = ("message", *TEXT_FIELDS, "title", "publish_at", "expires", "must_acknowledge")
 
 
 def announce(
@@ -57,8 +60,8 @@ def announce(
 
     `to`: EVERYONE, a group, or groups; who is in them is decided when they read. `publish_at`: when it appears (now);
     `expires`: when it disappears (30 days later). `sender`: the person who writes, whom the policy is asked about;
-    None is the application. `text`: params, url, extra_tags, and `key`: while a publication with that key has not
-    ended, it is returned and nothing is written.
+    None is the application. `text`: params, url, extra_tags, the labels of `send`, and `key`: while a publication with
+    that key has not ended, it is returned and nothing is written.
 
     Raises ValueError for an empty `to` and for what `send` raises it for; PermissionDenied, RateLimitExceeded,
     WrongTenant, NoTenant; RecipientUnavailable if a group, or the sender, is deleted meanwhile.
@@ -157,9 +160,10 @@ def revise(
 ) -> AnyPublication:
     """Change a publication for all of its readers, whose next request sees it; return it as it is now.
 
-    `changes`: message, level, params, extra_tags, url, must_acknowledge, expires, and publish_at while it is still to
-    come. Who has read it is left alone, unless `show_again`: then it is unread for everybody and comes first again.
-    `sender`: the person who asks for it, whom the policy is asked about; None is the application.
+    `changes`: message, title, level, params, extra_tags, url, url_label, display, category, group, must_acknowledge,
+    expires, and publish_at while it is still to come. Who has read it is left alone, unless `show_again`: then it is
+    unread for everybody and comes first again. `sender`: the person who asks for it, whom the policy is asked about;
+    None is the application.
 
     Raises NotPublished if it has expired or was retracted; TypeError and ValueError, with the allowed values, for
     anything else that cannot be; PermissionDenied, WrongTenant.
@@ -243,9 +247,11 @@ def change(publication: Publication, changes: dict[str, Any], *, show_again: boo
     if publication.has_ended():
         raise NotPublished
     text = {name: changes.get(name, getattr(publication, name)) for name in TEXT_FIELDS}
-    columns: dict[str, Any] = clean_content(changes.get("message", publication.message), key=publication.key, **text)
-    if "message" not in changes:
-        columns |= {"is_safe": publication.is_safe}
+    # What is stored as safe HTML stays it.
+    message, title = (_as_loaded(publication, name) for name in ("message", "title"))
+    columns: dict[str, Any] = clean_content(
+        changes.get("message", message), title=changes.get("title", title), key=publication.key, **text
+    )
     if "publish_at" in changes and publication.state() is not State.SCHEDULED:
         raise ValueError("publish_at cannot be changed: it has been published already.")
     if changes.keys() & {"publish_at", "expires"}:
@@ -262,6 +268,11 @@ def change(publication: Publication, changes: dict[str, Any], *, show_again: boo
     for name, value in columns.items():
         setattr(publication, name, value)
     publication.save(update_fields=columns)
+
+
+def _as_loaded(publication: Publication, name: str) -> str:
+    text = str(getattr(publication, name))
+    return mark_safe(text) if publication.is_safe else text  # noqa: S308 - the sending code declared it safe
 
 
 def end(publication: Publication) -> bool:
@@ -282,7 +293,7 @@ def _log(action: Action, publication: Publication, actor: AbstractBaseUser | Non
         subject=f"{publication.kind} {publication.pk}",
         audience=audience.label,
         count=publication.audience_size if action is publication.action else None,
-        text="" if action is Action.RETRACT else publication.message,
+        text="" if action is Action.RETRACT else with_title(publication.title, publication.message),
         keep_text=True,
         into=publication.records,
     )

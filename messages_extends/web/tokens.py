@@ -6,7 +6,7 @@ from uuid import UUID
 from django.core.signing import BadSignature, Signer
 from django.http import HttpRequest
 
-from messages_extends.inbox.inbox import Marked
+from messages_extends.inbox.selection import Marked
 from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.tenancy.schemas import schema_of
 

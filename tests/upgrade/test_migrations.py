@@ -39,6 +39,17 @@ def as_upgraded(old: dict[str, Any]) -> dict[str, Any]:
         "url": "",
         "is_safe": False,
         "key": "",
+        "title": "",
+        "url_label": "",
+        "display": "banner",
+        "category": "",
+        "group": "",
+        "publish_at": None,
+        "archived_at": None,
+        "snoozed_until": None,
+        "saved_at": None,
+        "previous_marks": None,
+        "shows_at": old["created"],
     }
 
 

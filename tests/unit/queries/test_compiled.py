@@ -116,8 +116,9 @@ def test_the_same_text_serves_every_schema(acme: Any, globex: Any, make_user: An
 
 
 def test_time_goes_on_for_a_query_that_is_kept(in_acme: Any, make_user: Any, make_message: Any) -> None:
-    values = values_of(make_user())
-    make_message(values["user"], expires=timezone.now() + timedelta(hours=1))
+    user = make_user()
+    make_message(user, expires=timezone.now() + timedelta(hours=1))
+    values = values_of(user)
     assert compiled.count(feed.page, values, "default", **PAGE) == 1
     values["at"] += timedelta(hours=2)
     assert compiled.count(feed.page, values, "default", **PAGE) == 0

@@ -25,6 +25,7 @@ from messages_extends.inbox.filters import InboxFilter
 from messages_extends.inbox.inbox import unread_counts
 from messages_extends.inbox.items import KINDS
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
+from messages_extends.models.content import VIEWS
 from messages_extends.queries import compiled
 from messages_extends.tenancy.databases import read_database, write_database
 
@@ -154,13 +155,14 @@ def _write(number: int, text: Text, people: Sequence[Any], groups: Sequence[Grou
 def feed_queries(last: dict[str, Any]) -> Iterator[tuple[Any, dict[str, Any], dict[str, Any]]]:
     """Yield each query of the inbox: its builder, its values beyond those of all, and its shape."""
     filters = [InboxFilter(), InboxFilter(unread=True), InboxFilter(level=ERROR_PERSISTENT)]
+    filters += [InboxFilter(view=view, unread=unread) for view in VIEWS for unread in (False, True)]
     filters += [InboxFilter(kind=kind) for kind in KINDS]
     yield feed.banners, {}, {"limit": 3}
     for chosen in filters:
         yield feed.page, {}, {"size": 4, "chosen": chosen}
         yield feed.unread_marks, {}, {"limit": None, "chosen": chosen}
         yield feed.unread_marks, {}, {"limit": 2, "chosen": chosen}
-        yield feed.unread_rows, {}, {"limit": 3, "chosen": chosen}
+        yield feed.snapshot_rows, {}, {"limit": 3, "chosen": chosen}
     for kind, key in last.items():
         yield feed.page, {"last_at": NOW - HOUR, "last_id": key}, {"size": 4, "chosen": filters[0], "last": kind}
 
@@ -184,7 +186,7 @@ def hold(build: Any, values: dict[str, Any], using: str, **shape: Any) -> None:
 
 
 def hold_counts(people: Sequence[Any]) -> None:
-    shape = {"limit": 100, "chosen": InboxFilter()}
+    shape = {"limit": 100, "chosen": InboxFilter(unread=True)}
     values = {"at": timezone.now(), "schema": connection.schema_name}
     expected = {one.pk: len(feed.unread_marks(one, **values, **shape)) for one in people}
     assert unread_counts([one.pk for one in people]) == expected

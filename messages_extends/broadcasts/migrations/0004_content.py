@@ -1,0 +1,35 @@
+"""Add titles, labels of links, display, category and group."""
+
+from django.db import migrations, models
+
+from messages_extends.tenancy.grouped_operations import GroupedOperations
+
+
+def text(length: int, name: str) -> "models.CharField[str, str]":
+    return models.CharField(blank=True, db_default="", default="", max_length=length, verbose_name=name)
+
+
+def display() -> "models.CharField[str, str]":
+    return models.CharField(
+        choices=[("banner", "On every page"), ("inbox", "In the inbox only")],
+        db_default="banner",
+        default="banner",
+        max_length=10,
+        verbose_name="display",
+    )
+
+
+class Migration(migrations.Migration):
+    dependencies = [("broadcasts", "0003_reveal")]
+
+    operations = [
+        GroupedOperations(
+            [
+                migrations.AddField("broadcast", "title", text(200, "title")),
+                migrations.AddField("broadcast", "url_label", text(100, "label of the link")),
+                migrations.AddField("broadcast", "display", display()),
+                migrations.AddField("broadcast", "category", text(100, "category")),
+                migrations.AddField("broadcast", "group", text(200, "group")),
+            ]
+        )
+    ]
