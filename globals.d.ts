@@ -42,7 +42,7 @@ declare namespace MessagesExtends {
   /** What the scripts offer each other; each sets its part when it is loaded, and calls the others' later. */
   interface Shared extends Partial<Functions> {
     /** Selectors of forms, and what is done in the place of sending them. */
-    submitHandlers: Map<string, (form: HTMLFormElement) => void>;
+    submitHandlers: Map<string, (form: HTMLFormElement, submitter: Element | null) => void>;
   }
 
   interface Functions {
@@ -51,7 +51,7 @@ declare namespace MessagesExtends {
     showFailure(near: Element | null): void;
     countPosts(): number;
     getText(url: string): Promise<string>;
-    post(form: HTMLFormElement, accept: string, options?: RequestInit): Promise<Response>;
+    post(form: Element, accept: string, options?: RequestInit): Promise<Response>;
     parse(html: string): Document;
     /* bell.js */
     drawBadge(badge: Partial<Badge>): void;
@@ -63,6 +63,7 @@ declare namespace MessagesExtends {
     mountBanners(root: ParentNode): void;
     /* inbox.js */
     refreshInbox(): Promise<void>;
+    undo(): Promise<void>;
     /* toasts.js, updates.js and live.js, where there are live updates */
     createToaster(root: Element, signal: AbortSignal): Toaster;
     updateInbox(inbox: Element, fresh: ParentNode): void;
@@ -97,6 +98,7 @@ interface Element extends HTMLOrSVGElement {
   value: any;
   click(): void;
   requestSubmit(): void;
+  close(): void;
   showModal(): void;
 }
 

@@ -7,7 +7,7 @@ names of django-messages-extends are also available without a namespace.
 from django.urls import URLPattern, URLResolver, include, path
 
 from messages_extends.links import APP_NAME
-from messages_extends.web import compose, fragments, grants, inbox, marking, stream
+from messages_extends.web import compose, fragments, grants, inbox, marking, stream, triage
 from messages_extends.web.announcements import AnnouncementKind
 from messages_extends.web.publications import publication_urls
 
@@ -27,6 +27,7 @@ pages: list[URLPattern | URLResolver] = [
     path("grants/remove/", grants.message_grant_remove, name="message_grant_remove"),
     path("grants/why/", grants.message_why, name="message_why"),
     path("grants/people/<str:field>/", grants.message_grant_people, name="message_grant_people"),
+    path("triage/", triage.message_triage, name="message_triage"),
     path("undo/", marking.message_undo, name="message_undo"),
     *publication_urls(AnnouncementKind, "announcements/"),
     path("broadcasts/", include("messages_extends.broadcasts.urls")),

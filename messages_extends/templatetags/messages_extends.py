@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from functools import wraps
 from html import unescape
 from typing import Final, cast
-from urllib.parse import urlsplit
 
 from django import template
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -312,14 +311,8 @@ def sender_name(entry: object) -> str:
 @register.filter
 def link_label(message: object) -> str:
     """Return the visible words of a message's link: its own, or "Open" with the host name of another site."""
-    own = getattr(message, "url_label", "")
-    if own:
-        return str(own)
-    host = urlsplit(getattr(message, "url", "") or "").hostname or ""
     with in_interface_language():
-        if getattr(message, "is_more", False):
-            return gettext("Open the inbox")
-        return gettext("Open %(site)s") % {"site": host.removeprefix("www.")} if host else gettext("Open")
+        return str(getattr(message, "link_label", "")) or gettext("Open the inbox")
 
 
 @register.filter

@@ -43,7 +43,7 @@ def compose(request: HttpRequest) -> HttpResponse:
     if step == "test":
         number = number or uuid.uuid4()
         # With a key, so that a double click sends one test.
-        send(sender, **form.text, sender=sender, key=f"test:{number}")
+        send(sender, **form.content, sender=sender, key=f"test:{number}")
         note = gettext("A test was sent to you alone. It is in your inbox.")
         return _confirm(request, form, number=number, note=note)
     if step == "send" and number:
@@ -106,12 +106,11 @@ def _confirm(
     request: HttpRequest, form: ComposeForm, *, number: uuid.UUID | None = None, note: str = ""
 ) -> HttpResponse:
     """Show the message and the number of recipients. The page's UUID prevents sending it twice."""
-    text = form.text
     context = {
         "form": form,
         "number": number or uuid.uuid4(),
         "note": note,
-        "message": Message(level=text["level"], message=text["message"], url=text["url"], sender=form.sender),
+        "message": Message(**form.content, sender=form.sender),
         "left_out": inactive_in(form.picked_groups).distinct().count(),
         "with_oneself": form.recipients.users.filter(pk=form.sender.pk).exists(),
     }
@@ -128,8 +127,10 @@ def _send(request: HttpRequest, form: ComposeForm, number: uuid.UUID) -> HttpRes
             form.add_error(None, str(error) or gone)
         elif isinstance(error, RecipientUnavailable):
             form.add_error(None, gone)
-        elif form.cleaned_data["expires"] is not None:
-            form.add_error("expires", gettext("Enter a time in the future."))
+        elif form.cleaned_data["publish_at"] is not None or form.cleaned_data["expires"] is not None:
+            form.add_error(
+                "publish_at" if form.cleaned_data["publish_at"] else "expires", gettext("Enter a time in the future.")
+            )
         else:
             raise
         return refused(_form_page(request, form), error)

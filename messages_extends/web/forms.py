@@ -10,7 +10,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.forms.utils import ErrorDict
 from django.http import QueryDict
 from django.utils.functional import cached_property
@@ -27,6 +27,7 @@ from messages_extends.constants import (
     base_level,
 )
 from messages_extends.labels import LEVEL_NAMES
+from messages_extends.models.content import Display
 from messages_extends.sending.cleaning import (
     LIMITS,
     MAX_TEXT,
@@ -39,8 +40,10 @@ from messages_extends.sending.cleaning import (
 from messages_extends.sending.recipients import Recipients
 from messages_extends.tenancy.databases import for_write
 from messages_extends.tenancy.schemas import user_model_has
+from messages_extends.web.keys import as_key, as_keys
 from messages_extends.web.search import clean_search, search_groups, search_people
 
+CONTENT: Final = ("title", "message", "level", "url", "url_label", "display")
 # The default level first. Forms do not offer the debug level, which is for developers.
 LEVELS: Final = tuple(
     (level, LEVEL_NAMES[base_level(level)])
@@ -87,6 +90,13 @@ class TextForm(DraftForm):
     time zone, as on all pages.
     """
 
+    title = forms.CharField(
+        label=_("Title"),
+        required=False,
+        max_length=LIMITS["title"],
+        help_text=_("Optional. It stands before the text."),
+        widget=forms.TextInput({"dir": "auto", "autocomplete": "off"}),
+    )
     message = forms.CharField(
         label=_("Text"),
         help_text=_("At most 10,000 characters. No HTML."),
@@ -105,7 +115,35 @@ class TextForm(DraftForm):
         help_text=_("Optional: a path on this site (/orders/5/) or an http(s) address."),
         widget=forms.TextInput({"inputmode": "url", "autocomplete": "off"}),
     )
+    url_label = forms.CharField(
+        label=_("Words of the link"),
+        required=False,
+        max_length=LIMITS["url_label"],
+        help_text=_("Optional. If blank, “Open”."),
+        widget=forms.TextInput({"dir": "auto", "autocomplete": "off"}),
+    )
+    display = forms.ChoiceField(
+        label=_("Where it is shown"),
+        choices=Display.choices,
+        initial=Display.BANNER,
+        required=False,
+        widget=forms.RadioSelect,
+    )
+    publish_at = LocalDateTimeField(
+        label=_("Show from"), required=False, help_text=_("Optional. If blank, it is shown immediately.")
+    )
     expires = LocalDateTimeField(label=_("Show until"), required=False, help_text=_("Optional."))
+
+    # What the form folds away until it is asked for.
+    OPTIONS: ClassVar[tuple[str, ...]] = ("url", "url_label", "publish_at", "expires", "display")
+
+    @property
+    def has_options(self) -> bool:
+        """Whether an option was chosen or has an error, so that the form shows all of them."""
+        names = [name for name in self.OPTIONS if name in self.fields]
+        return any(
+            name in self.errors or self[name].value() not in {None, "", self.fields[name].initial} for name in names
+        )
 
     @property
     def zone_name(self) -> str:
@@ -114,16 +152,33 @@ class TextForm(DraftForm):
 
     @property
     def text(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in ("message", "level", "url", "expires")}
+        return {name: self.cleaned_data[name] for name in (*CONTENT, "publish_at", "expires")}
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The arguments of `text` without the times, for a preview."""
+        return {name: self.cleaned_data[name] for name in CONTENT}
+
+    def clean_title(self) -> str:
+        return self._storable("title")
+
+    def clean_display(self) -> str:
+        return self.cleaned_data["display"] or Display.BANNER
+
+    def clean_url_label(self) -> str:
+        return self._storable("url_label")
+
+    def _storable(self, name: str) -> str:
+        text: str = self.cleaned_data[name]
+        try:
+            require_characters(name, text)
+        except ValueError as error:
+            raise ValidationError(_("This text contains characters that cannot be stored.")) from error
+        return text
 
     def clean_message(self) -> str:
         # Browsers send line breaks as CRLF.
-        message = self.cleaned_data["message"].replace("\r\n", "\n")
-        try:
-            require_characters("message", message)
-        except ValueError as error:
-            raise ValidationError(_("This text contains characters that cannot be stored.")) from error
-        return str(message)
+        return self._storable("message").replace("\r\n", "\n")
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]
@@ -135,6 +190,19 @@ class TextForm(DraftForm):
                 _("This link is not allowed: use a path on this site (/orders/5/) or an http(s) address.")
             ) from error
         return url
+
+    def clean_publish_at(self) -> datetime | None:
+        publish_at: datetime | None = self.cleaned_data["publish_at"]
+        try:
+            return None if publish_at is None else clean_future_datetime("publish_at", publish_at)
+        except ValueError as error:
+            raise ValidationError(_("Enter a time in the future, or leave this blank.")) from error
+
+    def clean(self) -> dict[str, Any]:
+        start, end = self.cleaned_data.get("publish_at"), self.cleaned_data.get("expires")
+        if start is not None and end is not None and end <= start:
+            self.add_error("expires", _("Enter a time later than the time it is first shown."))
+        return self.cleaned_data
 
     def clean_expires(self) -> datetime | None:
         expires: datetime | None = self.cleaned_data["expires"]
@@ -167,6 +235,7 @@ class ComposeForm(TextForm):
         super().__init__(*args, **options)
 
     def clean(self) -> dict[str, Any]:
+        super().clean()
         for name, found in (("groups", self.picked_groups), ("people", self.picked_people)):
             self._require_found(name, len(found))
         if not self.errors.keys() & {"groups", "people"}:
@@ -330,19 +399,3 @@ def find_one(text: str, people: QuerySet[AbstractBaseUser]) -> AbstractBaseUser 
     rows = sources.get(kind)
     found = None if rows is None else as_key(rows.model, key)
     return None if rows is None or found is None else for_write(rows.filter(pk=found)).first()
-
-
-def as_keys(model: type[Model], texts: Iterable[str]) -> set[Any]:
-    """Return `texts` as primary keys of `model`, without invalid ones."""
-    return {key for text in texts if (key := as_key(model, text)) is not None}
-
-
-def as_key(model: type[Model], text: str) -> object:
-    """Return `text` as a primary key of `model`; None if it is not valid."""
-    try:
-        require_characters("key", text)
-        key: object = model._meta.pk.to_python(text)
-        model._meta.pk.run_validators(key)
-    except (ValidationError, ValueError):
-        return None
-    return key

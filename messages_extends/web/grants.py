@@ -25,7 +25,8 @@ from messages_extends.access.membership import members, people_here
 from messages_extends.access.policy import policy
 from messages_extends.links import reverse_own
 from messages_extends.tenancy.schemas import user_model_has
-from messages_extends.web.forms import ExplainForm, GrantForm, as_keys, find_one
+from messages_extends.web.forms import ExplainForm, GrantForm, find_one
+from messages_extends.web.keys import as_keys
 from messages_extends.web.pickers import Choice, Picker, found_response, group_choice, person_choice, shown
 from messages_extends.web.requests import View, login_to_read, require_reader
 from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups, search_people

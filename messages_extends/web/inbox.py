@@ -1,23 +1,26 @@
 """The inbox page and the panel of the bell."""
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.inbox.inbox import Inbox
-from messages_extends.links import reverse_own
 from messages_extends.models.message import UNREAD_CAP
 from messages_extends.tenancy.databases import reading_from_primary
 from messages_extends.texts.languages import in_interface_language, language_attributes
-from messages_extends.web.filters import TABS, InboxFilterForm, RequestedFilter
+from messages_extends.web.filters import VIEWS, InboxFilterForm, RequestedFilter
+from messages_extends.web.listing import rows_of
 from messages_extends.web.requests import login_to_read, reader_of, require_reader
+from messages_extends.web.snoozing import SnoozeForm, snooze_choices
 from messages_extends.web.tokens import read_undo_token, snapshot_token
 
 PANEL_SIZE = 8
+# May be translated when it is shown.
+Text = str | Promise
 
 
 @require_safe
@@ -28,23 +31,28 @@ def inbox(request: HttpRequest) -> HttpResponse:
     is_valid = form.is_valid()
     chosen, mailbox = form.chosen, Inbox(reader_of(request))
     # Before the page is queried: later messages may not be on it.
-    snapshot = mailbox.snapshot(level=chosen.level, kind=chosen.kind)
-    page = mailbox.page(chosen.after, unread=chosen.unread, level=chosen.level, kind=chosen.kind)
+    snapshot = mailbox.snapshot(**chosen.as_arguments(without="unread"))
+    page = mailbox.page(chosen.after, **chosen.as_arguments())
+    form.offer_senders(page.entries)
     undo = request.GET.get("undo", "")
+    undoable = read_undo_token(request, undo) if undo else None
     context = {
-        "page": page,
+        "rows": rows_of(page.entries),
         "form": form,
         "chosen": chosen,
-        "tabs": [(_address(chosen, unread=value), label, chosen.unread == bool(value)) for value, label in TABS],
+        "tabs": _tabs(chosen),
         "chips": [
-            (_label(form, name, value), _address(chosen, **{name: ""})) for name, value in chosen.narrowing.items()
+            (form.label_of(name, value), chosen.address(**{name: ""})) for name, value in chosen.narrowing.items()
         ],
-        "first": _address(chosen) if chosen.after else "",
-        "next": _address(chosen, after=page.next) if page.next else "",
+        "first": chosen.address() if chosen.after else "",
+        "next": chosen.address(after=page.next) if page.next else "",
         "snapshot": snapshot_token(request, snapshot),
         "unread": UnreadBadge(min(len(snapshot), UNREAD_CAP)),
+        "here": chosen.address(after=chosen.after),
+        "choices": snooze_choices(),
+        "snooze": SnoozeForm(),
         "undo": undo,
-        "undoable": read_undo_token(request, undo) if undo else None,
+        "undone": undoable.words if undoable else "",
     }
     return render(request, "messages_extends/inbox.html", context, status=200 if is_valid else 400)
 
@@ -70,12 +78,12 @@ def panel(request: HttpRequest) -> HttpResponse:
     return render(request, "messages_extends/panel.html", context)
 
 
-def _label(form: InboxFilterForm, name: str, value: object) -> str:
-    """Return the words of a choice in a field of the filter."""
-    field: Any = form.fields[name]
-    return str(dict(field.choices)[value])
-
-
-def _address(chosen: RequestedFilter, **other: object) -> str:
-    query = chosen.as_query(**other)
-    return f"{reverse_own('inbox')}?{query}" if query else reverse_own("inbox")
+def _tabs(chosen: RequestedFilter) -> list[tuple[str, Text, bool]]:
+    """Return the address and the label of each tab, and whether it is the chosen one."""
+    (inbox_view, inbox_label), *others = VIEWS
+    in_inbox = chosen.view == "inbox"
+    tabs = [
+        (chosen.address(view=inbox_view, unread=""), inbox_label, in_inbox and not chosen.unread),
+        (chosen.address(view=inbox_view, unread="1"), _("Unread"), in_inbox and chosen.unread),
+    ]
+    return [*tabs, *((chosen.address(view=view, unread=""), label, chosen.view == view) for view, label in others)]

@@ -1,6 +1,7 @@
 """The views that mark messages as read, unread or acknowledged, for forms and scripts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -9,7 +10,6 @@ from django.views.decorators.http import require_POST
 
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.inbox.inbox import Inbox
-from messages_extends.links import reverse_own
 from messages_extends.web.filters import InboxFilterForm
 from messages_extends.web.requests import badge_response, get_success_url, require_reader, wants_json
 from messages_extends.web.tokens import read_snapshot_token, read_undo_token, undo_token
@@ -45,11 +45,14 @@ def message_mark_all_read(request: HttpRequest) -> HttpResponse:
     snapshot = read_snapshot_token(request, token)
     if token and snapshot is None:
         raise BadRequest("This snapshot does not belong to this user.")
+    if snapshot is not None and set(chosen.parameters) - {"unread", "kind", "level"}:
+        # Of these filters the snapshot knows only what it lists.
+        snapshot = replace(snapshot, before=None)
     marked = Inbox(user).mark_all_read(snapshot, level=chosen.level, kind=chosen.kind)
     if "undoable" not in request.POST:
         return _done(request, Inbox(user))
-    undo = undo_token(request, marked) if marked.count else ""
-    return HttpResponseRedirect(f"{reverse_own('inbox')}?{chosen.as_query(undo=undo)}")
+    undo = undo_token(request, marked, "read") if marked.count else ""
+    return HttpResponseRedirect(chosen.address(undo=undo))
 
 
 @require_POST

@@ -16,9 +16,9 @@ from messages_extends.constants import base_level
 from messages_extends.inbox.cursor import Cursor
 from messages_extends.labels import LEVEL_NAMES
 from messages_extends.models.publication import Publication, State
-from messages_extends.sending.cleaning import clean_future_datetime
 from messages_extends.tenancy.databases import for_write
-from messages_extends.web.forms import LEVELS, LocalDateTimeField, PickedField, TextForm, as_keys
+from messages_extends.web.forms import CONTENT, LEVELS, LocalDateTimeField, PickedField, TextForm
+from messages_extends.web.keys import as_keys
 from messages_extends.web.search import clean_search
 
 STATES: Final = (
@@ -29,7 +29,7 @@ STATES: Final = (
     (State.RETRACTED.value, _("Retracted")),
 )
 # What a change is compared by; `revise` takes them by these names.
-COLUMNS: Final = ("message", "level", "url", "publish_at", "expires", "must_acknowledge")
+COLUMNS: Final = (*CONTENT, "publish_at", "expires", "must_acknowledge")
 
 
 class PublicationFilter(forms.Form):
@@ -54,27 +54,13 @@ class PublicationForm(TextForm):
         required=False,
         help_text=_("Optional. If blank, 30 days after it is first shown."),
     )
-    publish_at = LocalDateTimeField(
-        label=_("Show from"), required=False, help_text=_("Optional. If blank, it is shown immediately.")
-    )
     must_acknowledge = forms.BooleanField(
         label=_("Readers must acknowledge it"),
         required=False,
         help_text=_("It stays at the top of every page until they acknowledge it. It cannot be closed."),
     )
 
-    def clean_publish_at(self) -> datetime | None:
-        publish_at: datetime | None = self.cleaned_data["publish_at"]
-        try:
-            return None if publish_at is None else clean_future_datetime("publish_at", publish_at)
-        except ValueError as error:
-            raise ValidationError(_("Enter a time in the future, or leave this blank.")) from error
-
-    def clean(self) -> dict[str, Any]:
-        start, end = self.cleaned_data.get("publish_at"), self.cleaned_data.get("expires")
-        if start is not None and end is not None and end <= start:
-            self.add_error("expires", _("Enter a time later than the time it is first shown."))
-        return self.cleaned_data
+    OPTIONS = (*TextForm.OPTIONS, "must_acknowledge")
 
 
 class NewPublicationForm(PublicationForm):
@@ -111,7 +97,7 @@ class NewPublicationForm(PublicationForm):
     @property
     def publication(self) -> dict[str, Any]:
         """What `announce` and `broadcast` take, but for whom it is for."""
-        return self.text | {name: self.cleaned_data[name] for name in ("publish_at", "must_acknowledge")}
+        return self.text | {"must_acknowledge": self.cleaned_data["must_acknowledge"]}
 
     @cached_property
     def picked_rows(self) -> list[Any]:
@@ -199,7 +185,7 @@ class EditForm(PublicationForm):
 
 def as_entered(publication: Publication) -> dict[str, Any]:
     """Return what a form shows of a publication."""
-    return {name: getattr(publication, name) for name in COLUMNS} | {"message": _as_sent(str(publication))}
+    return {name: getattr(publication, name) for name in COLUMNS} | {"message": _as_sent(publication.body)}
 
 
 def version_of(publication: Publication) -> str:

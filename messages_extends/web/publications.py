@@ -201,17 +201,15 @@ class NewPublication(PublicationView):
 
     def _look(self, form: NewPublicationForm, number: uuid.UUID, note: str = "") -> HttpResponse:
         """Show what will be published, and whom it reaches; a number of its own makes that page count once."""
-        text = {name: form.cleaned_data[name] for name in ("message", "level", "url")}
-        preview = self.kind.model(**text, **self.kind.signature(form))
+        preview = self.kind.model(**form.content, **self.kind.signature(form))
         # In the public schema there is no inbox that a test could be sent to.
         may_test = has_messages(schema_of(self.request))
         about = self.kind.reach(form) | {"form": form, "number": number, "note": note, "message": preview}
         return self.page("publication_confirm", may_test=may_test, **about)
 
     def _test(self, form: NewPublicationForm, number: uuid.UUID) -> HttpResponse:
-        text = {name: form.cleaned_data[name] for name in ("message", "level", "url")}
         # Under a key, so that a double click makes no two of it.
-        send(self.person, **text, sender=self.person, key=f"test:{number}")
+        send(self.person, **form.content, sender=self.person, key=f"test:{number}")
         return self._look(form, number, gettext("A test was sent to you alone. It is in your inbox."))
 
     def _publish(self, form: NewPublicationForm, number: uuid.UUID) -> HttpResponse:

@@ -252,7 +252,7 @@ class TestInbox:
         expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
         page.keyboard.press("j")
         page.keyboard.press("j")
-        page.keyboard.press("e")
+        page.keyboard.press("Shift+I")
         expect(page.get_by_role("button", name="Mark unread: second")).to_be_visible()
         page.keyboard.press("Shift+U")
         expect(page.get_by_role("button", name="Mark read: second")).to_be_visible()

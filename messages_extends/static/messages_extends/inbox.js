@@ -1,5 +1,5 @@
 // @ts-check
-/* Entries of the inbox and of the bell's panel: marking them as read and as unread, one or all, and following links. */
+/* Entries of the inbox and of the bell's panel: marking, archiving, snoozing and saving them, and following links. */
 
 /** @type {MessagesExtends.Shared} */
 const mx = (globalThis.messagesExtends ??= { submitHandlers: new Map() });
@@ -74,6 +74,9 @@ const replaceInbox = (html, url) => {
   const count = fresh.querySelector(".mx-count");
   const name = fresh.querySelector(".mx-bell-button")?.getAttribute("aria-label");
   if (!inbox) throw new Error("no inbox");
+  document.querySelectorAll("[data-mx-inbox] .mx-group:has(> [open])").forEach(({ id }) => {
+    inbox.querySelector(`#${id} > details`)?.setAttribute("open", "");
+  });
   document.querySelector("[data-mx-inbox]").replaceWith(inbox);
   if (count && name) mx.showBadge({ text: count.textContent, name });
   /* A library that goes back by itself has its own notes there. */
@@ -92,11 +95,125 @@ mx.submitHandlers.set("[data-mx-swap]", async (form) => {
     replaceInbox(await response.text(), response.url);
     const notice = document.querySelector("#mx-undo");
     if (notice) mx.announce(notice.querySelector("span").textContent);
-    (notice?.querySelector("button") ?? document.querySelector("[data-mx-inbox] h1")).focus();
+    mx.makeFocusable(notice?.querySelector("button") ?? focusable()[0] ?? document.querySelector("[data-mx-inbox] h1"))
+      .focus();
   } catch {
     mx.showFailure(document.querySelector("[data-mx-list]"));
   }
 });
+
+/* Archiving, snoozing and saving: of one entry, or of all that are selected. */
+
+const selected = () => /** @type {HTMLInputElement[]} */ ([...document.querySelectorAll(".mx-select :checked")]);
+
+const showSelected = () => {
+  const all = document.querySelector("[data-mx-select-all]");
+  if (!all) return;
+  const words = all.querySelector("[data-mx-selected]");
+  const [boxes, count] = [document.querySelectorAll(".mx-select input"), selected().length];
+  const box = all.querySelector("input");
+  all.hidden = false;
+  box.checked = count === boxes.length;
+  box.indeterminate = count > 0 && count < boxes.length;
+  words.textContent = words.dataset.mxSelected.replace("%s", String(count));
+};
+
+document.addEventListener("change", ({ target }) => {
+  if (target.closest("[data-mx-select-all]")) {
+    document.querySelectorAll(".mx-select input").forEach((box) => {
+      box.checked = target.checked;
+    });
+  }
+  if (target.closest("[data-mx-select-all], .mx-select")) showSelected();
+});
+
+const focusable = () => [...document.querySelectorAll("[data-mx-list] [data-mx-entry]")].filter((each) => !each.hidden);
+
+/* What was done is sent one by one; the inbox is fetched anew after the last. */
+/** @type {Promise<string | void>} */
+let sending = Promise.resolve();
+let waiting = 0;
+/** @type {Promise<void>} */
+let settled = Promise.resolve();
+
+/* The offer to undo is that of the last change, which may not be there yet. */
+mx.undo = async () => {
+  await settled;
+  document.querySelector("#mx-undo button")?.click();
+};
+
+/**
+ * @param {Element} form
+ * @param {FormData} body
+ * @param {Element[]} entries Those that it is done to; they leave the list at once.
+ */
+const triage = async (form, body, entries) => {
+  const held = entries.some((each) => each.contains(document.activeElement));
+  const next = focusable();
+  const after = next.findLast((each) => entries.includes(each));
+  const goal = next.slice(next.indexOf(after) + 1).find((each) => !entries.some((one) => one.contains(each)));
+  entries.forEach((each) => {
+    each.hidden = true;
+  });
+  if (held) (goal ?? focusable().at(-1))?.focus();
+  document.querySelector("#mx-undo")?.remove();
+  waiting += 1;
+  let failed = false;
+  const sent = sending.then(async () => {
+    const { location: address, ...badge } = await (await mx.post(form, "application/json", { body })).json();
+    mx.showBadge(badge);
+    return address;
+  });
+  sending = sent.catch(() => {});
+  const address = await sent.catch(() => {
+    failed = true;
+    return location.href;
+  });
+  waiting -= 1;
+  const dialog = document.querySelector("[data-mx-inbox] dialog[open]");
+  /* Somebody has gone on meanwhile. */
+  if (dialog) await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+  if (waiting) return;
+  const before = document.activeElement?.closest("[data-mx-entry]")?.id;
+  const focusWasHere = before || document.activeElement === document.body;
+  replaceInbox(await mx.getText(address), address);
+  showSelected();
+  const [first] = focusable();
+  const heading = document.querySelector("[data-mx-inbox] h1");
+  if (focusWasHere) mx.makeFocusable((before && document.getElementById(before)) ?? first ?? heading).focus();
+  const notice = document.querySelector("#mx-undo span");
+  if (failed) mx.showFailure(document.querySelector("[data-mx-list]"));
+  else if (notice) mx.announce(notice.textContent);
+};
+
+mx.submitHandlers.set("[data-mx-triage]", (form, submitter) => {
+  const dialog = form.closest("dialog");
+  const { name, value } = submitter;
+  if (name === "snooze") {
+    const choice = document.querySelector("[data-mx-snooze]");
+    choice.querySelector("[name=snooze]").value = value || selected().map((each) => each.value).join(" ");
+    choice.showModal();
+    return;
+  }
+  const body = new FormData(form, /** @type {HTMLElement} */ (submitter));
+  const keys = new Set(
+    String(body.get("snooze") || value || selected().map((each) => each.value).join(" ")).split(" "),
+  );
+  if (dialog && value === "own" && !body.get("until")) {
+    dialog.querySelector("[name=until]").focus();
+    return;
+  }
+  dialog?.close();
+  const stays = name === "save" || (name === "unsave" && !/[?&]view=saved/.test(location.search));
+  const entries = focusable().filter((each) => {
+    const box = each.querySelector(":scope > .mx-select input");
+    return !stays && box?.value.split(" ").every((/** @type {string} */ key) => keys.has(key));
+  });
+  settled = triage(form, body, entries).catch(() => mx.showFailure(document.querySelector("[data-mx-list]")));
+});
+
+document.addEventListener("mx:mount", showSelected);
+showSelected();
 
 /* How long ago: said anew each minute, in the words of the server's language. */
 

@@ -45,11 +45,11 @@ mx.getText = async (url) => {
 mx.post = async (form, accept, options) => {
   postEvents += 1;
   const response = await fetch(form.action, {
-    ...options,
     method: "POST",
-    body: new FormData(form),
+    body: new FormData(/** @type {HTMLFormElement} */ (form)),
     credentials: "same-origin",
     headers: { Accept: accept },
+    ...options,
   }).finally(() => {
     postEvents += 1;
   });
@@ -66,7 +66,7 @@ document.addEventListener("submit", (event) => {
   if (!found) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  found[1](form);
+  found[1](form, event.submitter);
 }, true);
 
 /* Live updates */

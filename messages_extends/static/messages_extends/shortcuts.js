@@ -1,6 +1,9 @@
 // @ts-check
 /* Keyboard shortcuts; characters alone, so they can be switched off. */
 
+/** @type {MessagesExtends.Shared} */
+const mx = (globalThis.messagesExtends ??= { submitHandlers: new Map() });
+
 const STORAGE_KEY = "messages_extends.shortcuts";
 
 const areOn = () => {
@@ -11,7 +14,9 @@ const areOn = () => {
   }
 };
 
-const entries = () => [...document.querySelectorAll("[data-mx-list] [data-mx-entry]")];
+/* Those that are not in a folded group. */
+const entries = () =>
+  [...document.querySelectorAll("[data-mx-list] [data-mx-entry]")].filter((each) => each.checkVisibility());
 const currentEntry = () => document.activeElement?.closest("[data-mx-list] [data-mx-entry]");
 
 /** @param {number} step */
@@ -26,27 +31,48 @@ const move = (step) => {
 /** @param {"read" | "unread"} mark */
 const press = (mark) => currentEntry()?.querySelector(`[data-mx-mark=${mark}]:not([hidden])`)?.requestSubmit();
 
+/**
+ * Press a button for all that are selected, or else that of the current entry.
+ * @param {string} selector
+ */
+const pressFor = (selector) => {
+  const root = document.querySelector(".mx-select :checked")
+    ? document.querySelector(".mx-bulk")
+    : currentEntry()?.querySelector(":scope > .mx-side");
+  root?.querySelector(selector)?.click();
+};
+
+const openCurrent = () => {
+  const entry = currentEntry();
+  entry.querySelector(":scope > .mx-body > :is(.mx-link, summary)")?.click();
+};
+
 /** @type {Record<string, () => void>} */
 const ACTIONS = {
   j: () => move(1),
   k: () => move(-1),
-  e: () => press("read"),
+  e: () => pressFor("[name=archive], [name=unarchive], [data-mx-acknowledge] button"),
+  h: () => pressFor("[name=snooze], [name=unsnooze]"),
+  s: () => pressFor("[name=save], [name=unsave]"),
+  x: () => currentEntry()?.querySelector(":scope > .mx-select input")?.click(),
+  z: () => mx.undo(),
   I: () => press("read"),
   U: () => press("unread"),
+  "/": () => document.querySelector("[data-mx-inbox] [type=search]")?.focus(),
   "?": () => document.querySelector("[data-mx-keys] dialog")?.showModal(),
-  Enter: () => currentEntry().querySelector(".mx-link")?.click(),
+  Enter: openCurrent,
 };
 
 let keyBefore = "";
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !areOn()) return;
-  if (event.target.closest?.("input, textarea, select, [contenteditable], dialog")) return;
+  if (event.target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable], dialog")) return;
   const bell = document.querySelector(".mx-bell-button");
   if (keyBefore === "g" && event.key === "n" && bell) location.assign(bell.dataset.mxHref ?? bell.href);
   keyBefore = event.key;
-  if (!document.querySelector("[data-mx-list]")) return;
+  if (!document.querySelector("[data-mx-inbox]")) return;
   const act = ACTIONS[event.key];
-  if (!act || (event.key === "Enter" && document.activeElement !== currentEntry())) return;
+  if (!act || (event.key === "Enter" && (!currentEntry() || document.activeElement !== currentEntry()))) return;
   event.preventDefault();
   act();
 });

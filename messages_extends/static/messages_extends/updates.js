@@ -36,6 +36,10 @@ const replaceIfChanged = (old, fresh) => {
   const controlsOf = (/** @type {Element} */ root) => [...root.querySelectorAll("a, button, summary")];
   const index = controlsOf(old).indexOf(document.activeElement);
   const held = old.contains(document.activeElement);
+  const [group, freshGroup] = [old, fresh].map((each) => each.querySelector(":scope > details.mx-body"));
+  if (group && freshGroup) freshGroup.open = group.open;
+  const box = fresh.querySelector(":scope > .mx-select input");
+  if (box) box.checked = old.querySelector(":scope > .mx-select input")?.checked;
   old.replaceWith(fresh);
   if (!held) return fresh;
   const controls = controlsOf(fresh);
@@ -80,7 +84,7 @@ const updateEntries = (list, fresh) => {
   const unreadOnly = list.matches("[data-mx-list]") && new URLSearchParams(location.search).has("unread");
   replaceItems(list, [...list.children], [...fresh.children], (gone) => {
     /* What somebody has just marked as read stays where they may change their mind. */
-    if (unreadOnly && !gone.matches(".mx-unread")) return;
+    if (unreadOnly && gone.matches("[data-mx-entry]:not(.mx-unread)")) return;
     const held = gone.contains(document.activeElement);
     const next = gone.nextElementSibling ?? gone.previousElementSibling ?? list.parentElement;
     gone.remove();

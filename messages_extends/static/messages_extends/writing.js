@@ -28,16 +28,23 @@ const showPreview = (form) => {
   banner.querySelector(".mx-icon")?.remove();
   banner.prepend(choice.querySelector(".mx-icon").cloneNode(true));
   banner.querySelector(".mx-level").textContent = choice.querySelector("span").textContent;
-  const { author, message, url } = form.elements;
+  const { author, title, message, url, url_label, display } = form.elements;
   const sender = banner.querySelector("[data-mx-sender]");
   if (author) sender.textContent = author.value.trim();
   sender.parentElement.hidden = !sender.textContent;
+  banner.querySelector("[data-mx-title]").textContent = title.value.trim();
   banner.querySelector("[data-mx-words]").textContent = message.value;
   const link = banner.querySelector("a");
   const address = cleanUrl(url.value.trim());
   link.hidden = !address;
   if (address) link.href = address;
-  preview.hidden = !message.value.trim();
+  const host = /^https?:/.test(url.value) ? ` ${new URL(address || location.href).hostname}` : "";
+  link.textContent = url_label.value.trim() || link.dataset.mxOpen + host;
+  const isEmpty = !message.value.trim();
+  banner.hidden = isEmpty;
+  preview.querySelector("[data-mx-nothing]").hidden = !isEmpty;
+  preview.querySelector("[data-mx-inbox-only]").hidden = isEmpty || display.value !== "inbox";
+  preview.hidden = false;
 };
 
 /**
