@@ -18,12 +18,15 @@ from messages_extends.inbox.filters import Branch, Branches, InboxFilter
 from messages_extends.inbox.items import KINDS, TEXT_COLUMNS, TIME_COLUMNS, Kind
 from messages_extends.models import Announcement, Message
 from messages_extends.models.publication import PublicationQuerySet
+from messages_extends.models.search import ContainsWords
 
 
-def branches(user: AbstractBaseUser, at: datetime, schema: str, chosen: InboxFilter, sender: Any = None) -> Branches:
+def branches(
+    user: AbstractBaseUser, at: datetime, schema: str, chosen: InboxFilter, sender: Any = None, **words: Any
+) -> Branches:
     """Return what `user` can see at `at` in the organisation `schema` with a filter, by kind.
 
-    `sender` keeps what that person has sent.
+    `sender` keeps what that person has sent; `words`, the values of SearchWords, what contains them.
     """
     found: Branches = {
         "message": Message.objects.for_user(user),
@@ -32,9 +35,10 @@ def branches(user: AbstractBaseUser, at: datetime, schema: str, chosen: InboxFil
     }
     if sender is not None:
         found = {kind: branch.filter(sender=sender) for kind, branch in found.items() if kind != "broadcast"}
-    return {
+    found = {
         kind: branch.in_view(chosen.view, user, at, unread=chosen.unread) for kind, branch in chosen.of(found).items()
     }
+    return {kind: branch.filter(ContainsWords(**words)) for kind, branch in found.items()} if words else found
 
 
 def for_members(publications: PublicationQuerySet, user: AbstractBaseUser) -> PublicationQuerySet:
@@ -62,9 +66,10 @@ def page(
     last_at: datetime | None = None,
     last_id: Any = None,
     sender: AbstractBaseUser | None = None,
+    **words: Any,
 ) -> "QuerySet[Any, Any]":
     """Return rows of a page: the newest `size` of each kind that come after the last entry of the page before."""
-    found = branches(user, at, schema, chosen, sender)
+    found = branches(user, at, schema, chosen, sender, **words)
     if last is not None:
         found = {kind: branch.filter(_comes_after(kind, last, last_at, last_id)) for kind, branch in found.items()}
     ordered = [(kind, each.ordered_for(chosen.view, unread=chosen.unread)[:size]) for kind, each in found.items()]
@@ -97,9 +102,10 @@ def snapshot_rows(
     limit: int,
     chosen: InboxFilter,
     sender: AbstractBaseUser | None = None,
+    **words: Any,
 ) -> "QuerySet[Any, Any]":
     """Return kind, primary key, revision and time of what a filter shows, the newest `limit` of each kind."""
-    found = branches(user, at, schema, chosen, sender)
+    found = branches(user, at, schema, chosen, sender, **words)
     return union_all(
         [
             branch.ordered_for(chosen.view, unread=chosen.unread).values_list(

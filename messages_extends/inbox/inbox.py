@@ -33,6 +33,7 @@ from messages_extends.models import Message, Receipt
 from messages_extends.models.content import Display, View
 from messages_extends.models.message import UNREAD_CAP, MessageQuerySet
 from messages_extends.models.publication import Reference
+from messages_extends.models.search import SearchWords
 from messages_extends.queries import compiled
 from messages_extends.queries.sql import names_of_people
 from messages_extends.sending.cleaning import clean_datetime
@@ -132,16 +133,18 @@ class Inbox:
         kind: Kind | None = None,
         view: View = "inbox",
         sender: AbstractBaseUser | None = None,
+        search: str = "",
         size: int = PAGE_SIZE,
     ) -> Page:
         """Return `size` entries, newest first, with their senders: two queries at most, however far down.
 
         `after`: the `next` of another page; `level`: one of the fifteen, which stands for its whole family; `kind`:
         message, announcement or broadcast; `view`: inbox, saved, snoozed, archived or all; `sender`: the person who has
-        sent it. ValueError, with the allowed values, for anything else.
+        sent it; `search`: words, each the beginning of one in the title or the text. ValueError, with the allowed
+        values, for anything else.
         """
         chosen = InboxFilter(unread=unread, level=level, kind=kind, view=view)
-        values = self._values(sender)
+        values = self._values(sender, search)
         shape: dict[str, Any] = {"size": size + 1, "chosen": chosen}
         if after:
             last = Cursor.parse(after)
@@ -248,13 +251,14 @@ class Inbox:
         kind: Kind | None = None,
         view: View = "inbox",
         sender: AbstractBaseUser | None = None,
+        search: str = "",
     ) -> Selection:
         """Return what a filter shows, to be changed together: what `snapshot` saw, or without one what is there now.
 
         What is still to be acknowledged is neither archived nor snoozed.
         """
         chosen = InboxFilter(unread=unread, level=level, kind=kind, view=view)
-        messages, publications = self._seen(chosen, self._values(sender), snapshot)
+        messages, publications = self._seen(chosen, self._values(sender, search), snapshot)
         if not publications:
             return Selection(self.user, messages, None, None)
         every = feed.union_all([each.values_list("pk", "revision") for each in publications])
@@ -269,13 +273,14 @@ class Inbox:
         kind: Kind | None = None,
         view: View = "inbox",
         sender: AbstractBaseUser | None = None,
+        search: str = "",
     ) -> UnreadSnapshot:
         """Return what is unread now, for `mark_all_read`, or without `unread` what a filter shows, for `select_all`.
 
         Take it before the page that it belongs to. One query.
         """
         chosen = InboxFilter(unread=unread, level=level, kind=kind, view=view)
-        values, limit = self._values(sender), UnreadSnapshot.LISTED
+        values, limit = self._values(sender, search), UnreadSnapshot.LISTED
         rows = compiled.rows(feed.snapshot_rows, values, read_database(), limit=limit, chosen=chosen)
         return UnreadSnapshot.of(rows, values["at"])
 
@@ -366,11 +371,12 @@ class Inbox:
     def _readable(self) -> Branches:
         return feed.branches(**self._values(), chosen=InboxFilter(view="all"))
 
-    def _values(self, sender: AbstractBaseUser | None = None) -> dict[str, Any]:
+    def _values(self, sender: AbstractBaseUser | None = None, search: str = "") -> dict[str, Any]:
         # Here too: an inbox that was kept may be asked in another organisation.
         require_here(self.user)
         values = {"user": self.user, "at": timezone.now(), "schema": current_schema()}
-        return values if sender is None else values | {"sender": sender}
+        words = SearchWords.of(search)
+        return values | ({} if sender is None else {"sender": sender}) | ({} if words is None else words.values)
 
 
 def unread_counts(keys: Collection[Any], at: datetime | None = None) -> Mapping[Any, int]:
