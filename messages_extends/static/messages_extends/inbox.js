@@ -63,6 +63,9 @@ document.addEventListener("auxclick", (event) => {
   if (event.button === 1) followLink(event);
 });
 
+const focusable = () =>
+  [...document.querySelectorAll("[data-mx-list] [data-mx-entry]")].filter((each) => each.checkVisibility());
+
 /**
  * Show the inbox as the server has made it anew.
  * @param {string} html
@@ -77,7 +80,13 @@ const replaceInbox = (html, url) => {
   document.querySelectorAll("[data-mx-inbox] .mx-group:has(> [open])").forEach(({ id }) => {
     inbox.querySelector(`#${id} > details`)?.setAttribute("open", "");
   });
-  document.querySelector("[data-mx-inbox]").replaceWith(inbox);
+  const old = document.querySelector("[data-mx-inbox]");
+  const held = old.contains(document.activeElement);
+  const id = document.activeElement.closest("[data-mx-entry]")?.id;
+  old.replaceWith(inbox);
+  if (held) {
+    mx.makeFocusable((id && document.getElementById(id)) || (focusable()[0] ?? inbox.querySelector("h1"))).focus();
+  }
   if (count && name) mx.showBadge({ text: count.textContent, name });
   /* A library that goes back by itself has its own notes there. */
   if (url) history.replaceState(history.state, "", url);
@@ -86,7 +95,9 @@ const replaceInbox = (html, url) => {
 mx.refreshInbox = async () => {
   if (!document.querySelector("[data-mx-inbox]")) return;
   const response = await fetch(location.href, { credentials: "same-origin" });
-  if (response.ok) replaceInbox(await response.text());
+  const html = await response.text();
+  /* What is being archived is in it still. */
+  if (response.ok && !waiting) replaceInbox(html);
 };
 
 mx.submitHandlers.set("[data-mx-swap]", async (form) => {
@@ -127,8 +138,6 @@ document.addEventListener("change", ({ target }) => {
   if (target.closest("[data-mx-select-all], .mx-select")) showSelected();
 });
 
-const focusable = () => [...document.querySelectorAll("[data-mx-list] [data-mx-entry]")].filter((each) => !each.hidden);
-
 /* What was done is sent one by one; the inbox is fetched anew after the last. */
 /** @type {Promise<string | void>} */
 let sending = Promise.resolve();
@@ -155,7 +164,7 @@ const triage = async (form, body, entries) => {
   entries.forEach((each) => {
     each.hidden = true;
   });
-  if (held) (goal ?? focusable().at(-1))?.focus();
+  if (held) mx.makeFocusable(goal ?? focusable().at(-1) ?? document.querySelector("[data-mx-inbox] h1")).focus();
   document.querySelector("#mx-undo")?.remove();
   waiting += 1;
   let failed = false;
@@ -170,17 +179,14 @@ const triage = async (form, body, entries) => {
     return location.href;
   });
   waiting -= 1;
-  const dialog = document.querySelector("[data-mx-inbox] dialog[open]");
-  /* Somebody has gone on meanwhile. */
-  if (dialog) await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   if (waiting) return;
-  const before = document.activeElement?.closest("[data-mx-entry]")?.id;
-  const focusWasHere = before || document.activeElement === document.body;
-  replaceInbox(await mx.getText(address), address);
+  const html = await mx.getText(address);
+  const dialog = document.querySelector("[data-mx-inbox] dialog[open]");
+  if (dialog) await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+  /* Somebody has gone on meanwhile. */
+  if (waiting) return;
+  replaceInbox(html, address);
   showSelected();
-  const [first] = focusable();
-  const heading = document.querySelector("[data-mx-inbox] h1");
-  if (focusWasHere) mx.makeFocusable((before && document.getElementById(before)) ?? first ?? heading).focus();
   const notice = document.querySelector("#mx-undo span");
   if (failed) mx.showFailure(document.querySelector("[data-mx-list]"));
   else if (notice) mx.announce(notice.textContent);
