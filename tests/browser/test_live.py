@@ -213,7 +213,7 @@ class TestPanelAndInbox:
 
     def test_an_empty_panel_and_an_empty_inbox_fill(self, at_acme: Visitor, alice: Any) -> None:
         page = go_live(at_acme, "/messages/")
-        expect(page.get_by_text("You have no messages yet")).to_be_visible()
+        expect(page.get_by_text("Your inbox is empty")).to_be_visible()
         page.locator(".mx-bell-button").click()
         panel = page.get_by_role("dialog", name="Latest messages")
         expect(panel.get_by_text("You have no messages.")).to_be_visible()

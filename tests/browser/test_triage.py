@@ -224,7 +224,7 @@ class TestKeyboard:
         for key in ("j", "x", "j", "x", "e"):
             page.keyboard.press(key)
         expect(entries(page)).to_have_count(1)
-        assert sorted(texts_in(alice, "archived")) == ["first", "second"]
+        assert eventually(lambda: sorted(texts_in(alice, "archived")) == ["first", "second"])
 
     def test_slash_focuses_the_search(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "the invoice", "the offer")
