@@ -23,6 +23,50 @@ Seen = tuple[str, str, bool]
 
 
 @dataclass
+class Marks:
+    """What a person has done with a message or publication, and what it was before the last change at `changed_at`."""
+
+    is_archived: bool = False
+    is_snoozed: bool = False
+    is_saved: bool = False
+    changed_at: Any = None
+    previous: tuple[bool, bool, bool] = (False, False, False)
+
+    def change(self, act: str, at: Any) -> bool:
+        before = (self.is_archived, self.is_snoozed, self.is_saved)
+        if act == "snooze":
+            self.is_archived, self.is_snoozed = False, True
+        else:
+            name = {"archive": "is_archived", "save": "is_saved", "snooze": "is_snoozed"}[act.removeprefix("un")]
+            wanted = not act.startswith("un")
+            if getattr(self, name) == wanted:
+                return False
+            setattr(self, name, wanted)
+        self.changed_at, self.previous = at, before
+        return True
+
+    def restore(self, at: Any) -> bool:
+        if self.changed_at is None or self.changed_at != at:
+            return False
+        self.is_archived, self.is_snoozed, self.is_saved = self.previous
+        self.changed_at = None
+        return True
+
+    def unread(self) -> None:
+        """What is unread is in the inbox again."""
+        self.is_archived, self.changed_at = False, None
+
+    def shown_in(self, view: str, *, is_snoozed: bool, is_archived: bool) -> bool:
+        return {
+            "inbox": not is_archived and not is_snoozed,
+            "saved": self.is_saved,
+            "snoozed": is_snoozed and not is_archived,
+            "archived": is_archived,
+            "all": True,
+        }[view]
+
+
+@dataclass
 class Letter:
     """A message to one person."""
 
@@ -33,6 +77,13 @@ class Letter:
     level: int
     read_at: Any = None
     is_expired: bool = False
+    is_scheduled: bool = False
+    marks: Marks = field(default_factory=Marks)
+
+    def is_in(self, view: str) -> bool:
+        if self.is_expired or self.is_scheduled:
+            return False
+        return self.marks.shown_in(view, is_snoozed=self.marks.is_snoozed, is_archived=self.marks.is_archived)
 
 
 @dataclass
@@ -57,6 +108,7 @@ class Paper:
     state: Literal["scheduled", "live", "expired", "retracted"] = "live"
     revision: int = 1
     receipts: dict[tuple[str, int], Receipt] = field(default_factory=dict)
+    marks: dict[tuple[str, int], Marks] = field(default_factory=dict)
 
     @property
     def has_ended(self) -> bool:
@@ -72,11 +124,30 @@ class Paper:
             return False
         earlier = None if there is None else (there.revision, there.read_at)
         self.receipts[schema, user] = Receipt(revision, at, earlier)
+        self.marks_of(schema, user).is_archived = False
         return True
+
+    def marks_of(self, schema: str, user: int) -> Marks:
+        return self.marks.setdefault((schema, user), Marks())
+
+    def is_in(self, view: str, schema: str, user: int) -> bool:
+        marks, is_read = self.marks_of(schema, user), self.is_read_by(schema, user)
+        is_snoozed = marks.is_snoozed and (is_read or not self.must_acknowledge)
+        return marks.shown_in(view, is_snoozed=is_snoozed, is_archived=marks.is_archived and is_read)
+
+    def unread(self, schema: str, user: int) -> bool:
+        if self.receipts.pop((schema, user), None) is None:
+            return False
+        self.marks_of(schema, user).unread()
+        return True
+
+    def undo(self, schema: str, user: int, at: Any) -> bool:
+        restored = self.marks_of(schema, user).restore(at)
+        return self.take_back(schema, user, at) or restored
 
     def take_back(self, schema: str, user: int, at: Any) -> bool:
         there = self.receipts.get((schema, user))
-        if there is None or there.read_at != at:
+        if there is None or there.read_at != at or self.marks_of(schema, user).is_archived:
             return False
         if there.earlier is None:
             del self.receipts[schema, user]
@@ -152,22 +223,23 @@ class World:
     organisations: dict[str, Organisation]
     broadcasts: list[Paper] = field(default_factory=list)
 
-    def papers_for(self, schema: str, user: int) -> list[Paper]:
-        """Return the publications that a person can read now."""
+    def papers_for(self, schema: str, user: int, view: str = "all") -> list[Paper]:
+        """Return the publications that a person can read now, in a view of their inbox."""
         here = self.organisations[schema]
         groups = {group for group, members in here.groups.items() if user in members}
         announced = [each for each in here.papers if each.to is None or each.to & groups]
         broadcast = [each for each in self.broadcasts if each.to is None or schema in each.to]
-        return [each for each in announced + broadcast if each.state == "live"]
+        live = [each for each in announced + broadcast if each.state == "live"]
+        return [each for each in live if each.is_in(view, schema, user)]
 
-    def letters_to(self, schema: str, user: int) -> list[Letter]:
-        """Return the messages that a person can read now."""
-        return [each for each in self.organisations[schema].letters if each.user == user and not each.is_expired]
+    def letters_to(self, schema: str, user: int, view: str = "all") -> list[Letter]:
+        """Return the messages that a person can read now, in a view of their inbox."""
+        return [each for each in self.organisations[schema].letters if each.user == user and each.is_in(view)]
 
-    def seen_by(self, schema: str, user: int) -> list[Seen]:
+    def seen_by(self, schema: str, user: int, view: str = "inbox") -> list[Seen]:
         """Return kind, text and whether it is read, of all that a person sees, in any order that is sorted."""
-        letters = [("message", each.text, each.read_at is not None) for each in self.letters_to(schema, user)]
-        papers = [(each.kind, each.text, each.is_read_by(schema, user)) for each in self.papers_for(schema, user)]
+        letters = [("message", each.text, each.read_at is not None) for each in self.letters_to(schema, user, view)]
+        papers = [(each.kind, each.text, each.is_read_by(schema, user)) for each in self.papers_for(schema, user, view)]
         return sorted([*letters, *papers])
 
     def levels_of(self, schema: str, user: int) -> dict[str, int]:
@@ -175,19 +247,34 @@ class World:
         return {each.text: each.level for each in everything}
 
     def read_all(self, schema: str, user: int, at: Any) -> int:
-        unread = [each for each in self.letters_to(schema, user) if each.read_at is None]
+        unread = [each for each in self.letters_to(schema, user, "inbox") if each.read_at is None]
         for letter in unread:
             letter.read_at = at
-        papers = [each for each in self.papers_for(schema, user) if not each.must_acknowledge]
+        papers = [each for each in self.papers_for(schema, user, "inbox") if not each.must_acknowledge]
         return len(unread) + sum(paper.read(schema, user, paper.revision, at) for paper in papers)
 
     def undo(self, schema: str, user: int, at: Any) -> int:
         here = self.organisations[schema]
         count = 0
-        for letter in [each for each in here.letters if each.user == user and each.read_at == at]:
-            count += self.unread(schema, letter)
-        for paper in [*here.papers, *self.broadcasts]:
-            count += paper.take_back(schema, user, at)
+        own = [each for each in here.letters if each.user == user]
+        count += sum(self.unread(schema, each) for each in own if each.read_at == at and not each.marks.is_archived)
+        restored = [each for each in own if each.marks.restore(at)]
+        for letter in own if restored else []:
+            if letter.read_at == at and not letter.marks.is_archived:
+                self.unread(schema, letter)
+        return count + len(restored) + sum(paper.undo(schema, user, at) for paper in [*here.papers, *self.broadcasts])
+
+    def triage(self, schema: str, user: int, chosen: "Iterable[Letter | Paper]", act: str, at: Any) -> int:
+        """Archive, snooze or save; return how many that changed."""
+        count = 0
+        for each in chosen:
+            if isinstance(each, Paper):
+                if act == "archive":
+                    each.read(schema, user, each.revision, at)
+                count += each.marks_of(schema, user).change(act, at)
+            elif each.marks.change(act, at):
+                count += 1
+                each.read_at = (each.read_at or at) if act == "archive" else each.read_at
         return count
 
     def unread(self, schema: str, letter: Letter) -> bool:
@@ -199,4 +286,5 @@ class World:
         if letter.read_at is None or again:
             return False
         letter.read_at = None
+        letter.marks.unread()
         return True

@@ -285,16 +285,24 @@ class Inbox:
         return UnreadSnapshot.of(rows, values["at"])
 
     def mark_all_read(
-        self, snapshot: UnreadSnapshot | None = None, *, level: int | None = None, kind: Kind | None = None
+        self,
+        snapshot: UnreadSnapshot | None = None,
+        *,
+        level: int | None = None,
+        kind: Kind | None = None,
+        view: View = "inbox",
+        sender: AbstractBaseUser | None = None,
+        search: str = "",
     ) -> Marked:
         """Mark as read what `snapshot` saw, or without one what is there now; never what must be acknowledged.
 
-        What was still being sent when the snapshot was taken stays unread. `level` and `kind` narrow it down as they
-        do a page. Two statements; return how many they changed, and the time they wrote, which `undo` takes.
+        What was still being sent when the snapshot was taken stays unread. The filter narrows it down as it does a
+        page. Two statements; return how many they changed, and the time they wrote, which `undo` takes.
         """
-        values = self._values()
+        values = self._values(sender, search)
         at = values["at"]
-        messages, others = self._seen(InboxFilter(unread=True, level=level, kind=kind), values, snapshot)
+        chosen = InboxFilter(unread=True, level=level, kind=kind, view=view)
+        messages, others = self._seen(chosen, values, snapshot)
         publications = [each.filter(must_acknowledge=False).values_list("pk", "revision") for each in others]
         with atomic():
             count = messages.in_order().mark_read(at)
@@ -314,10 +322,11 @@ class Inbox:
             own = messages_of(self.user)
             read_then = own.filter(read_at=at, archived_at=None)
             count = read_then.mark_unread()
-            if not count and (count := own.restore_marks(at)):
+            restored = own.restore_marks(at)
+            if restored:
                 # What archiving has marked as read.
                 read_then.mark_unread()
-            count += Receipt.objects.restore(self.user, at)
+            count += restored + Receipt.objects.restore(self.user, at)
         self._notify_changed(count)
         return count
 

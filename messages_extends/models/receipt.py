@@ -42,11 +42,12 @@ FROM ({chosen}) AS chosen (id, revision)
 WHERE receipt.user_id = %s AND receipt.publication_id = chosen.id AND receipt.{mark} IS NOT NULL
 """
 
-# A receipt without any mark is deleted. What has been archived since stays read.
+# A receipt without any mark is deleted. What has been archived since stays read. Rows are compared instead of locked,
+# because Citus refuses locks in a statement that changes rows twice.
 RESTORE_RECEIPTS: Final = """
 WITH changed AS (
     SELECT
-        receipt.id,
+        receipt.id, receipt.read_at AS known_read_at, receipt.previous_marks AS known_marks,
         CASE WHEN is_read THEN coalesce(earlier_revision, revision) ELSE revision END AS revision,
         CASE WHEN is_read THEN earlier_read_at ELSE read_at END AS read_at,
         CASE WHEN is_read THEN NULL ELSE earlier_revision END AS earlier_revision,
@@ -62,16 +63,19 @@ WITH changed AS (
         SELECT coalesce(receipt.read_at = %(at)s AND previous.archived_at IS NULL, false) AS is_read
     ) AS reading
     WHERE receipt.user_id = %(user)s AND (is_marked OR is_read)
-    FOR UPDATE OF receipt
 ), removed AS (
     DELETE FROM {table} AS receipt USING changed
-    WHERE receipt.id = changed.id AND {is_empty} RETURNING 1
+    WHERE {is_same} AND {is_empty} RETURNING 1
 ), restored AS (
     UPDATE {table} AS receipt SET {columns} FROM changed
-    WHERE receipt.id = changed.id AND NOT ({is_empty}) RETURNING 1
+    WHERE {is_same} AND NOT ({is_empty}) RETURNING 1
 )
 SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM restored)
 """
+
+# In the row as it is when it is changed, after concurrent changes.
+IS_SAME: Final = """receipt.id = changed.id AND receipt.read_at IS NOT DISTINCT FROM changed.known_read_at
+        AND receipt.previous_marks IS NOT DISTINCT FROM changed.known_marks"""
 
 # Those before and after the publications.
 Parameters = tuple[list[Any], list[Any]]
@@ -113,6 +117,7 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
             table=quoted_table(self),
             previous=", ".join(previous),
             columns=", ".join(f"{name} = changed.{name}" for name in changed),
+            is_same=IS_SAME,
             is_empty=" AND ".join(f"changed.{name} IS NULL" for name in ("read_at", *MARKS)),
         )
         with connections[write_database()].cursor() as cursor:

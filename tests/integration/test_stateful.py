@@ -48,7 +48,8 @@ from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import DEBUG, PERSISTENT_MESSAGE_LEVELS
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, NotPublished, RecipientUnavailable
 from messages_extends.maintenance.purge import purge
-from messages_extends.models import Announcement, Message
+from messages_extends.models import Announcement, Message, Receipt
+from messages_extends.models.content import VIEWS
 from messages_extends.models.publication import Reference
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
@@ -168,6 +169,7 @@ class Story(RuleBasedStateMachine):
         here.letters = [each for each in here.letters if each.user != user]
         for paper in [*here.papers, *self.world.broadcasts]:
             paper.receipts.pop((schema, user), None)
+            paper.marks.pop((schema, user), None)
         for paper in here.papers:
             paper.sender = None if paper.sender == user else paper.sender
 
@@ -281,6 +283,7 @@ class Story(RuleBasedStateMachine):
         level: int,
         *,
         exactly: bool = False,
+        **options: Any,
     ) -> None:
         here, text = self._here(schema), self._text()
         sender = self._speaker(schema, sender)
@@ -288,7 +291,7 @@ class Story(RuleBasedStateMachine):
         reasons = self._reasons_not_to_send(here, sender, set(to), receiving, exactly=exactly)
         with schema_context(schema), self._raises(reasons):
             speaking = None if sender is None else self._user(sender)
-            written = send(recipients(), text, sender=speaking, key=key, level=level)
+            written = send(recipients(), text, sender=speaking, key=key, level=level, **options)
             assert written == self._deliver(here, receiving, text, key, level)
 
     def _reasons_not_to_send(
@@ -453,7 +456,29 @@ class Story(RuleBasedStateMachine):
             act(self._row(paper), None if sender is None else self._user(sender))
             note(paper)
 
+    @happens(2, schema=schemas, user=people, key=keys, level=levels)
+    def send_later(self, schema: str, user: int, key: str, level: int) -> None:
+        user = self._somebody(schema, user)
+        here, before = self._here(schema), {each.id for each in self._here(schema).letters}
+        at = timezone.now() + LATER
+        self._send(schema, None, lambda: self._user(user), [user], key, level, exactly=True, publish_at=at)
+        for letter in here.letters:
+            letter.is_scheduled |= letter.id not in before
+
     # Time -----------------------------------------------------------------------------------------------------------
+
+    @happens(2, schema=schemas)
+    def what_was_scheduled_or_snoozed_appears(self, schema: str) -> None:
+        here, now = self._here(schema), timezone.now()
+        with schema_context(schema):
+            Message.objects.filter(publish_at__gt=now).update(publish_at=now)
+            Message.objects.filter(snoozed_until__gt=now).update(snoozed_until=now)
+            Receipt.objects.filter(snoozed_until__gt=now).update(snoozed_until=now)
+        for letter in here.letters:
+            letter.is_scheduled = letter.marks.is_snoozed = False
+        for paper in [*here.papers, *self.world.broadcasts]:
+            for (reader_schema, _user), marks in paper.marks.items():
+                marks.is_snoozed &= reader_schema != schema
 
     @happens(1, schema=schemas, number=numbers)
     def a_message_expires(self, schema: str, number: int) -> None:
@@ -548,7 +573,8 @@ class Story(RuleBasedStateMachine):
         pk = str(Reference(what.id, shown)) if isinstance(what, Paper) else what.id
         if isinstance(what, Letter):
             # The number alone: it names the reader's own message of that number, if there is one.
-            own = [each for each in self._here(schema).letters if (each.id, each.user) == (what.id, user)]
+            letters = [each for each in self._here(schema).letters if not each.is_scheduled]
+            own = [each for each in letters if (each.id, each.user) == (what.id, user)]
             refused: Any = () if own else (NoSuchMessage,)
         else:
             visible = what in self.world.papers_for(schema, user) and shown <= what.revision
@@ -559,7 +585,7 @@ class Story(RuleBasedStateMachine):
             if isinstance(what, Letter):
                 assert changed == self._mark_letter(schema, own[0], act, at)
             elif act == "mark_unread":
-                assert changed == (what.receipts.pop((schema, user), None) is not None)
+                assert changed == what.unread(schema, user)
             else:
                 assert changed == what.read(schema, user, shown, at)
 
@@ -569,6 +595,46 @@ class Story(RuleBasedStateMachine):
         was_unread = letter.read_at is None
         letter.read_at = letter.read_at or at
         return was_unread
+
+    @happens(
+        8,
+        schema=schemas,
+        user=people,
+        chosen=st.sets(numbers, min_size=1, max_size=3),
+        act=st.sampled_from(["archive", "archive", "snooze", "save", "unarchive", "unsnooze", "unsave"]),
+        view=st.sampled_from(["all", "all", *VIEWS]),
+        by_filter=rarely,
+    )
+    def triage(self, schema: str, user: int, chosen: set[int], act: str, view: str, by_filter: bool) -> None:
+        """Archive, snooze or save some of what a person sees, or all that a view shows."""
+        user = self._somebody(schema, user)
+        visible: list[Any] = [
+            *self.world.letters_to(schema, user, view),
+            *self.world.papers_for(schema, user, view),
+        ]
+        some = (
+            visible
+            if by_filter
+            else list({id(one): one for one in (visible[n % len(visible)] for n in chosen)}.values())
+            if visible
+            else []
+        )
+        needs_reading = act in {"archive", "snooze"}
+        open_ones = [
+            each
+            for each in some
+            if isinstance(each, Paper) and each.must_acknowledge and not each.is_read_by(schema, user)
+        ]
+        refused = (MustAcknowledge,) if needs_reading and open_ones and not by_filter else ()
+        arguments = [timezone.now() + LATER] if act == "snooze" else []
+        with schema_context(schema), self._raises(refused):
+            read = inbox(self._user(user))
+            pks = [str(Reference(each.id, each.revision)) if isinstance(each, Paper) else each.id for each in some]
+            selection = read.select_all(view=view) if by_filter else read.select(*pks)  # type: ignore[arg-type]
+            marked = getattr(selection, act)(*arguments)
+            touched = [each for each in some if not (needs_reading and any(each is one for one in open_ones))]
+            assert marked.count == self.world.triage(schema, user, touched, act, marked.at)
+            self.marked.append((schema, user, marked.at))
 
     @happens(4, schema=schemas, user=people)
     def mark_all(self, schema: str, user: int) -> None:
@@ -607,7 +673,8 @@ class Story(RuleBasedStateMachine):
             with schema_context(schema):
                 entries = inbox(self._user(user)).page(size=1000).entries
             assert _seen(entries) == self.world.seen_by(schema, user)
-            assert [each.created for each in entries] == sorted((each.created for each in entries), reverse=True)
+            times = [each.shows_at for each in entries]
+            assert times == sorted(times, reverse=True)
         # What the database checks at COMMIT, which no story here comes to; of every schema.
         connection.check_constraints()
         if readers:
@@ -621,6 +688,11 @@ class Story(RuleBasedStateMachine):
             read = inbox(self._user(user))
             assert self._walk(read, size) == expected_here
             assert self._walk(read, size, unread=True) == unread
+            for view in VIEWS:
+                assert self._walk(read, size, view=view) == self.world.seen_by(schema, user, view)
+            word = f"TEXT {1 + self.count % 9}"
+            found = [each for each in expected_here if each[1].startswith(word.lower())]
+            assert self._walk(read, size, search=word) == found
             assert read.unread_count() == read.unread_count(exact=True) == len(unread)
             for kind in ("message", "announcement", "broadcast"):
                 assert self._walk(read, size, kind=kind) == [each for each in expected_here if each[0] == kind]
@@ -645,7 +717,7 @@ class Story(RuleBasedStateMachine):
         assert set(_seen(shown)) <= set(unread)
         assert len(shown) == min(BANNERS, len(unread))
         assert [str(each) for each in rest] == ([f"and {len(unread) - BANNERS} more"] if len(unread) > BANNERS else [])
-        urgency = [(each.must_acknowledge, each.level, each.created) for each in shown]
+        urgency = [(each.must_acknowledge, each.level, each.shows_at) for each in shown]
         assert urgency == sorted(urgency, reverse=True)
 
     # Small things ---------------------------------------------------------------------------------------------------

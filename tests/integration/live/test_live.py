@@ -22,6 +22,12 @@ from tests.servers import Site
 Open = Callable[..., OpenPage]
 
 
+def wait_for(page: OpenPage, unread: int) -> None:
+    """Read events until one says that so many are unread; the same number may be told more than once."""
+    while page.unread() != unread:
+        pass
+
+
 class World:
     """A person in each of two organisations, with one primary key, and the pages that they have open."""
 
@@ -137,6 +143,27 @@ class TestOneOrganisation:
         for unread in (1, 0):
             while world.of_alice.unread() != unread:
                 pass
+        world.of_gina.require_silence()
+
+    def test_scheduled_message_appears_within_a_second(self, world: World) -> None:
+        soon = timezone.now() + timedelta(seconds=3)
+        with schema_context("acme"):
+            api.send(world.alice, "Hello", publish_at=soon)
+        wait_for(world.of_alice, 1)
+        assert abs((timezone.now() - soon).total_seconds()) <= 1
+        world.of_gina.require_silence()
+
+    def test_snoozed_message_and_publication_come_back_within_a_second(self, world: World) -> None:
+        with schema_context("acme"):
+            api.send(world.alice, "Hello")
+            api.announce("Hello", to=api.EVERYONE)
+            wait_for(world.of_alice, 2)
+            for each in api.inbox(world.alice).page().entries:
+                soon = timezone.now() + timedelta(seconds=3)
+                api.inbox(world.alice).snooze(each.pk, until=soon)
+                wait_for(world.of_alice, 1)
+                wait_for(world.of_alice, 2)
+                assert abs((timezone.now() - soon).total_seconds()) <= 1
         world.of_gina.require_silence()
 
 
