@@ -630,7 +630,7 @@ class Story(RuleBasedStateMachine):
         with schema_context(schema), self._raises(refused):
             read = inbox(self._user(user))
             pks = [str(Reference(each.id, each.revision)) if isinstance(each, Paper) else each.id for each in some]
-            selection = read.select_all(view=view) if by_filter else read.select(*pks)  # type: ignore[arg-type]
+            selection = read.select_all(view=view) if by_filter else read.select(*pks)
             marked = getattr(selection, act)(*arguments)
             touched = [each for each in some if not (needs_reading and any(each is one for one in open_ones))]
             assert marked.count == self.world.triage(schema, user, touched, act, marked.at)
