@@ -177,7 +177,7 @@ Ask = Callable[[str], Answer]
 MARKING = ("message_mark_read", "message_mark_unread", "message_acknowledge")
 # What is asked for by no key: each has a test of its own below.
 READING = ("inbox", "message_panel", "message_badge", "message_banners")
-OTHERS = (*READING, "message_stream", "message_mark_all_read", "message_undo")
+OTHERS = (*READING, "message_stream", "message_mark_all_read", "message_undo", "message_triage")
 COMPOSING = ("message_compose", "message_recipients")
 ANNOUNCING = ("announcement", "announcement_edit", "announcement_retract")
 ANNOUNCEMENTS = ("announcements", "announcement_new", "announcement_groups")
@@ -251,7 +251,7 @@ class TestPages:
             response = browser.get(address(name), query)
             assert response.status_code == 200
             assert "secret" not in response.content.decode()
-            assert "undoable" not in (response.context or {}) or response.context["undoable"] is None
+            assert not (response.context or {}).get("undone")
         assert browser.get(address("message_badge")).json()["unread"] == 3
 
     @pytest.mark.usefixtures("nothing_changes")
@@ -271,6 +271,20 @@ class TestPages:
         theirs = answer(browser.post(address("message_undo"), {"undo": world.stranger_undo}))
         assert theirs == answer(browser.post(address("message_undo"), {"undo": "made up"}))
         assert theirs[0] == 400
+
+    @pytest.mark.usefixtures("nothing_changes")
+    @pytest.mark.parametrize("action", ["archive", "unarchive", "snooze", "unsnooze", "save", "unsave"])
+    def test_triage_changes_nothing_of_others(self, world: World, action: str) -> None:
+        browser = world.browser
+        for keys in (world.messages, world.publications):
+            answers = {
+                what: answer(browser.post(address("message_triage"), {action: pk, "when": "hour"}))
+                for what, pk in keys.items()
+            }
+            assert answers == dict.fromkeys(keys, answers["nowhere"])
+            assert answers["nowhere"][0] == 404
+        for token in (world.stranger_snapshot, "made up"):
+            assert browser.post(address("message_triage"), {action: "all", "snapshot": token}).status_code == 400
 
     @pytest.mark.usefixtures("nothing_changes")
     def test_what_others_have_seen_marks_nothing(self, world: World) -> None:
