@@ -37,8 +37,8 @@ from messages_extends.models.search import SearchWords
 from messages_extends.queries import compiled
 from messages_extends.queries.sql import names_of_people
 from messages_extends.sending.cleaning import clean_datetime
-from messages_extends.tenancy.databases import atomic, for_write, read_database
-from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.databases import atomic, read_database, using_primary
+from messages_extends.tenancy.origin import check_tenant
 from messages_extends.tenancy.schemas import current_schema
 from messages_extends.texts import rendering
 from messages_extends.texts.languages import in_interface_language
@@ -102,7 +102,7 @@ class Inbox:
     """
 
     def __init__(self, user: AbstractBaseUser) -> None:
-        require_here(user)
+        check_tenant(user)
         self.user = user
 
     def banners(self) -> list[Message | FeedItem | OrdinaryMessage]:
@@ -182,7 +182,9 @@ class Inbox:
             return self._change(pk, MessageQuerySet.mark_unread)
         if self._must_acknowledge(reference):
             raise MustAcknowledge
-        return self._notify_changed(Receipt.objects.of(self.user).filter(publication_id=reference.id).mark_unread())
+        return self._notify_changed(
+            Receipt.objects.for_user(self.user).filter(publication_id=reference.id).mark_unread()
+        )
 
     def archive(self, *pks: str | int) -> Marked:
         """Archive items, which marks them as read; return the time for `undo`, and how many were changed.
@@ -223,7 +225,7 @@ class Inbox:
         if not all(re.fullmatch("[0-9]{1,18}", key) for key in keys):
             raise NoSuchMessage
         messages = messages_of(self.user).published().filter(pk__in=keys)
-        if keys and for_write(messages).count() < len({int(key) for key in keys}):
+        if keys and using_primary(messages).count() < len({int(key) for key in keys}):
             raise NoSuchMessage
         if not shown:
             return Selection(self.user, messages, None, None, strict=True)
@@ -232,7 +234,7 @@ class Inbox:
         known = _publications(
             readable, lambda each: each.filter(pk__in=shown).with_marks(self.user).values_list(*columns)
         )
-        found = {pk: state for pk, *state in for_write(known)}
+        found = {pk: state for pk, *state in using_primary(known)}
         if any(pk not in found or found[pk][0] < reference.revision for pk, reference in shown.items()):
             raise NoSuchMessage
         revision = Case(*[When(pk=pk, then=Value(each.revision)) for pk, each in shown.items()])
@@ -305,7 +307,7 @@ class Inbox:
         messages, others = self._seen(chosen, values, snapshot)
         publications = [each.filter(must_acknowledge=False).values_list("pk", "revision") for each in others]
         with atomic():
-            count = messages.in_order().mark_read(at)
+            count = messages.locked_in_pk_order().mark_read(at)
             if publications:
                 count += Receipt.objects.write(self.user, feed.union_all(publications), at)
         self._notify_changed(count)
@@ -346,7 +348,7 @@ class Inbox:
             raise NoSuchMessage
         own = messages_of(self.user).filter(pk=pk).filter(Q(publish_at=None) | Q(publish_at__lte=timezone.now()))
         changed = act(own)
-        if not changed and not for_write(own).exists():
+        if not changed and not using_primary(own).exists():
             raise NoSuchMessage
         return self._notify_changed(changed)
 
@@ -360,7 +362,7 @@ class Inbox:
         """Tell whether this publication must be acknowledged; NoSuchMessage if this user cannot read it."""
         known = _publications(self._readable(), lambda each: _shown(each, reference).values_list("must_acknowledge"))
         # Not `first`, which would order the union by a key that it has not selected.
-        found = next(iter(for_write(known)), None)
+        found = next(iter(using_primary(known)), None)
         if found is None:
             raise NoSuchMessage
         return bool(found[0])
@@ -382,7 +384,7 @@ class Inbox:
 
     def _values(self, sender: AbstractBaseUser | None = None, search: str = "") -> dict[str, Any]:
         # Here too: an inbox that was kept may be asked in another organisation.
-        require_here(self.user)
+        check_tenant(self.user)
         values = {"user": self.user, "at": timezone.now(), "schema": current_schema()}
         words = SearchWords.of(search)
         return values | ({} if sender is None else {"sender": sender}) | ({} if words is None else words.values)

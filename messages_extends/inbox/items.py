@@ -20,7 +20,7 @@ from messages_extends.models.content import Display, equals_ordinary
 from messages_extends.models.marks import MARKS
 from messages_extends.models.publication import Reference
 from messages_extends.tenancy.databases import read_database
-from messages_extends.tenancy.schemas import current_schema, inside
+from messages_extends.tenancy.schemas import current_schema, in_schema
 from messages_extends.texts.content import RenderedContent
 from messages_extends.texts.languages import in_interface_language
 from messages_extends.texts.links import shown_link
@@ -104,7 +104,7 @@ class FeedItem(RenderedContent):
                 return self.author or gettext("The platform")
         if self.sender_id is None:
             return None
-        with inside(self.schema):
+        with in_schema(self.schema):
             people: QuerySet[AbstractBaseUser] = get_user_model()._default_manager.using(read_database())
             return people.filter(pk=self.sender_id).first()
 

@@ -49,7 +49,7 @@ class Selection:
         """Archive the items, and mark them as read."""
 
         def change(at: datetime) -> int:
-            messages = self.messages.filter(archived_at=None).in_order()
+            messages = self.messages.filter(archived_at=None).locked_in_pk_order()
             count = messages.change_marks(at, archived_at=at, read_at=Coalesce("read_at", at))
             if self.done is not None:
                 Receipt.objects.write(self.user, self.done, at)
@@ -70,7 +70,7 @@ class Selection:
         until = clean_future_datetime("until", until)
 
         def change(at: datetime) -> int:
-            count = self.messages.in_order().change_marks(at, snoozed_until=until, archived_at=None)
+            count = self.messages.locked_in_pk_order().change_marks(at, snoozed_until=until, archived_at=None)
             if self.done is not None:
                 count += Receipt.objects.mark(self.user, self.done, at, "snoozed_until", until)
             return count
@@ -85,7 +85,7 @@ class Selection:
         """Save the items: they are listed in a view of their own, and are not purged while they have not expired."""
 
         def change(at: datetime) -> int:
-            count = self.messages.filter(saved_at=None).in_order().change_marks(at, saved_at=at)
+            count = self.messages.filter(saved_at=None).locked_in_pk_order().change_marks(at, saved_at=at)
             if self.publications is not None:
                 count += Receipt.objects.mark(self.user, self.publications, at, "saved_at", at)
             return count
@@ -97,7 +97,7 @@ class Selection:
 
     def _clear(self, mark: str) -> Marked:
         def change(at: datetime) -> int:
-            count = self.messages.exclude(**{mark: None}).in_order().change_marks(at, **{mark: None})
+            count = self.messages.exclude(**{mark: None}).locked_in_pk_order().change_marks(at, **{mark: None})
             if self.publications is not None:
                 count += Receipt.objects.unmark(self.user, self.publications, at, mark)
             return count

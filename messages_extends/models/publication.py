@@ -24,7 +24,7 @@ from messages_extends.models.audit import Action, BaseAuditRecord
 from messages_extends.models.content import Content, Display, View
 from messages_extends.models.receipt import Receipt
 from messages_extends.tenancy.databases import ReadsOwnWrites
-from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.origin import check_tenant
 
 DEFAULT_LIFETIME: Final = timedelta(days=30)
 
@@ -115,7 +115,7 @@ class PublicationQuerySet(ReadsOwnWrites[Any]):
         is_read = _receipts(user).filter(revision__gte=OuterRef("revision"), read_at__isnull=False)
         return self.filter(Q(must_acknowledge=False) | Exists(is_read))
 
-    def counted(self) -> Self:
+    def with_total(self) -> Self:
         """Add `total`: how many there are. What is live is never much."""
         return self.annotate(total=Window(Count("*")))
 
@@ -128,7 +128,7 @@ class PublicationQuerySet(ReadsOwnWrites[Any]):
         banners = Window(Count("pk", filter=Q(display=Display.BANNER)))
         # "banner" comes before "inbox".
         urgent = self.order_by("display", "-must_acknowledge", "-level", "-shows_at", "-id")
-        return [urgent.counted().annotate(banners=banners)[:limit]]
+        return [urgent.with_total().annotate(banners=banners)[:limit]]
 
     def newest_first(self) -> Self:
         """Order by the time of publication, or in a view by the time at which they appear in it."""
@@ -140,7 +140,7 @@ class PublicationQuerySet(ReadsOwnWrites[Any]):
 
 def _receipts(user: AbstractBaseUser) -> QuerySet[Any]:
     """Return `user`'s receipt for the publication of the outer query."""
-    require_here(user)
+    check_tenant(user)
     return Receipt.objects.filter(user_id=user.pk, publication_id=OuterRef("pk"))
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from messages_extends.models.expressions import quoted_table
 from messages_extends.models.marks import MARKS, as_microseconds
 from messages_extends.tenancy.databases import ReadsOwnWrites, note_write, write_database
-from messages_extends.tenancy.origin import TenantBound, require_here
+from messages_extends.tenancy.origin import TenantBound, check_tenant
 
 # In a fixed order, so that two tabs that mark everything as read wait for each other and never deadlock.
 WRITE_RECEIPTS: Final = """
@@ -84,8 +84,8 @@ Parameters = tuple[list[Any], list[Any]]
 class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
     """Receipts of the current schema."""
 
-    def of(self, user: AbstractBaseUser) -> Self:
-        require_here(user)
+    def for_user(self, user: AbstractBaseUser) -> Self:
+        check_tenant(user)
         return self.filter(user_id=user.pk)
 
     def returning(self, after: datetime) -> Self:
@@ -105,7 +105,7 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
 
         Marks that were changed again since are kept.
         """
-        require_here(user)
+        check_tenant(user)
         note_write()
         previous = (
             f"CASE WHEN is_marked THEN CAST(previous_marks ->> '{name}' AS timestamptz) "
@@ -165,7 +165,7 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
         **names: str,
     ) -> int:
         """Run a statement with `publications` as `chosen`, between the parameters before and after it."""
-        require_here(user)
+        check_tenant(user)
         note_write()
         connection = connections[write_database()]
         try:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from messages_extends.inbox.cursor import Cursor
 from messages_extends.inbox.items import FeedItem, Kind
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_page
 from messages_extends.models import Message
 from messages_extends.models.content import View
 from messages_extends.web.keys import as_key
@@ -84,7 +84,7 @@ class RequestedFilter:
     def address(self, **other: object) -> str:
         """Return the address of this filter's first page, with the parameters in `other` replaced."""
         query = self.as_query(**other)
-        return f"{reverse_own('inbox')}?{query}" if query else reverse_own("inbox")
+        return f"{reverse_page('inbox')}?{query}" if query else reverse_page("inbox")
 
     def as_arguments(self, *, without: str = "") -> dict[str, Any]:
         """Return the arguments for `Inbox.page`, `Inbox.select_all` and the like, but for the one named `without`.
