@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import hypothesis.strategies as st
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
@@ -17,7 +18,7 @@ from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends.access import guards, pages, rate_limits
 from messages_extends.access.grants import EVERY_GROUP, EVERYBODY, grant
-from messages_extends.access.policy import AllowAll, Policy
+from messages_extends.access.policy import AllowAll, Policy, holds_on_person, reaches_group, reaches_person
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import ERROR_PERSISTENT, INFO_PERSISTENT
 from messages_extends.inbox import feed
@@ -183,6 +184,17 @@ def hold(build: Any, values: dict[str, Any], using: str, **shape: Any) -> None:
     assert compiled.count(build, values, using, **shape) == len(expected)
 
 
+def hold_condition(build: Any, sender: Any, model: Any) -> None:
+    """Assert that the condition is compiled for everybody, and picks the rows that the ORM finds without that."""
+    compiled_once = compiled.condition(build, {"sender": sender}, write_database(), model=model)
+    assert isinstance(compiled_once.children[0], compiled.CompiledCondition), f"{build.__name__} is not kept"
+    rows = model._base_manager.all()
+    expected = set(rows.filter(build(sender)))
+    assert set(rows.filter(compiled_once)) == expected, build.__name__
+    # In a subquery the rows have another name.
+    assert set(rows.filter(pk__in=rows.filter(compiled_once))) == expected, build.__name__
+
+
 def hold_counts(people: Sequence[Any]) -> None:
     shape = {"limit": 100, "chosen": InboxFilter()}
     values = {"at": timezone.now(), "schema": connection.schema_name}
@@ -200,6 +212,9 @@ def hold_policy(people: Sequence[Any]) -> None:
             continue
         for kind in (Policy, AllowAll):
             hold(pages.page_access, {"person": sender}, read_database(), kind=kind)
+        hold_condition(holds_on_person, sender, get_user_model())
+        hold_condition(reaches_person, sender, get_user_model())
+        hold_condition(reaches_group, sender, Group)
         reachable = {one.pk for one in Policy().reachable_people(sender)}
         for chosen in (keys, keys[:2], keys[1:], keys[2:]):
             wanted = members & set(chosen)
