@@ -41,6 +41,13 @@ class Mark:
         return cls(wanted, f"{value:.3g}{unit}", value <= limit)
 
     @classmethod
+    def near(cls, wanted: str, seconds: float, limit: float, *, times: float = 0, more: float = 0) -> Self:
+        """At most so many times the seconds of `limit`, or, where that is less, so many more seconds."""
+        allowed = max(limit * times, limit + more)
+        said = f"{seconds / limit:.3g} × ({(seconds - limit) * 1000:+.2f} ms)"
+        return cls(wanted, said, seconds <= allowed)
+
+    @classmethod
     def at_least(cls, wanted: str, value: float, limit: float, unit: str = " ×") -> Self:
         said = f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
         return cls(wanted, said + unit, value >= limit)

@@ -144,6 +144,12 @@ NAMED = "AND (u.name ILIKE %({0})s OR u.email ILIKE %({0})s)"
 USER = "u.id, u.password, u.last_login, u.is_superuser, u.email, u.name, u.is_staff, u.is_active, u.date_joined"
 
 
+def counting(*, exact: bool) -> str:
+    """Return the statement that counts what is unread."""
+    limit = "" if exact else "LIMIT 100"
+    return COUNT.format(limit=limit, messages="" if exact else f"ORDER BY m.created DESC, m.id DESC {limit}")
+
+
 class ByHand:
     """Methods are called by the runner; they answer as those of the contestants do."""
 
@@ -180,10 +186,7 @@ class ByHand:
         return seconds(write)
 
     def count(self, organisation: int, user: int, repeat: int, exact: bool = True) -> dict[str, Any]:
-        limit = "" if exact else "LIMIT 100"
-        newest = "" if exact else f"ORDER BY m.created DESC, m.id DESC {limit}"
-        statement = COUNT.format(limit=limit, messages=newest)
-        found = self._repeated(organisation, statement, {"user": user}, repeat)
+        found = self._repeated(organisation, counting(exact=exact), {"user": user}, repeat)
         number = found["value"][0][0]
         return {**found, "value": number if exact else min(number, 100)}
 
@@ -214,6 +217,14 @@ class ByHand:
         statement = RECIPIENTS.format(columns="u.id", named="")
         found = self._repeated(organisation, statement, {"user": user}, repeat)
         return {**found, "value": sorted(row[0] for row in found["value"])}
+
+    def may_message(self, organisation: int, user: int, others: list[int], repeat: int) -> dict[str, Any]:
+        statement = RECIPIENTS.format(columns="1", named="AND u.id = %(other)s")
+        answers = [self._repeated(organisation, statement, {"user": user, "other": other}, repeat) for other in others]
+        return {
+            "seconds": median(answer["seconds"] for answer in answers),
+            "value": [bool(answer["value"]) for answer in answers],
+        }
 
     def search(self, organisation: int, user: int, text: str, repeat: int) -> dict[str, Any]:
         words = {f"word{number}": f"%{word}%" for number, word in enumerate(text.split())}

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
+from itertools import cycle
 from statistics import median
 from typing import Any
 
-from benchmarks.contestants.base import START, TEXT, numbered
+from benchmarks.contestants.base import START, TEXT, numbered, schema_name
+from benchmarks.contestants.by_hand import BANNERS, counting
 from benchmarks.contestants.reference import ReferenceProduct
 from benchmarks.contestants.serving import seconds, serve
 
@@ -133,12 +136,15 @@ class Ours(ReferenceProduct):
     def count(self, organisation: int, user: int, repeat: int, exact: bool = True) -> dict[str, Any]:
         from messages_extends.api import inbox
 
-        return self._taken_apart(organisation, user, repeat, lambda person: inbox(person).unread_count(exact=exact))
+        by_hand = counting(exact=exact) if exact else ""
+        return self._taken_apart(
+            organisation, user, repeat, lambda person: inbox(person).unread_count(exact=exact), by_hand
+        )
 
     def banners(self, organisation: int, user: int, repeat: int) -> dict[str, Any]:
         from messages_extends.api import inbox
 
-        return self._taken_apart(organisation, user, repeat, lambda person: len(inbox(person).banners()))
+        return self._taken_apart(organisation, user, repeat, lambda person: len(inbox(person).banners()), BANNERS)
 
     def banner_texts(self, organisation: int, user: int) -> list[str]:
         from messages_extends.api import inbox
@@ -191,19 +197,26 @@ class Ours(ReferenceProduct):
         with self._inside(organisation):
             return int(inbox(self._user(user)).unread_count(exact=True))
 
-    def _taken_apart(self, organisation: int, user: int, repeat: int, act: Callable[[Any], Any]) -> dict[str, Any]:
-        """Measure `act`, and its very statements by psycopg alone on the same connection, one after the other."""
+    def _taken_apart(
+        self, organisation: int, user: int, repeat: int, act: Callable[[Any], Any], by_hand: str = ""
+    ) -> dict[str, Any]:
+        """Measure `act`, its very statements by psycopg alone, and SQL by hand if given, in turns on one connection."""
         with self._inside(organisation):
             person = self._user(user)
             with self._sent() as sent:
                 value = act(person)
-            whole, database = [], []
+            values = {"user": user, "now": datetime.now(UTC), "schema": schema_name(organisation)}
+            asked = [(by_hand, values)] if by_hand else []
+            self._send_again(asked)
+            whole, database, hand = [], [], []
             for _ in range(repeat):
                 whole.append(seconds(lambda: act(person)))
                 database.append(seconds(lambda: self._send_again(sent)))
+                hand.append(seconds(lambda: self._send_again(asked)))
             return {
                 "seconds": median(whole),
                 "database": median(database),
+                **({"by_hand": median(hand)} if asked else {}),
                 "value": value,
                 **_told(sent),
             }
@@ -316,6 +329,18 @@ class Ours(ReferenceProduct):
             return sorted(policy().reachable_people(person).values_list("pk", flat=True))
 
         return self._taken_apart(organisation, user, repeat, keys)
+
+    def may_message(self, organisation: int, user: int, others: list[int], repeat: int) -> dict[str, Any]:
+        """Ask whether one person may write to each of some others; the times are those of one question."""
+        from messages_extends.access.policy import policy
+
+        with self._inside(organisation):
+            people = [self._user(other) for other in others]
+        asked = cycle(people)
+        found = self._taken_apart(organisation, user, repeat, lambda person: policy().may_message(person, next(asked)))
+        with self._inside(organisation):
+            person = self._user(user)
+            return {**found, "value": [policy().may_message(person, other) for other in people]}
 
     def search(self, organisation: int, user: int, text: str, repeat: int) -> dict[str, Any]:
         """Search as the page for writing does."""

@@ -13,6 +13,7 @@ from benchmarks.scenarios.policy import recipients
 from benchmarks.scenarios.quiet import silent_request
 from benchmarks.scenarios.reading import banners, inbox_pages, many_organisations, unread_count
 from benchmarks.scenarios.round_trips import search_path
+from benchmarks.scenarios.starting import starting
 from benchmarks.scenarios.streams import streams
 from benchmarks.scenarios.telling import chosen, everyone
 
@@ -37,4 +38,5 @@ SCENARIOS: Final[Mapping[int, Scenario]] = {
     11: Scenario("A whole page from the production server", throughput),
     12: Scenario("Making and migrating organisations", making),
     13: Scenario("Round trips for the search path", search_path),
+    18: Scenario("What a worker imports", starting),
 }
