@@ -26,6 +26,7 @@ UVICORN = (PYTHON, "-m", "uvicorn", "config.asgi:application", "--timeout-gracef
 # Anew each time: what was built before would not be looked at again.
 SPHINX = (PYTHON, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
 SCRIPTS = ("messages_extends/static", "config/static")
+STYLELINT = Path(__file__).parent / "stylelint"
 HOW_TO_MAKE_A_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
 
 
@@ -103,12 +104,13 @@ def check(arguments: list[str]) -> int:
         [deno, "fmt", "--check"],
         [deno, "lint"],
         [deno, "check", *SCRIPTS],
+        lint_css(deno, _style_sheets()),
         [djade, "--target-version", "5.2", "--check", *_templates()],
         _build_docs(),
     ]
     with database_for_tests() as url:
         ensure_database(url)
-        env = {**_demo_environment(url), "DENO_DIR": str(run_dir() / "deno"), "DENO_NO_UPDATE_CHECK": "1"}
+        env = {**_demo_environment(url), **deno_environment()}
         commands.append([*MANAGE, "makemigrations", "--check", "--dry-run"])
         failed = [command for command in commands if _call(command, env)]
     for command in failed:
@@ -160,6 +162,30 @@ def _templates() -> list[str]:
     folders = [PROJECT / name for name in ("messages_extends", "config", "tests")]
     found = (folder.rglob(pattern) for folder in folders for pattern in ("*.html", "email/*.txt"))
     return sorted(str(path.relative_to(PROJECT)) for paths in found for path in paths)
+
+
+def _style_sheets() -> list[str]:
+    return sorted(str(path.relative_to(PROJECT)) for name in SCRIPTS for path in (PROJECT / name).rglob("*.css"))
+
+
+def lint_css(deno: str, files: list[str]) -> list[str]:
+    """Return the command that lints these style sheets; Deno fetches stylelint, whose hashes are in deno.lock."""
+    permissions = ("--allow-read", "--allow-env", "--allow-sys")
+    return [
+        deno,
+        "run",
+        "--quiet",
+        "--frozen",
+        *permissions,
+        f"--config={STYLELINT / 'deno.json'}",
+        str(STYLELINT / "lint.js"),
+        *files,
+    ]
+
+
+def deno_environment() -> dict[str, str]:
+    """Return the variables with which Deno keeps its cache among our own files."""
+    return {"DENO_DIR": str(state_dir() / "deno"), "DENO_NO_UPDATE_CHECK": "1"}
 
 
 def _build_docs() -> list[str]:
