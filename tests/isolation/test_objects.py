@@ -23,26 +23,16 @@ from messages_extends.tenancy.sessions import SessionStore
 from tenants.models import Tenant
 from tenants.people.models import LoginAttempt
 from tenants.people.origin import WrongOrganisation
-from tests.factories import MakeMessage, MakeUser
+from tests.factories import MakeMessage
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def people(make_user: MakeUser) -> dict[str, Any]:
-    """Two people of the same id, one per organisation."""
-    found = {}
-    for schema in ("acme", "globex"):
-        with schema_context(schema):
-            found[schema] = make_user(pk=1)
-    return found
-
-
-@pytest.fixture
-def messages(people: dict[str, Any], make_message: MakeMessage) -> dict[str, Message]:
+def messages(twins: dict[str, Any], make_message: MakeMessage) -> dict[str, Message]:
     """Two messages of the same id, one per organisation."""
     found = {}
-    for schema, person in people.items():
+    for schema, person in twins.items():
         with schema_context(schema):
             found[schema] = make_message(person, f"of {schema}", pk=1000)
     return found
@@ -104,7 +94,7 @@ def _people_groups_and_permissions() -> list[Any]:
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=list(WRITES))
 def test_a_person_or_group_of_one_organisation_is_refused_in_another_and_changes_nothing(
-    write: Callable[[Any, Group], Any], people: dict[str, Any]
+    write: Callable[[Any, Group], Any], twins: dict[str, Any]
 ) -> None:
     groups = {}
     for schema in ("acme", "globex"):
@@ -120,9 +110,9 @@ def test_a_person_or_group_of_one_organisation_is_refused_in_another_and_changes
     assert _people_groups_and_permissions() == before
 
 
-def test_a_stamp_is_that_of_the_insert_and_no_update_renews_it(people: dict[str, Any]) -> None:
+def test_a_stamp_is_that_of_the_insert_and_no_update_renews_it(twins: dict[str, Any]) -> None:
     """Of whatever model: a host's own may let itself be saved elsewhere."""
-    user = people["acme"]
+    user = twins["acme"]
     with schema_context("globex"):
         post_save.send(type(user), instance=user, created=False, using="default")
         assert schema_of_origin(user) == "acme"
@@ -159,11 +149,9 @@ def test_a_message_of_one_tenant_is_refused_in_another_and_changes_nothing(
     assert texts() == {"acme": ["of acme"], "globex": ["of globex"]}
 
 
-def test_a_message_made_in_bulk_is_bound_as_well(people: dict[str, Any]) -> None:
+def test_a_message_made_in_bulk_is_bound_as_well(twins: dict[str, Any]) -> None:
     with schema_context("acme"):
-        [message] = Message.objects.bulk_create(
-            [Message(user=people["acme"], message="of acme", level=INFO_PERSISTENT)]
-        )
+        [message] = Message.objects.bulk_create([Message(user=twins["acme"], message="of acme", level=INFO_PERSISTENT)])
     with schema_context("globex"), pytest.raises(WrongTenant):
         message.save()
 
@@ -189,22 +177,22 @@ RECIPIENT: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("use", RECIPIENT.values(), ids=list(RECIPIENT))
 def test_a_user_of_one_tenant_is_refused_in_another_and_nothing_is_written(
-    use: Callable[[Any], Any], people: dict[str, Any]
+    use: Callable[[Any], Any], twins: dict[str, Any]
 ) -> None:
     with schema_context("globex"), pytest.raises(WrongTenant):
-        use(people["acme"])
+        use(twins["acme"])
     assert texts() == {"acme": [], "globex": []}
 
 
-def test_a_sender_of_another_tenant_is_refused(people: dict[str, Any]) -> None:
+def test_a_sender_of_another_tenant_is_refused(twins: dict[str, Any]) -> None:
     with schema_context("globex"), pytest.raises(WrongTenant):
-        send(people["globex"], "by the wrong one", sender=people["acme"])
+        send(twins["globex"], "by the wrong one", sender=twins["acme"])
     assert texts() == {"acme": [], "globex": []}
 
 
-def test_a_user_loaded_again_in_the_right_tenant_is_accepted(people: dict[str, Any]) -> None:
+def test_a_user_loaded_again_in_the_right_tenant_is_accepted(twins: dict[str, Any]) -> None:
     with schema_context("globex"):
-        send(get_user_model()._default_manager.get(pk=people["acme"].pk), "right")
+        send(get_user_model()._default_manager.get(pk=twins["acme"].pk), "right")
     assert texts() == {"acme": [], "globex": ["right"]}
 
 
@@ -220,10 +208,10 @@ def request_at(tenant: Any, user: Any) -> HttpRequest:
 
 
 def test_a_storage_reads_and_writes_the_tenant_of_its_request_wherever_the_connection_is(
-    acme: Tenant, people: dict[str, Any], messages: dict[str, Message]
+    acme: Tenant, twins: dict[str, Any], messages: dict[str, Message]
 ) -> None:
     with schema_context("acme"):
-        request = request_at(acme, people["acme"])
+        request = request_at(acme, twins["acme"])
     with schema_context("globex"):
         storage = FallbackStorage(request)
         storage.add(INFO_PERSISTENT, "added")
@@ -234,10 +222,10 @@ def test_a_storage_reads_and_writes_the_tenant_of_its_request_wherever_the_conne
 
 
 def test_a_storage_that_asks_the_connection_would_read_another_tenant(
-    people: dict[str, Any], messages: dict[str, Message]
+    twins: dict[str, Any], messages: dict[str, Message]
 ) -> None:
     with schema_context("globex"):
-        user = get_user_model()._default_manager.get(pk=people["acme"].pk)
+        user = get_user_model()._default_manager.get(pk=twins["acme"].pk)
         # No tenant on the request: the connection is all there is to ask.
         request = request_at(None, user)
         assert [str(message) for message in FallbackStorage(request)] == ["of globex"]

@@ -27,6 +27,7 @@ from messages_extends.web.search import search_people
 from tenants.models import Tenant
 from tests.factories import BrowserOf, MakeUser
 from tests.html import text_of
+from tests.rows import recipient_names
 
 URL = "/messages/compose/"
 SEARCH = "/messages/compose/recipients/"
@@ -56,11 +57,6 @@ def alice(people: dict[str, Any], sales: Group) -> Any:
     return people["alice"]
 
 
-@pytest.fixture
-def browser(in_acme: Tenant, alice: Any, browser_of: BrowserOf) -> Client:
-    return browser_of(in_acme, alice)
-
-
 def fields(**changes: Any) -> dict[str, Any]:
     return {"message": "Hello <b>you</b>", "level": str(WARNING_PERSISTENT), "step": "look", **changes}
 
@@ -76,10 +72,6 @@ def number_of(answer: Any) -> str:
     found = re.search(r'name="number" value="([^"]+)"', text_of(answer))
     assert found
     return found[1]
-
-
-def readers() -> list[str]:
-    return sorted(Message.objects.values_list("user__name", flat=True))
 
 
 def found(browser: Client, search: str = "", **more: str) -> list[str]:
@@ -363,13 +355,13 @@ class TestTest:
         values = fields(**to(sales), step="test", number=str(uuid.uuid4()))
         for _click in range(2):
             browser.post(URL, values)
-        assert readers() == ["alice"]
+        assert recipient_names() == ["alice"]
 
     def test_it_does_not_count_as_sent(self, browser: Client, sales: Group) -> None:
         number = str(uuid.uuid4())
         browser.post(URL, fields(**to(sales), step="test", number=number))
         browser.post(URL, fields(**to(sales), step="send", number=number))
-        assert readers() == ["alice", "bob", "carol"]
+        assert recipient_names() == ["alice", "bob", "carol"]
 
 
 class TestSend:
@@ -383,7 +375,7 @@ class TestSend:
         answer = self.send(browser, people["bob"], people["dan"], sales, url="/x/")
         assert (answer.status_code, answer["Location"]) == (302, "/messages/")
         assert [str(message) for message in get_messages(answer.wsgi_request)] == ["Sent to 3 people."]
-        assert readers() == ["bob", "carol", "dan"]
+        assert recipient_names() == ["bob", "carol", "dan"]
         message = Message.objects.first()
         assert message is not None
         assert (message.sender, message.level, message.url) == (people["alice"], WARNING_PERSISTENT, "/x/")
@@ -412,7 +404,7 @@ class TestSend:
         assert first != second
         for number in (first, second):
             self.send(browser, people["bob"], number=number)
-        assert readers() == ["bob", "bob"]
+        assert recipient_names() == ["bob", "bob"]
 
     @pytest.mark.parametrize("number", ["", "x", "0" * 100])
     def test_without_its_number_it_is_looked_at_again(self, browser: Client, people: Any, number: str) -> None:
@@ -450,7 +442,7 @@ class TestSend:
         self.send(browser, people["erin"], number=number)
         assert not Submission.objects.exists()
         self.send(browser, people["bob"], number=number)
-        assert readers() == ["bob"]
+        assert recipient_names() == ["bob"]
 
     @pytest.mark.parametrize(
         ("meanwhile", "error"),
@@ -486,7 +478,7 @@ class TestSend:
         assert not Message.objects.exists()
         monkeypatch.undo()
         assert self.send(browser, people["bob"], number=number).status_code == 302
-        assert readers() == ["bob"]
+        assert recipient_names() == ["bob"]
 
     def test_old_numbers_go(self, browser: Client, people: Any) -> None:
         self.send(browser, people["bob"])

@@ -73,14 +73,9 @@ class Urls:
 
 
 @pytest.fixture
-def alice(in_acme: Tenant, make_user: MakeUser) -> Any:
-    return make_user("alice", is_staff=True, is_superuser=True)
-
-
-@pytest.fixture
-def browser(in_acme: Tenant, alice: Any, browser_of: BrowserOf) -> Any:
+def browser(in_acme: Tenant, root: Any, browser_of: BrowserOf) -> Any:
     with override_settings(ROOT_URLCONF=Urls):
-        yield browser_of(in_acme, alice)
+        yield browser_of(in_acme, root)
 
 
 @pytest.fixture
@@ -94,8 +89,8 @@ def directives(response: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["banners", "bell", "nav", "loop", "late", "said", "sticky"])
-def test_a_host_page_that_shows_messages_is_private(browser: Client, alice: Any, name: str) -> None:
-    api.send(alice, "of alice")
+def test_a_host_page_that_shows_messages_is_private(browser: Client, root: Any, name: str) -> None:
+    api.send(root, "of alice")
     assert directives(browser.get(f"/host/{name}/")) == {"private"}
 
 
@@ -113,8 +108,8 @@ def test_a_page_for_everybody_stays_one_for_who_is_not_logged_in(
     assert directives(anonymous.get("/host/said/")) == {"private"}
 
 
-def test_what_a_host_says_is_never_weakened(browser: Client, alice: Any) -> None:
-    api.send(alice, "of alice")
+def test_what_a_host_says_is_never_weakened(browser: Client, root: Any) -> None:
+    api.send(root, "of alice")
     assert directives(browser.get("/host/public/")) == {"private", "max-age=600"}
     assert {"no-store", "private"} <= directives(browser.get("/host/never/"))
     assert directives(browser.get("/host/nostore/")) == {"no-store"}
@@ -122,10 +117,10 @@ def test_what_a_host_says_is_never_weakened(browser: Client, alice: Any) -> None
 
 @pytest.mark.parametrize("name", ["kept", "kept_late"])
 def test_a_page_that_django_keeps_is_not_kept_with_somebodys_messages(
-    browser: Client, alice: Any, bobs: Client, name: str
+    browser: Client, root: Any, bobs: Client, name: str
 ) -> None:
     cache.clear()
-    api.send(alice, "of alice")
+    api.send(root, "of alice")
     assert "of alice" in browser.get(f"/host/{name}/").text
     assert "of alice" not in bobs.get(f"/host/{name}/").text
     # One without them is.
@@ -150,10 +145,10 @@ def test_a_refusal_is_private_too(bobs: Client, page: str) -> None:
 
 @pytest.mark.parametrize("page", OWN_PAGES)
 def test_every_page_of_somebody_who_is_logged_in_is_private(
-    in_acme: Tenant, alice: Any, browser_of: BrowserOf, page: str
+    in_acme: Tenant, root: Any, browser_of: BrowserOf, page: str
 ) -> None:
-    api.send(alice, "of alice")
-    assert directives(browser_of(in_acme, alice).get(page)) & {"private", "no-store"}
+    api.send(root, "of alice")
+    assert directives(browser_of(in_acme, root).get(page)) & {"private", "no-store"}
 
 
 def test_the_middleware_that_marks_them_is_there() -> None:

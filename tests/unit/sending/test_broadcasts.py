@@ -43,13 +43,6 @@ def grace(globex: Tenant, make_user: MakeUser) -> Any:
         return make_user("grace")
 
 
-@pytest.fixture
-def operator(database: None, make_user: MakeUser) -> Any:
-    """A superuser of the platform's own organisation."""
-    with schema_context("platform"):
-        return make_user("olga", is_superuser=True)
-
-
 def texts(user: Any, schema: str) -> list[str]:
     """Return what `user` has unread now, as their next page would show it."""
     with schema_context(schema):

@@ -34,6 +34,8 @@ from tests.catalogues import compiled, entries_of, header_of
 from tests.factories import BrowserOf, MakeUser
 from tests.unit.storages.test_storages import make_request
 
+pytestmark = pytest.mark.usefixtures("in_acme")
+
 APPS = ("messages_extends", "tenants", "config")
 LANGUAGES = ("en", "es", "de")
 TRANSLATED = ("es", "de")
@@ -112,13 +114,8 @@ def test_catalogues_hold_what_the_code_and_templates_say_now(app: str, tmp_path:
 
 
 @pytest.fixture
-def alice(in_acme: Tenant, make_user: MakeUser) -> Any:
-    return make_user("alice", is_superuser=True, is_staff=True)
-
-
-@pytest.fixture
-def of_alice(acme: Tenant, alice: Any, browser_of: BrowserOf) -> Client:
-    return browser_of(acme, alice)
+def of_alice(acme: Tenant, root: Any, browser_of: BrowserOf) -> Client:
+    return browser_of(acme, root)
 
 
 def shown(browser: Client, address: str, language: str) -> str:
@@ -152,10 +149,10 @@ class TestPages:
     @pytest.mark.parametrize("number", range(len(TRANSLATED)))
     @pytest.mark.parametrize("address", PAGES)
     def test_they_speak_the_language_that_the_browser_asks_for(
-        self, of_alice: Client, alice: Any, make_user: MakeUser, address: str, number: int
+        self, of_alice: Client, root: Any, make_user: MakeUser, address: str, number: int
     ) -> None:
         language = ("de", "es")[number]
-        send(alice, "Hola und hello")
+        send(root, "Hola und hello")
         announce("Hola und hello", to=EVERYONE)
         make_user("bob")
         page = shown(of_alice, address, language)
@@ -196,7 +193,7 @@ class TestPages:
         response = of_alice.get("/messages/", headers={"accept-language": "fr, ja;q=0.5"})
         assert response.headers["Content-Language"] == "en"
 
-    def test_refusals_that_people_see_are_translated(self, of_alice: Client, alice: Any, make_user: MakeUser) -> None:
+    def test_refusals_that_people_see_are_translated(self, of_alice: Client, root: Any, make_user: MakeUser) -> None:
         announcement = announce("Hola und hello", to=EVERYONE, must_acknowledge=True)
         with translation.override("de"), pytest.raises(PermissionDenied, match="Ankündigung nicht ändern"):
             require_may_change(make_user("bob"), announcement)
@@ -252,15 +249,15 @@ class TestOneMessage:
         assert self.GERMAN in shown(anna, "/", "de")
         assert Announcement.objects.count() == 1
 
-    def test_one_reader_sees_one_message_in_the_language_of_each_browser(self, of_alice: Client, alice: Any) -> None:
+    def test_one_reader_sees_one_message_in_the_language_of_each_browser(self, of_alice: Client, root: Any) -> None:
         with translation.override("es"):
-            send(alice, PAYMENT_FAILED, params={"order": 1842})
+            send(root, PAYMENT_FAILED, params={"order": 1842})
         assert self.GERMAN in shown(of_alice, "/messages/", "de")
         assert self.ENGLISH in shown(of_alice, "/messages/", "en")
         assert Message.objects.get().message == PAYMENT_FAILED
 
-    def test_what_somebody_wrote_is_never_translated(self, of_alice: Client, alice: Any) -> None:
-        send(alice, "The payment has failed.")
+    def test_what_somebody_wrote_is_never_translated(self, of_alice: Client, root: Any) -> None:
+        send(root, "The payment has failed.")
         assert "The payment has failed." in shown(of_alice, "/messages/", "de")
 
 
@@ -308,31 +305,31 @@ class TestUntranslatedInterface:
             assert response.status_code == 400
             assert re.findall(f".*{ARABIC.pattern}.*", response.text) == []
 
-    def test_so_are_the_parts_of_a_hosts_page(self, in_acme: Tenant, alice: Any) -> None:
-        send(alice, "Hello")
-        request = make_request(in_acme, alice)
+    def test_so_are_the_parts_of_a_hosts_page(self, in_acme: Tenant, root: Any) -> None:
+        send(root, "Hello")
+        request = make_request(in_acme, root)
         tags = "{% message_bell %}{% messages_nav %}{% message_banners %}"
         page = host_page(tags + "{% for message in messages %}{{ message.level|level_name }}{% endfor %}", request)
         assert not ARABIC.search(page)
         assert page.count('lang="en" dir="ltr"') == 2
         assert host_page("{% load i18n %}{% translate 'Yes' %}", request) == "نعم"
 
-    def test_so_are_the_parts_that_a_script_asks_for(self, of_alice: Client, alice: Any) -> None:
-        send(alice, "Hello")
+    def test_so_are_the_parts_that_a_script_asks_for(self, of_alice: Client, root: Any) -> None:
+        send(root, "Hello")
         for address in ("/messages/panel/", "/messages/banners/"):
             page = of_alice.get(address, headers={"accept-language": "ar"}).text
             assert "Hello" in page
             assert not ARABIC.search(page)
             assert 'lang="en" dir="ltr"' in page
 
-    def test_messages_stay_in_the_readers_language(self, in_acme: Tenant, of_alice: Client, alice: Any) -> None:
+    def test_messages_stay_in_the_readers_language(self, in_acme: Tenant, of_alice: Client, root: Any) -> None:
         """ "Yes" stands for a text of the host's, which has an Arabic catalogue."""
-        send(alice, "Yes", params={})
+        send(root, "Yes", params={})
         announce("Sunday", params={}, to=EVERYONE)
         page = of_alice.get("/messages/", headers={"accept-language": "ar"}).text
         assert "نعم" in page
         assert "الأحد" in page
-        request = make_request(in_acme, alice)
+        request = make_request(in_acme, root)
         messages.info(request, gettext_lazy("Yes"))
         assert host_page("{% message_banners %}", request).count(">نعم</span>") == 2
 
