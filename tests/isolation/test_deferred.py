@@ -130,7 +130,7 @@ def blocks_that_change_schema(source: str) -> list[str]:
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.With) and any(_opens_cursor(item.context_expr) for item in node.items)
         for inner in ast.walk(node)
-        if isinstance(inner, ast.Call) and _name(inner) in {"schema_context", "inside", "set_schema", "set_tenant"}
+        if isinstance(inner, ast.Call) and _name(inner) in {"schema_context", "in_schema", "set_schema", "set_tenant"}
     ]
 
 

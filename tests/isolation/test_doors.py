@@ -31,7 +31,7 @@ from messages_extends.access.grants import grant
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import MessagesExtendsError, NoSuchMessage, WrongTenant
 from messages_extends.inbox.inbox import Inbox
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_page
 from messages_extends.models import Announcement, Message
 from messages_extends.models.publication import Publication, Reference
 from messages_extends.storages import FallbackStorage
@@ -193,7 +193,7 @@ HEADERS: dict[str, dict[str, str]] = {
 
 def address(name: str, *args: Any) -> str:
     try:
-        return reverse_own(name, *args)
+        return reverse_page(name, *args)
     except NoReverseMatch:
         pytest.skip(f"There is no {name} here.")
 

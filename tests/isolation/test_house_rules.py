@@ -101,7 +101,7 @@ def test_the_rule_sees_each_wrong_way(wrong: str) -> None:
     [
         "with schema_context('acme'), transaction.atomic(): pass",
         "with django_tenants.utils.tenant_context(tenant) as t: pass",
-        "with inside(schema): pass",
+        "with in_schema(schema): pass",
         "with connection.cursor() as cursor: pass",
         "stack.enter_context(tenant_context(tenant))",
         "@login_required\ndef f(): pass",

@@ -11,7 +11,7 @@ from django_tenants.models import TenantMixin
 from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends.models import Message
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from tenants.models import Tenant
 from tests.factories import MakeMessage, MakeUser
 
@@ -68,7 +68,7 @@ def by_schema_context(then: Callable[[], None]) -> None:
 
 
 def by_inside(then: Callable[[], None]) -> None:
-    with inside("public"):
+    with in_schema("public"):
         then()
 
 
@@ -95,7 +95,7 @@ def test_a_context_made_for_the_block_brings_each_thread_back(in_threads: InThre
     assert interleaved(in_threads, block) == ["acme", "globex"]
 
 
-@pytest.mark.parametrize("enter", [schema_context, inside])
+@pytest.mark.parametrize("enter", [schema_context, in_schema])
 def test_eight_threads_read_their_own_tenant_and_no_other(
     in_threads: InThreads, enter: Any, make_user: MakeUser, make_message: MakeMessage
 ) -> None:

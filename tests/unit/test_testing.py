@@ -11,7 +11,7 @@ from django_tenants.utils import schema_context
 from messages_extends.api import EVERYONE, announce, send
 from messages_extends.constants import ERROR, INFO, INFO_PERSISTENT, WARNING_PERSISTENT
 from messages_extends.exceptions import WrongTenant
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from messages_extends.testing import assert_nothing_sent, assert_sent_to, sent_to
 from tenants.models import Tenant
 from tests.factories import BrowserOf, MakeUser
@@ -65,7 +65,7 @@ def test_an_announcement_is_not_nothing(alice: Any) -> None:
 
 
 def test_a_user_of_another_organisation_is_refused(alice: Any, globex: Tenant) -> None:
-    with inside("globex"), pytest.raises(WrongTenant):
+    with in_schema("globex"), pytest.raises(WrongTenant):
         assert_nothing_sent(alice)
 
 

@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_page
 from tests.factories import BrowserOf
 from tests.servers import Site, served
 
@@ -90,7 +90,7 @@ def open_page(browser_of: BrowserOf) -> Iterator[Callable[..., OpenPage]]:
         if cookies is None:
             browser = browser_of(tenant, user)
             cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in browser.cookies.items())
-        page = OpenPage(site, tenant.schema_name, cookies, reverse_own("message_stream"), **options)
+        page = OpenPage(site, tenant.schema_name, cookies, reverse_page("message_stream"), **options)
         pages.append(page)
         return page
 

@@ -18,7 +18,7 @@ from messages_extends.constants import ERROR_PERSISTENT
 from messages_extends.models import Announcement, AuditRecord, Message
 from messages_extends.models.publication import State
 from messages_extends.policy import Policy
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from tenants.models import Tenant
 from tests.conftest import count_our_queries
 from tests.factories import BrowserOf, MakeMessage, MakeUser
@@ -351,7 +351,7 @@ class TestBroadcasts:
 
     @pytest.fixture(autouse=True)
     def _one(self, database: None) -> None:
-        with inside("public"):
+        with in_schema("public"):
             broadcast("for all", to=ALL_TENANTS)
 
     @pytest.mark.parametrize("model", MODELS)

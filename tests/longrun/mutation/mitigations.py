@@ -89,7 +89,7 @@ def _share_one_way_back() -> None:
 
     contexts: dict[str, Any] = {}
     _replace(
-        "messages_extends.tenancy.schemas.inside",
+        "messages_extends.tenancy.schemas.in_schema",
         lambda schema: contexts.setdefault(schema, schema_context(schema)),
     )
 
@@ -110,7 +110,7 @@ def _save_anywhere() -> None:
 
 def _save_people_anywhere() -> None:
     for module in ("origin", "managers"):
-        _replace(f"tenants.people.{module}.require_here", lambda *_instance: None)
+        _replace(f"tenants.people.{module}.check_tenant", lambda *_instance: None)
 
 
 def _enter_by_the_tenant_itself() -> None:
@@ -121,7 +121,7 @@ def _enter_by_the_tenant_itself() -> None:
 
 def _let_inboxes_answer_anywhere() -> None:
     for module in ("inbox.inbox", "queries.compiled"):
-        _replace(f"messages_extends.{module}.require_here", lambda _user: None)
+        _replace(f"messages_extends.{module}.check_tenant", lambda _user: None)
 
 
 def _read_exports_anywhere() -> None:
@@ -145,7 +145,7 @@ def _look_the_schema_up_at_the_commit() -> None:
 
 
 def _ask_the_connection_for_the_schema() -> None:
-    _replace("messages_extends.storages.inside", lambda _schema: nullcontext())
+    _replace("messages_extends.storages.in_schema", lambda _schema: nullcontext())
 
 
 def _query_where_the_thread_was_left() -> None:

@@ -81,7 +81,7 @@ SENDING: Final = (
     Mutation(
         "People of another organisation are taken for those with their keys",
         f"{PACKAGE}sending.recipients",
-        "            require_here(user)",
+        "            check_tenant(user)",
         "            pass",
         (
             "tests/unit/sending/test_messages.py::TestRecipients::test_of_another_organisation_they_are_refused",
@@ -355,7 +355,7 @@ ACCESS: Final = (
     Mutation(
         "Whether somebody may write is asked of the replica",
         f"{PACKAGE}access.policy",
-        "for_write(self.reachable_people(sender).filter(pk=recipient.pk)).exists()",
+        "using_primary(self.reachable_people(sender).filter(pk=recipient.pk)).exists()",
         "self.reachable_people(sender).filter(pk=recipient.pk).exists()",
         ("tests/unit/access/test_policy.py::test_whether_one_may_write_is_asked_of_the_database_that_is_written",),
     ),
@@ -472,8 +472,8 @@ LIVE: Final = (
     Mutation(
         "Somebody inactive keeps their stream",
         f"{PACKAGE}live.queries",
-        "for user in for_write(people.filter(pk__in=keys)) if user.is_active}",
-        "for user in for_write(people.filter(pk__in=keys))}",
+        "for user in using_primary(people.filter(pk__in=keys)) if user.is_active}",
+        "for user in using_primary(people.filter(pk__in=keys))}",
         ("tests/integration/live/test_hub.py::TestWhoMayStay::test_nobody_who_is_inactive",),
     ),
     Mutation(

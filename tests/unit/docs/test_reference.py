@@ -16,7 +16,7 @@ from config.running.main import COMMANDS as RUN_PY
 from messages_extends import api, constants, exceptions, urls
 from messages_extends.inbox.inbox import Inbox
 from messages_extends.templatetags.messages_extends import register
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from tenants.models import Tenant
 from tests.documentation import DOCS
 from tests.factories import BrowserOf, MakeUser
@@ -136,7 +136,7 @@ def test_an_address_answers_to_the_methods_on_the_page(
     schema = "platform" if path.startswith("broadcasts/") else "acme"
     tenant = type(acme).objects.get(schema_name=schema)
     with_id = path.replace("<id>", "1").replace("<uuid>", "00000000-0000-4000-8000-000000000000")
-    with inside(schema):
+    with in_schema(schema):
         browser = browser_of(tenant, make_user(is_superuser=True))
     for method in ("GET", "POST"):
         response = browser.generic(method, f"/messages/{with_id.replace('<field>', 'holder')}")

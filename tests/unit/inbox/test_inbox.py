@@ -24,7 +24,7 @@ from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, WrongTen
 from messages_extends.maintenance.personal_data import erase
 from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.templatetags.messages_extends import sender_name
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from tenants.models import Tenant
 from tests.conftest import count_our_queries
 from tests.factories import MakeMessage, MakeUser
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("in_acme")
 
 def to_all(text: str, **options: Any) -> Any:
     """Broadcast from public, wherever the test is."""
-    with inside("public"):
+    with in_schema("public"):
         return broadcast(text, to=options.pop("to", ALL_TENANTS), **options)
 
 
@@ -469,7 +469,7 @@ class TestElsewhere:
         box = inbox(alice)
         # The statement is compiled already.
         self.READS["banners"](box)
-        with inside("globex"):
+        with in_schema("globex"):
             namesake = get_user_model()(pk=alice.pk, email="namesake@globex.example")
             namesake.save()
             send(namesake, "of globex")

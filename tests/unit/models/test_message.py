@@ -265,7 +265,7 @@ class TestInOrder:
 
     @pytest.mark.usefixtures("with_little_memory")
     def test_what_is_locked_is_chosen_once(self) -> None:
-        changes = Message.objects.filter(level=INFO_PERSISTENT).in_order()
+        changes = Message.objects.filter(level=INFO_PERSISTENT).locked_in_pk_order()
         assert "InitPlan" in (plan := self.plan_of(changes.mark_read))
         assert "SubPlan" not in plan
         assert not Message.objects.unread().exists()

@@ -17,7 +17,7 @@ from messages_extends.constants import ERROR_PERSISTENT, INFO, INFO_PERSISTENT
 from messages_extends.exceptions import NoTenant, RecipientUnavailable, WrongTenant
 from messages_extends.models import AuditRecord, Message
 from messages_extends.models.publication import State
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from tenants.models import Tenant
 from tests.factories import MakeUser
 from tests.rows import recipient_names
@@ -84,7 +84,7 @@ class TestRecipients:
         assert recipient_names() == []
 
     def test_of_another_organisation_they_are_refused(self, people: Any, globex: Tenant, make_user: MakeUser) -> None:
-        with inside("globex"):
+        with in_schema("globex"):
             stranger = make_user("bob")
         for recipients in (stranger, [people["alice"], stranger]):
             with pytest.raises(WrongTenant):
@@ -96,14 +96,14 @@ class TestRecipients:
     def test_a_queryset_is_evaluated_where_it_is_sent(self, people: Any, globex: Tenant, make_user: MakeUser) -> None:
         everybody = get_user_model().objects.all()
         assert len(everybody) == 3
-        with inside("globex"):
+        with in_schema("globex"):
             make_user("gina")
             assert send(everybody, "Hello") == 1
             assert recipient_names() == ["gina"]
         assert recipient_names() == []
 
     def test_outside_any_organisation_nobody_can_be_reached(self, people: Any) -> None:
-        with inside("public"), pytest.raises(NoTenant):
+        with in_schema("public"), pytest.raises(NoTenant):
             send([], "Hello")
 
 
@@ -296,7 +296,7 @@ class TestKeys:
 
     def test_it_belongs_to_one_organisation(self, people: Any, globex: Tenant, make_user: MakeUser) -> None:
         send(people["bob"], "news", key="k")
-        with inside("globex"):
+        with in_schema("globex"):
             assert send(make_user("gina"), "news", key="k", level=INFO_PERSISTENT) == 1
             cancel("k")
         assert recipient_names() == ["bob"]

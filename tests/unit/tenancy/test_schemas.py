@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django_tenants.utils import schema_context
 
-from messages_extends.tenancy.schemas import current_schema, inside, is_per_tenant, is_shared
+from messages_extends.tenancy.schemas import current_schema, in_schema, is_per_tenant, is_shared
 from tenants.models import Tenant
 
 
@@ -31,7 +31,7 @@ def test_where_tenants_have_types_the_apps_of_every_type_count(settings: Any) ->
 
 def test_inside_enters_a_schema_and_leaves_it_on_errors_too(db: None) -> None:
     def fail_inside(seen: list[str]) -> None:
-        with inside("globex"):
+        with in_schema("globex"):
             seen.append(current_schema())
             raise ZeroDivisionError
 
@@ -44,5 +44,5 @@ def test_inside_enters_a_schema_and_leaves_it_on_errors_too(db: None) -> None:
 
 def test_inside_the_current_schema_keeps_the_tenant_object(acme: Tenant) -> None:
     connection.set_tenant(acme)
-    with inside("acme"):
+    with in_schema("acme"):
         assert connection.tenant is acme

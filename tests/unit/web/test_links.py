@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, include, path, reverse
 from messages_extends import urls
 from messages_extends.api import send
 from messages_extends.broadcasts import urls as console
-from messages_extends.links import reverse_if_any, reverse_own
+from messages_extends.links import reverse_if_any, reverse_page
 from messages_extends.models import Message
 from tenants.models import Tenant
 from tests.factories import BrowserOf, MakeUser
@@ -98,9 +98,9 @@ class TestNames:
         with override_settings(ROOT_URLCONF=Bare):
             for name in OURS:
                 args = arguments_of(name)
-                assert reverse(f"messages_extends:{name}", args=args) == reverse_own(name, *args)
+                assert reverse(f"messages_extends:{name}", args=args) == reverse_page(name, *args)
                 if name in PUBLISHED:
-                    assert reverse(name, args=args) == reverse_own(name, *args)
+                    assert reverse(name, args=args) == reverse_page(name, *args)
                 else:
                     with pytest.raises(NoReverseMatch):
                         reverse(name, args=args)
@@ -124,8 +124,8 @@ class TestNames:
         with override_settings(ROOT_URLCONF=WithPagesOfItsOwn):
             assert reverse("inbox") == "/inbox/"
             assert reverse("announcements") == "/announcements/"
-            assert reverse_own("inbox") == "/messages/"
-            assert reverse_own("announcements") == "/messages/announcements/"
+            assert reverse_page("inbox") == "/messages/"
+            assert reverse_page("announcements") == "/messages/announcements/"
 
 
 class TestOwnLinks:
@@ -144,15 +144,15 @@ class TestOwnLinks:
     )
     def test_they_are_found_wherever_the_host_included_them(self, urlconf: type, prefix: str) -> None:
         with override_settings(ROOT_URLCONF=urlconf):
-            assert reverse_own("inbox") == prefix
-            assert reverse_own("message_mark_read", 5) == f"{prefix}mark_read/5/"
-            assert reverse_own("message_mark_all_read") == f"{prefix}mark_read/all/"
-            assert reverse_own("broadcasts") == f"{prefix}broadcasts/"
+            assert reverse_page("inbox") == prefix
+            assert reverse_page("message_mark_read", 5) == f"{prefix}mark_read/5/"
+            assert reverse_page("message_mark_all_read") == f"{prefix}mark_read/all/"
+            assert reverse_page("broadcasts") == f"{prefix}broadcasts/"
 
     def test_where_they_are_missing_the_error_says_what_to_add(self) -> None:
         with override_settings(ROOT_URLCONF=NotIncluded):
             with pytest.raises(NoReverseMatch, match="include"):
-                reverse_own("message_mark_all_read")
+                reverse_page("message_mark_all_read")
             assert reverse_if_any("inbox") == ""
 
 
