@@ -61,13 +61,13 @@ def _at_once() -> list[str]:
 
 
 def mutate(arguments: list[str]) -> int:
-    """Break one rule after the other, and report which test failed."""
+    """Break one rule at a time, and report which test fails."""
     with database_for_tests() as url:
         return _call([PYTHON, "-m", "tests.longrun.mutation.run", *arguments], {**os.environ, "DATABASE_URL": url})
 
 
 def load(arguments: list[str]) -> int:
-    """Have many organisations ask the production server at once, and search every answer for what is another's."""
+    """Send requests of many organisations at once, and search each response for another one's data."""
     with database_for_tests() as url:
         return _call([PYTHON, "-m", "tests.longrun.load.run", *arguments], {**os.environ, "DATABASE_URL": url})
 
@@ -79,7 +79,7 @@ def fuzz(arguments: list[str]) -> int:
 
 
 def chaos(arguments: list[str]) -> int:
-    """Kill, cut, cancel and fill up what the product stands on, while it is used, and count what was lost."""
+    """Kill and interrupt what the product depends on while it is used, and count what was lost."""
     return _call([PYTHON, "-m", "tests.longrun.chaos.run", *arguments], os.environ)
 
 
@@ -92,7 +92,7 @@ def manage(arguments: list[str]) -> int:
 
 
 def check(arguments: list[str]) -> int:
-    """Look for what can be found without running tests."""
+    """Run all checks that are not tests."""
     tools = [str(Path(PYTHON).parent / name) for name in ("ruff", "mypy", "lint-imports", "djade", "deno")]
     ruff, mypy, lint_imports, djade, deno = tools
     commands = [
@@ -120,7 +120,7 @@ def check(arguments: list[str]) -> int:
 
 
 def audit(arguments: list[str]) -> int:
-    """Ask whether what is locked has weaknesses that are known."""
+    """Look up known vulnerabilities of the locked packages."""
     argparse.ArgumentParser(prog="run.py audit", description=audit.__doc__).parse_args(arguments)
     print(f"run.py: {audit_lock()}")
     return 0

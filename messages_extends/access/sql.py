@@ -20,8 +20,8 @@ ORDER BY person.{key} FOR KEY SHARE OF person
 # In place of a query for people of whom Django knows that they are nobody.
 NO_PEOPLE: Final = "SELECT {key} FROM {people} WHERE false"
 
-# Held until the transaction ends by everybody who speaks for the same sender.
-LOCK_SPEAKER: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(speaker)s, 0))"
+# Held until the end of the transaction by everything that sends for the same sender.
+LOCK_SENDER: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(sender_key)s, 0))"
 
 
 class HasKey(Func):

@@ -41,8 +41,8 @@ SENDING: Final = (
     Mutation(
         "Requests at once do not wait for each other before a limit is counted",
         f"{PACKAGE}access.sql",
-        "pg_advisory_xact_lock(hashtextextended(%(speaker)s, 0))",
-        "hashtextextended(%(speaker)s, 0)",
+        "pg_advisory_xact_lock(hashtextextended(%(sender_key)s, 0))",
+        "hashtextextended(%(sender_key)s, 0)",
         ("tests/integration/test_rate_limits.py::test_requests_at_once_do_not_exceed_it_together",),
     ),
     Mutation(
