@@ -1,7 +1,7 @@
 """The ways in which a schema for each tenant is known to leak, and the tests that have them in hand.
 
 Each was seen with django-tenants 4.0.1. A premise shows that it does happen without our mitigation; the others that it
-does not with ours. `test_traps` holds the names to the tests that there are.
+does not with ours. `test_leak_scenarios` holds the names to the tests that there are.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ CHECKS = "tests/unit/checks/test_checks.py::"
 
 
 @dataclass(frozen=True)
-class Trap:
+class LeakScenario:
     what: str
     premises: tuple[str, ...]
     mitigations: tuple[str, ...]
 
 
-TRAPS: Final = (
-    Trap(
+LEAK_SCENARIOS: Final = (
+    LeakScenario(
         "`with tenant:` in two threads at once",
         (f"{THREADS}test_a_with_on_the_tenant_itself_swaps_the_tenants_of_two_threads",),
         (
@@ -39,12 +39,12 @@ TRAPS: Final = (
             f"{RULES}test_our_code_enters_a_tenant_by_a_context_of_its_own_only",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a function decorated with `@schema_context`",
         (f"{THREADS}test_a_decorated_function_leaves_a_thread_in_public",),
         (f"{RULES}test_our_code_enters_a_tenant_by_a_context_of_its_own_only",),
     ),
-    Trap(
+    LeakScenario(
         "an error caught inside `atomic` while SET is sent once only",
         (
             f"{SEARCH_PATH}test_theirs_reads_the_tenant_before_after_an_error_caught_inside_atomic",
@@ -56,7 +56,7 @@ TRAPS: Final = (
             f"{CHECKS}test_the_connection_is_checked",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a `SET search_path` that fails",
         (f"{SEARCH_PATH}test_theirs_reads_the_tenant_before_after_a_cancelled_set",),
         (
@@ -64,7 +64,7 @@ TRAPS: Final = (
             f"{SEARCH_PATH}test_ours_raises_after_a_cancelled_set_inside_atomic",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a transaction or savepoint that is opened before the first cursor and rolled back",
         (),
         (
@@ -72,7 +72,7 @@ TRAPS: Final = (
             f"{SEARCH_PATH}test_a_savepoint_rolled_back_keeps_the_tenant",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a tenant's table that is missing",
         (f"{TABLES}test_with_a_table_in_public_as_well_a_missing_one_is_silently_replaced_by_it",),
         (
@@ -80,12 +80,12 @@ TRAPS: Final = (
             f"{TABLES}test_an_app_of_the_tenants_is_in_their_list_alone",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a callback registered for the commit in another schema",
         (f"{DEFERRED}test_a_callback_runs_in_the_schema_that_is_current_at_the_commit",),
         (f"{DEFERRED}test_a_hint_names_the_schema_of_the_change",),
     ),
-    Trap(
+    LeakScenario(
         "a queryset that is evaluated in another schema",
         (f"{DEFERRED}test_a_queryset_reads_where_it_is_evaluated",),
         (
@@ -93,7 +93,7 @@ TRAPS: Final = (
             f"{DEFERRED}test_what_is_handed_over_is_read_in_its_own_organisation_only",
         ),
     ),
-    Trap(
+    LeakScenario(
         "an object that is saved or refreshed in another schema",
         (f"{OBJECTS}test_an_object_that_is_not_bound_overwrites_the_row_of_another_tenant",),
         (
@@ -101,12 +101,12 @@ TRAPS: Final = (
             f"{OBJECTS}test_a_user_of_one_tenant_is_refused_in_another_and_nothing_is_written",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a cursor that was opened before the schema changed",
         (f"{DEFERRED}test_a_cursor_that_was_opened_before_reads_the_schema_before",),
         (f"{DEFERRED}test_our_code_opens_a_cursor_for_one_block_in_one_schema",),
     ),
-    Trap(
+    LeakScenario(
         "PgBouncer in transaction mode",
         (f"{PGBOUNCER}test_in_transaction_mode_one_reads_where_another_was",),
         (
@@ -114,7 +114,7 @@ TRAPS: Final = (
             f"{CHECKS}test_the_connection_is_checked",
         ),
     ),
-    Trap(
+    LeakScenario(
         "content types of each tenant's own, and a process-wide cache of them",
         (f"{PERMISSIONS}test_with_content_types_of_its_own_a_tenant_has_other_ids_and_the_cache_carries_them_over",),
         (
@@ -122,17 +122,17 @@ TRAPS: Final = (
             f"{PERMISSIONS}test_two_threads_of_two_tenants_are_granted_their_own_permissions_only",
         ),
     ),
-    Trap(
+    LeakScenario(
         "guardian's own cache of content types",
         (f"{PERMISSIONS}test_with_content_types_of_its_own_a_tenant_has_other_ids_and_the_cache_carries_them_over",),
         (f"{PERMISSIONS}test_a_grant_in_one_tenant_means_nothing_in_another",),
     ),
-    Trap(
+    LeakScenario(
         "guardian in the shared list",
         (f"{PERMISSIONS}test_with_grants_in_public_one_in_acme_counts_in_globex",),
         (f"{PERMISSIONS}test_a_grant_in_one_tenant_means_nothing_in_another",),
     ),
-    Trap(
+    LeakScenario(
         "guardian's anonymous user, kept for ever",
         (f"{SHARED}test_guardians_anonymous_user_kept_for_ever_is_that_of_the_first_tenant",),
         (
@@ -140,17 +140,17 @@ TRAPS: Final = (
             f"{PERMISSIONS}test_guardian_makes_no_anonymous_user",
         ),
     ),
-    Trap(
+    LeakScenario(
         "the primary key of a permission",
         (f"{PERMISSIONS}test_a_permission_has_another_id_elsewhere_so_none_is_stored",),
         ("tests/unit/access/test_policy.py::test_a_cache_of_content_types_that_is_wrong_changes_no_answer",),
     ),
-    Trap(
+    LeakScenario(
         "a cache that is asked on the event loop",
         (f"{ASYNC}test_a_cache_asked_on_the_event_loop_answers_with_another_tenants_value",),
         (f"{ASYNC}test_our_code_puts_nothing_into_a_cache",),
     ),
-    Trap(
+    LeakScenario(
         "a session cookie at another tenant",
         (f"{COOKIES}test_without_binding_the_cookie_of_one_tenant_logs_in_at_its_clone",),
         (
@@ -158,7 +158,7 @@ TRAPS: Final = (
             f"{COOKIES}test_the_users_hash_alone_keeps_the_cookie_of_one_tenant_from_its_clone",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a messages cookie at another tenant",
         (f"{COOKIES}test_with_djangos_storage_the_messages_cookie_of_one_tenant_is_shown_at_another",),
         (
@@ -166,12 +166,12 @@ TRAPS: Final = (
             f"{COOKIES}test_a_messages_cookie_renamed_to_that_of_another_tenant_is_not_read_there",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a tenant that was cloned with its password hashes",
         (f"{COOKIES}test_without_binding_the_cookie_of_one_tenant_logs_in_at_its_clone",),
         (f"{COOKIES}test_the_session_at_home_survives_a_visit_elsewhere",),
     ),
-    Trap(
+    LeakScenario(
         "a shared user who is deleted from one schema",
         (),
         (
@@ -179,17 +179,17 @@ TRAPS: Final = (
             "tests/unit/models/test_foreign_keys.py::test_who_is_deleted_takes_their_messages_and_leaves_what_they_wrote",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a shared table that names a tenant's user",
         (f"{SHARED}test_a_shared_table_that_names_a_user_cannot_be_made",),
         (f"{SHARED}test_no_shared_model_names_anything_of_a_tenant",),
     ),
-    Trap(
+    LeakScenario(
         "a content type that is deleted while tenants have permissions on it",
         (f"{SHARED}test_a_content_type_cannot_be_deleted_while_tenants_have_permissions_on_it",),
         (f"{SHARED}test_no_table_of_ours_hangs_on_a_row_of_public",),
     ),
-    Trap(
+    LeakScenario(
         "a row of public that tenants name",
         (f"{SHARED}test_a_content_type_cannot_be_deleted_while_tenants_have_permissions_on_it",),
         (
@@ -197,7 +197,7 @@ TRAPS: Final = (
             f"{SHARED}test_nothing_in_public_or_elsewhere_hangs_on_a_row_of_a_tenant",
         ),
     ),
-    Trap(
+    LeakScenario(
         "the schema set in one await, the query in the next",
         (f"{ASYNC}test_a_thread_that_several_share_is_where_the_last_one_left_it",),
         (
@@ -205,27 +205,27 @@ TRAPS: Final = (
             "tests/integration/test_async.py::test_a_thread_left_in_another_tenant_does_not_matter",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a schema context around async queries",
         (f"{ASYNC}test_a_context_entered_on_the_event_loop_means_nothing_to_its_queries",),
         (f"{ASYNC}test_what_is_sent_from_the_event_loop_goes_where_it_says",),
     ),
-    Trap(
+    LeakScenario(
         "work that outlives the response",
         (f"{ASYNC}test_what_outlives_the_response_runs_in_public",),
         (f"{ASYNC}test_what_is_sent_by_a_task_goes_where_it_says_whatever_the_thread_did",),
     ),
-    Trap(
+    LeakScenario(
         "streams that query, and a small pool",
         (f"{ASYNC}test_streams_that_query_leave_no_connection_for_an_ordinary_request",),
         (f"{ASYNC}test_open_streams_hold_no_connection",),
     ),
-    Trap(
+    LeakScenario(
         "a synchronous stream, and another tenant's request between its chunks",
         (f"{ASYNC}test_later_chunks_of_a_synchronous_stream_come_from_the_tenant_served_since",),
         (f"{ASYNC}test_our_code_streams_no_response_of_djangos",),
     ),
-    Trap(
+    LeakScenario(
         "persistent connections under ASGI",
         (),
         (

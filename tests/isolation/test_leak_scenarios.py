@@ -1,4 +1,4 @@
-"""Each trap has its tests, each mitigation one that fails without it; none of them is only a name."""
+"""Each scenario has its tests, each mitigation one that fails without it; none of them is only a name."""
 
 import ast
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tests.isolation.leak_scenarios import TRAPS
+from tests.isolation.leak_scenarios import LEAK_SCENARIOS
 from tests.longrun.mutation.mitigations import MITIGATIONS
 
 
@@ -23,15 +23,15 @@ def is_there(name: str) -> bool:
 KINDS = (ast.FunctionDef, ast.ClassDef)
 
 
-@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.what)
-def test_a_trap_has_tests(trap: object) -> None:
-    names = (*trap.premises, *trap.mitigations)
-    assert trap.mitigations
+@pytest.mark.parametrize("scenario", LEAK_SCENARIOS, ids=lambda scenario: scenario.what)
+def test_a_trap_has_tests(scenario: object) -> None:
+    names = (*scenario.premises, *scenario.mitigations)
+    assert scenario.mitigations
     assert [name for name in names if not is_there(name)] == []
 
 
 def test_there_are_thirty_traps() -> None:
-    assert len(TRAPS) == len({trap.what for trap in TRAPS}) == 30
+    assert len(LEAK_SCENARIOS) == len({scenario.what for scenario in LEAK_SCENARIOS}) == 30
 
 
 @pytest.mark.parametrize("mitigation", MITIGATIONS, ids=lambda mitigation: mitigation.name)

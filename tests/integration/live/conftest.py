@@ -17,16 +17,16 @@ from messages_extends.links import reverse_page
 from tests.factories import BrowserOf
 from tests.servers import Site, served
 
-PATIENCE = 30
+TIMEOUT_S = 30
 # So long nothing is said, where nothing should be.
-SILENCE = 1.5
+QUIET_S = 1.5
 
 
 class OpenPage:
     """A stream that is read as a browser reads it, by a thread of its own."""
 
     def __init__(self, site: Site, organisation: str, cookies: str, path: str, **headers: str) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=PATIENCE)
+        self.connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=TIMEOUT_S)
         wanted = {"Host": f"{organisation}.localhost", "Cookie": cookies, "Accept": "text/event-stream", **headers}
         self.connection.request("GET", path, headers=wanted)
         self.socket = self.connection.sock
@@ -47,7 +47,7 @@ class OpenPage:
             pass
         self.events.put(None)
 
-    def next(self, timeout: float = PATIENCE) -> dict[str, Any] | None:
+    def next(self, timeout: float = TIMEOUT_S) -> dict[str, Any] | None:
         """Wait for what it is told next; None when the stream has ended."""
         return self.events.get(timeout=timeout)
 
@@ -58,7 +58,7 @@ class OpenPage:
 
     def require_silence(self) -> None:
         with pytest.raises(queue.Empty):
-            raise AssertionError(f"told {self.events.get(timeout=SILENCE)}")
+            raise AssertionError(f"told {self.events.get(timeout=QUIET_S)}")
 
     def close(self) -> None:
         # First, or whoever reads keeps it open until the next heartbeat.

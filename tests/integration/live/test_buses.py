@@ -17,7 +17,7 @@ from messages_extends.events.postgres import PostgresBus
 from messages_extends.events.redis import RedisBus
 from tests.servers import at_the_database, redis_server
 
-PATIENCE = 30
+TIMEOUT_S = 30
 NAME = "messages_extends_contract"
 
 
@@ -58,7 +58,7 @@ class Listening:
         self._heard = bus.listen()
 
     async def next(self) -> str | None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_S):
             return await anext(self._heard)
 
     async def close(self) -> None:

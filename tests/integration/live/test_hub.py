@@ -25,7 +25,7 @@ from messages_extends.live.streams import Stream
 from tests.factories import MakeUser
 from tests.routers import ReplicaRouter
 
-PATIENCE = 30
+TIMEOUT_S = 30
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ class Told(Stream):
         self.spreads.append(spread)
 
     async def until(self, unread: int) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_S):
             while not self.numbers or self.numbers[-1] != unread:
                 await asyncio.sleep(0.01)
 
@@ -221,7 +221,7 @@ class TestWhoMayStay:
         async def act(hub: Hub) -> None:
             page = Told(subscriber(alice, "gone"))
             hub.add(page)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_S):
                 while not page.has_ended:
                     await asyncio.sleep(0.05)
 

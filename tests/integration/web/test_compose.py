@@ -280,7 +280,7 @@ class TestTampering:
         assert "Secret" not in text_of(answer)
         assert not Message.objects.exists()
 
-    @pytest.mark.parametrize("key", ["0", "-1", "x", "", "10e3", "9" * 40, "\u0661\u0661", "1; DROP TABLE x"])
+    @pytest.mark.parametrize("key", ["0", "-1", "x", "", "10e3", "9" * 40, "\u0661" * 12, "1; DROP TABLE x"])
     @pytest.mark.parametrize("name", ["people", "groups"])
     def test_and_what_is_no_key_at_all(self, browser: Client, name: str, key: str) -> None:
         for step in ("look", "search"):

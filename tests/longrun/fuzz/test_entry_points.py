@@ -19,7 +19,7 @@ from messages_extends.models import Message
 from tenants.models import Tenant
 from tests.longrun.fuzz import oracle
 from tests.longrun.fuzz.attacks import SHARES, Attack, Report, applies, run
-from tests.longrun.fuzz.entry_points import doors, known_names
+from tests.longrun.fuzz.entry_points import entry_points, known_names
 from tests.longrun.fuzz.inputs import MARK
 from tests.longrun.fuzz.world import THEIRS, World, make_world, taken_back
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 INPUTS = int(os.environ.get("HOSTILE_INPUTS", "0"))
 SEED = int(os.environ.get("HOSTILE_SEED", "0"))
-# In the suite, at each door.
+# In the suite, at each entry_point.
 FEW = 2
 
 
@@ -44,12 +44,12 @@ def world(acme: Tenant, globex: Tenant, settings: Any) -> Iterator[World]:
 @pytest.mark.longrun
 @pytest.mark.parametrize("kind", SHARES)
 def test_no_input_does_what_it_must_not(kind: str, world: World) -> None:
-    here = [door for door in doors() if applies(kind, door)]
+    here = [entry_point for entry_point in entry_points() if applies(kind, entry_point)]
     each = max(FEW, INPUTS * SHARES[kind] // 100 // len(here) + 1) if INPUTS else FEW
     sent, found = 0, dict[str, str]()
-    for number, door in enumerate(here):
+    for number, entry_point in enumerate(here):
         report = Report()
-        run(kind, door, world, report, examples=each, number=SEED * 1000 + number)
+        run(kind, entry_point, world, report, examples=each, number=SEED * 1000 + number)
         # At once: a long run that is ended has said what it found.
         write_down(report)
         sent, found = sent + report.sent[kind], found | report.found
@@ -130,7 +130,7 @@ class TestJudge:
         with taken_back() as wrote:
             connection.set_schema("globex")
             Message.objects.update(message="changed")
-        attack = Attack("keys", doors()[0], world, Report())
+        attack = Attack("keys", entry_points()[0], world, Report())
         assert attack._wrong_writes("acme.localhost", wrote) == ["wrote 1 rows in globex"]
 
     def test_everybody_is_who_they_are_to_be(self, world: World) -> None:
@@ -145,7 +145,7 @@ class TestJudge:
 
 def test_forms_are_known() -> None:
     assert {"message", "people", "number", "step", "undo", "next", "q", "organisation"} <= set(known_names())
-    assert len(doors()) > 100
+    assert len(entry_points()) > 100
 
 
 def test_a_page_has_the_fields_of_its_form(world: World) -> None:

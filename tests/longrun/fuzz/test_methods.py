@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from tests.isolation.test_doors import dump
-from tests.longrun.fuzz.entry_points import doors
+from tests.longrun.fuzz.entry_points import entry_points
 from tests.longrun.fuzz.world import World, make_world
 
 pytestmark = pytest.mark.django_db
@@ -21,9 +21,9 @@ def world(acme: object, globex: object) -> World:
 
 def paths(world: World) -> Iterator[str]:
     """Yield every address, with keys of another organisation and of one's own."""
-    for door in doors():
-        keys = [world.keys.get(kind, world.keys["str"]) for kind in door.kinds]
-        yield from {door.path(*(each[0] for each in keys)), door.path(*(each[-1] for each in keys))}
+    for entry_point in entry_points():
+        keys = [world.keys.get(kind, world.keys["str"]) for kind in entry_point.kinds]
+        yield from {entry_point.path(*(each[0] for each in keys)), entry_point.path(*(each[-1] for each in keys))}
 
 
 def clients(world: World) -> Iterator[Client]:

@@ -1,4 +1,4 @@
-"""Every deed is recorded by the verb that does it, without personal texts; and the database keeps the records."""
+"""Every change is recorded by its action, without personal texts; and the database keeps the records."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -80,8 +80,8 @@ def test_changing_and_taking_back_an_announcement_are_recorded(root: Any) -> Non
     revise(made, message="Two", sender=root)
     retract(made, sender=root)
     retract(made, sender=root)
-    deeds = AuditRecord.objects.order_by("pk").values_list("action", "text", "actor_name")
-    assert list(deeds) == [("announce", "One", ""), ("revise", "Two", "root"), ("retract", "", "root")]
+    records = AuditRecord.objects.order_by("pk").values_list("action", "text", "actor_name")
+    assert list(records) == [("announce", "One", ""), ("revise", "Two", "root"), ("retract", "", "root")]
 
 
 def test_a_broadcast_is_recorded_in_public_with_who_did_what(operator: Any, acme: Tenant) -> None:
@@ -89,10 +89,10 @@ def test_a_broadcast_is_recorded_in_public_with_who_did_what(operator: Any, acme
     revise(made, message="No maintenance", sender=operator)
     retract(made, sender=operator)
     assert not AuditRecord.objects.exists()
-    deeds = BroadcastRecord.objects.order_by("pk")
-    assert [deed.action for deed in deeds] == ["broadcast", "revise", "retract"]
-    assert [deed.text for deed in deeds] == ["Maintenance", "No maintenance", ""]
-    assert {(deed.subject, deed.audience, deed.actor_name) for deed in deeds} == {
+    records = BroadcastRecord.objects.order_by("pk")
+    assert [record.action for record in records] == ["broadcast", "revise", "retract"]
+    assert [record.text for record in records] == ["Maintenance", "No maintenance", ""]
+    assert {(record.subject, record.audience, record.actor_name) for record in records} == {
         (f"broadcast {made.pk}", "acme", "operator")
     }
 
@@ -109,7 +109,7 @@ def test_what_is_taken_back_by_its_key_is_recorded_with_how_many(bob: Any) -> No
 def test_grants_and_their_end_are_recorded(root: Any, bob: Any) -> None:
     grant(bob, root, by=root)
     revoke(bob, root, by=root)
-    assert [deed.action for deed in AuditRecord.objects.order_by("pk")] == ["grant", "revoke"]
+    assert [record.action for record in AuditRecord.objects.order_by("pk")] == ["grant", "revoke"]
 
 
 def test_handing_over_erasing_and_purging_are_recorded(root: Any, bob: Any, make_message: Make) -> None:
@@ -117,17 +117,17 @@ def test_handing_over_erasing_and_purging_are_recorded(root: Any, bob: Any, make
     export(bob, by=root)
     purge()
     erase(bob, by=root)
-    deeds = AuditRecord.objects.order_by("pk").values_list("action", "subject", "actor_id")
-    assert list(deeds) == [
+    records = AuditRecord.objects.order_by("pk").values_list("action", "subject", "actor_id")
+    assert list(records) == [
         ("export", f"data of user {bob.pk}", str(root.pk)),
         ("purge", "kept for more than 90 days: 1 messages", ""),
         ("erase", f"user {bob.pk}", str(root.pk)),
     ]
 
 
-@pytest.mark.parametrize("deed", ["send", "announce", "cancel"])
+@pytest.mark.parametrize("action", ["send", "announce", "cancel"])
 def test_a_deed_that_fails_is_not_recorded_and_one_whose_record_fails_is_not_done(
-    deed: str, root: Any, bob: Any, monkeypatch: pytest.MonkeyPatch
+    action: str, root: Any, bob: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(bob, "Pay", key="invoice")
     acts: dict[str, Callable[[], Any]] = {
@@ -141,7 +141,7 @@ def test_a_deed_that_fails_is_not_recorded_and_one_whose_record_fails_is_not_don
 
     monkeypatch.setattr(audit, "log_event", fail)
     with pytest.raises(RuntimeError):
-        acts[deed]()
+        acts[action]()
     assert Message.objects.get().message == "Pay"
 
 
@@ -185,7 +185,7 @@ def test_a_persons_records_are_found_by_what_was_recorded_for_their_key(
     for module in (audit, personal_data):
         monkeypatch.setattr(module, "actor_id_of", lambda pk: f"hash of {pk}")
     send(bob, "x", sender=root)
-    assert [deed["action"] for deed in export(root)["audit_records"]] == ["send"]
+    assert [record["action"] for record in export(root)["audit_records"]] == ["send"]
     erase(root)
     assert not AuditRecord.objects.exclude(actor_name="").exists()
 
