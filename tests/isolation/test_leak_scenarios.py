@@ -24,26 +24,26 @@ KINDS = (ast.FunctionDef, ast.ClassDef)
 
 
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.what)
-def test_a_trap_has_tests(trap: object) -> None:
+def test_every_leak_scenario_has_existing_tests(trap: object) -> None:
     names = (*trap.premises, *trap.mitigations)
     assert trap.mitigations
     assert [name for name in names if not is_there(name)] == []
 
 
-def test_there_are_thirty_traps() -> None:
+def test_leak_scenarios_contain_thirty_distinct_entries() -> None:
     assert len(TRAPS) == len({trap.what for trap in TRAPS}) == 30
 
 
 @pytest.mark.parametrize("mitigation", MITIGATIONS, ids=lambda mitigation: mitigation.name)
-def test_a_mitigation_has_a_test_that_misses_it(mitigation: object) -> None:
+def test_every_mitigation_names_existing_test(mitigation: object) -> None:
     assert mitigation.caught_by
     assert [name for name in mitigation.caught_by if not is_there(name)] == []
 
 
-def test_remedies_have_names_of_their_own() -> None:
+def test_mitigation_names_are_unique() -> None:
     assert len({mitigation.name for mitigation in MITIGATIONS}) == len(MITIGATIONS)
 
 
-def test_a_name_that_is_none_is_seen() -> None:
-    assert is_there("tests/isolation/test_leak_scenarios.py::test_a_name_that_is_none_is_seen")
+def test_is_there_rejects_unknown_test_name() -> None:
+    assert is_there("tests/isolation/test_leak_scenarios.py::test_is_there_rejects_unknown_test_name")
     assert is_there("tests/integration/test_async.py::no_such_test") is False

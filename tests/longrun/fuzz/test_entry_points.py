@@ -43,7 +43,7 @@ def world(acme: Tenant, globex: Tenant, settings: Any) -> Iterator[World]:
 
 @pytest.mark.longrun
 @pytest.mark.parametrize("kind", SHARES)
-def test_no_input_does_what_it_must_not(kind: str, world: World) -> None:
+def test_entry_points_pass_oracle_for_fuzzed_input(kind: str, world: World) -> None:
     here = [door for door in doors() if applies(kind, door)]
     each = max(FEW, INPUTS * SHARES[kind] // 100 // len(here) + 1) if INPUTS else FEW
     sent, found = 0, dict[str, str]()
@@ -92,13 +92,13 @@ class TestJudge:
             f"<img src=x onerror={MARK}()>",
         ],
     )
-    def test_it_sees_markup(self, page: str) -> None:
+    def test_oracle_reports_injected_markup(self, page: str) -> None:
         assert oracle.faults(HttpResponse(page), "acme.localhost", "/", ())
 
     @pytest.mark.parametrize(
         "page", [f"<p>&lt;{MARK}&gt;</p>", f'<input value="&quot; {MARK}=1">', "<p>javascript:</p>"]
     )
-    def test_it_lets_text_pass(self, page: str) -> None:
+    def test_oracle_accepts_escaped_text(self, page: str) -> None:
         assert oracle.faults(HttpResponse(page), "acme.localhost", "/", ()) == []
 
     @pytest.mark.parametrize(
@@ -113,27 +113,27 @@ class TestJudge:
             "https:/\\e.x",
         ],
     )
-    def test_it_sees_a_way_out(self, location: str) -> None:
+    def test_oracle_reports_redirect_to_other_host(self, location: str) -> None:
         response = HttpResponse(status=302)
         response["Location"] = location
         assert oracle.faults(response, "acme.localhost", "/messages/", ())
 
-    def test_it_lets_ways_within_pass(self) -> None:
+    def test_oracle_accepts_redirect_within_site(self) -> None:
         for location in ("/x/?next=//evil.example", "next/", "?a=b", "http://acme.localhost/"):
             assert oracle.faults(HttpResponseRedirect(location), "acme.localhost", "/messages/", ()) == []
 
-    def test_it_sees_a_canary_and_an_error(self) -> None:
+    def test_oracle_reports_canary_and_server_error(self) -> None:
         assert oracle.faults(HttpResponse(THEIRS), "acme.localhost", "/", (THEIRS,))
         assert oracle.faults(HttpResponse(status=500), "acme.localhost", "/", ())
 
-    def test_it_sees_rows_written_elsewhere(self, world: World) -> None:
+    def test_attack_reports_rows_written_in_other_tenant(self, world: World) -> None:
         with taken_back() as wrote:
             connection.set_schema("globex")
             Message.objects.update(message="changed")
         attack = Attack("keys", doors()[0], world, Report())
         assert attack._wrong_writes("acme.localhost", wrote) == ["wrote 1 rows in globex"]
 
-    def test_everybody_is_who_they_are_to_be(self, world: World) -> None:
+    def test_fuzz_clients_have_intended_access(self, world: World) -> None:
         reached = {person: world.client(person).get("/messages/").status_code for person in world.people}
         assert reached == {
             **dict.fromkeys(("reader", "administrator", "operator", "neighbour"), 200),
@@ -143,12 +143,12 @@ class TestJudge:
         assert THEIRS in world.client("neighbour").get("/messages/").content.decode()
 
 
-def test_forms_are_known() -> None:
+def test_fuzz_entry_points_include_forms_and_field_names() -> None:
     assert {"message", "people", "number", "step", "undo", "next", "q", "organisation"} <= set(known_names())
     assert len(doors()) > 100
 
 
-def test_a_page_has_the_fields_of_its_form(world: World) -> None:
+def test_fuzz_client_reads_fields_of_compose_form(world: World) -> None:
     names = {name for name, _value in world.form("reader", "/messages/compose/")}
     assert {"message", "level", "url", "step"} <= names
     assert isinstance(world.client("reader"), Client)
