@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from config.running.auditing import LOCK, audit_lock, verdict
-from config.running.commands import deno_environment, lint_css
+from config.running.commands import deno_environment, fetch_css_linter, lint_css
 from config.running.failures import Failure
 from config.running.folders import PROJECT
+from tests.servers import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -76,14 +77,23 @@ def test_ci_runs_audit_on_hashed_lock() -> None:
     ],
 )
 def test_css_linter_finds_planted_fault(style: str, rule: str | None, tmp_path: Path) -> None:
+    env = {**os.environ, **deno_environment()}
+    if not fetch_css_linter(str(DENO), env):
+        pytest.skip("The npm registry cannot be reached.")
     sheet = tmp_path / "planted.css"
     sheet.write_text(f"{style}\n")
     done = subprocess.run(
         lint_css(str(DENO), [str(sheet)]),
-        env={**os.environ, **deno_environment()},
+        env=env,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == (1 if rule else 0), done.stderr
     assert (rule or "") in done.stderr
+
+
+@pytest.mark.skipif(not DENO.exists(), reason="Deno is not among the packages for tests.")
+def test_css_linter_without_npm_registry_is_not_fetched(tmp_path: Path) -> None:
+    env = {**os.environ, "DENO_DIR": str(tmp_path), "NPM_CONFIG_REGISTRY": f"http://127.0.0.1:{free_port()}"}
+    assert not fetch_css_linter(str(DENO), env)
