@@ -141,7 +141,7 @@ def test_a_deed_that_fails_is_not_recorded_and_one_whose_record_fails_is_not_don
 ) -> None:
     send(bob, "Pay", key="invoice")
     acts: dict[str, Callable[[], Any]] = {
-        "send": lambda: send(bob, "Hello", sender=root),
+        "send": lambda: send([bob, root], "Hello", sender=root),
         "announce": lambda: announce("Hello", to=EVERYONE),
         "cancel": lambda: cancel("invoice"),
     }

@@ -127,7 +127,7 @@ def test_a_send_by_a_person_compiles_nothing_the_second_time(in_acme: Any, make_
     alice, bob, carol = (make_user(name) for name in ("alice", "bob", "carol"))
     grant(alice, EVERYBODY)
     grant(bob, EVERYBODY)
-    send(bob, "Hello", sender=alice)
+    send([bob, carol], "Hello", sender=alice)
     cached = misses()
     assert send([alice, carol], "Hello", sender=bob) == 2
     assert misses() == cached
