@@ -67,7 +67,7 @@ def _start(number: int, begin: float, end: float, inside: Any, make: Any) -> tup
 
 
 def _write(number: int, begin: float, end: float, inside: Any, make: Any) -> dict[str, float]:
-    with inside():
+    with in_schema():
         write = make(number)
         time.sleep(max(0.0, begin - time.monotonic()))
         before, count = time.process_time(), 0

@@ -142,7 +142,7 @@ RECIPIENTS = f"""
     AND EXISTS (SELECT FROM people_user me WHERE me.id = %(user)s AND me.is_active)
 """
 # Scenario 16: what a person's message to many has to ask, by hand.
-WAIT = "SELECT pg_advisory_xact_lock(hashtextextended(%(speaker)s, 0))"
+WAIT = "SELECT pg_advisory_xact_lock(hashtextextended(%(sender_key)s, 0))"
 LIMIT_REACHED = """
     (SELECT recorded_at FROM messages_extends_auditrecord WHERE actor_id = %(actor)s
         AND action IN ('send', 'announce', 'broadcast', 'revise') AND recorded_at > %(now)s - interval '1 minute'

@@ -12,7 +12,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet, Valu
 from django.utils import timezone
 from django.utils.translation import ngettext
 
-from messages_extends.access.sql import FEWER_RECORDS, LOCK_SPEAKER
+from messages_extends.access.sql import FEWER_RECORDS, LOCK_SENDER
 from messages_extends.conf import PERIODS, settings
 from messages_extends.exceptions import RateLimitExceeded
 from messages_extends.models.audit import Action, AuditRecord, BaseAuditRecord, actor_id_of
@@ -36,7 +36,7 @@ def check_rate_limit(sender: AbstractBaseUser | None, *, records: type[BaseAudit
         return
     actor, using = actor_id_of(sender.pk), router.db_for_write(records)
     with connections[using].cursor() as cursor:
-        cursor.execute(LOCK_SPEAKER, {"speaker": _speaker(actor, records)})
+        cursor.execute(LOCK_SENDER, {"sender_key": _speaker(actor, records)})
     now = timezone.now()
     values = {"actor": actor, **_beginnings(limits, now)}
     found = compiled.rows(free_times, values, using, records=records, limits=tuple(limits.items()))
@@ -67,8 +67,8 @@ def limit_condition(sender: AbstractBaseUser, now: datetime, using: str) -> Limi
     if not limits:
         return LimitCondition([], "true", {})
     actor = actor_id_of(sender.pk)
-    values = {"actor": actor, "speaker": _speaker(actor, AuditRecord), **_beginnings(limits, now)}
-    return LimitCondition([LOCK_SPEAKER], _fewer_than(tuple(limits.items()), using), values)
+    values = {"actor": actor, "sender_key": _speaker(actor, AuditRecord), **_beginnings(limits, now)}
+    return LimitCondition([LOCK_SENDER], _fewer_than(tuple(limits.items()), using), values)
 
 
 @lru_cache
