@@ -158,7 +158,7 @@ class TestWhatCounts:
     ) -> None:
         limits(minute=10, hour=20, day=30)
         with CaptureQueriesContext(connection) as captured:
-            send([alice, bob], "Hello", sender=root)
+            send([root, bob], "Hello", sender=root)
         asked = [query["sql"] for query in captured if "auditrecord" in query["sql"] and "INSERT" not in query["sql"]]
         assert len(asked) == 1
 
@@ -241,7 +241,7 @@ def test_concurrent_sends_do_not_exceed_limit(
 
     def attempt() -> bool:
         try:
-            send([alice, bob], "Hello", sender=root)
+            send([root, bob], "Hello", sender=root)
         except RateLimitExceeded:
             return False
         return True
