@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from statistics import median
 from typing import Any, ClassVar
 
@@ -173,6 +174,29 @@ class DjangoContestant:
 
     def _tell(self, people: Any, text: str) -> None:
         raise NotImplementedError
+
+    def tell_one(self, organisation: int, user: int, text: str, repeat: int) -> dict[str, Any]:
+        """Write to one person, each time in a transaction of its own, by the package's documented call."""
+        return self._measured(organisation, user, repeat, lambda person: self._tell_one(person, text))
+
+    def _tell_one(self, user: Any, text: str) -> None:
+        raise NotImplementedError
+
+    def tell_at_once(self, organisation: int, writers: int, length: float, text: str) -> dict[str, Any]:
+        """Have processes write for `length` seconds, each to a person of its own; return commits a second."""
+        from benchmarks.contestants.at_once import at_once
+
+        def write(number: int) -> Callable[[], None]:
+            person = self._user(number)
+            return lambda: self._tell_one(person, text)
+
+        return at_once(self.raw, writers, length, partial(self._inside, organisation), write)
+
+    def debugs(self) -> bool:
+        """Tell whether DEBUG is on, which keeps every statement."""
+        from django.conf import settings
+
+        return bool(settings.DEBUG)
 
     def newest(self, organisation: int, user: int) -> list[str]:
         """Return the texts of up to ten unread messages as the package shows them, the newest first."""

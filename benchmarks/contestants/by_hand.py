@@ -3,6 +3,7 @@
 It works in our tables and on a connection set as Django's is: client-side binding, nothing prepared.
 """
 
+import hashlib
 import json
 import os
 from datetime import UTC, datetime
@@ -140,6 +141,40 @@ RECIPIENTS = f"""
     SELECT {{columns}} FROM people_user u WHERE u.is_active {{named}} AND (u.id IN ({ALLOWED}) OR EXISTS ({MODEL_WIDE}))
     AND EXISTS (SELECT FROM people_user me WHERE me.id = %(user)s AND me.is_active)
 """
+# Scenario 16: what a person's message to many has to ask, by hand.
+WAIT = "SELECT pg_advisory_xact_lock(hashtextextended(%(sender_key)s, 0))"
+LIMIT_REACHED = """
+    (SELECT recorded_at FROM messages_extends_auditrecord WHERE actor_id = %(actor)s
+        AND action IN ('send', 'announce', 'broadcast', 'revise') AND recorded_at > %(now)s - interval '1 minute'
+        ORDER BY recorded_at DESC OFFSET 59 LIMIT 1)
+    UNION ALL
+    (SELECT recorded_at FROM messages_extends_auditrecord WHERE actor_id = %(actor)s
+        AND action IN ('send', 'announce', 'broadcast', 'revise') AND recorded_at > %(now)s - interval '1 hour'
+        ORDER BY recorded_at DESC OFFSET 599 LIMIT 1)
+"""
+IN_GROUP = """
+    SELECT u.id FROM people_user u JOIN people_user_groups ug ON ug.user_id = u.id
+    WHERE ug.group_id = 1 AND u.is_active
+"""
+IN_QUERY = "SELECT id FROM people_user WHERE id <= %(people)s AND is_active"
+LOCK_CHOSEN = f"""
+    WITH chosen AS MATERIALIZED ({{chosen}})
+    SELECT p.id, (SELECT count(*) FROM chosen WHERE id <> %(user)s),
+        (SELECT count(*) FROM chosen c WHERE c.id <> %(user)s AND (c.id IN ({ALLOWED}) OR EXISTS ({MODEL_WIDE})))
+    FROM people_user p WHERE p.id = ANY(ARRAY(SELECT id FROM chosen)) ORDER BY p.id FOR KEY SHARE OF p
+"""
+INSERT_CHOSEN = """
+    INSERT INTO messages_extends_message (user_id, sender_id, level, message, params, url, key, is_safe, extra_tags,
+        expires, created, modified, from_person)
+    SELECT id, %(user)s, 19, %(text)s, NULL, '', '', false, '', NULL, %(now)s, %(now)s, true
+    FROM people_user WHERE id = ANY(%(keys)s) ORDER BY id ON CONFLICT DO NOTHING RETURNING user_id
+"""
+RECORD = """
+    INSERT INTO messages_extends_auditrecord (recorded_at, actor_id, actor_name, action, subject, audience, count,
+        text_hash, text)
+    VALUES (%(now)s, %(actor)s, %(name)s, 'send', 'messages', 'people', %(count)s, %(hash)s, '') RETURNING id
+"""
+HINTS = "SELECT pg_notify('messages_extends', text) FROM unnest(%(texts)s::text[]) AS text"
 NAMED = "AND (u.name ILIKE %({0})s OR u.email ILIKE %({0})s)"
 USER = "u.id, u.password, u.last_login, u.is_superuser, u.email, u.name, u.is_staff, u.is_active, u.date_joined"
 
@@ -171,6 +206,29 @@ class ByHand:
         self._enter(organisation)
         values = {"people": people, "text": text, "now": datetime.now(UTC)}
         return seconds(lambda: self._fetch(GUARDED, values))
+
+    def insert_as_person(self, organisation: int, sender: int, people: int, group: bool, text: str) -> float:
+        """Write as a person to a group or a queryset with our guards: limit, policy, locks, conflicts, record, hint."""
+        self._enter(organisation)
+        return seconds(lambda: self._insert_as_person(organisation, sender, people, group, text))
+
+    def _insert_as_person(self, organisation: int, sender: int, people: int, group: bool, text: str) -> None:
+        schema = schema_name(organisation)
+        values: dict[str, Any] = {"user": sender, "actor": str(sender), "people": people, "text": text}
+        values |= {"now": datetime.now(UTC), "speaker": f"{schema}: {sender}", "name": f"Person {sender}"}
+        with self.database.transaction():
+            self._fetch(WAIT, values)
+            if self._fetch(LIMIT_REACHED, values):
+                raise AssertionError("The limit is reached.")
+            locked = self._fetch(LOCK_CHOSEN.format(chosen=IN_GROUP if group else IN_QUERY), values)
+            if len(locked) != people or any(others != may for _key, others, may in locked):
+                raise AssertionError(f"{len(locked)} people instead of {people}, or not allowed.")
+            written = self._fetch(INSERT_CHOSEN, {**values, "keys": [key for key, *_counts in locked]})
+            hashed = hashlib.sha256(text.encode()).hexdigest()
+            self._fetch(RECORD, {**values, "count": len(written), "hash": hashed})
+        keys = [str(key) for (key,) in written]
+        parts = [keys[start : start + 600] for start in range(0, len(keys), 600)]
+        self._fetch(HINTS, {"texts": [json.dumps({"schema": schema, "users": part}) for part in parts]})
 
     def copy(self, organisation: int, people: int, text: str) -> float:
         """Read the keys, then COPY: what one does who has the people in Python."""

@@ -35,6 +35,10 @@ TAKE_PART = {
     12: {OURS, PLAIN},
     18: {OURS, PLAIN},
     13: {"path set once (default)", "TENANT_LIMIT_SET_CALLS = False"},
+    14: EVERYBODY,
+    15: EVERYBODY,
+    16: {OURS, "SQL by hand, guarded as ours"},
+    17: {*EVERYBODY, "messages_extends without live updates"},
 }
 
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from time import sleep
@@ -25,7 +26,7 @@ from messages_extends.queries import compiled
 from messages_extends.sending.messages import send_once
 from tenants.models import Tenant
 from tests.factories import BrowserOf, MakeUser
-from tests.integration.test_concurrency import AtOnce, at_once  # noqa: F401 - a fixture
+from tests.integration.test_concurrency import AtOnce, at_once, while_open  # noqa: F401 - a fixture
 from tests.unit.storages.test_storages import make_request
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("in_acme")]
@@ -157,7 +158,7 @@ class TestWhatCounts:
     ) -> None:
         limits(minute=10, hour=20, day=30)
         with CaptureQueriesContext(connection) as captured:
-            speak(root, bob)
+            send([root, bob], "Hello", sender=root)
         asked = [query["sql"] for query in captured if "auditrecord" in query["sql"] and "INSERT" not in query["sql"]]
         assert len(asked) == 1
 
@@ -240,7 +241,7 @@ def test_concurrent_sends_do_not_exceed_limit(
 
     def attempt() -> bool:
         try:
-            speak(root, bob)
+            send([root, bob], "Hello", sender=root)
         except RateLimitExceeded:
             return False
         return True
@@ -248,7 +249,48 @@ def test_concurrent_sends_do_not_exceed_limit(
     for _ in range(2):
         at_once(*[attempt] * 8)
     with schema_context("acme"):
-        assert Message.objects.count() == 5
+        assert Message.objects.count() == 5 * 2
+
+
+@pytest.mark.usefixtures("committing")
+def test_send_waits_for_an_open_transaction_of_its_sender_and_counts_what_that_wrote(
+    at_once: AtOnce,  # noqa: F811
+    make_user: MakeUser,
+    limits: Callable[..., None],
+) -> None:
+    limits(hour=1)
+    with schema_context("acme"):
+        alice, bob = make_user("alice", is_superuser=True), make_user("bob")
+
+    def attempt() -> bool:
+        try:
+            speak(alice, bob)
+        except RateLimitExceeded:
+            return False
+        return True
+
+    assert at_once(*while_open(attempt, attempt)) == [True, False]
+    with schema_context("acme"):
+        assert Message.objects.count() == 1
+
+
+@pytest.mark.usefixtures("committing")
+def test_sixteen_threads_at_a_limit_of_ten_write_ten_messages(
+    at_once: AtOnce,  # noqa: F811
+    make_user: MakeUser,
+    limits: Callable[..., None],
+) -> None:
+    limits(hour=10)
+    with schema_context("acme"):
+        alice, bob = make_user("alice", is_superuser=True), make_user("bob")
+
+    def write_until_refused() -> None:
+        with suppress(RateLimitExceeded):
+            speak(alice, bob, times=11)
+
+    at_once(*[write_until_refused] * 16)
+    with schema_context("acme"):
+        assert (Message.objects.count(), AuditRecord.objects.count()) == (10, 10)
 
 
 @pytest.mark.usefixtures("committing")

@@ -24,7 +24,7 @@ SENDING: Final = (
     Mutation(
         "What a sender may not send is sent",
         f"{PACKAGE}sending.messages",
-        'require_may_send(values["sender"], people,',
+        "require_may_send(sender, people,",
         "require_may_send(None, people,",
         (
             "tests/unit/sending/test_messages.py::TestPolicy::test_send_reaches_nobody_when_policy_forbids_one_recipient",
@@ -34,8 +34,8 @@ SENDING: Final = (
     Mutation(
         "The limit is asked about before the transaction, not inside it",
         f"{PACKAGE}sending.messages",
-        'with translate_fk_violation(), atomic():\n        check_rate_limit(values["sender"])',
-        'check_rate_limit(values["sender"])\n    with translate_fk_violation(), atomic():',
+        "with translate_fk_violation(), atomic():\n        check_rate_limit(sender)",
+        "check_rate_limit(sender)\n    with translate_fk_violation(), atomic():",
         ("tests/integration/test_rate_limits.py::test_concurrent_sends_do_not_exceed_limit",),
     ),
     Mutation(

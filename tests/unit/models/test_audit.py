@@ -131,7 +131,7 @@ def test_service_functions_change_nothing_when_log_event_fails(
 ) -> None:
     send(bob, "Pay", key="invoice")
     acts: dict[str, Callable[[], Any]] = {
-        "send": lambda: send(bob, "Hello", sender=root),
+        "send": lambda: send([bob, root], "Hello", sender=root),
         "announce": lambda: announce("Hello", to=EVERYONE),
         "cancel": lambda: cancel("invoice"),
     }

@@ -9,24 +9,28 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import hypothesis.strategies as st
+from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
+from django.test import override_settings
 from django.utils import timezone
 from django_tenants.utils import get_tenant_model, schema_context
 
-from messages_extends.access import guards, pages, rate_limits
+from messages_extends.access import guards, pages, policy_queries, rate_limits
 from messages_extends.access.grants import EVERY_GROUP, EVERYBODY, grant
 from messages_extends.access.policy import AllowAll, Policy, holds_on_person, reaches_group, reaches_person
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import ERROR_PERSISTENT, INFO_PERSISTENT
+from messages_extends.exceptions import RateLimitExceeded
 from messages_extends.inbox import feed
 from messages_extends.inbox.filters import InboxFilter
 from messages_extends.inbox.inbox import unread_counts
 from messages_extends.inbox.items import KINDS
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.queries import compiled
+from messages_extends.queries.sql import names_of_people
 from messages_extends.tenancy.databases import read_database, write_database
 
 PEOPLE, GROUPS = 3, 2
@@ -98,6 +102,7 @@ def in_each_world(world: World, make_person: Callable[[int], Any], schema: str) 
             hold_feed(one, schema)
         hold_counts(people)
         hold_policy(people)
+        hold_pairs(people)
         hold_limits(people)
         transaction.set_rollback(True)
 
@@ -228,8 +233,37 @@ def hold_policy(people: Sequence[Any]) -> None:
             assert set(guards.require_may_send(None, chosen)) == wanted
 
 
+def hold_pairs(people: Sequence[Any]) -> None:
+    """Assert that the question about two people has the answer of the one about everybody."""
+    using = write_database()
+    member = policy_queries.member_condition(using)
+    for kind in (Policy, AllowAll):
+        pair = policy_queries.pair_condition(kind, using)
+        assert member is not None
+        assert pair is not None
+        statement = f"SELECT {{key}} FROM {{people}} AS person WHERE {member} AND {pair}"
+        for sender in people:
+            with connection.cursor() as cursor:
+                cursor.execute(statement.format(**names_of_people(using)), {"sender": sender.pk})
+                found = {key for (key,) in cursor.fetchall()}
+            reachable = {one.pk for one in kind().reachable_people(sender)}
+            assert found == reachable, f"{kind.__name__} of {sender.pk!r}"
+
+
 def hold_limits(people: Sequence[Any]) -> None:
     now = timezone.now()
+    own = {**getattr(django_settings, "MESSAGES_EXTENDS", {}), "SEND_LIMITS": dict(LIMITS)}
+    for one in people:
+        with override_settings(MESSAGES_EXTENDS=own), connection.cursor() as cursor:
+            condition = rate_limits.limit_condition(one, now, write_database())
+            cursor.execute(f"SELECT {condition.sql}", condition.values)
+            is_free = cursor.fetchone() == (True,)
+            try:
+                rate_limits.check_rate_limit(one)
+            except RateLimitExceeded:
+                assert not is_free
+            else:
+                assert is_free
     since = {"since_minute": now - timedelta(minutes=1), "since_hour": now - HOUR}
     for one in people:
         values = {"actor": str(one.pk), **since}
