@@ -21,7 +21,7 @@ from messages_extends.live import hub as hub_module
 from messages_extends.live import queries
 from messages_extends.live.hub import Hub
 from messages_extends.live.queries import Subscriber
-from messages_extends.live.streams import Stream
+from messages_extends.live.streams import Stream, stream_expiry
 from tests.factories import MakeUser
 from tests.routers import ReplicaRouter
 
@@ -40,7 +40,7 @@ class Told(Stream):
     __slots__ = ("numbers", "spreads")
 
     def __init__(self, subscriber: Subscriber, scope: Any = None) -> None:
-        super().__init__(subscriber, scope)
+        super().__init__(subscriber, scope, stream_expiry())
         self.numbers: list[int] = []
         self.spreads: list[int] = []
 
