@@ -227,6 +227,23 @@ class TestWhoMayStay:
 
         with_hub(act, refused)
 
+    def test_tokens_are_not_honoured_once_the_application_refuses(self, alice: Any) -> None:
+        answers = [True]
+
+        async def is_served(_scope: Any) -> bool:
+            return answers[0]
+
+        async def act(hub: Hub) -> None:
+            hub.add(Told(subscriber(alice)))
+            async with asyncio.timeout(PATIENCE):
+                while not hub.honours_tokens("acme"):
+                    await asyncio.sleep(0.05)
+                answers[0] = False
+                while hub.honours_tokens("acme"):
+                    await asyncio.sleep(0.05)
+
+        with_hub(act, is_served)
+
     def test_everybody_whom_the_host_lets_in_whatever_becomes_of_others(self, alice: Any, make_user: MakeUser) -> None:
         """A host may have a middleware that refuses who is logged out: that is no word about the organisation."""
         others = [Told(subscriber(make_user(f"person{number}")), "fine") for number in range(3)]

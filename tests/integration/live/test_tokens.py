@@ -156,6 +156,14 @@ def test_invalid_token_asks_the_application(
     assert asked_when_reopened(subscriber, lambda cookies: request(change(cookies))) == 2
 
 
+def test_token_with_the_session_of_another_user_asks_the_application(
+    subscriber: Subscriber, acme: Tenant, bob: Any, browser_of: BrowserOf
+) -> None:
+    of_bob = browser_of(acme, bob).cookies[settings.SESSION_COOKIE_NAME].value
+    again = {settings.SESSION_COOKIE_NAME: of_bob}
+    assert asked_when_reopened(subscriber, lambda cookies: request({**cookies, **again})) == 2
+
+
 def in_acme(act: Callable[[], object]) -> Callable[[], None]:
     def run() -> None:
         with schema_context("acme"):
