@@ -23,7 +23,7 @@ from messages_extends.inbox.inbox import Inbox
 from messages_extends.sending.messages import SendOptions, cancel, send
 from messages_extends.sending.publications import announce, broadcast, retract, revise
 from messages_extends.sending.recipients import Addressees
-from messages_extends.tenancy.schemas import current_schema, has_messages, inside, schema_of
+from messages_extends.tenancy.schemas import current_schema, has_messages, in_schema, schema_of
 
 Result = TypeVar("Result")
 
@@ -199,5 +199,5 @@ async def aunread_count(request: HttpRequest) -> int:
 
 def _in_schema(schema: str, act: Callable[[], Result]) -> Result:
     # The thread may still be in the schema of another tenant.
-    with inside(schema):
+    with in_schema(schema):
         return act()

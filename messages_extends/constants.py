@@ -77,6 +77,6 @@ def base_level(level: int) -> int:
 _NAMES: Final = {value: name for name, value in dict(vars()).items() if name.isupper() and isinstance(value, int)}
 
 
-def name_of_level(level: object) -> str:
+def describe_level(level: object) -> str:
     """Return a level for error messages: `INFO_PERSISTENT (19)`, or its `repr()` if it has no constant."""
     return f"{_NAMES[level]} ({level})" if isinstance(level, int) and level in _NAMES else repr(level)

@@ -14,7 +14,7 @@ from messages_extends.tenancy.middleware import folder_of
 APP_NAME: Final = "messages_extends"
 
 
-def reverse_own(name: str, *args: object) -> str:
+def reverse_page(name: str, *args: object) -> str:
     """Return the path of the page `name`. Raises NoReverseMatch if `messages_extends.urls` is not included."""
     namespace = own_namespace(get_urlconf() or settings.ROOT_URLCONF)
     if namespace is None:
@@ -28,7 +28,7 @@ def reverse_own(name: str, *args: object) -> str:
 def reverse_if_any(name: str) -> str:
     """Return the path of the page `name`, or "" if there is none."""
     try:
-        return reverse_own(name)
+        return reverse_page(name)
     except NoReverseMatch:
         return ""
 

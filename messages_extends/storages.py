@@ -27,16 +27,16 @@ from messages_extends.constants import (
     PERSISTENT_MESSAGE_LEVELS,
     STICKY_MESSAGE_LEVELS,
     base_level,
-    name_of_level,
+    describe_level,
 )
 from messages_extends.deprecation import log_once, renamed
 from messages_extends.inbox.inbox import Unread
 from messages_extends.inbox.unread import keep_private, note_personal, unread_for
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_page
 from messages_extends.models import Message as SavedMessage
 from messages_extends.models.message import UNREAD_CAP, MessageQuerySet
 from messages_extends.sending.messages import send_leniently
-from messages_extends.tenancy.schemas import has_messages, inside, is_public, require_messages, schema_of
+from messages_extends.tenancy.schemas import has_messages, in_schema, is_public, require_messages, schema_of
 
 if not TYPE_CHECKING:
     __getattr__ = renamed(__name__, {"PersistentMessage": "messages_extends.models.Message"})
@@ -92,7 +92,7 @@ class LevelStorage(BaseStorage):
             if refused:
                 raise ValueError(
                     f"{' and '.join(refused)}: only for persistent messages, but the level is "
-                    f"{name_of_level(queued.level)}. Use one of "
+                    f"{describe_level(queued.level)}. Use one of "
                     f"{', '.join(f'{name}_PERSISTENT' for name in DEFAULT_LEVELS)}, and list PersistentStorage in "
                     "MESSAGES_STORAGES."
                 )
@@ -184,7 +184,7 @@ class PersistentStorage(LevelStorage):
             log_once("A message with a blank text was ignored. Pass a text.")
             return None
         require_messages(self.schema)
-        with inside(self.schema):
+        with in_schema(self.schema):
             self._deliver(message, user, options)
         return None
 
@@ -213,7 +213,7 @@ class PersistentStorage(LevelStorage):
         if not has_messages(self.schema):
             return [], False
         # The lazy user may be loaded here, and must come from this schema.
-        with inside(self.schema):
+        with in_schema(self.schema):
             user = self.get_user()
             shown = self._unread(user).banners if user.is_authenticated else []
             # Django's storages are typed for their own class, whose attributes these objects have.
@@ -321,7 +321,7 @@ class FallbackStorage(LevelStorage):
         """The storages, in order. They are created on access, which most responses never need."""
         args, kwargs = self._made_with
         # A storage takes the current schema if the request has no tenant.
-        with inside(self.schema):
+        with in_schema(self.schema):
             return [tenant_bound(import_string(path))(self.request, *args, **kwargs) for path in self.storages_names]
 
     def update(self, response: HttpResponseBase) -> list[Message] | None:
@@ -382,7 +382,7 @@ def link_to_inbox(message: Shown) -> Shown:
     """Add the inbox's URL to the item "and n more", if the URLs are included."""
     if isinstance(message, Message):
         with suppress(NoReverseMatch):
-            message.url = reverse_own("inbox")  # type: ignore[attr-defined]
+            message.url = reverse_page("inbox")  # type: ignore[attr-defined]
     return message
 
 

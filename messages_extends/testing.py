@@ -20,7 +20,7 @@ from django_tenants.utils import (
 )
 
 from messages_extends.api import Inbox
-from messages_extends.constants import base_level, name_of_level
+from messages_extends.constants import base_level, describe_level
 from messages_extends.inbox.items import FeedItem, Kind
 from messages_extends.models import Announcement, Message
 from messages_extends.tenancy.databases import reading_from_primary
@@ -96,7 +96,7 @@ def assert_sent_to(
         wanted = "a message" if count is None else f"{count} messages"
         conditions = (
             ("text", None if text is None else repr(text)),
-            ("level", None if level is None else name_of_level(level)),
+            ("level", None if level is None else describe_level(level)),
             ("kind", None if kind is None else repr(kind)),
         )
         given = " and ".join(f"{name} {value}" for name, value in conditions if value is not None)

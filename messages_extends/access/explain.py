@@ -14,8 +14,8 @@ from messages_extends.access import grants
 from messages_extends.access.membership import groups_of, members
 from messages_extends.access.permissions import Right, send_group_message, send_message
 from messages_extends.access.policy import holds, policy
-from messages_extends.tenancy.databases import for_write
-from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.databases import using_primary
+from messages_extends.tenancy.origin import check_tenant
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ def explain(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> list[Reaso
 
     Where the site's policy answers otherwise than what has been granted, its `own_reasons` are told, or that it does.
     """
-    require_here(sender)
-    require_here(recipient)
-    found = set(for_write(members().filter(pk__in=[sender.pk, recipient.pk])).values_list("pk", flat=True))
+    check_tenant(sender)
+    check_tenant(recipient)
+    found = set(using_primary(members().filter(pk__in=[sender.pk, recipient.pk])).values_list("pk", flat=True))
     obstacles = []
     if sender.pk not in found:
         obstacles.append(_("The sender is inactive or not a member of this organisation."))
@@ -61,7 +61,7 @@ def _grounds(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> Iterator[
     if holds(sender, send_message()):
         yield _("The sender is a superuser, or has permission to write to everybody.")
     yield from _grounds_on(recipient, _("the recipient"), sender, send_message())
-    groups: list[Group] = list(for_write(groups_of(recipient)))
+    groups: list[Group] = list(using_primary(groups_of(recipient)))
     for group in groups:
         yield from _grounds_on(group, _("the recipient's group “%s”") % group.name, sender, send_group_message())
     if groups and holds(sender, send_group_message()):
@@ -81,4 +81,4 @@ def _grounds_on(target: Model, name: str | Promise, sender: AbstractBaseUser, ri
 
 # guardian's models have no types.
 def _on(target: Model, rows: QuerySet[Any]) -> QuerySet[Any]:
-    return for_write(rows.filter(object_pk=str(target.pk)))
+    return using_primary(rows.filter(object_pk=str(target.pk)))

@@ -47,12 +47,12 @@ from messages_extends.access.permissions import (
 )
 from messages_extends.models.announcement import keys_of_groups_of
 from messages_extends.models.audit import Action, log_event
-from messages_extends.tenancy.databases import for_write, write_database
-from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.databases import using_primary, write_database
+from messages_extends.tenancy.origin import check_tenant
 from messages_extends.tenancy.schemas import (
     current_schema,
     has_messages,
-    inside,
+    in_schema,
     is_per_tenant,
     require_groups,
     user_model_has,
@@ -193,11 +193,11 @@ def is_held(holder: Model, target: Target) -> bool:
     right = _right(target)
     if isinstance(target, All):
         rights = [getattr(holder, field.name) for field in _permission_fields(type(holder))]
-        return any(for_write(each.filter(right.rows)).exists() for each in rights)
+        return any(using_primary(each.filter(right.rows)).exists() for each in rights)
     model, kind = (
         (get_group_obj_perms_model(), "group") if isinstance(holder, Group) else (get_user_obj_perms_model(), "user")
     )
-    return for_write(_rows(model, right).filter(**{kind: holder.pk}, object_pk=str(target.pk))).exists()
+    return using_primary(_rows(model, right).filter(**{kind: holder.pk}, object_pk=str(target.pk))).exists()
 
 
 def on_object(user: Person, right: Right) -> Q:
@@ -262,7 +262,7 @@ def _require_usable(holder: Model, target: Target, by: AbstractBaseUser | None) 
     if not isinstance(target, get_user_model() | Group | All):
         raise TypeError(f"{target!r} cannot be written to: use a user, a group, EVERYBODY or EVERY_GROUP.")
     for one in (holder, target, by):
-        require_here(one)
+        check_tenant(one)
 
 
 def _right(target: Target) -> Right:
@@ -323,7 +323,7 @@ def _record_model_wide(instance: Any, action: str, reverse: bool, pk_set: set[An
     logged = {"post_add": Action.GRANT, "post_remove": Action.REVOKE}.get(action)
     if logged is None or not pk_set or (reverse and not _is_ours(instance)):
         return
-    permissions = [instance] if reverse else filter(_is_ours, for_write(Permission.objects.filter(pk__in=pk_set)))
+    permissions = [instance] if reverse else filter(_is_ours, using_primary(Permission.objects.filter(pk__in=pk_set)))
     holders = pk_set if reverse else {instance.pk}
     kind = "group" if _signal["sender"] is Group.permissions.through else "user"
     for permission in permissions:
@@ -347,10 +347,10 @@ def _remove_grants_on(instance: Model, **_signal: object) -> None:
         schemas = [here] if has_messages(here) else []
     else:
         found = schemas_with(get_user_obj_perms_model()._meta.db_table)
-        tenants = for_write(get_tenant_model()._default_manager.filter(schema_name__in=found))
+        tenants = using_primary(get_tenant_model()._default_manager.filter(schema_name__in=found))
         schemas = list(tenants.values_list("schema_name", flat=True))
     for schema in schemas:
-        with inside(schema):
+        with in_schema(schema):
             for rows in (get_user_obj_perms_model(), get_group_obj_perms_model()):
                 _rows(rows, right).filter(object_pk=str(instance.pk)).delete()
 

@@ -11,8 +11,8 @@ from django.contrib.auth.models import AnonymousUser, Group
 from django.db.models import Q, QuerySet
 
 from messages_extends.conf import settings
-from messages_extends.tenancy.databases import for_write
-from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.databases import using_primary
+from messages_extends.tenancy.origin import check_tenant
 from messages_extends.tenancy.schemas import user_model_has
 
 Person = AbstractBaseUser | AnonymousUser
@@ -57,7 +57,7 @@ def has_activity_flag(people: QuerySet[AbstractBaseUser]) -> bool:
 
 def may_act(sender: Person) -> bool:
     """Tell, as far as the object itself knows, whether it can send at all; an anonymous one cannot."""
-    require_here(sender)
+    check_tenant(sender)
     return bool(sender.pk is not None and sender.is_active)
 
 
@@ -67,7 +67,7 @@ def member(sender: Person) -> QuerySet[AbstractBaseUser]:
 
 
 def is_active_member(sender: Person) -> bool:
-    return may_act(sender) and for_write(member(sender)).exists()
+    return may_act(sender) and using_primary(member(sender)).exists()
 
 
 def groups_of(user: Person) -> QuerySet[Group]:

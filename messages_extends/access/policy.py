@@ -25,8 +25,8 @@ from messages_extends.access.membership import (
 from messages_extends.access.permissions import Right, send_group_message, send_message
 from messages_extends.conf import settings
 from messages_extends.models import Announcement
-from messages_extends.tenancy.databases import for_write
-from messages_extends.tenancy.origin import require_here, schema_of_origin
+from messages_extends.tenancy.databases import using_primary
+from messages_extends.tenancy.origin import check_tenant, schema_of_origin
 from messages_extends.tenancy.schemas import current_schema, user_model_has, users_are_shared
 
 
@@ -77,7 +77,7 @@ class Policy:
 
     def may_change(self, sender: Person, announcement: Announcement) -> bool:
         """Tell whether `sender` may revise or retract it; their own too, while they may announce to its audience."""
-        require_here(announcement)
+        check_tenant(announcement)
         if holds(sender, _on_announcements("change")):
             return True
         if announcement.sender_id is None or announcement.sender_id != sender.pk:
@@ -110,7 +110,7 @@ class Policy:
         if isinstance(target, grants.All):
             return False
         reached = self.reachable_groups(person) if of_groups else self.reachable_people(person)
-        return for_write(reached.filter(pk=target.pk)).exists()
+        return using_primary(reached.filter(pk=target.pk)).exists()
 
     def allows_broadcast(self, sender: Person, action: str) -> bool:
         """Tell whether `sender`, of the platform's staff with the permission to do so, may still: everybody may."""
@@ -132,14 +132,14 @@ class Policy:
     @final
     def may_message(self, sender: Person, recipient: Person) -> bool:
         """Tell whether `sender` may write to `recipient`."""
-        require_here(recipient)
-        return for_write(self.reachable_people(sender).filter(pk=recipient.pk)).exists()
+        check_tenant(recipient)
+        return using_primary(self.reachable_people(sender).filter(pk=recipient.pk)).exists()
 
     @final
     def may_compose(self, sender: Person) -> bool:
         """Tell whether `sender` may write to anybody besides themselves, or to a group."""
         others = self.reachable_people(sender).exclude(pk=sender.pk)
-        return for_write(self.reachable_groups(sender)).exists() or for_write(others).exists()
+        return using_primary(self.reachable_groups(sender)).exists() or using_primary(others).exists()
 
     @final
     def may_announce(self, sender: Person, groups: QuerySet[Group] | None) -> bool:
@@ -147,7 +147,7 @@ class Policy:
         if groups is None:
             return self.may_announce_to_everyone(sender)
         allowed = Count("pk", distinct=True, filter=Q(pk__in=self.announceable_groups(sender).values("pk")))
-        counts = for_write(groups.order_by()).aggregate(all=Count("pk", distinct=True), allowed=allowed)
+        counts = using_primary(groups.order_by()).aggregate(all=Count("pk", distinct=True), allowed=allowed)
         return bool(counts["all"]) and counts["all"] == counts["allowed"]
 
     @final
@@ -155,14 +155,14 @@ class Policy:
         """Tell whether `person` may announce to somebody, or look into what others have announced."""
         if not may_act(person):
             return False
-        found = for_write(member(person).filter(self._sees_announcements(person)))
+        found = using_primary(member(person).filter(self._sees_announcements(person)))
         return found.exists() or self.may_announce_to_everyone(person)
 
     @final
     def may_see_report(self, viewer: Person, announcement: Announcement) -> bool:
         """Tell whether `viewer` may see who has read it."""
-        require_here(announcement)
-        return for_write(self.reports_visible_to(viewer).filter(pk=announcement.pk)).exists()
+        check_tenant(announcement)
+        return using_primary(self.reports_visible_to(viewer).filter(pk=announcement.pk)).exists()
 
     @final
     def may_broadcast(self, sender: Person, action: str = "add") -> bool:
@@ -266,7 +266,7 @@ def _model_wide(sender: Person, *rights: Right) -> Q:
 
 def holds(sender: Person, right: Right) -> bool:
     """Tell whether an active member is a superuser or holds a right on all; nobody does where users are shared."""
-    require_here(sender)
+    check_tenant(sender)
     if users_are_shared():
         return False
     known = _known_rights.get().get((current_schema(), sender.pk, right))
@@ -279,8 +279,8 @@ def _is_granted(sender: Person, right: Right) -> bool:
         return False
     if not grants.knows_superusers() and hasattr(sender, "has_perm"):
         # Its permissions lie elsewhere, as with django-tenant-users: only its backends know them.
-        return for_write(member(sender)).exists() and bool(sender.has_perm(str(right)))
-    return for_write(member(sender).filter(grants.model_wide(sender, right))).exists()
+        return using_primary(member(sender)).exists() and bool(sender.has_perm(str(right)))
+    return using_primary(member(sender).filter(grants.model_wide(sender, right))).exists()
 
 
 def _is_granted_by_platform(sender: Person, codename: str) -> bool:

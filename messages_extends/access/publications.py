@@ -12,8 +12,8 @@ from messages_extends.broadcasts.models import Broadcast
 from messages_extends.conf import settings
 from messages_extends.models import Announcement
 from messages_extends.models.publication import Publication
-from messages_extends.tenancy.databases import for_write
-from messages_extends.tenancy.schemas import organisations
+from messages_extends.tenancy.databases import using_primary
+from messages_extends.tenancy.schemas import tenants_with_messages
 
 
 class PublicationAccess(ABC):
@@ -51,7 +51,7 @@ class AnnouncementAccess(PublicationAccess):
         require_may_change(sender, publication)
 
     def audience_size(self, chosen: QuerySet[Group] | None) -> int:
-        return for_write(audience(chosen)).count()
+        return using_primary(audience(chosen)).count()
 
 
 class BroadcastAccess(PublicationAccess):
@@ -67,7 +67,7 @@ class BroadcastAccess(PublicationAccess):
         pass
 
     def audience_size(self, chosen: list[Any] | None) -> int:
-        return for_write(organisations()).count() if chosen is None else len(chosen)
+        return using_primary(tenants_with_messages()).count() if chosen is None else len(chosen)
 
 
 ACCESS: Final[dict[type[Publication], PublicationAccess]] = {
@@ -95,4 +95,4 @@ def audience(groups: QuerySet[Group] | None) -> QuerySet[Any]:
 
 def audience_of(announcement: Announcement) -> QuerySet[Any]:
     """Return the people whom an announcement is for now."""
-    return audience(None if announcement.is_for_everybody else for_write(announcement.groups.all()))
+    return audience(None if announcement.is_for_everybody else using_primary(announcement.groups.all()))

@@ -11,7 +11,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet, Valu
 from django.utils import timezone
 from django.utils.translation import ngettext
 
-from messages_extends.access.sql import LOCK_SPEAKER
+from messages_extends.access.sql import LOCK_SENDER
 from messages_extends.conf import PERIODS, settings
 from messages_extends.exceptions import RateLimitExceeded
 from messages_extends.models.audit import Action, AuditRecord, BaseAuditRecord, actor_id_of
@@ -42,9 +42,9 @@ def check_rate_limit(sender: AbstractBaseUser | None, *, records: type[BaseAudit
         raise RateLimitExceeded(_wait_message(seconds), retry_after=seconds)
 
 
-def _wait_for_others(speaker: str, database: str) -> None:
+def _wait_for_others(sender_key: str, database: str) -> None:
     with connections[database].cursor() as cursor:
-        cursor.execute(LOCK_SPEAKER, {"speaker": speaker})
+        cursor.execute(LOCK_SENDER, {"sender_key": sender_key})
 
 
 def free_times(

@@ -21,7 +21,7 @@ ORDER BY person.{key} FOR KEY SHARE OF person
 NO_PEOPLE: Final = "SELECT {key} FROM {people} WHERE false"
 
 # Held until the transaction ends by everybody who speaks for the same sender.
-LOCK_SPEAKER: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(speaker)s, 0))"
+LOCK_SENDER: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(sender_key)s, 0))"
 
 
 class HasKey(Func):

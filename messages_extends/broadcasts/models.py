@@ -18,7 +18,7 @@ from messages_extends.constants import ALL_TENANTS
 from messages_extends.events.changes import notify_changed_everywhere
 from messages_extends.models.audit import Action, BaseAuditRecord
 from messages_extends.models.publication import CurrentAudience, Publication, PublicationQuerySet, as_list
-from messages_extends.tenancy.databases import for_write
+from messages_extends.tenancy.databases import using_primary
 
 
 class BroadcastQuerySet(PublicationQuerySet):
@@ -103,7 +103,7 @@ class Broadcast(Publication):
     def current_audience(self) -> CurrentAudience:
         if self.is_for_everybody:
             return CurrentAudience("all organisations", notify_changed_everywhere)
-        tenants = for_write(self.tenants.order_by("schema_name"))
+        tenants = using_primary(self.tenants.order_by("schema_name"))
         schemas = list(tenants.values_list("schema_name", flat=True))
         return CurrentAudience(", ".join(schemas), partial(notify_changed_everywhere, schemas))
 

@@ -9,7 +9,7 @@ from django.core.cache.backends.base import get_key_func
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
 from messages_extends.checks.package_settings import import_or_none
-from messages_extends.tenancy.schemas import inside, is_per_tenant
+from messages_extends.tenancy.schemas import in_schema, is_per_tenant
 from messages_extends.tenancy.sessions import SessionStore
 
 ENGINE = "messages_extends.tenancy.sessions"
@@ -134,9 +134,9 @@ def check_cache_keys(**_kwargs: object) -> list[CheckMessage]:
         if cache["BACKEND"] != "django.core.cache.backends.dummy.DummyCache"
     }
     # Call the key functions in two schemas, because a host project may have its own.
-    with inside("one"):
+    with in_schema("one"):
         keys = {alias: make_key("key", "", 1) for alias, make_key in key_functions.items()}
-    with inside("other"):
+    with in_schema("other"):
         mixed = [alias for alias, make_key in key_functions.items() if make_key("key", "", 1) == keys[alias]]
     if not mixed:
         return []

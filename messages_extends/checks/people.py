@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register  # noqa: A0
 from django.db.models import Q
 from django_tenants.utils import get_public_schema_name, get_tenant_database_alias
 
-from messages_extends.tenancy.schemas import current_schema, inside, is_public, user_model_has, users_are_shared
+from messages_extends.tenancy.schemas import current_schema, in_schema, is_public, user_model_has, users_are_shared
 from messages_extends.tenancy.table_location import schemas_with
 
 # The maximum number of tenants in the message.
@@ -31,7 +31,7 @@ def check_user_managers(databases: Sequence[str] | None = None, **_kwargs: objec
     managers = people.filter(Q(user_permissions__in=rights) | Q(groups__permissions__in=rights))
     found = []
     for schema in _schemas_with_users():
-        with inside(schema):
+        with in_schema(schema):
             if managers.exists():
                 found.append(schema)
     if not found:

@@ -21,8 +21,8 @@ from messages_extends.access.guards import require_may_broadcast
 from messages_extends.access.membership import members
 from messages_extends.broadcasts.models import Broadcast, BroadcastCount, BroadcastTenant
 from messages_extends.inbox.reports import Numbers, count, with_read_at
-from messages_extends.tenancy.databases import atomic, for_write, read_database, write_database
-from messages_extends.tenancy.schemas import inside, organisations
+from messages_extends.tenancy.databases import atomic, read_database, using_primary, write_database
+from messages_extends.tenancy.schemas import in_schema, tenants_with_messages
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +68,8 @@ def count_readers(
     """
     require_may_broadcast(viewer, "view")
     end = clock() + seconds
-    with inside(get_public_schema_name()):
-        current = for_write(Broadcast.objects.all()).get(pk=broadcast.pk)
+    with in_schema(get_public_schema_name()):
+        current = using_primary(Broadcast.objects.all()).get(pk=broadcast.pk)
         for schema in _oldest_first(current):
             _store(current, schema, _count_in(schema, current))
             if clock() >= end:
@@ -80,15 +80,15 @@ def count_readers(
 def progress_of(broadcast: Broadcast, *, viewer: AbstractBaseUser | None = None) -> Progress:
     """Return the progress of counting, without counting."""
     require_may_broadcast(viewer, "view")
-    with inside(get_public_schema_name()):
+    with in_schema(get_public_schema_name()):
         return _progress(Broadcast.objects.get(pk=broadcast.pk), read_database())
 
 
 def _organisations(broadcast: Broadcast) -> QuerySet[Model]:
     """Return the organisations in the current audience of a broadcast."""
     if broadcast.is_for_everybody:
-        return organisations()
-    return organisations().filter(pk__in=BroadcastTenant.objects.filter(broadcast=broadcast).values("tenant"))
+        return tenants_with_messages()
+    return tenants_with_messages().filter(pk__in=BroadcastTenant.objects.filter(broadcast=broadcast).values("tenant"))
 
 
 def _counts(broadcast: Broadcast) -> QuerySet[BroadcastCount]:
@@ -99,16 +99,16 @@ def _oldest_first(broadcast: Broadcast) -> list[str]:
     counted_at = _counts(broadcast).filter(schema_name=OuterRef("schema_name")).values("counted_at")
     organisations = _organisations(broadcast).annotate(counted_at=Subquery(counted_at))
     in_order = organisations.order_by(F("counted_at").asc(nulls_first=True), "schema_name")
-    return list(for_write(in_order).values_list("schema_name", flat=True))
+    return list(using_primary(in_order).values_list("schema_name", flat=True))
 
 
 def _count_in(schema: str, broadcast: Broadcast) -> Numbers | None:
     """Return the counts of one organisation; log a warning and return None if it cannot be counted."""
     try:
-        with inside(schema), atomic():
+        with in_schema(schema), atomic():
             with connections[write_database()].cursor() as cursor:
                 cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-            return count(for_write(with_read_at(members(), broadcast.pk, broadcast.revision)))
+            return count(using_primary(with_read_at(members(), broadcast.pk, broadcast.revision)))
     except DatabaseError as error:
         # A lost connection is not a problem of this organisation.
         if not connections[write_database()].is_usable():

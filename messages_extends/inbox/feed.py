@@ -41,7 +41,7 @@ def for_members(publications: PublicationQuerySet, user: AbstractBaseUser) -> Pu
 def banners(user: AbstractBaseUser, at: datetime, schema: str, *, limit: int) -> "QuerySet[Any, Any]":
     """Return rows of what is unread, each with the `total` of its kind."""
     unread = unread_branches(user, at, schema)
-    return union({kind: branch.counted().most_urgent_first()[:limit] for kind, branch in unread.items()}, user)
+    return union({kind: branch.with_total().most_urgent_first()[:limit] for kind, branch in unread.items()}, user)
 
 
 def page(

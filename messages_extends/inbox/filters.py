@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.contrib.messages.constants import DEFAULT_LEVELS
 
-from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, base_level, name_of_level
+from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, base_level, describe_level
 from messages_extends.inbox.items import KINDS, Kind
 from messages_extends.models.message import MessageQuerySet
 from messages_extends.models.publication import PublicationQuerySet
@@ -28,8 +28,8 @@ class InboxFilter:
         if self.kind is not None and self.kind not in KINDS:
             raise ValueError(f"kind {self.kind!r} is not one of {', '.join(KINDS)}.")
         if self.level is not None and not self._levels:
-            allowed = ", ".join(name_of_level(level) for level in DEFAULT_LEVELS.values())
-            raise ValueError(f"level {name_of_level(self.level)} is not one of {allowed}.")
+            allowed = ", ".join(describe_level(level) for level in DEFAULT_LEVELS.values())
+            raise ValueError(f"level {describe_level(self.level)} is not one of {allowed}.")
 
     def of(self, branches: Branches) -> dict[Kind, Branch]:
         chosen = {kind: branch for kind, branch in branches.items() if self.kind in (None, kind)}

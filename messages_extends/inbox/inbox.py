@@ -34,8 +34,8 @@ from messages_extends.models.publication import Reference
 from messages_extends.queries import compiled
 from messages_extends.queries.sql import names_of_people
 from messages_extends.sending.cleaning import clean_datetime
-from messages_extends.tenancy.databases import atomic, for_write, read_database
-from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.databases import atomic, read_database, using_primary
+from messages_extends.tenancy.origin import check_tenant
 from messages_extends.tenancy.schemas import current_schema
 from messages_extends.texts import rendering
 from messages_extends.texts.languages import in_interface_language
@@ -100,7 +100,7 @@ class Inbox:
     """
 
     def __init__(self, user: AbstractBaseUser) -> None:
-        require_here(user)
+        check_tenant(user)
         self.user = user
 
     def banners(self) -> list[Message | FeedItem | OrdinaryMessage]:
@@ -175,7 +175,7 @@ class Inbox:
             return self._change(pk, MessageQuerySet.mark_unread)
         if self._must_acknowledge(reference):
             raise MustAcknowledge
-        deleted, _by_model = Receipt.objects.of(self.user).filter(publication_id=reference.id).delete()
+        deleted, _by_model = Receipt.objects.for_user(self.user).filter(publication_id=reference.id).delete()
         return self._notify_changed(deleted)
 
     def snapshot(self, *, level: int | None = None, kind: Kind | None = None) -> UnreadSnapshot:
@@ -202,7 +202,7 @@ class Inbox:
             messages = messages.filter(snapshot.seen_messages)
             publications = [each.filter(snapshot.seen_publications) for each in publications]
         with atomic():
-            count = messages.filter(created__lte=at).in_order().mark_read(at)
+            count = messages.filter(created__lte=at).locked_in_pk_order().mark_read(at)
             if publications:
                 count += Receipt.objects.write(self.user, feed.union_all(publications), at)
         self._notify_changed(count)
@@ -236,7 +236,7 @@ class Inbox:
             raise NoSuchMessage
         own = messages_of(self.user).filter(pk=pk)
         changed = act(own)
-        if not changed and not for_write(own).exists():
+        if not changed and not using_primary(own).exists():
             raise NoSuchMessage
         return self._notify_changed(changed)
 
@@ -250,7 +250,7 @@ class Inbox:
         """Tell whether this publication must be acknowledged; NoSuchMessage if this user cannot read it."""
         known = _publications(self._readable(), lambda each: _shown(each, reference).values_list("must_acknowledge"))
         # Not `first`, which would order the union by a key that it has not selected.
-        found = next(iter(for_write(known)), None)
+        found = next(iter(using_primary(known)), None)
         if found is None:
             raise NoSuchMessage
         return bool(found[0])
@@ -260,7 +260,7 @@ class Inbox:
 
     def _values(self) -> dict[str, Any]:
         # Here too: an inbox that was kept may be asked in another organisation.
-        require_here(self.user)
+        check_tenant(self.user)
         return {"user": self.user, "at": timezone.now(), "schema": current_schema()}
 
 

@@ -18,7 +18,7 @@ from messages_extends.models import Message
 from messages_extends.models.content import equals_ordinary
 from messages_extends.models.publication import Reference
 from messages_extends.tenancy.databases import read_database
-from messages_extends.tenancy.schemas import current_schema, inside
+from messages_extends.tenancy.schemas import current_schema, in_schema
 from messages_extends.texts.languages import in_interface_language
 from messages_extends.texts.links import shown_link
 from messages_extends.texts.rendering import Params, render
@@ -89,7 +89,7 @@ class FeedItem:
                 return self.author or gettext("The platform")
         if self.sender_id is None:
             return None
-        with inside(self.schema):
+        with in_schema(self.schema):
             people: QuerySet[AbstractBaseUser] = get_user_model()._default_manager.using(read_database())
             return people.filter(pk=self.sender_id).first()
 

@@ -15,7 +15,7 @@ from messages_extends.access.membership import keys_of_people_in, members
 from messages_extends.access.policy import policy
 from messages_extends.access.publications import audience_of
 from messages_extends.models import Announcement, AnnouncementGroup, Receipt
-from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.origin import check_tenant
 
 People = QuerySet[AbstractBaseUser]
 
@@ -57,7 +57,7 @@ def read_report(announcement: Announcement, viewer: AbstractBaseUser | None) -> 
     Raises PermissionDenied unless the viewer has sent it or may view announcements, and WrongTenant for an announcement
     of another tenant. The number of queries does not depend on the number of people.
     """
-    require_here(announcement)
+    check_tenant(announcement)
     if viewer is not None and not policy().may_see_report(viewer, announcement):
         raise PermissionDenied("You may not see who has read this announcement.")
     # The caller's object may have an outdated revision.

@@ -28,7 +28,7 @@ from messages_extends.broadcasts.models import Broadcast
 from messages_extends.conf import settings
 from messages_extends.inbox.inbox import unread_counts
 from messages_extends.models import Announcement
-from messages_extends.tenancy.databases import for_write, reading_from_primary, write_database
+from messages_extends.tenancy.databases import reading_from_primary, using_primary, write_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def recipients_among(schema: str, users: Collection[str], groups: Collection[str
         known = Group.objects.filter(pk__in=_keys(groups or (), Group))
         everyone: Manager[AbstractBaseUser] = get_user_model()._base_manager
         people = members() if groups is None else everyone.filter(pk__in=keys_of_people_in(known))
-        found = for_write(people.filter(pk__in=_keys(users))).values_list("pk", flat=True)
+        found = using_primary(people.filter(pk__in=_keys(users))).values_list("pk", flat=True)
         return {str(key) for key in found}
 
 
@@ -91,7 +91,7 @@ def revoked_subscribers(schema: str, subscribers: Collection[Subscriber]) -> set
     with schema_context(schema):
         keys = _keys({subscriber.user for subscriber in subscribers})
         people: QuerySet[AbstractBaseUser] = members() if settings.members else get_user_model()._default_manager.all()
-        users = {str(user.pk): user for user in for_write(people.filter(pk__in=keys)) if user.is_active}
+        users = {str(user.pk): user for user in using_primary(people.filter(pk__in=keys)) if user.is_active}
         sessions = _valid_sessions(subscribers)
 
         def is_valid(subscriber: Subscriber) -> bool:
@@ -114,7 +114,7 @@ def _valid_sessions(subscribers: Collection[Subscriber]) -> set[str]:
     if not hasattr(store, "get_model_class"):
         return {key for key in keys if store().exists(key)}
     known = store.get_model_class()._default_manager.filter(session_key__in=keys, expire_date__gt=timezone.now())
-    return set(for_write(known).values_list("session_key", flat=True))
+    return set(using_primary(known).values_list("session_key", flat=True))
 
 
 def _keys(texts: Iterable[str], model: type[Model] | None = None) -> list[Any]:

@@ -9,8 +9,8 @@ from django_tenants.utils import get_public_schema_name, quote_schema_name
 
 from messages_extends.exceptions import MessagesExtendsError
 from messages_extends.tenancy import table_location
-from messages_extends.tenancy.databases import for_write, write_database
-from messages_extends.tenancy.schemas import organisations
+from messages_extends.tenancy.databases import using_primary, write_database
+from messages_extends.tenancy.schemas import tenants_with_messages
 
 # The key of an advisory lock: an arbitrary number.
 _LOCK: Final = 7_205_759_403_792_794
@@ -59,7 +59,7 @@ def has_table(schema: str, table: str) -> bool:
 
 def tenant_schemas() -> list[str]:
     """Return the existing schemas of all tenants that have messages, in order."""
-    named = for_write(organisations()).values_list("schema_name", flat=True)
+    named = using_primary(tenants_with_messages()).values_list("schema_name", flat=True)
     rows = fetch("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s) ORDER BY 1", [list(named)])
     return [schema for (schema,) in rows]
 

@@ -24,7 +24,7 @@ from messages_extends.maintenance.import_database import (
 )
 from messages_extends.maintenance.import_table import OldTable
 from messages_extends.tenancy.databases import write_database
-from messages_extends.tenancy.schemas import inside, is_per_tenant
+from messages_extends.tenancy.schemas import in_schema, is_per_tenant
 
 Pairs = Iterable[tuple[object, object]] | Mapping[Any, object]
 PeopleMapping = Callable[[str], Pairs]
@@ -160,7 +160,7 @@ def pairs_of(
 
 def _load_pairs(mapping: PeopleMapping, schema: str) -> int:
     """Store the pairs of a tenant whose new id exists there; return the number of the others."""
-    with inside(schema):
+    with in_schema(schema):
         given = mapping(schema)
         # A list, because a queryset must be read in this schema.
         given = list(given.items() if isinstance(given, Mapping) else given)

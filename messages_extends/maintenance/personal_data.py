@@ -30,9 +30,9 @@ from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.models.audit import Action, BaseAuditRecord, actor_id_of, log_event
 from messages_extends.models.content import Content
 from messages_extends.models.publication import Publication
-from messages_extends.tenancy.databases import atomic, for_write
-from messages_extends.tenancy.origin import require_here
-from messages_extends.tenancy.schemas import current_schema, has_messages, inside, is_public, users_are_shared
+from messages_extends.tenancy.databases import atomic, using_primary
+from messages_extends.tenancy.origin import check_tenant
+from messages_extends.tenancy.schemas import current_schema, has_messages, in_schema, is_public, users_are_shared
 from messages_extends.tenancy.triggers import erasing_names
 
 CHUNK_SIZE: Final = 500
@@ -201,7 +201,7 @@ def erase_deleted(pk: Any, *, by: AbstractBaseUser | None = None, dry_run: bool 
     Raises ValueError if a user with this primary key exists.
     """
     _require_here(by)
-    if for_write(get_user_model()._base_manager.filter(pk=pk)).exists():
+    if using_primary(get_user_model()._base_manager.filter(pk=pk)).exists():
         raise ValueError(f"A user with the id {pk} exists: pass the login name.")
     return _erase(pk, by, dry_run=dry_run)
 
@@ -229,16 +229,16 @@ class DataScope:
     personal_rows: tuple[PersonalRows, ...]
 
     def log_event(self, action: Action, subject: str, by: AbstractBaseUser | None, count: int | None = None) -> None:
-        with inside(self.schema):
+        with in_schema(self.schema):
             log_event(action, actor=by, subject=subject, count=count, into=self.records)
 
     def erase(self) -> Counter[str]:
-        with inside(self.schema):
+        with in_schema(self.schema):
             return Counter({each.kind: each.erase() for each in self.personal_rows})
 
     def count(self) -> Counter[str]:
-        with inside(self.schema):
-            return Counter({each.kind: for_write(each.rows).count() for each in self.personal_rows})
+        with in_schema(self.schema):
+            return Counter({each.kind: using_primary(each.rows).count() for each in self.personal_rows})
 
 
 def _erase(pk: Any, by: AbstractBaseUser | None, *, dry_run: bool) -> Counter[str]:
@@ -297,4 +297,4 @@ def _broadcasts_by(pk: Any, **recorded: OuterRef) -> QuerySet[Broadcast]:
 
 def _require_here(*people: AbstractBaseUser | None) -> None:
     for person in people:
-        require_here(person)
+        check_tenant(person)

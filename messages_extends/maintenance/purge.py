@@ -20,7 +20,14 @@ from messages_extends.conf import settings
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt, Submission, audit
 from messages_extends.models.publication import PublicationQuerySet
 from messages_extends.tenancy.databases import atomic, write_database
-from messages_extends.tenancy.schemas import Tenant, current_schema, has_messages, inside, is_public, organisations
+from messages_extends.tenancy.schemas import (
+    Tenant,
+    current_schema,
+    has_messages,
+    in_schema,
+    is_public,
+    tenants_with_messages,
+)
 
 BATCH_SIZE = 1000
 
@@ -82,7 +89,7 @@ def expired_rows(cutoff: datetime) -> Mapping[str, Rows]:
     Unread messages that are not expired are never included.
     """
     if is_public(current_schema()):
-        known = organisations().filter(schema_name=OuterRef("schema_name"))
+        known = tenants_with_messages().filter(schema_name=OuterRef("schema_name"))
         return {"broadcasts": Broadcast.objects.ended(cutoff), "counts": BroadcastCount.objects.filter(~Exists(known))}
     if not has_messages(current_schema()):
         return {}
@@ -111,7 +118,7 @@ def delete(rows: Rows) -> int:
 
 def delete_counts_of_tenant(instance: Tenant, **_signal: object) -> None:
     """Delete the counts of a deleted tenant, because another one may get its schema name."""
-    with inside(get_public_schema_name()):
+    with in_schema(get_public_schema_name()):
         BroadcastCount.objects.filter(schema_name=instance.schema_name).delete()
 
 

@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, schema_rename
 
 from messages_extends.broadcasts.models import BroadcastCount
-from messages_extends.tenancy.schemas import Tenant, inside, is_shared, tenant_has_app
+from messages_extends.tenancy.schemas import Tenant, in_schema, is_shared, tenant_has_app
 from messages_extends.tenancy.sessions import SessionStore
 
 CHUNK_SIZE = 500
@@ -27,10 +27,10 @@ def rename_schema(tenant: Tenant, name: str) -> None:
     ValidationError for a name that is taken or invalid. If PLATFORM_SCHEMA is this schema, change the setting as well.
     """
     old = str(tenant.schema_name)
-    with inside(get_public_schema_name()), transaction.atomic(using=get_tenant_database_alias()):
+    with in_schema(get_public_schema_name()), transaction.atomic(using=get_tenant_database_alias()):
         before: Hashes = {}
         if _has_signed_sessions(old):
-            with inside(old):
+            with in_schema(old):
                 keys = {str(data[SESSION_KEY]) for _row, data in _sessions(old) if SESSION_KEY in data}
                 before = _hashes_of(keys)
         schema_rename(tenant, name, database=get_tenant_database_alias())
@@ -41,7 +41,7 @@ def rename_schema(tenant: Tenant, name: str) -> None:
 def _resign_sessions(old: str, new: str, before: Hashes) -> None:
     if not _has_signed_sessions(new):
         return
-    with inside(new):
+    with in_schema(new):
         # The hash of a user model may depend on the schema.
         after, store, changed = _hashes_of(before), _store(new), []
         for row, data in _sessions(old):

@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django_tenants.utils import get_public_schema_name
 
 from messages_extends.access.grants import EVERYBODY, All
-from messages_extends.tenancy.databases import for_write, write_database
-from messages_extends.tenancy.schemas import inside, organisations
+from messages_extends.tenancy.databases import using_primary, write_database
+from messages_extends.tenancy.schemas import in_schema, tenants_with_messages
 
 GROUP = "group:"
 
@@ -25,7 +25,7 @@ class OrganisationCommand(BaseCommand):
 
     def handle(self, *, schema: str, **options: object) -> None:
         require_schema(schema)
-        with inside(schema):
+        with in_schema(schema):
             self.run(**options)
 
     def run(self, *args: Any, **options: Any) -> None:
@@ -35,8 +35,8 @@ class OrganisationCommand(BaseCommand):
 
 def require_schema(schema: str) -> None:
     """Raise CommandError with the existing schemas unless a tenant has this one."""
-    with inside(get_public_schema_name()):
-        known = sorted(for_write(organisations()).values_list("schema_name", flat=True))
+    with in_schema(get_public_schema_name()):
+        known = sorted(using_primary(tenants_with_messages()).values_list("schema_name", flat=True))
     if schema not in known:
         raise CommandError(f"There is no organisation with the schema {schema!r}. The schemas are: {', '.join(known)}.")
 
@@ -56,7 +56,7 @@ def holder(name: str) -> AbstractBaseUser | Group:
     if not name.startswith(GROUP):
         return person(name)
     group_name = name.removeprefix(GROUP)
-    group = for_write(Group.objects.filter(name=group_name)).first()
+    group = using_primary(Group.objects.filter(name=group_name)).first()
     if group is None:
         known = ", ".join(Group.objects.order_by("name").values_list("name", flat=True)[:20])
         raise CommandError(f"There is no group {group_name!r}. The groups are: {known or 'none'}.")

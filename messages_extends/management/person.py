@@ -2,7 +2,7 @@
 
 from messages_extends.conf import settings
 from messages_extends.management.organisation import OrganisationCommand
-from messages_extends.tenancy.schemas import inside, is_public
+from messages_extends.tenancy.schemas import in_schema, is_public
 
 
 class PersonCommand(OrganisationCommand):
@@ -12,5 +12,5 @@ class PersonCommand(OrganisationCommand):
         if not (is_public(schema) and schema == settings.platform_schema):
             super().handle(schema=schema, **options)
             return
-        with inside(schema):
+        with in_schema(schema):
             self.run(**options)

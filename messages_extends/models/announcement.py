@@ -15,8 +15,8 @@ from messages_extends.events.changes import notify_changed
 from messages_extends.models.audit import Action, AuditRecord
 from messages_extends.models.publication import CurrentAudience, Publication, PublicationQuerySet, as_list
 from messages_extends.models.sender import FromSender
-from messages_extends.tenancy.databases import for_write
-from messages_extends.tenancy.origin import TenantBound, require_here
+from messages_extends.tenancy.databases import using_primary
+from messages_extends.tenancy.origin import TenantBound, check_tenant
 from messages_extends.tenancy.schemas import current_schema, require_groups, require_messages, user_model_has
 
 
@@ -92,12 +92,12 @@ class Announcement(FromSender, Publication):
         for group in named:
             if not isinstance(group, Group):
                 raise TypeError(f"to contains {group!r}: use EVERYONE, a group, or groups.")
-            require_here(group)
+            check_tenant(group)
         if not named:
             raise ValueError("to is empty, which would reach nobody: name groups, or EVERYONE.")
         require_groups()
         keys = {group.pk for group in named}
-        groups = for_write(Group.objects.filter(pk__in=keys))
+        groups = using_primary(Group.objects.filter(pk__in=keys))
         if len(groups) != len(keys):
             raise ValueError("to contains a group that is not saved, or has been deleted.")
         return groups
@@ -108,7 +108,7 @@ class Announcement(FromSender, Publication):
     def current_audience(self) -> CurrentAudience:
         if self.is_for_everybody:
             return CurrentAudience("everyone", partial(notify_changed, everyone=True))
-        groups = for_write(self.groups.order_by("name"))
+        groups = using_primary(self.groups.order_by("name"))
         label = ", ".join(f"group {group.pk} ({group.name})" for group in groups)
         return CurrentAudience(label, partial(notify_changed, groups=[group.pk for group in groups]))
 

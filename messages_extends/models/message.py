@@ -21,7 +21,7 @@ from messages_extends.models.expressions import CountOf, IsAnyOf, quoted_table
 from messages_extends.models.read_field import ReadField
 from messages_extends.models.sender import FromSender, set_from_person, with_from_person
 from messages_extends.tenancy.databases import ReadsOwnWrites, atomic, write_database
-from messages_extends.tenancy.origin import require_all_here, require_here, stamp
+from messages_extends.tenancy.origin import check_tenant, check_tenant_with_relations, stamp
 from messages_extends.texts.rendering import without_rendering
 
 # Unread messages are counted up to this number, and shown as "99+".
@@ -37,7 +37,7 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
 
     def for_user(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         """Filter by recipient. Raises WrongTenant if `user` was loaded in another tenant."""
-        require_here(user)
+        check_tenant(user)
         return self.filter(user_id=user.pk)
 
     def live(self, at: datetime | None = None) -> Self:
@@ -65,11 +65,11 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
     def most_urgent_first(self) -> Self:
         return self.newest_first()
 
-    def counted(self) -> Self:
+    def with_total(self) -> Self:
         """Annotate `total`, the number of rows up to UNREAD_CAP, so that its cost does not grow with the inbox."""
         return self.annotate(total=CountOf(self.newest_first().values("pk")[:UNREAD_CAP]))
 
-    def in_order(self) -> "MessageQuerySet":
+    def locked_in_pk_order(self) -> "MessageQuerySet":
         """Lock the rows in the order of their keys, so that concurrent changes wait and never deadlock.
 
         Rows that another transaction has changed meanwhile so that they no longer match are left out.
@@ -133,7 +133,7 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
     ) -> list["Message"]:
         messages = [without_rendering(each) for each in objs]
         for message in messages:
-            require_all_here(message)
+            check_tenant_with_relations(message)
             set_from_person(message)
         created = super().bulk_create(
             messages,
@@ -151,7 +151,7 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
     def bulk_update(self, objs: Iterable["Message"], fields: Iterable[str], batch_size: int | None = None) -> int:
         messages = [without_rendering(each) for each in objs]
         for message in messages:
-            require_all_here(message)
+            check_tenant_with_relations(message)
             set_from_person(message)
         return super().bulk_update(messages, with_from_person(stored_names(fields)), batch_size)
 

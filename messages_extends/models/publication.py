@@ -23,7 +23,7 @@ from messages_extends.models.audit import Action, BaseAuditRecord
 from messages_extends.models.content import Content
 from messages_extends.models.receipt import Receipt
 from messages_extends.tenancy.databases import ReadsOwnWrites
-from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.origin import check_tenant
 
 DEFAULT_LIFETIME: Final = timedelta(days=30)
 
@@ -90,7 +90,7 @@ class PublicationQuerySet(ReadsOwnWrites[Any]):
         never = Cast(Value(None), models.DateTimeField())
         return self.filter(~Exists(_receipts(user))).annotate(read_at=never)
 
-    def counted(self) -> Self:
+    def with_total(self) -> Self:
         """Add `total`: how many there are. What is live is never much."""
         return self.annotate(total=Window(Count("*")))
 
@@ -104,7 +104,7 @@ class PublicationQuerySet(ReadsOwnWrites[Any]):
 
 def _receipts(user: AbstractBaseUser) -> QuerySet[Any]:
     """Return `user`'s receipt for the publication of the outer query, in its current revision."""
-    require_here(user)
+    check_tenant(user)
     return Receipt.objects.filter(user_id=user.pk, publication_id=OuterRef("pk"), revision__gte=OuterRef("revision"))
 
 

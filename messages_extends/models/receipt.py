@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from messages_extends.models.expressions import quoted_table
 from messages_extends.tenancy.databases import ReadsOwnWrites, write_database
-from messages_extends.tenancy.origin import TenantBound, require_here
+from messages_extends.tenancy.origin import TenantBound, check_tenant
 
 # In a fixed order, so that two tabs that mark everything as read wait for each other and never deadlock.
 WRITE_RECEIPTS: Final = """
@@ -39,8 +39,8 @@ SELECT (SELECT count(*) FROM restored) + (SELECT count(*) FROM removed)
 class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
     """Receipts of the current schema."""
 
-    def of(self, user: AbstractBaseUser) -> Self:
-        require_here(user)
+    def for_user(self, user: AbstractBaseUser) -> Self:
+        check_tenant(user)
         return self.filter(user_id=user.pk)
 
     def write(self, user: AbstractBaseUser, publications: "QuerySet[models.Model, object]", at: datetime) -> int:
@@ -49,7 +49,7 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
         It is one statement; return the number of changed receipts. A receipt of the same or a later revision is not
         changed, and the values of an earlier one are kept for `restore`.
         """
-        require_here(user)
+        check_tenant(user)
         connection = connections[write_database()]
         try:
             chosen, params = publications.query.get_compiler(connection=connection).as_sql()
@@ -61,7 +61,7 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
 
     def restore(self, user: AbstractBaseUser, at: datetime) -> int:
         """Undo the `write` of `user` at exactly `at` in one statement; return the number of changed receipts."""
-        require_here(user)
+        check_tenant(user)
         with connections[write_database()].cursor() as cursor:
             cursor.execute(RESTORE_RECEIPTS.format(table=quoted_table(self)), [user.pk, at] * 2)
             return int(cursor.fetchone()[0])

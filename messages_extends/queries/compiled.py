@@ -21,7 +21,7 @@ from django.db import connections
 from django.db.models import CharField, Expression, IntegerField, QuerySet, SmallIntegerField, UUIDField
 
 from messages_extends.conf import settings
-from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.origin import check_tenant
 from messages_extends.tenancy.schemas import users_are_shared
 
 Build = Callable[..., "QuerySet[Any, Any]"]
@@ -108,7 +108,7 @@ def compiled_query(build: Build, values: Values, using: str, *, keep: bool = Tru
     a query that cannot have rows.
     """
     for value in values.values():
-        require_here(value)
+        check_tenant(value)
     known = kept_query(build, values, using, **shape) if keep else None
     return known or CompiledQuery.of(build(**values, **shape), using, build.__name__)
 

@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.functional import Promise
 from django.utils.safestring import SafeData
 
-from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, name_of_level
+from messages_extends.constants import PERSISTENT_MESSAGE_LEVELS, describe_level
 from messages_extends.models.content import Content
 from messages_extends.texts.links import is_link
 from messages_extends.texts.rendering import Params
@@ -82,8 +82,8 @@ def require_storable(columns: Mapping[str, Any], *, max_text: int = MAX_TEXT) ->
 def require_level(level: int) -> None:
     """Raise ValueError unless `level` is a persistent level."""
     if level not in PERSISTENT_MESSAGE_LEVELS:
-        allowed = ", ".join(name_of_level(each) for each in PERSISTENT_MESSAGE_LEVELS)
-        raise ValueError(f"level {name_of_level(level)} is not persistent; use one of {allowed}.")
+        allowed = ", ".join(describe_level(each) for each in PERSISTENT_MESSAGE_LEVELS)
+        raise ValueError(f"level {describe_level(level)} is not persistent; use one of {allowed}.")
 
 
 def require_characters(name: str, value: str) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from messages_extends.models import Submission
 from messages_extends.models.publication import AnyPublication
 from messages_extends.sending.constraints import translate_fk_violation
-from messages_extends.tenancy.databases import atomic, for_write
+from messages_extends.tenancy.databases import atomic, using_primary
 
 # The number of attempts to save a publication while concurrent ones with its key end.
 MAX_ATTEMPTS: Final = 3
@@ -43,7 +43,7 @@ def get_or_create_by_key(publication: AnyPublication) -> AnyPublication | None:
 
     A constraint decides, so that only one of two concurrent requests with the same key publishes.
     """
-    publications: Any = for_write(type(publication)._default_manager.all())
+    publications: Any = using_primary(type(publication)._default_manager.all())
     same = publications.filter(key=publication.key)
     for attempt in range(MAX_ATTEMPTS):
         if publication.key:

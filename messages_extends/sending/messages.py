@@ -32,7 +32,7 @@ from messages_extends.sending.idempotency import Sent, run_once
 from messages_extends.sending.publications import retract_all
 from messages_extends.sending.recipients import Addressees, Recipients
 from messages_extends.tenancy.databases import atomic, write_database
-from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.origin import check_tenant
 from messages_extends.tenancy.schemas import current_schema, require_messages
 from messages_extends.texts.rendering import Params
 
@@ -153,7 +153,7 @@ def _clean_legacy_expires(value: object) -> datetime | None:
 def _effective_sender(recipients: Addressees | Recipients, sender: AbstractBaseUser | None) -> AbstractBaseUser | None:
     """Return the sender, or None (the application) for a message to the sender alone."""
     # Check before comparing, because a user of another tenant may have the same primary key.
-    require_here(sender)
+    check_tenant(sender)
     return None if sender == recipients else sender
 
 

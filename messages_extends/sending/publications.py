@@ -35,8 +35,8 @@ from messages_extends.sending.cleaning import (
 from messages_extends.sending.constraints import translate_fk_violation
 from messages_extends.sending.idempotency import get_or_create_by_key
 from messages_extends.tenancy.databases import atomic
-from messages_extends.tenancy.origin import require_here
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.origin import check_tenant
+from messages_extends.tenancy.schemas import in_schema
 
 TEXT_FIELDS: Final = ("level", "params", "extra_tags", "url")
 CHANGEABLE_FIELDS: Final = ("message", *TEXT_FIELDS, "publish_at", "expires", "must_acknowledge")
@@ -129,7 +129,7 @@ def publish(
     """
     access = access_to(model)
     access.require_may_write(sender, "add")
-    with inside(model.storage_schema()):
+    with in_schema(model.storage_schema()):
         chosen = model.resolve_audience(to)
         columns = clean_content(message, **text) | times(publish_at, expires) | _clean_signature(model, signature)
         access.require_may_address(sender, chosen)
@@ -165,7 +165,7 @@ def revise(
     anything else that cannot be; PermissionDenied, WrongTenant.
     """
     _require_may_write(publication, sender)
-    with inside(publication.storage_schema()), atomic():
+    with in_schema(publication.storage_schema()), atomic():
         locked = lock(publication)
         access_to(type(publication)).require_may_change(sender, locked)
         check_rate_limit(sender, records=publication.records)
@@ -178,7 +178,7 @@ def revise(
 def retract(publication: AnyPublication, *, sender: AbstractBaseUser | None = None) -> AnyPublication:
     """Take a publication away from all of its readers at once; doing it again changes nothing."""
     _require_may_write(publication, sender)
-    with inside(publication.storage_schema()), atomic():
+    with in_schema(publication.storage_schema()), atomic():
         locked = lock(publication)
         access_to(type(publication)).require_may_change(sender, locked)
         audience = _log(Action.RETRACT, locked, sender) if end(locked) else None
@@ -190,7 +190,7 @@ def retract(publication: AnyPublication, *, sender: AbstractBaseUser | None = No
 def retract_all(publications: QuerySet[AnyPublication]) -> int:
     """Retract, on behalf of the application, those of `publications` that have not ended; return how many."""
     access_to(publications.model).require_may_write(None, "change")
-    with inside(publications.model.storage_schema()), atomic():
+    with in_schema(publications.model.storage_schema()), atomic():
         ended = [each for each in publications.select_for_update(of=("self",)) if end(each)]
         audiences = [_log(Action.RETRACT, each, None) for each in ended]
     for audience in audiences:
@@ -201,7 +201,7 @@ def retract_all(publications: QuerySet[AnyPublication]) -> int:
 def _require_may_write(publication: Publication, sender: AbstractBaseUser | None) -> None:
     if not isinstance(publication, Publication):
         raise TypeError(f"Expected a Publication, got {publication!r}: pass an announcement or a broadcast.")
-    require_here(publication)
+    check_tenant(publication)
     access_to(type(publication)).require_may_write(sender, "change")
 
 

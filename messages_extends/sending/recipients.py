@@ -10,8 +10,8 @@ from django.db.models import Model, Q, QuerySet
 
 from messages_extends.access.membership import inactive_members, keys_of_people_in, members, people_here
 from messages_extends.exceptions import RecipientUnavailable
-from messages_extends.tenancy.databases import for_write
-from messages_extends.tenancy.origin import require_here
+from messages_extends.tenancy.databases import using_primary
+from messages_extends.tenancy.origin import check_tenant
 from messages_extends.tenancy.schemas import require_groups
 
 Addressees = AbstractBaseUser | Group | QuerySet[Model] | Iterable[AbstractBaseUser]
@@ -38,7 +38,7 @@ class Recipients:
         if isinstance(recipients, AbstractBaseUser):
             return cls._from_users([recipients], f"user {recipients.pk}")
         if isinstance(recipients, Group):
-            require_here(recipients)
+            check_tenant(recipients)
             require_groups()
             return cls(members().filter(Q(groups=recipients.pk)), None, _name(recipients))
         if isinstance(recipients, QuerySet):
@@ -52,7 +52,7 @@ class Recipients:
     def chosen(cls, groups: Collection[Group], people: Collection[AbstractBaseUser]) -> "Recipients":
         """Return the active members of `groups` and the active `people`, without duplicates."""
         for one in (*groups, *people):
-            require_here(one)
+            check_tenant(one)
         if groups:
             require_groups()
         found = Q(pk__in=_keys_of_people_in(groups)) | Q(pk__in=[person.pk for person in people])
@@ -69,7 +69,7 @@ class Recipients:
         if not issubclass(people.model, get_user_model()):
             raise TypeError(f"recipients is a queryset of {people.model._meta.verbose_name_plural}: use {ALLOWED}.")
         # A union cannot be filtered, nor reduced to its keys if it is ordered: it is evaluated here.
-        rows = for_write(people)
+        rows = using_primary(people)
         keys = [person.pk for person in rows] if people.query.combinator else rows.values("pk")
         return cls(members().filter(pk__in=keys), None, "people by a query")
 
@@ -78,7 +78,7 @@ class Recipients:
         for user in users:
             if not isinstance(user, AbstractBaseUser):
                 raise TypeError(f"recipients contains {user!r}: use {ALLOWED}.")
-            require_here(user)
+            check_tenant(user)
         ids = {user.pk for user in users}
         if None in ids:
             raise RecipientUnavailable

@@ -28,9 +28,9 @@ from messages_extends.inbox.inbox import with_senders
 from messages_extends.inbox.items import FeedItem
 from messages_extends.inbox.unread import note_personal, unread_for
 from messages_extends.labels import KIND_NAMES, LEVEL_NAMES
-from messages_extends.links import APP_NAME, reverse_if_any, reverse_own, start_page, within_organisation
+from messages_extends.links import APP_NAME, reverse_if_any, reverse_page, start_page, within_organisation
 from messages_extends.live.browser_channel import broadcast_channel_name
-from messages_extends.tenancy.schemas import has_messages, inside, schema_of
+from messages_extends.tenancy.schemas import has_messages, in_schema, schema_of
 from messages_extends.texts.languages import in_interface_language, in_readers_language, language_attributes
 
 register = template.Library()
@@ -120,7 +120,7 @@ def message_banners(context: Context, only_saved: bool = False) -> dict[str, obj
             if not _is_saved(each) or (saved == "urgent" and getattr(each, "must_acknowledge", False))
         ]
     if any(getattr(each, "sender_id", None) for each in messages):
-        with inside(schema_of(request)):
+        with in_schema(schema_of(request)):
             with_senders(unread_for(request, request.user).shown)
     return {"assets": _needs_assets(request), "banners": messages, "saved": saved}
 
@@ -135,7 +135,7 @@ def message_bell(context: Context) -> dict[str, object]:
     assets, user, schema = _needs_assets(request), _authenticated_user(request), schema_of(request)
     if user is None or not has_messages(schema):
         return {"assets": assets, "badge": None}
-    with inside(schema):
+    with in_schema(schema):
         unread = unread_for(request, user)
     return {
         "assets": assets,
@@ -191,7 +191,7 @@ def _is_saved(message: object) -> bool:
 def mark_read_url(message: object) -> str:
     """Return the path that marks a message as read; "" if it is not saved or must be acknowledged."""
     pk = None if getattr(message, "must_acknowledge", False) else getattr(message, "pk", None)
-    return reverse_own("message_mark_read", pk) if pk else ""
+    return reverse_page("message_mark_read", pk) if pk else ""
 
 
 @register.simple_tag(takes_context=True)
@@ -213,7 +213,7 @@ def messages_start_page(context: Context) -> str:
 def acknowledge_url(message: object) -> str:
     """Return the path that acknowledges a message; "" if it need not be acknowledged."""
     return (
-        reverse_own("message_acknowledge", cast(FeedItem, message).pk)
+        reverse_page("message_acknowledge", cast(FeedItem, message).pk)
         if getattr(message, "must_acknowledge", False)
         else ""
     )
@@ -222,7 +222,7 @@ def acknowledge_url(message: object) -> str:
 @register.simple_tag
 def messages_url(name: str, *args: object) -> str:
     """Return the path of a page of this package by its name, whatever the namespace of the URLs."""
-    return reverse_own(name, *args)
+    return reverse_page(name, *args)
 
 
 @register.simple_tag

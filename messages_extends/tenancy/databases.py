@@ -54,7 +54,7 @@ def database_of_own_writes() -> str | None:
     return write_database() if _reads_what_is_written.get() else None
 
 
-def for_write(rows: Rows) -> Rows:
+def using_primary(rows: Rows) -> Rows:
     """Return a queryset that reads from the primary database, for reads that decide about a write."""
     return rows.using(router.db_for_write(rows.model))
 

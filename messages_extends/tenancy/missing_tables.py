@@ -8,7 +8,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django_tenants.utils import get_tenant_database_alias
 
 from messages_extends.exceptions import MessagesExtendsError
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from messages_extends.tenancy.tenant_tables import existing_tables, tables_of
 
 
@@ -21,7 +21,7 @@ def create_missing_tables(schema: str, labels: Collection[str]) -> None:
 
     It runs in one transaction. Migrations that depend on them keep their tables and their records.
     """
-    with inside(schema), transaction.atomic(using=get_tenant_database_alias()):
+    with in_schema(schema), transaction.atomic(using=get_tenant_database_alias()):
         connection = connections[get_tenant_database_alias()]
         with connection.cursor() as cursor:
             # A table with pending constraint checks cannot be altered by the next migration.

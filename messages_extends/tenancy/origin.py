@@ -49,7 +49,7 @@ def schema_of_origin(instance: object) -> str | None:
     return getattr(instance, ATTRIBUTE, None)
 
 
-def require_here(instance: object) -> None:
+def check_tenant(instance: object) -> None:
     """Raise WrongTenant if `instance` was loaded in a schema other than the current one."""
     schema = schema_of_origin(instance)
     if schema is not None and schema != current_schema():
@@ -60,11 +60,11 @@ def require_here(instance: object) -> None:
         )
 
 
-def require_all_here(instance: models.Model) -> None:
+def check_tenant_with_relations(instance: models.Model) -> None:
     """Raise WrongTenant if `instance`, or an object assigned to one of its relations, is from another schema."""
-    require_here(instance)
+    check_tenant(instance)
     for related in instance._state.fields_cache.values():
-        require_here(related)
+        check_tenant(related)
 
 
 class TenantBound(models.Model):
@@ -82,7 +82,7 @@ class TenantBound(models.Model):
 
     def save_base(self, *args: Any, **kwargs: Any) -> None:
         # Its parameters depend on Django's version.
-        require_all_here(self)
+        check_tenant_with_relations(self)
         super().save_base(*args, **kwargs)
         stamp(self)
 
@@ -92,9 +92,9 @@ class TenantBound(models.Model):
         fields: Iterable[str] | None = None,
         from_queryset: "models.QuerySet[Self] | None" = None,
     ) -> None:
-        require_here(self)
+        check_tenant(self)
         super().refresh_from_db(using or database_of_own_writes(), fields, from_queryset)
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
-        require_here(self)
+        check_tenant(self)
         return super().delete(using, keep_parents)

@@ -61,7 +61,7 @@ def schema_of(request: HttpRequest) -> str:
 
 
 @contextmanager
-def inside(schema: str) -> Iterator[None]:
+def in_schema(schema: str) -> Iterator[None]:
     """Run a block of synchronous code in `schema`, without a query if it is the current schema."""
     if current_schema() == schema:
         yield
@@ -103,7 +103,7 @@ def require_messages(schema: str) -> None:
         raise NoTenant(f"The tenant type of the schema {schema!r} does not include messages_extends.")
 
 
-def organisations() -> QuerySet[Model]:
+def tenants_with_messages() -> QuerySet[Model]:
     """Return the tenants that have messages: all except public, and with tenant types those that include this app."""
     tenants: QuerySet[Model] = get_tenant_model()._default_manager.exclude(schema_name=get_public_schema_name())
     if has_multi_type_tenants():

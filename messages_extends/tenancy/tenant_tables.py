@@ -18,7 +18,7 @@ from django_tenants.utils import (
     quote_schema_name,
 )
 
-from messages_extends.tenancy.schemas import apps_of, current_schema, inside, is_public, shared_apps
+from messages_extends.tenancy.schemas import apps_of, current_schema, in_schema, is_public, shared_apps
 from messages_extends.tenancy.table_location import has_table
 
 RECORDED_MIGRATIONS: Final = "SELECT app, name FROM {schema}.django_migrations"
@@ -42,7 +42,7 @@ def existing_schemas() -> list[Schema]:
 def _tenants() -> Iterator[Schema]:
     connection = connections[get_tenant_database_alias()]
     model = get_tenant_model()
-    with inside(get_public_schema_name()):
+    with in_schema(get_public_schema_name()):
         if not has_table(connection, get_public_schema_name(), model._meta.db_table):
             return
         kind = get_multi_type_database_field_name() if has_multi_type_tenants() else "schema_name"

@@ -17,7 +17,7 @@ from messages_extends.api import EVERYONE, announce
 from messages_extends.inbox.reports import read_report, with_numbers, with_read_at
 from messages_extends.models import Announcement
 from messages_extends.models.publication import PublicationQuerySet
-from messages_extends.tenancy.databases import for_write
+from messages_extends.tenancy.databases import using_primary
 from messages_extends.web.pickers import Choice
 from messages_extends.web.publication_forms import NewPublicationForm
 from messages_extends.web.publication_kind import PublicationKind, Wording
@@ -102,7 +102,7 @@ class AnnouncementKind(PublicationKind):
         if policy().may_announce_to_everyone(self.person):
             everyone = _everyone(self.request)
             choices[NewPublicationForm.EVERYBODY] = everyone[:1].upper() + everyone[1:]
-        if for_write(offered).exists():
+        if using_primary(offered).exists():
             choices[NewPublicationForm.PICKED] = gettext("The members of groups")
         return choices
 

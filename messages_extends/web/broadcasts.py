@@ -21,7 +21,7 @@ from messages_extends.api import ALL_TENANTS, broadcast
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.conf import settings
 from messages_extends.inbox.broadcast_counts import count_readers, organisations_of, progress_of, with_numbers
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_page
 from messages_extends.models.publication import PublicationQuerySet
 from messages_extends.sending.cleaning import parse_datetime_of_page, require_characters
 from messages_extends.tenancy.schemas import schema_of
@@ -133,7 +133,7 @@ class BroadcastKind(PublicationKind):
             "is_done": done >= progress.total,
             # A new round counts all of them anew.
             "round": start.isoformat() if start and done < progress.total else "",
-            "count_address": reverse_own("broadcast_count", publication.pk),
+            "count_address": reverse_page("broadcast_count", publication.pk),
         }
 
     def choices(self, offered: QuerySet[Any]) -> dict[str, str]:

@@ -13,12 +13,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from messages_extends.access.policy import policy
 from messages_extends.exceptions import RecipientUnavailable
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_page
 from messages_extends.models import Message
 from messages_extends.sending.messages import send, send_once
 from messages_extends.sending.recipients import inactive_in
 from messages_extends.web.forms import ComposeForm
-from messages_extends.web.pickers import Choice, Picker, found_response, group_choice, person_choice, shown
+from messages_extends.web.pickers import Choice, Picker, first_results, found_response, group_choice, person_choice
 from messages_extends.web.refusals import refused
 from messages_extends.web.requests import form_number, login_to_read, reader_of, require_reader
 from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups, search_people
@@ -84,12 +84,12 @@ def _form_page(request: HttpRequest, form: ComposeForm, status: int = 200) -> Ht
     found, more = (None, False)
     if not form.checks and form.search:
         others = _found(form.sender, form.search, with_groups=searches_groups)
-        found, more = shown([choice for choice in others if choice not in chosen])
+        found, more = first_results([choice for choice in others if choice not in chosen])
     picker = Picker(
         id="id_people",
         label=gettext("People and groups") if searches_groups else gettext("People"),
         search_name="q",
-        url=reverse_own("message_recipients") + ("?groups=1" if searches_groups else ""),
+        url=reverse_page("message_recipients") + ("?groups=1" if searches_groups else ""),
         several=True,
         search=form.search,
         hint=gettext("Search by name or e-mail address."),
@@ -144,4 +144,4 @@ def _send(request: HttpRequest, form: ComposeForm, number: uuid.UUID) -> HttpRes
         level = messages.SUCCESS
         text = ngettext("Sent to %(count)s person.", "Sent to %(count)s people.", sent.count)
     messages.add_message(request, level, text % {"count": sent.count})
-    return HttpResponseRedirect(reverse_own("inbox"))
+    return HttpResponseRedirect(reverse_page("inbox"))

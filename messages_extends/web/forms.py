@@ -37,7 +37,7 @@ from messages_extends.sending.cleaning import (
     shown_zone,
 )
 from messages_extends.sending.recipients import Recipients
-from messages_extends.tenancy.databases import for_write
+from messages_extends.tenancy.databases import using_primary
 from messages_extends.tenancy.schemas import user_model_has
 from messages_extends.web.search import clean_search, search_groups, search_people
 
@@ -180,13 +180,13 @@ class ComposeForm(TextForm):
 
     @cached_property
     def count(self) -> int:
-        return for_write(self.recipients.users.distinct()).count()
+        return using_primary(self.recipients.users.distinct()).count()
 
     @cached_property
     def picked_people(self) -> list[AbstractBaseUser]:
         keys = self._keys("people")
         return (
-            list(for_write(search_people("", policy().reachable_people(self.sender).filter(pk__in=keys))))
+            list(using_primary(search_people("", policy().reachable_people(self.sender).filter(pk__in=keys))))
             if keys
             else []
         )
@@ -195,7 +195,7 @@ class ComposeForm(TextForm):
     def picked_groups(self) -> list[Group]:
         keys = self._keys("groups")
         return (
-            list(for_write(search_groups("", policy().reachable_groups(self.sender).filter(pk__in=keys))))
+            list(using_primary(search_groups("", policy().reachable_groups(self.sender).filter(pk__in=keys))))
             if keys
             else []
         )
@@ -329,7 +329,7 @@ def find_one(text: str, people: QuerySet[AbstractBaseUser]) -> AbstractBaseUser 
     sources: dict[str, QuerySet[AbstractBaseUser | Group]] = {"user": people, "group": Group.objects.all()}
     rows = sources.get(kind)
     found = None if rows is None else as_key(rows.model, key)
-    return None if rows is None or found is None else for_write(rows.filter(pk=found)).first()
+    return None if rows is None or found is None else using_primary(rows.filter(pk=found)).first()
 
 
 def as_keys(model: type[Model], texts: Iterable[str]) -> set[Any]:

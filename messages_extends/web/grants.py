@@ -23,10 +23,10 @@ from messages_extends.access.explain import Reason, explain
 from messages_extends.access.grants import All, Held, held
 from messages_extends.access.membership import members, people_here
 from messages_extends.access.policy import policy
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_page
 from messages_extends.tenancy.schemas import user_model_has
 from messages_extends.web.forms import ExplainForm, GrantForm, as_keys, find_one
-from messages_extends.web.pickers import Choice, Picker, found_response, group_choice, person_choice, shown
+from messages_extends.web.pickers import Choice, Picker, first_results, found_response, group_choice, person_choice
 from messages_extends.web.requests import View, login_to_read, require_reader
 from messages_extends.web.search import MAX_RESULTS, clean_search, search_groups, search_people
 
@@ -68,7 +68,7 @@ def message_grants(request: HttpRequest) -> HttpResponse:
     grants.grant(holder, target, by=require_reader(request))
     names = {"holder": _label(holder), "target": _label(target)}
     messages.success(request, gettext("%(holder)s may now write to %(target)s.") % names)
-    return HttpResponseRedirect(reverse_own("message_grants"))
+    return HttpResponseRedirect(reverse_page("message_grants"))
 
 
 @never_cache
@@ -89,7 +89,7 @@ def message_grant_remove(request: HttpRequest) -> HttpResponse:
         return render(request, "messages_extends/grant_remove.html", context)
     grants.revoke(holder, target, by=require_reader(request))
     messages.success(request, gettext("The permission of %(holder)s to write to %(target)s has been revoked.") % names)
-    return HttpResponseRedirect(reverse_own("message_grants"))
+    return HttpResponseRedirect(reverse_page("message_grants"))
 
 
 @never_cache
@@ -164,12 +164,12 @@ def _picker(form: GrantForm | ExplainForm, name: str, hint: str) -> Picker:
     found, more = (None, False)
     search = form.search(name)
     if not form.checks and search:
-        found, more = shown([choice for choice in _found(name, search) if choice not in chosen])
+        found, more = first_results([choice for choice in _found(name, search) if choice not in chosen])
     return Picker(
         id=f"id_{name}",
         label=str(form.fields[name].label),
         search_name=f"{name}_q",
-        url=reverse_own("message_grant_people", name),
+        url=reverse_page("message_grant_people", name),
         several=False,
         search=search,
         hint=hint,

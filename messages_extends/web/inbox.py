@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.inbox.inbox import Inbox
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_page
 from messages_extends.models.message import UNREAD_CAP
 from messages_extends.tenancy.databases import reading_from_primary
 from messages_extends.texts.languages import in_interface_language, language_attributes
@@ -67,4 +67,4 @@ def panel(request: HttpRequest) -> HttpResponse:
 
 def _address(chosen: RequestedFilter, **other: str) -> str:
     query = chosen.as_query(**other)
-    return f"{reverse_own('inbox')}?{query}" if query else reverse_own("inbox")
+    return f"{reverse_page('inbox')}?{query}" if query else reverse_page("inbox")

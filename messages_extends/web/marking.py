@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.inbox.inbox import Inbox
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_page
 from messages_extends.web.filters import InboxFilterForm
 from messages_extends.web.requests import badge_response, get_success_url, require_reader, wants_json
 from messages_extends.web.tokens import read_snapshot_token, read_undo_token, undo_token
@@ -49,7 +49,7 @@ def message_mark_all_read(request: HttpRequest) -> HttpResponse:
     if "undoable" not in request.POST:
         return _done(request, Inbox(user))
     undo = undo_token(request, marked) if marked.count else ""
-    return HttpResponseRedirect(f"{reverse_own('inbox')}?{chosen.as_query(undo=undo)}")
+    return HttpResponseRedirect(f"{reverse_page('inbox')}?{chosen.as_query(undo=undo)}")
 
 
 @require_POST

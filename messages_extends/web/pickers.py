@@ -53,12 +53,12 @@ def group_choice(group: Group, name: str, prefix: str = "") -> Choice:
     return Choice(name, f"{prefix}{group.pk}", group.name, kind)
 
 
-def shown(choices: Sequence[Choice]) -> tuple[Sequence[Choice], bool]:
+def first_results(choices: Sequence[Choice]) -> tuple[Sequence[Choice], bool]:
     """Return the choices that are shown, and whether there are more."""
     return choices[:MAX_RESULTS], len(choices) > MAX_RESULTS
 
 
 def found_response(choices: Sequence[Choice]) -> JsonResponse:
     """Return the results of a search as JSON for a script."""
-    results, more = shown(choices)
+    results, more = first_results(choices)
     return JsonResponse({"results": [vars(choice) for choice in results], "more": more})

@@ -17,7 +17,7 @@ from messages_extends.inbox.cursor import Cursor
 from messages_extends.labels import LEVEL_NAMES
 from messages_extends.models.publication import Publication, State
 from messages_extends.sending.cleaning import clean_future_datetime
-from messages_extends.tenancy.databases import for_write
+from messages_extends.tenancy.databases import using_primary
 from messages_extends.web.forms import LEVELS, LocalDateTimeField, PickedField, TextForm, as_keys
 from messages_extends.web.search import clean_search
 
@@ -116,7 +116,7 @@ class NewPublicationForm(PublicationForm):
     @cached_property
     def picked_rows(self) -> list[Any]:
         """What was picked, as far as it is offered."""
-        return list(for_write(self.offered.filter(pk__in=self._keys))) if self._keys else []
+        return list(using_primary(self.offered.filter(pk__in=self._keys))) if self._keys else []
 
     @cached_property
     def few(self) -> list[Any] | None:

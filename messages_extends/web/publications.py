@@ -21,14 +21,14 @@ from django.views.decorators.cache import never_cache
 from messages_extends.api import retract, revise, send
 from messages_extends.exceptions import NotPublished
 from messages_extends.inbox.cursor import Cursor
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_page
 from messages_extends.models.publication import State
 from messages_extends.sending.cleaning import shown_zone
 from messages_extends.sending.idempotency import run_once
 from messages_extends.sending.publications import lock
-from messages_extends.tenancy.databases import atomic, for_write
+from messages_extends.tenancy.databases import atomic, using_primary
 from messages_extends.tenancy.schemas import has_messages, schema_of
-from messages_extends.web.pickers import Choice, Picker, found_response, shown
+from messages_extends.web.pickers import Choice, Picker, first_results, found_response
 from messages_extends.web.publication_forms import STATES, EditForm, NewPublicationForm, PublicationFilter, version_of
 from messages_extends.web.publication_kind import PublicationKind, Text
 from messages_extends.web.refusals import refused
@@ -69,7 +69,7 @@ class PublicationView(View):
 
     def find(self, pk: uuid.UUID) -> Any:
         found = self.kind.visible().filter(pk=pk)
-        publication = (for_write(found) if self.request.method == "POST" else found).first()
+        publication = (using_primary(found) if self.request.method == "POST" else found).first()
         if publication is None:
             raise Http404("There is no such publication.")
         publication.audience_label = self.kind.audience(publication)
@@ -82,14 +82,14 @@ class PublicationView(View):
         return publication
 
     def address(self, page: str = "", *args: Any) -> str:
-        return reverse_own(f"{self.kind.name}_{page}" if page else self.kind.name, *args)
+        return reverse_page(f"{self.kind.name}_{page}" if page else self.kind.name, *args)
 
     def page(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
         about = {
             "wording": self.kind.wording,
             "kind": self.kind.name,
             "plural": self.kind.plural,
-            "list_address": reverse_own(self.kind.plural),
+            "list_address": reverse_page(self.kind.plural),
             "zone": str(shown_zone()),
         }
         return render(self.request, f"messages_extends/{template}.html", about | context, status=status)
@@ -141,7 +141,7 @@ class PublicationList(PublicationView):
 
     def _address(self, **query: str) -> str:
         given = urlencode({name: value for name, value in query.items() if value})
-        return f"{reverse_own(self.kind.plural)}?{given}" if given else reverse_own(self.kind.plural)
+        return f"{reverse_page(self.kind.plural)}?{given}" if given else reverse_page(self.kind.plural)
 
 
 class NewPublication(PublicationView):
@@ -184,7 +184,7 @@ class NewPublication(PublicationView):
         chosen = [self.kind.choice(row) for row in form.picked_rows]
         found, more = None, False
         if not form.checks and form.search:
-            found, more = shown([each for each in choices_found(self.kind, form.search) if each not in chosen])
+            found, more = first_results([each for each in choices_found(self.kind, form.search) if each not in chosen])
         return Picker(
             id="mx-picked",
             label=str(self.kind.wording.picked),
@@ -225,7 +225,7 @@ class NewPublication(PublicationView):
         # It keeps its key when it has ended: what is sent again leads to what was published, and publishes nothing.
         publication = self.kind.visible().filter(key=key).first()
         if publication is None:
-            return self.done(gettext("This has already ended."), reverse_own(self.kind.plural), messages.INFO)
+            return self.done(gettext("This has already ended."), reverse_page(self.kind.plural), messages.INFO)
         address = self.address("", publication.pk)
         if publication.state() in ENDED:
             return self.done(gettext("This has already ended."), address, messages.INFO)

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from django.db.models import CharField, Model, Q, QuerySet, TextField
 from django_tenants.utils import get_tenant_model
 
-from messages_extends.tenancy.schemas import Tenant, organisations
+from messages_extends.tenancy.schemas import Tenant, tenants_with_messages
 
 # The number of results that are shown.
 MAX_RESULTS: Final = 20
@@ -46,7 +46,7 @@ def search_organisations(text: str) -> QuerySet[Model]:
     """Return the organisations whose name contains each word of `text`, sorted by name."""
     has_name = ORGANISATION_NAME in {field.name for field in get_tenant_model()._meta.get_fields()}
     columns = [ORGANISATION_NAME, "schema_name"] if has_name else ["schema_name"]
-    return organisations().filter(_each_word(text, columns)).order_by(*columns)
+    return tenants_with_messages().filter(_each_word(text, columns)).order_by(*columns)
 
 
 def name_of(organisation: Model) -> str:

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_safe
 
 from messages_extends.live.asgi import HANDSHAKE_KEY
 from messages_extends.live.queries import Subscriber
-from messages_extends.tenancy.origin import require_here
-from messages_extends.tenancy.schemas import inside, schema_of
+from messages_extends.tenancy.origin import check_tenant
+from messages_extends.tenancy.schemas import in_schema, schema_of
 from messages_extends.web.requests import require_reader_of_tab
 
 
@@ -26,8 +26,8 @@ def stream(request: HttpRequest) -> HttpResponse:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise PermissionDenied
     reader = require_reader_of_tab(request)
-    with inside(schema_of(request)):
-        require_here(reader)
+    with in_schema(schema_of(request)):
+        check_tenant(reader)
     if handshake is not None:
         session: SessionBase | dict[str, str] = getattr(request, "session", None) or {}
         handshake.subscriber = Subscriber(

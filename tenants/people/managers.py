@@ -7,7 +7,7 @@ from django.contrib.auth.base_user import BaseUserManager
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Lower
 
-from tenants.people.origin import require_here
+from tenants.people.origin import check_tenant
 
 if TYPE_CHECKING:
     from tenants.people.models import User
@@ -24,14 +24,14 @@ class UserQuerySet(QuerySet["User"]):
     def bulk_update(self, objs: "Iterable[User]", *args: Any, **kwargs: Any) -> int:
         people = list(objs)
         for person in people:
-            require_here(person, self.db)
+            check_tenant(person, self.db)
         return super().bulk_update(people, *args, **kwargs)
 
     def bulk_create(self, objs: "Iterable[User]", *args: Any, **kwargs: Any) -> "list[User]":
         people = list(objs)
         for person in people:
             if person.pk is not None:
-                require_here(person, self.db)
+                check_tenant(person, self.db)
         return super().bulk_create(people, *args, **kwargs)
 
 

@@ -19,7 +19,7 @@ def schema_at(using: str | None) -> str:
     return str(connections[using or "default"].schema_name)  # type: ignore[attr-defined]
 
 
-def require_here(instance: Any, using: str | None = None) -> None:
+def check_tenant(instance: Any, using: str | None = None) -> None:
     """Raise WrongOrganisation if `instance` was loaded in another schema than the current one."""
     here = schema_at(using)
     if (schema := getattr(instance, "schema", "")) and schema != here:
@@ -51,17 +51,17 @@ class OfOneOrganisation(models.Model):
         # A copy without a primary key is inserted, and belongs to where that happens.
         is_copy, using = self.pk is None, kwargs.get("using")
         if not is_copy:
-            require_here(self, using)
+            check_tenant(self, using)
         super().save_base(*args, **kwargs)
         if is_copy or not self.schema:
             self.schema = schema_at(using)
 
     def refresh_from_db(self, using: str | None = None, *args: Any, **kwargs: Any) -> None:
-        require_here(self, using)
+        check_tenant(self, using)
         super().refresh_from_db(using, *args, **kwargs)
 
     def delete(self, using: Any = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
-        require_here(self, using)
+        check_tenant(self, using)
         return super().delete(using, keep_parents)
 
 
@@ -89,4 +89,4 @@ def _note_insert(instance: Any, created: bool, using: str, **_signal: Any) -> No
 
 def _require_instance(instance: Any, using: str, **_signal: Any) -> None:
     if instance.pk is not None:
-        require_here(instance, using)
+        check_tenant(instance, using)

@@ -45,7 +45,7 @@ def may_write(sender: Any, recipient: Any) -> bool:
         return policy().may_message(people.get(pk=sender.pk), people.get(pk=recipient.pk))
 
 
-def test_allow_ask_why_and_take_back(acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
+def test_grant_is_added_checked_and_revoked(acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
     page = visit(acme, people["alice"]).go("/messages/grants/")
     page.get_by_text("Add a permission").click()
     for search, option in (("bob", "bob"), ("Sal", "Sales")):
@@ -71,7 +71,7 @@ def test_allow_ask_why_and_take_back(acme: Tenant, people: Any, visit: Callable[
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_an_organisation_is_made_suspended_and_resumed(
+def test_organisation_is_created_suspended_and_resumed(
     make_user: MakeUser, visit: Callable[..., Visitor], new_name: str, *, scripts: bool
 ) -> None:
     platform = get_tenant_model().objects.get(schema_name="platform")

@@ -15,7 +15,7 @@ from tests.factories import MakeUser
 ALERTS = "messages_extends/includes/alerts_bootstrap.html"
 
 
-def test_alerts_are_acknowledged_and_closed_in_their_place(
+def test_bootstrap_alerts_are_acknowledged_and_closed_in_place(
     acme: Tenant, make_user: MakeUser, visit: Callable[..., Visitor]
 ) -> None:
     with schema_context("acme"):
@@ -42,7 +42,7 @@ def test_alerts_are_acknowledged_and_closed_in_their_place(
         assert inbox(alice).banners() == []
 
 
-def test_the_admin_shows_messages_with_a_button_that_closes_them(
+def test_admin_shows_messages_with_working_close_button(
     acme: Tenant, make_user: MakeUser, visit: Callable[..., Visitor]
 ) -> None:
     with schema_context("acme"):

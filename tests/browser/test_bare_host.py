@@ -17,7 +17,7 @@ from tests.browser.conftest import Visitor
 from tests.factories import MakeUser
 
 
-def test_the_number_leaves_the_bell_to_be_seen(
+def test_unread_count_does_not_cover_bell_without_host_styles(
     acme: Tenant, make_user: MakeUser, visit: Callable[..., Visitor]
 ) -> None:
     with schema_context("acme"):
@@ -31,7 +31,7 @@ def test_the_number_leaves_the_bell_to_be_seen(
     assert number["width"] <= bell["width"]
 
 
-def test_the_rule_for_sticky_alerts_hides_their_close_button_alone(
+def test_sticky_alert_style_hides_close_button_of_sticky_alerts_only(
     db: None, browser: Browser, rf: RequestFactory
 ) -> None:
     """The rule is that of django-messages-extends' README."""
@@ -44,7 +44,7 @@ def test_the_rule_for_sticky_alerts_hides_their_close_button_alone(
     page.close()
 
 
-def test_properties_in_a_layer_of_the_host_win_where_it_comes_after_ours(browser: Browser) -> None:
+def test_host_css_layer_after_package_layer_overrides_properties(browser: Browser) -> None:
     ours = (Path(messages_extends.__path__[0]) / "static" / "messages_extends" / "messages.css").read_text()
     order, own = "@layer messages-extends, app;", "@layer app { :root { --mx-radius: 7px } }"
     page = browser.new_page()

@@ -19,7 +19,7 @@ def limit_hint(page: Page) -> Any:
     return page.locator("[data-mx-left]")
 
 
-def test_each_reader_sees_the_same_announcement_in_their_own_language(
+def test_announcement_is_shown_in_language_of_each_reader(
     acme: Tenant, make_user: MakeUser, visit: Callable[..., Visitor]
 ) -> None:
     with schema_context("acme"):

@@ -108,7 +108,7 @@ def hide(page: Page, hidden: bool = True) -> None:
 
 
 class TestOnePage:
-    def test_a_message_appears_and_is_said_politely(self, at_acme: Visitor, alice: Any) -> None:
+    def test_new_message_updates_page_and_status_announcement(self, at_acme: Visitor, alice: Any) -> None:
         page = go_live(at_acme)
         tell(alice, "Hello")
         expect_unread(page, 1)
@@ -118,7 +118,7 @@ class TestOnePage:
         page.get_by_role("button", name="Close").click()
         expect_unread(page, 0)
 
-    def test_fewer_are_not_said(self, at_acme: Visitor, alice: Any) -> None:
+    def test_decreasing_unread_count_is_not_announced(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first", "second")
         page = go_live(at_acme)
         with schema_context("acme"):
@@ -128,7 +128,7 @@ class TestOnePage:
         expect(page.locator(".mx-count")).to_be_hidden()
         expect(page.locator("[data-mx-status]")).to_have_text("")
 
-    def test_mark_all_marks_what_has_appeared_since(self, at_acme: Visitor, alice: Any) -> None:
+    def test_mark_all_read_includes_messages_received_since_page_load(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first")
         page = go_live(at_acme, "/messages/")
         tell(alice, "second")
@@ -137,7 +137,7 @@ class TestOnePage:
         expect(page.locator("#mx-undo")).to_contain_text("2 messages were marked as read.")
         expect_unread(page, 0)
 
-    def test_banners_change_and_go_and_the_pages_own_stay(self, at_acme: Visitor, alice: Any) -> None:
+    def test_live_banners_update_and_request_messages_stay(self, at_acme: Visitor, alice: Any) -> None:
         page = go_live(at_acme)
         page.locator("button[value='18']").click()
         own = page.locator("[data-mx-banner]:not([data-mx-pk])")
@@ -157,7 +157,7 @@ class TestOnePage:
         expect(own.get_by_role("button", name="Close")).to_be_focused()
         expect_unread(page, 0)
 
-    def test_a_changed_banner_keeps_the_focus(self, at_acme: Visitor) -> None:
+    def test_revised_banner_keeps_focus(self, at_acme: Visitor) -> None:
         with schema_context("acme"):
             shown = announce("The rules", to=EVERYONE)
         page = go_live(at_acme)
@@ -167,7 +167,7 @@ class TestOnePage:
         expect(page.get_by_text("The new rules")).to_be_visible()
         expect(page.get_by_role("button", name="Close")).to_be_focused()
 
-    def test_more_than_banners_show_are_counted_and_closed_once(self, at_acme: Visitor, alice: Any) -> None:
+    def test_overflow_banner_counts_and_closes_remaining_messages(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, *(f"message {number}" for number in range(10)))
         page = go_live(at_acme)
         tell(alice, "one more")
@@ -185,7 +185,7 @@ class TestOnePage:
             inbox(alice).mark_read(Message.objects.get(message="one more").pk)
         expect(more).to_contain_text("and 1 more")
 
-    def test_a_page_that_was_left_is_right_when_one_comes_back(self, at_acme: Visitor, alice: Any) -> None:
+    def test_page_restored_by_back_button_shows_new_message(self, at_acme: Visitor, alice: Any) -> None:
         page = go_live(at_acme)
         at_acme.go("/messages/")
         tell(alice, "Hello")
@@ -195,7 +195,7 @@ class TestOnePage:
 
 
 class TestPanelAndInbox:
-    def test_the_open_panel_changes_under_the_focus(self, at_acme: Visitor, alice: Any) -> None:
+    def test_open_panel_updates_and_keeps_focus(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first")
         page = go_live(at_acme)
         page.locator(".mx-bell-button").click()
@@ -211,7 +211,7 @@ class TestPanelAndInbox:
         panel.get_by_role("button", name="Mark all as read").click()
         expect_unread(page, 0)
 
-    def test_an_empty_panel_and_an_empty_inbox_fill(self, at_acme: Visitor, alice: Any) -> None:
+    def test_empty_panel_and_empty_inbox_show_new_message(self, at_acme: Visitor, alice: Any) -> None:
         page = go_live(at_acme, "/messages/")
         expect(page.get_by_text("You have no messages yet")).to_be_visible()
         page.locator(".mx-bell-button").click()
@@ -225,7 +225,7 @@ class TestPanelAndInbox:
         page.get_by_role("button", name="Mark all as read").click()
         expect_unread(page, 0)
 
-    def test_the_inbox_keeps_focus_and_place(self, at_acme: Visitor, alice: Any) -> None:
+    def test_inbox_update_keeps_focus_and_scroll_position(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, *(f"message {number:02}" for number in range(20)))
         page = go_live(at_acme, "/messages/")
         # Some browsers hold still by themselves, and not all do.
@@ -242,7 +242,7 @@ class TestPanelAndInbox:
             inbox(alice).mark_read(Message.objects.get(message="message 10").pk)
         expect(page.get_by_role("button", name="Mark unread: message 10")).to_be_focused()
 
-    def test_what_goes_takes_the_focus_to_the_next(self, at_acme: Visitor, alice: Any) -> None:
+    def test_removed_inbox_entry_moves_focus_to_next_entry(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "older")
         with schema_context("acme"):
             shown = announce("The rules", to=EVERYONE)
@@ -253,7 +253,7 @@ class TestPanelAndInbox:
         expect(page.locator("[data-mx-list] [data-mx-entry]")).to_have_count(1)
         expect(page.locator("[data-mx-list] [data-mx-entry]", has_text="older")).to_be_focused()
 
-    def test_an_offer_to_undo_and_an_open_dialog_stay(self, at_acme: Visitor, alice: Any) -> None:
+    def test_inbox_update_keeps_undo_button_and_open_dialog(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first", "second")
         page = go_live(at_acme, "/messages/")
         page.get_by_role("button", name="Mark all as read").click()
@@ -271,7 +271,7 @@ class TestPanelAndInbox:
         page.get_by_role("button", name="Undo").click()
         expect_unread(page, 4)
 
-    def test_a_page_further_down_stays_where_it_is(self, at_acme: Visitor, alice: Any) -> None:
+    def test_later_inbox_page_updates_without_moving(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, *(f"message {number:02}" for number in range(25)))
         page = go_live(at_acme, "/messages/")
         with page.expect_response(re.compile("/badge/")):
@@ -286,7 +286,7 @@ class TestPanelAndInbox:
         expect(entries).to_have_count(5)
         expect(entries.first).to_contain_text("message 04")
 
-    def test_what_was_just_read_stays_where_only_the_unread_are_shown(self, at_acme: Visitor, alice: Any) -> None:
+    def test_unread_filter_keeps_entries_just_marked_read(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first", "second")
         page = go_live(at_acme, "/messages/?unread=1")
         page.get_by_role("button", name="Mark read: first").click()
@@ -326,11 +326,11 @@ class TestTwoOrganisations:
         expect_unread(pages[1], 0)
         expect(pages[1].locator("[data-mx-status]")).to_have_text("")
 
-    def test_a_message_moves_one_badge_only(self, pages: tuple[Page, Page], people: dict[str, Any]) -> None:
+    def test_message_updates_badge_of_own_tenant_only(self, pages: tuple[Page, Page], people: dict[str, Any]) -> None:
         tell(people["acme"], "for acme")
         expect_unread(pages[0], 1)
 
-    def test_so_does_an_announcement_its_revision_and_its_retraction(self, pages: tuple[Page, Page]) -> None:
+    def test_announcement_changes_update_badge_of_own_tenant_only(self, pages: tuple[Page, Page]) -> None:
         with schema_context("acme"):
             shown = announce("for acme", to=EVERYONE)
         expect_unread(pages[0], 1)
@@ -341,7 +341,7 @@ class TestTwoOrganisations:
             retract(shown)
         expect_unread(pages[0], 0)
 
-    def test_so_does_a_broadcast_to_one_its_revision_and_its_retraction(
+    def test_broadcast_changes_update_badge_of_addressed_tenant_only(
         self, pages: tuple[Page, Page], acme: Tenant
     ) -> None:
         with schema_context("public"):
@@ -354,7 +354,7 @@ class TestTwoOrganisations:
             retract(shown)
         expect_unread(pages[0], 0)
 
-    def test_so_does_what_is_marked_in_another_tab(
+    def test_marking_in_other_browser_updates_badge_of_own_tenant_only(
         self, pages: tuple[Page, Page], people: dict[str, Any], acme: Tenant, visit: Callable[..., Visitor]
     ) -> None:
         tell(people["acme"], "for acme")
@@ -367,7 +367,7 @@ class TestTwoOrganisations:
         other.get_by_role("button", name="Mark unread: for acme").click()
         expect_unread(pages[0], 1)
 
-    def test_a_broadcast_to_all_reaches_both(
+    def test_broadcast_to_all_tenants_reaches_both_tenants(
         self, acme: Tenant, globex: Tenant, people: dict[str, Any], visit: Callable[..., Visitor]
     ) -> None:
         pages = [go_live(visit(tenant, people[tenant.schema_name])) for tenant in (acme, globex)]
@@ -384,7 +384,7 @@ class TestTabs:
         first = visit(acme, alice)
         return [first, *(visit(acme, beside=first) for _ in range(TABS - 1))]
 
-    def test_twelve_hold_one_stream_and_another_takes_over(self, tabs: list[Visitor], alice: Any) -> None:
+    def test_twelve_tabs_share_one_stream_and_replace_closed_leader(self, tabs: list[Visitor], alice: Any) -> None:
         streams = Streams(*tabs)
         go_live(tabs[0])
         for tab in tabs[1:]:
@@ -403,7 +403,7 @@ class TestTabs:
             expect_unread(page, 2)
         assert len(streams.opened) == 2
 
-    def test_what_is_marked_in_one_goes_in_the_others(
+    def test_marking_in_one_tab_updates_other_tabs(
         self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
     ) -> None:
         tell(alice, "first", "second")
@@ -415,7 +415,7 @@ class TestTabs:
         expect_unread(one.page, 1)
         expect(one.page.locator("[data-mx-banner]")).to_have_count(1)
 
-    def test_a_hidden_tab_shows_the_number_and_fetches_once_it_is_looked_at(
+    def test_hidden_tab_updates_count_and_fetches_when_shown(
         self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
     ) -> None:
         one = visit(acme, alice)
@@ -435,7 +435,7 @@ class TestTabs:
         # It was seen in the other one.
         expect(other.page.locator(".mx-toast")).to_have_count(0)
 
-    def test_a_tab_that_nobody_looks_at_lets_go_of_the_stream(
+    def test_hidden_leader_releases_stream_to_visible_tab(
         self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
     ) -> None:
         one = visit(acme, alice)
@@ -458,7 +458,7 @@ class TestTabs:
         hide(one.page, False)
         assert holds_soon(one.page, lambda: list(streams.open.values()) == [one.page])
 
-    def test_a_page_that_is_kept_for_going_back_lets_go_meanwhile(
+    def test_page_in_back_forward_cache_releases_stream(
         self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
     ) -> None:
         one = visit(acme, alice)
@@ -476,7 +476,9 @@ class TestTabs:
         expect_unread(one.page, 1)
         expect(one.page.locator("[data-mx-banner]", has_text="Hello")).to_be_visible()
 
-    def test_logging_out_stops_them_all(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> None:
+    def test_logout_stops_streams_and_requests_of_all_tabs(
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
+    ) -> None:
         one = visit(acme, alice)
         other, third = visit(acme, beside=one), visit(acme, beside=one)
         one.page.clock.install()
@@ -496,7 +498,7 @@ class TestTabs:
         one.problems.clear()
         other.problems.clear()
 
-    def test_a_tab_of_somebody_who_was_logged_in_before_shows_nothing_of_the_next(
+    def test_tab_of_previous_user_shows_no_messages_of_next_user(
         self, acme: Tenant, alice: Any, make_user: MakeUser, visit: Callable[..., Visitor]
     ) -> None:
         with schema_context("acme"):
@@ -516,7 +518,7 @@ class TestTabs:
 
 
 class TestFailures:
-    def test_after_a_restart_of_the_server_it_goes_on(
+    def test_page_reconnects_after_server_restart(
         self, acme: Tenant, alice: Any, visit: Callable[..., Visitor], tmp_path: Path
     ) -> None:
         port = free_port()
@@ -533,7 +535,9 @@ class TestFailures:
             page.close()
         visitor.problems.clear()
 
-    def test_under_wsgi_it_polls(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor], tmp_path: Path) -> None:
+    def test_page_polls_under_wsgi(
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor], tmp_path: Path
+    ) -> None:
         port = free_port()
         with serving(port, tmp_path / "log", wsgi=True):
             visitor = visit(acme, alice, server=port)
@@ -560,7 +564,7 @@ class TestFailures:
             page.close()
 
     @pytest.mark.parametrize("status", [204, 429, 503])
-    def test_where_the_stream_fails_one_tab_polls_for_all_and_tries_again(
+    def test_failing_stream_makes_one_tab_poll_and_retry(
         self, acme: Tenant, alice: Any, visit: Callable[..., Visitor], status: int
     ) -> None:
         one = visit(acme, alice)
@@ -591,7 +595,7 @@ class TestFailures:
             expect_unread(each.page, 2)
             each.problems.clear()
 
-    def test_where_there_are_no_locks_each_tab_has_its_own(
+    def test_tabs_without_lock_api_hold_one_stream_each(
         self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
     ) -> None:
         one = visit(acme, alice)
@@ -611,7 +615,7 @@ class TestFailures:
 
 
 class TestToasts:
-    def test_only_what_is_urgent_and_new_makes_one(self, at_acme: Visitor, alice: Any) -> None:
+    def test_toast_appears_for_new_urgent_message_only(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "old and urgent", level=ERROR_PERSISTENT)
         page = go_live(at_acme)
         tell(alice, "not urgent", level=INFO_PERSISTENT)
@@ -624,7 +628,7 @@ class TestToasts:
         expect(toast.get_by_role("alert").locator("a, button")).to_have_count(0)
         expect(page.locator("[data-mx-banner]", has_text="urgent <img")).to_be_visible()
 
-    def test_it_comes_where_there_are_no_banners_and_again_with_what_is_shown_again(self, at_acme: Visitor) -> None:
+    def test_toast_appears_on_inbox_page_and_for_revision_shown_again(self, at_acme: Visitor) -> None:
         with schema_context("acme"):
             shown = announce("the rules", to=EVERYONE, level=ERROR_PERSISTENT)
         page = go_live(at_acme, "/messages/")
@@ -638,7 +642,7 @@ class TestToasts:
         # The inbox lists what is saved, and shows none of it twice.
         expect(page.locator("[data-mx-banner]")).to_have_count(0)
 
-    def test_it_goes_by_itself_but_not_while_somebody_is_there(self, at_acme: Visitor, alice: Any) -> None:
+    def test_toast_disappears_after_timeout_unless_hovered_or_focused(self, at_acme: Visitor, alice: Any) -> None:
         at_acme.page.clock.install()
         page = go_live(at_acme)
         tell(alice, "urgent", level=ERROR_PERSISTENT)
@@ -663,7 +667,7 @@ class TestToasts:
         expect(page.locator("[data-mx-banner]", has_text="urgent")).to_be_visible()
 
     @pytest.mark.parametrize("how", ["click", "Escape", "Enter"])
-    def test_closing_it_gives_the_focus_back_and_reads_nothing(self, at_acme: Visitor, alice: Any, how: str) -> None:
+    def test_closing_toast_restores_focus_and_marks_nothing_read(self, at_acme: Visitor, alice: Any, how: str) -> None:
         page = go_live(at_acme)
         page.locator(".mx-bell-button").focus()
         tell(alice, "urgent", level=ERROR_PERSISTENT)
@@ -677,7 +681,7 @@ class TestToasts:
         expect(page.locator(".mx-bell-button")).to_be_focused()
         expect_unread(page, 1)
 
-    def test_it_never_covers_what_has_the_focus(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> None:
+    def test_toast_never_covers_focused_element(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> None:
         page = go_live(visit(acme, alice, viewport={"width": 360, "height": 640}))
         tell(alice, "urgent", level=ERROR_PERSISTENT)
         expect(page.locator(".mx-toast")).to_be_visible()
@@ -688,7 +692,7 @@ class TestToasts:
 
     @pytest.mark.parametrize("path", ["/", "/messages/"])
     @pytest.mark.parametrize("width", [320, 1280])
-    def test_it_is_accessible_and_fits(
+    def test_toast_is_accessible_and_fits_viewport(
         self, acme: Tenant, alice: Any, visit: Callable[..., Visitor], path: str, width: int
     ) -> None:
         visitor = visit(acme, alice, viewport={"width": width, "height": 700})

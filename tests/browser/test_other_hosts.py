@@ -117,7 +117,7 @@ class TestColours:
         ],
         ids=lambda look: "-".join(look.values()) or "plain",
     )
-    def test_everything_can_be_read_whatever_the_computer_prefers(
+    def test_pages_meet_accessibility_rules_in_every_colour_scheme(
         self, host: Host, alice: Any, look: dict[str, str]
     ) -> None:
         tell(alice, "A long text. " * 50, url="/x/", sender=alice, level=WARNING_PERSISTENT)
@@ -131,7 +131,7 @@ class TestColours:
         visitor.require_accessible()
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
-    def test_they_are_those_that_the_host_has_declared(self, host: Host, alice: Any, theme: str) -> None:
+    def test_banner_colours_follow_theme_of_host(self, host: Host, alice: Any, theme: str) -> None:
         tell(alice, "Hello")
         page = host.open(css="bootstrap", theme=theme).page
         seen = []
@@ -146,7 +146,7 @@ class TestColours:
 class TestBell:
     @pytest.mark.parametrize("bar", ["", "dark", "navbar-dark", "navy"])
     @pytest.mark.parametrize("theme", ["light", "dark"])
-    def test_it_has_the_colour_of_its_bar_under_the_pointer_too(self, host: Host, bar: str, theme: str) -> None:
+    def test_bell_contrasts_with_navbar_when_hovered_and_not(self, host: Host, bar: str, theme: str) -> None:
         page = host.open(css="bootstrap", theme=theme, bar=bar).page
         for _pointer in ("away", "over"):
             colour, _own = page.evaluate(COLOURS, ".mx-bell-button")
@@ -156,7 +156,7 @@ class TestBell:
 
     @pytest.mark.parametrize("direction", ["ltr", "rtl"])
     @pytest.mark.parametrize("end", ["start", "end"])
-    def test_its_panel_stays_in_the_window(self, host: Host, alice: Any, end: str, direction: str) -> None:
+    def test_bell_panel_stays_within_viewport(self, host: Host, alice: Any, end: str, direction: str) -> None:
         tell(alice, *(f"message {number}" for number in range(10)))
         for width in (320, 600, 900):
             options = {"viewport": {"width": width, "height": 500}}
@@ -173,7 +173,7 @@ class TestBell:
             assert bell is not None
             assert box["x"] <= bell["x"] + bell["width"] / 2 <= box["x"] + box["width"]
 
-    def test_at_the_foot_of_a_page_its_panel_opens_upwards(self, host: Host, alice: Any) -> None:
+    def test_bell_panel_at_page_bottom_opens_upwards(self, host: Host, alice: Any) -> None:
         tell(alice, "Hello")
         page = host.open().page
         page.evaluate("document.body.append(document.querySelector('[data-mx-bell]'))")
@@ -187,7 +187,7 @@ class TestBell:
 
 
 class TestScripts:
-    def test_they_work_in_any_order(self, host: Host, alice: Any) -> None:
+    def test_scripts_work_in_any_load_order(self, host: Host, alice: Any) -> None:
         """Libraries that exchange the body may insert them so that each runs as soon as it has been fetched."""
         tell(alice, "Hello")
         visitor = host.open("/other/")
@@ -220,7 +220,7 @@ class TestAfterTheBodyWasExchanged:
         self.follow(page, "Start", "Start")
         return page
 
-    def test_the_bell_opens_and_one_click_is_sent_once(self, host: Host, alice: Any, library: str) -> None:
+    def test_bell_after_body_swap_opens_and_sends_click_once(self, host: Host, alice: Any, library: str) -> None:
         tell(alice, "first", "second", "third")
         page = self.open(host, library)
         page.get_by_role("button", name="Close: first").click()
@@ -235,7 +235,7 @@ class TestAfterTheBodyWasExchanged:
         assert [post.split("/")[0] for post in host.posts] == ["mark_read", "mark_read"]
         assert page.evaluate("window.loaded") == "once"
 
-    def test_mark_all_can_be_undone_and_one_can_go_back(self, host: Host, alice: Any, library: str) -> None:
+    def test_mark_all_read_and_back_button_work_after_body_swap(self, host: Host, alice: Any, library: str) -> None:
         tell(alice, "first", "second")
         page = self.open(host, library)
         self.follow(page, "Messages", "Inbox")
@@ -251,7 +251,7 @@ class TestAfterTheBodyWasExchanged:
         expect(page.locator(".mx-panel [data-mx-entry]")).to_have_count(2)
         assert page.evaluate("window.loaded") == "once"
 
-    def test_one_can_go_back_where_the_browser_keeps_no_copies(self, host: Host, alice: Any) -> None:
+    def test_back_button_works_after_body_swap_without_history_cache(self, host: Host, alice: Any) -> None:
         tell(alice, "first")
         page = self.open(host, "htmx-2", history="off")
         self.follow(page, "Messages", "Inbox")
@@ -263,7 +263,7 @@ class TestAfterTheBodyWasExchanged:
         page.get_by_role("button", name="Messages, none unread").click()
         expect(page.locator(".mx-panel [data-mx-entry]")).to_have_count(1)
 
-    def test_live_updates_go_on(self, host: Host, alice: Any, library: str) -> None:
+    def test_live_updates_continue_after_body_swap(self, host: Host, alice: Any, library: str) -> None:
         page = self.open(host, library)
         tell(alice, "Hello", level=ERROR_PERSISTENT)
         expect(page.get_by_role("button", name="Messages, 1 unread")).to_be_visible()
@@ -273,7 +273,7 @@ class TestAfterTheBodyWasExchanged:
         self.follow(page, "Other", "Other")
         expect(toast).to_be_visible()
 
-    def test_the_pages_for_writing_work_each_time(self, host: Host, alice: Any, library: str) -> None:
+    def test_compose_pages_work_repeatedly_after_body_swap(self, host: Host, alice: Any, library: str) -> None:
         page = self.open(host, library)
         for _time in range(2):
             self.follow(page, "Host", "Start")
@@ -290,7 +290,7 @@ class TestAfterTheBodyWasExchanged:
         with schema_context("acme"):
             assert Message.objects.count() == 1
 
-    def test_messages_of_the_request_are_shown(self, host: Host, library: str) -> None:
+    def test_messages_of_request_are_shown_after_body_swap(self, host: Host, library: str) -> None:
         page = self.open(host, library)
         page.get_by_role("button", name="Order", exact=True).click()
         expect(page.get_by_text("Your order has been placed.")).to_be_visible()
@@ -298,7 +298,7 @@ class TestAfterTheBodyWasExchanged:
         expect(page.locator("[data-mx-banner]")).to_have_count(0)
 
     @pytest.mark.parametrize("library", ["htmx-2", "htmx-4"])
-    def test_a_part_of_a_page_brings_the_banners_with_it(self, host: Host, alice: Any, library: str) -> None:
+    def test_partial_response_updates_banners(self, host: Host, alice: Any, library: str) -> None:
         tell(alice, "saved")
         page = self.open(host, library)
         page.get_by_role("button", name="Order in place").click()
@@ -311,7 +311,7 @@ class TestAfterTheBodyWasExchanged:
 
 
 class TestPhones:
-    def test_there_is_no_button_for_shortcuts_without_a_keyboard(self, host: Host, alice: Any) -> None:
+    def test_touch_device_hides_keyboard_shortcuts_button(self, host: Host, alice: Any) -> None:
         tell(alice, "Hello")
         phone = {"viewport": {"width": 900, "height": 500}, "has_touch": True, "is_mobile": True}
         page = host.open("/messages/", options=phone).page
@@ -322,7 +322,7 @@ class TestPhones:
 
 
 class TestBootstrap:
-    def test_its_rules_for_elements_leave_our_sizes(self, host: Host) -> None:
+    def test_bootstrap_element_rules_do_not_change_form_sizes(self, host: Host) -> None:
         page = host.open("/messages/compose/", css="bootstrap").page
         sizes = page.evaluate(
             "['.mx-field > legend', '.mx-field > label'].map((name) => {"
@@ -332,13 +332,13 @@ class TestBootstrap:
         )
         assert sizes[0] == sizes[1]
 
-    def test_titles_of_our_pages_stand_in_the_head(self, host: Host) -> None:
+    def test_page_title_is_in_head(self, host: Host) -> None:
         page = host.open("/messages/", css="bootstrap").page
         expect(page).to_have_title("Inbox · Host")
         assert page.locator("body title").count() == 0
 
     @pytest.mark.parametrize("library", ["", "htmx-2"])
-    def test_its_alerts_are_closed_and_acknowledged_once(self, host: Host, alice: Any, library: str) -> None:
+    def test_bootstrap_alerts_close_and_acknowledge_once(self, host: Host, alice: Any, library: str) -> None:
         tell(alice, "first", "second")
         with schema_context("acme"):
             announce("The rules", to=EVERYONE, must_acknowledge=True)
@@ -356,7 +356,7 @@ class TestBootstrap:
         with schema_context("acme"):
             assert inbox(alice).unread_count() == 1
 
-    def test_what_must_be_acknowledged_stands_above_what_is_written(self, host: Host, alice: Any) -> None:
+    def test_announcement_to_acknowledge_is_shown_above_page_content(self, host: Host, alice: Any) -> None:
         with schema_context("acme"):
             announce("The rules", to=EVERYONE, must_acknowledge=True, sender=alice)
         page = host.open(css="bootstrap").page

@@ -36,9 +36,7 @@ def unread_of(user: Any) -> int:
 
 
 class TestBanners:
-    def test_closing_one_marks_it_read_moves_the_focus_on_and_tells_the_bell(
-        self, at_acme: Visitor, alice: Any
-    ) -> None:
+    def test_closing_banner_marks_read_moves_focus_and_updates_bell(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first", "second")
         page = at_acme.go("/")
         banners = page.locator("[data-mx-banner]")
@@ -51,7 +49,7 @@ class TestBanners:
         expect(page.locator("main")).to_be_focused()
         assert unread_of(alice) == 0
 
-    def test_what_must_be_acknowledged_is(self, at_acme: Visitor, alice: Any) -> None:
+    def test_acknowledge_button_marks_announcement_read(self, at_acme: Visitor, alice: Any) -> None:
         with schema_context("acme"):
             announce("the rules", to=EVERYONE, must_acknowledge=True)
         page = at_acme.go("/")
@@ -60,7 +58,7 @@ class TestBanners:
         expect(page.locator("[data-mx-banner]")).to_have_count(0)
         assert unread_of(alice) == 0
 
-    def test_what_the_server_refuses_comes_back_with_the_reason(self, at_acme: Visitor, alice: Any) -> None:
+    def test_banner_reappears_with_error_when_request_fails(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first")
         page = at_acme.go("/")
         page.route("**/mark_read/**", lambda route: route.abort())
@@ -70,13 +68,15 @@ class TestBanners:
         assert unread_of(alice) == 1
         at_acme.problems.clear()
 
-    def test_a_message_that_is_not_saved_is_closed_here(self, at_acme: Visitor) -> None:
+    def test_closing_unsaved_message_removes_banner(self, at_acme: Visitor) -> None:
         page = at_acme.go("/")
         page.locator("button[value='18']").click()
         page.locator("[data-mx-banner]").get_by_role("button", name="Close").click()
         expect(page.locator("[data-mx-banner]")).to_have_count(0)
 
-    def test_without_javascript_a_form_does_it(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> None:
+    def test_close_button_without_javascript_marks_message_read(
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
+    ) -> None:
         tell(alice, "first", "second")
         page = visit(acme, alice, java_script_enabled=False).go("/")
         page.get_by_role("button", name="Close").first.click()
@@ -102,7 +102,7 @@ class TestMuchToShow:
 
         return open_at
 
-    def test_a_long_text_is_shown_whole_when_that_is_asked_for(self, open_at: Any, alice: Any) -> None:
+    def test_long_banner_text_expands_on_request(self, open_at: Any, alice: Any) -> None:
         tell(alice, "short", "x" * 9_000)
         page = open_at(360)
         assert height_of(page, "[data-mx-banner]") < 140
@@ -112,7 +112,7 @@ class TestMuchToShow:
         page.get_by_text("Show less").click()
         assert height_of(page, "[data-mx-banner]") < 140
 
-    def test_so_is_that_of_an_entry(self, open_at: Any, alice: Any) -> None:
+    def test_long_inbox_entry_text_expands_on_request(self, open_at: Any, alice: Any) -> None:
         tell(alice, "short", "x" * 9_000)
         page = open_at(360)
         page.goto(page.url + "messages/")
@@ -121,7 +121,9 @@ class TestMuchToShow:
         assert height_of(page, "[data-mx-list] [data-mx-entry]") > 1_000
 
     @pytest.mark.parametrize(("width", "shown", "more"), [(1280, 3, "and 14 more"), (479, 2, "and 15 more")])
-    def test_many_are_folded(self, open_at: Any, alice: Any, width: int, shown: int, more: str) -> None:
+    def test_banners_beyond_limit_are_collapsed(
+        self, open_at: Any, alice: Any, width: int, shown: int, more: str
+    ) -> None:
         tell(alice, *(f"message {number}" for number in range(17)))
         page = open_at(width)
         banners = page.locator("[data-mx-banner]").filter(visible=True)
@@ -133,7 +135,7 @@ class TestMuchToShow:
         page.get_by_text("Show fewer").click()
         expect(banners).to_have_count(shown)
 
-    def test_what_must_be_acknowledged_is_never_folded(self, open_at: Any, alice: Any) -> None:
+    def test_banners_to_acknowledge_are_never_collapsed(self, open_at: Any, alice: Any) -> None:
         with schema_context("acme"):
             for number in range(5):
                 announce(f"rule {number}", to=EVERYONE, must_acknowledge=True)
@@ -145,7 +147,7 @@ class TestMuchToShow:
 
 
 class TestFolding:
-    def test_closing_one_shows_the_next_and_counts_again(self, at_acme: Visitor, alice: Any) -> None:
+    def test_closing_banner_shows_next_and_updates_count(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, *(f"message {number}" for number in range(6)))
         page = at_acme.go("/")
         page.get_by_role("button", name="Close: message 3").click()
@@ -157,7 +159,7 @@ class TestFolding:
         expect(page.locator("[data-mx-banner]").filter(visible=True)).to_have_count(3)
         expect(page.locator("[data-mx-fold]")).to_be_hidden()
 
-    def test_what_arrives_is_counted_and_what_was_opened_stays_open(self, at_acme: Visitor, alice: Any) -> None:
+    def test_new_message_updates_collapsed_count_and_keeps_expanded_banners(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, *(f"message {number}" for number in range(4)), "long " * 200)
         page = at_acme.go("/")
         page.get_by_text("Show all").click()
@@ -169,7 +171,7 @@ class TestFolding:
         expect(page.locator("[data-mx-banner]").filter(visible=True)).to_have_count(7)
         expect(page.get_by_text("Show fewer")).to_be_visible()
 
-    def test_there_is_no_button_for_a_text_that_fits(self, at_acme: Visitor, alice: Any) -> None:
+    def test_show_all_button_is_hidden_when_text_fits(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "This text is longer than two lines of a phone, but not of a screen.")
         page = at_acme.go("/")
         expect(page.get_by_text("Show all")).to_be_hidden()
@@ -178,7 +180,7 @@ class TestFolding:
 
 
 class TestBell:
-    def test_it_opens_a_panel_of_the_latest(self, at_acme: Visitor, alice: Any) -> None:
+    def test_bell_opens_panel_of_latest_messages(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, *(f"message {number}" for number in range(12)))
         page = at_acme.go("/")
         bell = page.get_by_role("button", name="Messages, 12 unread")
@@ -190,7 +192,7 @@ class TestBell:
         expect(panel).to_be_hidden()
         expect(bell).to_be_focused()
 
-    def test_in_the_panel_one_is_marked_and_all_are(self, at_acme: Visitor, alice: Any) -> None:
+    def test_bell_panel_marks_one_and_all_messages_read(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first", "second", "third")
         page = at_acme.go("/")
         page.locator(".mx-bell-button").click()
@@ -201,7 +203,7 @@ class TestBell:
         expect(page.get_by_role("button", name="Messages, none unread")).to_be_visible()
         assert unread_of(alice) == 0
 
-    def test_without_javascript_it_is_a_link_to_the_inbox(
+    def test_bell_without_javascript_links_to_inbox(
         self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
     ) -> None:
         tell(alice, "first")
@@ -211,7 +213,7 @@ class TestBell:
 
 
 class TestInbox:
-    def test_marking_one_read_and_unread_again(self, at_acme: Visitor, alice: Any) -> None:
+    def test_inbox_marks_message_read_and_unread(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first")
         page = at_acme.go("/messages/")
         page.get_by_role("button", name="Mark read: first").click()
@@ -221,7 +223,7 @@ class TestInbox:
         expect(page.get_by_role("button", name="Messages, 1 unread")).to_be_visible()
         assert unread_of(alice) == 1
 
-    def test_what_the_server_refuses_is_rolled_back_visibly(self, at_acme: Visitor, alice: Any) -> None:
+    def test_inbox_reverts_marking_when_server_refuses(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first")
         page = at_acme.go("/messages/")
         with schema_context("acme"):
@@ -232,7 +234,7 @@ class TestInbox:
         expect(page.get_by_role("button", name="Mark read: first")).to_be_visible()
         at_acme.problems.clear()
 
-    def test_mark_all_can_be_undone_and_the_offer_stays(self, at_acme: Visitor, alice: Any) -> None:
+    def test_inbox_mark_all_read_can_be_undone_after_reload(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first", "second")
         page = at_acme.go("/messages/")
         page.get_by_role("button", name="Mark all as read").click()
@@ -244,7 +246,7 @@ class TestInbox:
         expect(page.get_by_role("button", name="Messages, 2 unread")).to_be_visible()
         assert unread_of(alice) == 2
 
-    def test_the_keyboard_alone_does_everything(self, at_acme: Visitor, alice: Any) -> None:
+    def test_inbox_keyboard_shortcuts_navigate_and_mark(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first", "second", "third")
         page = at_acme.go("/")
         page.keyboard.press("g")
@@ -262,7 +264,7 @@ class TestInbox:
         page.keyboard.press("?")
         expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
-    def test_shortcuts_can_be_switched_off(self, at_acme: Visitor, alice: Any) -> None:
+    def test_inbox_keyboard_shortcuts_can_be_disabled(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first")
         page = at_acme.go("/messages/")
         page.get_by_role("button", name="Keyboard shortcuts").click()
@@ -274,7 +276,9 @@ class TestInbox:
         expect(page.get_by_role("button", name="Mark read: first")).to_be_visible()
         assert unread_of(alice) == 1
 
-    def test_without_javascript_all_of_it_works(self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> None:
+    def test_inbox_without_javascript_pages_filters_marks_and_undoes(
+        self, acme: Tenant, alice: Any, visit: Callable[..., Visitor]
+    ) -> None:
         tell(alice, *(f"message {number}" for number in range(25)))
         page = visit(acme, alice, java_script_enabled=False).go("/messages/")
         page.get_by_role("link", name="Older messages").click()
@@ -290,7 +294,7 @@ class TestInbox:
 
 
 class TestTwoOrganisations:
-    def test_side_by_side_neither_sees_the_other(
+    def test_sessions_of_two_tenants_show_and_mark_own_messages_only(
         self, acme: Tenant, globex: Tenant, make_user: MakeUser, visit: Callable[..., Visitor]
     ) -> None:
         people = {}
@@ -312,7 +316,7 @@ class TestTwoOrganisations:
 @pytest.mark.parametrize(
     "path", ["/", "/messages/", "/messages/?unread=1", "/messages/?kind=broadcast", "/messages/?level=7"]
 )
-def test_every_page_is_accessible_in_light_and_dark(at_acme: Visitor, alice: Any, path: str) -> None:
+def test_pages_are_accessible_in_light_and_dark(at_acme: Visitor, alice: Any, path: str) -> None:
     tell(alice, "first", url="/x/")
     tell(alice, "second", level=ERROR_PERSISTENT)
     with schema_context("acme"):
@@ -326,7 +330,7 @@ def test_every_page_is_accessible_in_light_and_dark(at_acme: Visitor, alice: Any
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_page_is_wider_than_the_window(acme: Tenant, alice: Any, visit: Callable[..., Visitor], width: int) -> None:
+def test_pages_fit_viewport_width(acme: Tenant, alice: Any, visit: Callable[..., Visitor], width: int) -> None:
     tell(alice, "x" * 9_000)
     visitor = visit(acme, alice, viewport={"width": width, "height": 700})
     for path in ("/", "/messages/"):

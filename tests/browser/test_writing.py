@@ -61,7 +61,7 @@ def readers() -> list[str]:
 
 
 class TestCompose:
-    def test_to_a_group_and_a_person_found_while_typing(
+    def test_compose_sends_to_group_and_searched_person(
         self, acme: Tenant, people: Any, visit: Callable[..., Visitor]
     ) -> None:
         page = visit(acme, people["bob"]).go("/messages/compose/")
@@ -83,7 +83,7 @@ class TestCompose:
         expect(page.locator("[data-mx-banner]").first).to_be_visible()
         assert readers() == ["bob", "carol", "dan", "erin"]
 
-    def test_the_keyboard_alone_does_everything(self, acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
+    def test_compose_works_by_keyboard_alone(self, acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
         page = visit(acme, people["bob"]).go("/messages/compose/")
         reach(page, "input[name=groups]")
         page.keyboard.press("Space")
@@ -97,7 +97,7 @@ class TestCompose:
         page.wait_for_selector("[data-mx-banner]")
         assert readers() == ["carol", "dan"]
 
-    def test_without_javascript_everything_stays_from_step_to_step(
+    def test_compose_without_javascript_keeps_input_between_steps(
         self, acme: Tenant, people: Any, visit: Callable[..., Visitor]
     ) -> None:
         page = visit(acme, people["bob"], java_script_enabled=False).go("/messages/compose/")
@@ -113,7 +113,7 @@ class TestCompose:
         page.get_by_role("button", name="Send to 1 person").click()
         assert readers() == ["erin"]
 
-    def test_sent_twice_it_arrives_once(self, acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
+    def test_compose_submitted_twice_sends_once(self, acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
         page = visit(acme, people["bob"]).go("/messages/compose/")
         page.get_by_role("checkbox", name="Sales").check()
         page.get_by_label("Text").fill("Once")
@@ -122,14 +122,18 @@ class TestCompose:
         page.evaluate(SEND_TWICE)
         assert readers() == ["carol", "dan"]
 
-    def test_the_picker_reveals_nobody_else(self, acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
+    def test_compose_picker_finds_no_unreachable_person(
+        self, acme: Tenant, people: Any, visit: Callable[..., Visitor]
+    ) -> None:
         page = visit(acme, people["bob"]).go("/messages/compose/")
         page.get_by_role("combobox", name="People").fill("frank")
         expect(page.get_by_text("No more results").first).to_be_attached()
         expect(page.get_by_role("option")).to_have_count(0)
         assert "frank" not in page.content()
 
-    def test_hostile_text_is_shown_as_text(self, acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
+    def test_compose_shows_html_as_text_and_refuses_javascript_link(
+        self, acme: Tenant, people: Any, visit: Callable[..., Visitor]
+    ) -> None:
         visitor = visit(acme, people["bob"])
         page = visitor.go("/messages/compose/")
         page.get_by_role("checkbox", name="Sales").check()
@@ -156,7 +160,7 @@ def reach(page: Page, selector: str) -> None:
 
 
 class TestAnnouncements:
-    def test_publish_acknowledge_watch_change_retract(
+    def test_announcement_is_published_acknowledged_changed_and_retracted(
         self, acme: Tenant, people: Any, visit: Callable[..., Visitor]
     ) -> None:
         at_admins = visit(acme, people["alice"])
@@ -190,7 +194,9 @@ class TestAnnouncements:
         with schema_context("acme"):
             assert Announcement.objects.get().state() is State.RETRACTED
 
-    def test_without_javascript_it_is_scheduled(self, acme: Tenant, people: Any, visit: Callable[..., Visitor]) -> None:
+    def test_announcement_without_javascript_is_scheduled(
+        self, acme: Tenant, people: Any, visit: Callable[..., Visitor]
+    ) -> None:
         page = visit(acme, people["alice"], java_script_enabled=False).go("/messages/announcements/new/")
         page.get_by_role("radio", name="The members of groups").check()
         page.get_by_role("checkbox", name="Sales").check()
@@ -203,7 +209,7 @@ class TestAnnouncements:
             assert (announcement.state(), announcement.groups.get().name) == (State.SCHEDULED, "Sales")
             assert inbox(people["carol"]).unread_count() == 0
 
-    def test_a_manager_announces_to_their_own_group_alone(
+    def test_manager_announces_to_own_group_only(
         self, acme: Tenant, people: Any, visit: Callable[..., Visitor]
     ) -> None:
         page = visit(acme, people["bob"]).go("/messages/announcements/new/")
@@ -216,7 +222,7 @@ class TestAnnouncements:
 
 
 class TestConsole:
-    def test_publish_count_retract_everywhere(
+    def test_broadcast_is_published_counted_and_retracted(
         self, acme: Tenant, people: Any, platform: Any, operator: Any, visit: Callable[..., Visitor]
     ) -> None:
         page = visit(platform, operator).go("/messages/broadcasts/new/")
@@ -243,7 +249,7 @@ class TestConsole:
         carol = visit(acme, people["carol"]).go("/")
         expect(carol.get_by_text("Maintenance on Sunday.")).to_have_count(0)
 
-    def test_to_chosen_organisations_without_javascript(
+    def test_broadcast_without_javascript_reaches_chosen_tenants(
         self, platform: Any, operator: Any, visit: Callable[..., Visitor]
     ) -> None:
         page = visit(platform, operator, java_script_enabled=False).go("/messages/broadcasts/new/")
@@ -255,7 +261,7 @@ class TestConsole:
         assert [tenant.schema_name for tenant in Broadcast.objects.get().tenants.all()] == ["globex"]
 
     @pytest.mark.parametrize("path", ["", "new/"])
-    def test_no_other_organisation_has_it(
+    def test_broadcast_pages_outside_platform_return_404(
         self, acme: Tenant, people: Any, visit: Callable[..., Visitor], path: str
     ) -> None:
         visitor = visit(acme, people["alice"])
@@ -297,7 +303,7 @@ def something_to_show(people: Any, operator: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_every_page_is_accessible_and_fits(
+def test_pages_are_accessible_and_fit_viewport(
     request: pytest.FixtureRequest, something_to_show: dict[str, str], visit: Callable[..., Visitor], width: int
 ) -> None:
     size = {"width": width, "height": 800}
@@ -314,7 +320,9 @@ def test_every_page_is_accessible_and_fits(
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_who_may_not_gets_nothing(acme: Tenant, people: Any, visit: Callable[..., Visitor], path: str) -> None:
+def test_pages_without_permission_show_error_without_names(
+    acme: Tenant, people: Any, visit: Callable[..., Visitor], path: str
+) -> None:
     visitor = visit(acme, people["frank"])
     page = visitor.go(path)
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("Permission denied|Page not found"))

@@ -88,14 +88,14 @@ def get(in_acme: Tenant, alice: Any, browser_of: BrowserOf) -> Any:
     return get
 
 
-def test_the_event_loop_knows_no_tenant_but_the_message_goes_to_the_requests(get: Any, alice: Any) -> None:
+def test_message_added_in_async_view_is_stored_in_request_tenant(get: Any, alice: Any) -> None:
     get("/add/")
     assert Message.objects.get().message == "Sent in acme, loop in public"
     with schema_context("globex"):
         assert not Message.objects.exists()
 
 
-def test_a_prepared_template_shows_everything_with_one_query(get: Any, alice: Any) -> None:
+def test_prepared_template_shows_messages_with_one_query(get: Any, alice: Any) -> None:
     get("/add/")
     with count_our_queries() as queries:
         page = get("/show/")
@@ -104,12 +104,12 @@ def test_a_prepared_template_shows_everything_with_one_query(get: Any, alice: An
     assert len(queries) == 1
 
 
-def test_an_unprepared_template_would_query_in_the_event_loop(get: Any) -> None:
+def test_unprepared_template_in_async_view_raises_synchronous_only(get: Any) -> None:
     with pytest.raises(SynchronousOnlyOperation):
         get("/show_unprepared/")
 
 
-def test_a_thread_left_in_another_tenant_does_not_matter(get: Any, alice: Any) -> None:
+def test_message_from_thread_in_other_tenant_is_stored_in_request_tenant(get: Any, alice: Any) -> None:
     assert "[From a thread left in globex]" in get("/stray/")
     assert Message.objects.count() == 1
     with schema_context("globex"):
@@ -117,6 +117,6 @@ def test_a_thread_left_in_another_tenant_does_not_matter(get: Any, alice: Any) -
 
 
 @pytest.mark.parametrize("storage", ["FallbackStorage", "CookieStorage"])
-def test_the_user_is_the_requests_wherever_the_thread_was_left(get: Any, settings: Any, storage: str) -> None:
+def test_request_user_is_loaded_from_request_tenant_in_stray_thread(get: Any, settings: Any, storage: str) -> None:
     settings.MESSAGE_STORAGE = f"messages_extends.storages.{storage}"
     assert get("/stray_show/").startswith("alice:")

@@ -65,9 +65,7 @@ def _left_out(said: dict[str, Any]) -> str:
 
 @pytest.mark.longrun
 @pytest.mark.parametrize("number", SCENARIOS)
-def test_a_scenario_has_rows_of_all_who_take_part_and_looks_at_what_they_did(
-    number: int, measured: dict[str, Any]
-) -> None:
+def test_scenario_measures_every_contestant_and_checks_results(number: int, measured: dict[str, Any]) -> None:
     said = measured[str(number)]
     if reason := _left_out(said):
         assert os.environ.get("CI") != "true", reason
@@ -78,7 +76,7 @@ def test_a_scenario_has_rows_of_all_who_take_part_and_looks_at_what_they_did(
 
 
 @pytest.mark.longrun
-def test_the_results_make_a_document_again_and_again(measured: dict[str, Any]) -> None:
+def test_report_update_replaces_results_and_is_idempotent(measured: dict[str, Any]) -> None:
     found = {"scenarios": measured, "versions": {OURS: {"django": "5.2"}}}
     document = f"By hand before.\n\n{report.BEGIN}\nold\n{report.END}\n\nBy hand after.\n"
     written = report.into_document(document, found)
@@ -89,7 +87,7 @@ def test_the_results_make_a_document_again_and_again(measured: dict[str, Any]) -
     assert report.into_document(written, found) == written
 
 
-def test_a_scenario_takes_the_place_of_its_earlier_results_and_leaves_the_others(tmp_path: Path) -> None:
+def test_results_keep_replaces_scenario_and_keeps_others(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     about = {"on": "2026-01-01"}
     for number, note in ((4, "first"), (3, "other"), (4, "second")):
@@ -98,7 +96,7 @@ def test_a_scenario_takes_the_place_of_its_earlier_results_and_leaves_the_others
     assert {number: said["notes"] for number, said in kept.items()} == {"3": ["other"], "4": ["second"]}
 
 
-def test_results_survive_being_kept() -> None:
+def test_outcome_survives_json_round_trip() -> None:
     outcome = Outcome([Row.of("work", OURS, [1.0, 3.0], [0.5])], [Mark.at_most("≤ 2", 3, 2)], ["checked"])
     outcome.plots.append(Plot("title", "people", {OURS: [(1.0, 2.0)]}))
     again = Outcome.from_json(json.loads(json.dumps(outcome.as_json())))
@@ -107,7 +105,7 @@ def test_results_survive_being_kept() -> None:
     assert again.marks[0].reached is False
 
 
-def test_who_has_not_done_the_same_work_stops_the_run() -> None:
+def test_benchmark_with_unequal_work_raises_benchmark_error() -> None:
     same("counts", {"one": 1, "other": 1})
     with pytest.raises(BenchmarkError, match="counts: other found 2, the first 1"):
         same("counts", {"one": 1, "other": 2})
@@ -115,7 +113,7 @@ def test_who_has_not_done_the_same_work_stops_the_run() -> None:
         require(False, "nobody sees it")
 
 
-def test_who_is_first_in_one_round_is_last_in_the_next() -> None:
+def test_alternate_rotates_order_of_contestants() -> None:
     order: list[str] = []
     turns = {name: lambda name=name: order.append(name) for name in "abc"}
     Bench(Contestants(""), Size.TINY).alternate(turns, 3)
@@ -126,7 +124,7 @@ def test_who_is_first_in_one_round_is_last_in_the_next() -> None:
     ("seconds", "shown"),
     [(0.0000123, "12.3 µs"), (0.00123, "1.23 ms"), (0.5, "500 ms"), (12.34, "12.3 s"), (150.0, "150 s")],
 )
-def test_times_are_shown_in_the_unit_that_people_read(seconds: float, shown: str) -> None:
+def test_report_time_uses_readable_unit(seconds: float, shown: str) -> None:
     assert report.time(seconds) == shown
 
 
@@ -134,11 +132,11 @@ def test_times_are_shown_in_the_unit_that_people_read(seconds: float, shown: str
     ("value", "shown"),
     [(0.92333, "0.923 times"), (30.114, "30.1 times"), (871.4, "871 times"), (11_663.4, "11,663 times")],
 )
-def test_how_many_times_is_shown_without_powers_of_ten(value: float, shown: str) -> None:
+def test_mark_found_shows_factor_without_exponent(value: float, shown: str) -> None:
     assert Mark.at_least("", value, 1, " times").found == shown
 
 
-def test_plots_are_the_same_for_the_same_results(tmp_path: Path) -> None:
+def test_write_plots_is_deterministic(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="plots need the dependency group bench")
     from benchmarks.plots import write_plots
 
@@ -150,7 +148,7 @@ def test_plots_are_the_same_for_the_same_results(tmp_path: Path) -> None:
     assert b"<svg" in one
 
 
-def test_the_document_is_that_of_the_results_that_are_kept() -> None:
+def test_benchmark_document_matches_stored_results() -> None:
     found = results.load_results(results.FULL)
     document = results.DOCUMENT.read_text()
     assert report.into_document(document, found) == document

@@ -163,7 +163,7 @@ def undo(user: Any, at: datetime) -> int:
 
 class TestSending:
     @pytest.mark.parametrize("backwards", [False, True])
-    def test_two_who_send_with_one_key_double_nothing(
+    def test_concurrent_send_with_same_key_creates_no_duplicates(
         self, at_once: AtOnce, people: list[Any], backwards: bool
     ) -> None:
         some, others = people[:20], people[10:]
@@ -177,7 +177,7 @@ class TestSending:
                 assert sum(counts) == 30
                 Message.objects.all().delete()
 
-    def test_they_never_lock_each_other_out(self, at_once: AtOnce, people: list[Any]) -> None:
+    def test_concurrent_send_in_opposite_order_does_not_deadlock(self, at_once: AtOnce, people: list[Any]) -> None:
         """Both stop at somebody in the middle; had they come from both ends, neither could go on."""
         is_over = Event()
 
@@ -199,7 +199,7 @@ class TestSending:
             assert sum(counts) == Message.objects.count() == 30
 
     @pytest.mark.parametrize("other", ["cancel", "send"])
-    def test_neither_do_they_where_what_has_expired_has_to_make_way(
+    def test_concurrent_send_replacing_expired_messages_does_not_deadlock(
         self, at_once: AtOnce, people: list[Any], other: str
     ) -> None:
         with in_acme():
@@ -231,28 +231,30 @@ class TestSending:
             assert not Message.objects.filter(message="old news").exists()
             assert Message.objects.count() in ((0, 30) if other == "cancel" else (30,))
 
-    def test_who_is_deleted_meanwhile_is_left_out(self, at_once: AtOnce, people: list[Any]) -> None:
+    def test_send_skips_recipient_deleted_meanwhile(self, at_once: AtOnce, people: list[Any]) -> None:
         with in_acme():
             gone = get_user_model()._default_manager.get(pk=5)
         [_, count] = at_once(*while_open(gone.delete, lambda: send(get_user_model()._default_manager.all(), "news")))
         with in_acme():
             assert count == Message.objects.count() == 29
 
-    def test_who_is_deleted_right_after_takes_the_message_along(self, at_once: AtOnce, people: list[Any]) -> None:
+    def test_recipient_deletion_after_send_deletes_message(self, at_once: AtOnce, people: list[Any]) -> None:
         with in_acme():
             gone = get_user_model()._default_manager.get(pk=5)
         at_once(*while_open(lambda: send(people, "news"), gone.delete))
         with in_acme():
             assert Message.objects.count() == 29
 
-    def test_checked_recipient_cannot_be_deleted_before_the_transaction_ends(self, people: list[Any]) -> None:
+    def test_require_may_send_locks_recipients_until_transaction_ends(self, people: list[Any]) -> None:
         users = get_user_model()._default_manager
         with in_acme(), transaction.atomic(), at_the_database() as other:
             assert require_may_send(None, users.filter(pk=5), exactly=1) == [5]
             with pytest.raises(LockNotAvailable):
                 other.execute(f'SELECT FROM acme."{users.model._meta.db_table}" WHERE id = 5 FOR UPDATE NOWAIT')
 
-    def test_a_sender_who_is_deleted_meanwhile_sends_nothing(self, at_once: AtOnce, people: list[Any]) -> None:
+    def test_send_by_sender_deleted_meanwhile_raises_recipient_unavailable(
+        self, at_once: AtOnce, people: list[Any]
+    ) -> None:
         with in_acme():
             sender = get_user_model()._default_manager.create_user(pk=99, email="s@example.com", is_superuser=True)
             gone = get_user_model()._default_manager.get(pk=sender.pk)
@@ -268,9 +270,7 @@ class TestSending:
         with in_acme():
             assert not Message.objects.exists()
 
-    def test_who_joins_the_group_after_it_was_asked_about_is_not_written_to(
-        self, at_once: AtOnce, people: list[Any]
-    ) -> None:
+    def test_send_to_group_is_refused_when_member_joins_meanwhile(self, at_once: AtOnce, people: list[Any]) -> None:
         sender, member, other = people[:3]
         with in_acme():
             group = Group.objects.create(name="Sales")
@@ -307,7 +307,7 @@ class TestSending:
         with in_acme():
             assert not Message.objects.exists()
 
-    def test_nobody_is_written_to_unasked_while_people_join_and_leave(self, at_once: AtOnce, people: list[Any]) -> None:
+    def test_send_to_changing_group_never_reaches_unpermitted_member(self, at_once: AtOnce, people: list[Any]) -> None:
         sender, member, other = people[:3]
         with in_acme():
             group = Group.objects.create(name="Sales")
@@ -345,13 +345,15 @@ class TestSending:
 
 
 class TestPublishing:
-    def test_of_two_announcements_with_one_key_there_is_one(self, at_once: AtOnce, alice: Any) -> None:
+    def test_concurrent_announce_with_same_key_creates_one_announcement(self, at_once: AtOnce, alice: Any) -> None:
         for number in range(ROUNDS):
             made = at_once(*[lambda: announce("news", to=EVERYONE, key=f"key {number}")] * 2)  # noqa: B023
             assert len({each.pk for each in made}) == 1
         assert len(unread(alice)) == ROUNDS
 
-    def test_of_two_broadcasts_with_one_key_there_is_one(self, at_once: AtOnce, acme: Tenant, alice: Any) -> None:
+    def test_concurrent_broadcast_with_same_key_creates_one_broadcast(
+        self, at_once: AtOnce, acme: Tenant, alice: Any
+    ) -> None:
         def act() -> Broadcast:
             with schema_context("public"):
                 return broadcast("news", to=[acme], key="key")
@@ -362,16 +364,14 @@ class TestPublishing:
             assert unread(alice) == ["news"]
             Broadcast.objects.all().delete()
 
-    def test_what_is_announced_while_the_one_with_its_key_is_retracted_is_seen(
-        self, at_once: AtOnce, alice: Any
-    ) -> None:
+    def test_announce_with_key_during_retraction_is_live(self, at_once: AtOnce, alice: Any) -> None:
         with in_acme():
             old = announce("old news", to=EVERYONE, key="key")
         [_, new] = at_once(*while_open(lambda: retract(old), lambda: announce("news", to=EVERYONE, key="key")))
         assert new.state() is State.LIVE
         assert unread(alice) == ["news"]
 
-    def test_what_is_announced_while_the_one_with_its_key_is_purged_is_seen(self, at_once: AtOnce, alice: Any) -> None:
+    def test_announce_with_key_during_purge_is_unread(self, at_once: AtOnce, alice: Any) -> None:
         for _ in range(ROUNDS):
             with in_acme():
                 old = announce("old news", to=EVERYONE, key="key")
@@ -382,9 +382,7 @@ class TestPublishing:
             with in_acme():
                 Announcement.objects.all().delete()
 
-    def test_a_purge_keeps_the_receipts_of_what_is_published_and_read_meanwhile(
-        self, at_once: AtOnce, alice: Any
-    ) -> None:
+    def test_purge_keeps_receipts_of_announcements_read_meanwhile(self, at_once: AtOnce, alice: Any) -> None:
         def publish_and_read() -> None:
             for _ in range(10):
                 announcement = announce("news", to=EVERYONE)
@@ -396,7 +394,7 @@ class TestPublishing:
         with in_acme():
             assert Receipt.objects.count() == 30
 
-    def test_two_revisions_are_made_one_after_the_other(self, at_once: AtOnce, alice: Any) -> None:
+    def test_concurrent_revise_calls_apply_all_changes(self, at_once: AtOnce, alice: Any) -> None:
         with in_acme():
             announcement = announce("news", to=EVERYONE)
         for number in range(1, ROUNDS + 1):
@@ -406,7 +404,9 @@ class TestPublishing:
                 now = Announcement.objects.get()
             assert (now.revision, now.message, now.url) == (1 + 2 * number, f"news {number}", f"/{number}/")
 
-    def test_a_group_that_is_deleted_meanwhile_is_an_error_in_words(self, at_once: AtOnce, alice: Any) -> None:
+    def test_announce_to_group_deleted_meanwhile_raises_recipient_unavailable(
+        self, at_once: AtOnce, alice: Any
+    ) -> None:
         with in_acme():
             group = Group.objects.create(name="Sales")
             gone = Group.objects.get()
@@ -433,7 +433,7 @@ class TestReading:
                 announce(f"announcement {number}", to=EVERYONE)
         return unread(alice)
 
-    def test_two_who_mark_all_mark_each_once_and_each_undoes_its_own(
+    def test_concurrent_mark_all_read_marks_once_and_undoes_separately(
         self, at_once: AtOnce, alice: Any, pages: list[str]
     ) -> None:
         for _ in range(ROUNDS):
@@ -445,7 +445,7 @@ class TestReading:
             assert unread(alice) == pages
 
     @pytest.mark.parametrize("kind", ["message", "announcement"])
-    def test_also_if_the_one_begins_before_the_other_commits(
+    def test_mark_all_read_during_uncommitted_mark_all_read_marks_nothing(
         self, at_once: AtOnce, alice: Any, pages: list[str], kind: Any
     ) -> None:
         def mark_all() -> Any:
@@ -459,7 +459,9 @@ class TestReading:
         assert unread(alice) == pages
 
     @pytest.mark.parametrize("kind", ["message", "announcement"])
-    def test_two_who_mark_all_never_lock_each_other_out(self, at_once: AtOnce, alice: Any, kind: Any) -> None:
+    def test_concurrent_mark_all_read_in_opposite_order_does_not_deadlock(
+        self, at_once: AtOnce, alice: Any, kind: Any
+    ) -> None:
         """Both stop at one in the middle; had they come from both ends, neither could go on."""
         with in_acme():
             # As they lie in the tables, and by their indexes, in opposite orders.
@@ -488,7 +490,7 @@ class TestReading:
             assert inbox(alice).unread_count(kind=kind) == 0
 
     @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-    def test_what_is_committed_after_the_page_was_made_is_not_marked_by_it(
+    def test_mark_all_read_skips_rows_committed_after_page_load(
         self, at_once: AtOnce, alice: Any, pages: list[str], write: Callable[[], Any], browser_of: BrowserOf
     ) -> None:
         """However long its transaction has lasted: it began before the page, and says so in its time."""
@@ -510,7 +512,7 @@ class TestReading:
         assert unread(alice) == sorted(["overdue", *pages])
 
     @pytest.mark.parametrize("acknowledge", [False, True])
-    def test_what_is_shown_again_while_it_is_read_stays_unread(
+    def test_announcement_shown_again_during_marking_stays_unread(
         self, at_once: AtOnce, alice: Any, acknowledge: bool
     ) -> None:
         def mark(pk: str) -> None:
@@ -527,7 +529,9 @@ class TestReading:
             assert unread(alice) == ["news"]
 
     @pytest.mark.parametrize("mark", ["mark_read", "mark_all_read"])
-    def test_it_does_also_if_the_one_commits_after_the_other(self, at_once: AtOnce, alice: Any, mark: str) -> None:
+    def test_announcement_shown_again_around_marking_commit_stays_unread(
+        self, at_once: AtOnce, alice: Any, mark: str
+    ) -> None:
         with in_acme():
             announcement = announce("news", to=EVERYONE)
             [shown] = inbox(alice).page().entries
@@ -541,7 +545,7 @@ class TestReading:
         at_once(*while_open(act, again))
         assert unread(alice) == ["news"]
 
-    def test_what_is_retracted_while_it_is_read_is_gone_and_no_error(self, at_once: AtOnce, alice: Any) -> None:
+    def test_mark_read_during_retraction_succeeds_or_raises_no_such_message(self, at_once: AtOnce, alice: Any) -> None:
         def mark(pk: str) -> str:
             try:
                 return str(inbox(alice).mark_read(pk))
@@ -556,7 +560,7 @@ class TestReading:
             with in_acme():
                 assert not inbox(alice).page().entries
 
-    def test_what_is_sent_again_while_it_is_marked_as_unread_is_unread_once(self, at_once: AtOnce, alice: Any) -> None:
+    def test_mark_unread_after_concurrent_resend_leaves_one_unread_message(self, at_once: AtOnce, alice: Any) -> None:
         with in_acme():
             send(alice, "news", key="key")
             inbox(alice).mark_all_read()
@@ -564,7 +568,7 @@ class TestReading:
         at_once(*while_open(lambda: send(alice, "news again", key="key"), lambda: inbox(alice).mark_unread(read.pk)))
         assert unread(alice) == ["news again"]
 
-    def test_neither_is_undoing_an_error_then(self, at_once: AtOnce, alice: Any) -> None:
+    def test_undo_after_concurrent_resend_changes_nothing(self, at_once: AtOnce, alice: Any) -> None:
         with in_acme():
             send(alice, "news", key="key")
             marked = inbox(alice).mark_all_read()
@@ -574,7 +578,7 @@ class TestReading:
         assert undone == 0
         assert unread(alice) == ["news again"]
 
-    def test_what_is_marked_as_unread_while_it_is_sent_again_is_unread_once(self, at_once: AtOnce, alice: Any) -> None:
+    def test_send_with_key_after_concurrent_mark_unread_sends_nothing(self, at_once: AtOnce, alice: Any) -> None:
         with in_acme():
             send(alice, "news", key="key")
             inbox(alice).mark_all_read()

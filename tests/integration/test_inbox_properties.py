@@ -74,9 +74,7 @@ def walk(user: Any, size: int, **chosen: Any) -> list[str]:
 @example(entries=[Made(kind, TIMES[0], INFO_PERSISTENT) for kind in KINDS * 3], size=1)
 @example(entries=[Made(kind, TIMES[0], INFO_PERSISTENT) for kind in KINDS * 3], size=4)
 @example(entries=[Made("message", at, INFO_PERSISTENT) for at in TIMES] * 2, size=5)
-def test_walking_all_pages_finds_each_entry_once_in_the_order_of_one_list(
-    alice: Any, entries: list[Made], size: int
-) -> None:
+def test_inbox_pages_list_each_item_once_in_order(alice: Any, entries: list[Made], size: int) -> None:
     with transaction.atomic():
         keyed = [(one, make(alice, number, one), f"text {number}") for number, one in enumerate(entries)]
         # The newest first; of the same moment messages, then announcements, then broadcasts; the highest key first.
@@ -108,7 +106,7 @@ def test_walking_all_pages_finds_each_entry_once_in_the_order_of_one_list(
         st.uuids(),
     )
 )
-def test_a_position_is_read_as_it_was_written(position: Cursor) -> None:
+def test_cursor_parse_restores_formatted_cursor(position: Cursor) -> None:
     assert Cursor.parse(str(position)) == position
 
 
@@ -125,7 +123,7 @@ def test_a_position_is_read_as_it_was_written(position: Cursor) -> None:
     | st.from_regex(Cursor.PATTERN)
     | st.from_regex(r"\A[0-9]{1,16}-(message-[0-9]{1,18}|broadcast-[0-9a-f]{32})\Z")
 )
-def test_whatever_else_an_address_says_is_a_page_or_a_value_error(alice: Any, text: str) -> None:
+def test_inbox_page_with_arbitrary_cursor_is_empty_or_raises_value_error(alice: Any, text: str) -> None:
     try:
         page = inbox(alice).page(text)
     except ValueError as error:

@@ -73,22 +73,22 @@ def happened(seconds_ago: float) -> None:
 
 @pytest.mark.usefixtures("limits")
 class TestWhatCounts:
-    def test_as_often_as_it_says_and_once_more_is_refused_and_writes_nothing(self, alice: Any, bob: Any) -> None:
+    def test_send_beyond_limit_is_refused_and_writes_nothing(self, alice: Any, bob: Any) -> None:
         speak(alice, bob, times=2)
         assert 55 < refused(lambda: speak(alice, bob)).retry_after <= 60
         assert Message.objects.count() == AuditRecord.objects.count() == 2
 
-    def test_it_is_a_refusal_to_code_that_knows_nothing_of_it(self, alice: Any, bob: Any) -> None:
+    def test_rate_limit_exceeded_is_permission_denied(self, alice: Any, bob: Any) -> None:
         speak(alice, bob, times=2)
         with pytest.raises(PermissionDenied):
             speak(alice, bob)
 
-    def test_one_call_counts_once_however_many_it_reaches(self, alice: Any, make_user: MakeUser) -> None:
+    def test_send_to_many_recipients_counts_once(self, alice: Any, make_user: MakeUser) -> None:
         people = [make_user(f"person{number}") for number in range(5)]
         speak(alice, people, times=2)
         assert Message.objects.count() == 10
 
-    def test_what_is_announced_and_revised_counts_as_well(self, alice: Any, bob: Any) -> None:
+    def test_announce_and_revise_count_towards_limit(self, alice: Any, bob: Any) -> None:
         announcement = announce("Hello", to=EVERYONE, sender=alice)
         revise(announcement, message="Hallo", sender=alice)
         for act in (
@@ -100,45 +100,45 @@ class TestWhatCounts:
         announcement.refresh_from_db()
         assert (announcement.message, Announcement.objects.count()) == ("Hallo", 1)
 
-    def test_retracting_is_always_possible(self, alice: Any, bob: Any) -> None:
+    def test_retract_is_allowed_beyond_limit(self, alice: Any, bob: Any) -> None:
         announcement = announce("Hello", to=EVERYONE, sender=alice)
         speak(alice, bob)
         refused(lambda: speak(alice, bob))
         assert retract(announcement, sender=alice).retracted_at
 
-    def test_so_is_what_is_there_already(self, alice: Any, bob: Any) -> None:
+    def test_send_once_duplicate_is_allowed_beyond_limit(self, alice: Any, bob: Any) -> None:
         numbers = [uuid.uuid4() for _ in range(2)]
         for number in numbers:
             send_once(number, bob, "Hello", sender=alice)
         assert send_once(numbers[0], bob, "Hello", sender=alice).is_duplicate
         Message.objects.all().delete()
 
-    def test_an_announcement_whose_key_is_there_is_returned(self, alice: Any, bob: Any) -> None:
+    def test_announce_with_existing_key_is_allowed_beyond_limit(self, alice: Any, bob: Any) -> None:
         first = announce("Hello", to=EVERYONE, sender=alice, key="k")
         speak(alice, bob)
         assert announce("Hello", to=EVERYONE, sender=alice, key="k") == first
 
-    def test_the_application_speaks_as_often_as_it_likes(self, alice: Any, bob: Any) -> None:
+    def test_send_without_sender_is_unlimited(self, alice: Any, bob: Any) -> None:
         speak(None, bob, times=5)
         speak(alice, bob, times=2)
         speak(None, bob)
 
-    def test_so_do_people_to_themselves(self, alice: Any) -> None:
+    def test_send_to_self_is_unlimited(self, alice: Any) -> None:
         speak(alice, alice, times=5)
 
-    def test_each_person_is_counted_for_themselves(self, alice: Any, bob: Any) -> None:
+    def test_limit_is_counted_per_sender(self, alice: Any, bob: Any) -> None:
         grant(bob, EVERYBODY)
         speak(alice, bob, times=2)
         speak(bob, alice, times=2)
         refused(lambda: speak(bob, alice))
 
-    def test_each_organisation_is_counted_for_itself(self, alice: Any, bob: Any, make_user: MakeUser) -> None:
+    def test_limit_is_counted_per_tenant(self, alice: Any, bob: Any, make_user: MakeUser) -> None:
         speak(alice, bob, times=2)
         with schema_context("globex"):
             namesake, other = make_user("alice", pk=alice.pk, is_superuser=True), make_user("other")
             speak(namesake, other, times=2)
 
-    def test_broadcasts_are_counted_apart(self, acme: Tenant, make_user: MakeUser) -> None:
+    def test_broadcasts_are_limited_separately(self, acme: Tenant, make_user: MakeUser) -> None:
         with schema_context("platform"):
             olivia, other = make_user("olivia", is_superuser=True), make_user("other")
             speak(olivia, other, times=2)
@@ -150,7 +150,7 @@ class TestWhatCounts:
             assert Broadcast.objects.get(pk=published.pk).message == "Hallo"
             assert retract(published, sender=olivia).retracted_at
 
-    def test_what_a_request_adds_for_somebody_else_counts(self, acme: Tenant, alice: Any, bob: Any) -> None:
+    def test_add_message_for_other_user_counts_towards_limit(self, acme: Tenant, alice: Any, bob: Any) -> None:
         request = make_request(acme, alice)
         for _ in range(2):
             add_persistent_info(request, "Hello", user=bob)
@@ -158,7 +158,9 @@ class TestWhatCounts:
         add_persistent_info(request, "Note to self")
         assert bob.message_set.count() == 2
 
-    def test_it_costs_one_query_beside_the_lock(self, alice: Any, bob: Any, limits: Callable[..., None]) -> None:
+    def test_check_rate_limit_runs_one_query_beside_lock(
+        self, alice: Any, bob: Any, limits: Callable[..., None]
+    ) -> None:
         limits(minute=10, hour=20, day=30)
         with CaptureQueriesContext(connection) as captured:
             speak(alice, bob)
@@ -167,7 +169,7 @@ class TestWhatCounts:
 
 
 class TestWhen:
-    def test_the_time_to_wait_is_when_the_first_of_them_is_a_period_ago(
+    def test_retry_after_is_time_until_first_send_leaves_period(
         self, alice: Any, bob: Any, limits: Callable[..., None]
     ) -> None:
         speak(alice, bob, times=2)
@@ -176,7 +178,7 @@ class TestWhen:
         happened(60.001)
         speak(alice, bob)
 
-    def test_the_longest_wait_of_all_limits_counts(self, alice: Any, bob: Any, limits: Callable[..., None]) -> None:
+    def test_retry_after_is_longest_wait_of_all_limits(self, alice: Any, bob: Any, limits: Callable[..., None]) -> None:
         limits(minute=1, hour=2, day=3)
         speak(alice, bob)
         assert refused(lambda: speak(alice, bob)).retry_after <= 60
@@ -190,21 +192,21 @@ class TestWhen:
         assert 82_000 < refused(lambda: speak(alice, bob)).retry_after <= 82_700
 
     @pytest.mark.parametrize("value", [None, {}])
-    def test_without_limits_nothing_is_counted(self, alice: Any, bob: Any, settings: Any, value: Any) -> None:
+    def test_send_without_limits_takes_no_lock(self, alice: Any, bob: Any, settings: Any, value: Any) -> None:
         settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "SEND_LIMITS": value}
         with CaptureQueriesContext(connection) as captured:
             speak(alice, bob, times=70)
         assert not [query for query in captured if "advisory" in query["sql"]]
 
     @pytest.mark.usefixtures("in_acme")
-    def test_by_default_sixty_in_a_minute(self, alice: Any, bob: Any) -> None:
+    def test_default_limit_is_sixty_per_minute(self, alice: Any, bob: Any) -> None:
         speak(alice, bob, times=60)
         refused(lambda: speak(alice, bob))
 
     @pytest.mark.parametrize(
         ("ago", "words"), [(59.5, "1 second."), (20, "40 seconds."), (3_541, "59 seconds."), (1_800, "30 minutes.")]
     )
-    def test_it_is_said_in_words(
+    def test_rate_limit_error_states_waiting_time(
         self, alice: Any, bob: Any, limits: Callable[..., None], ago: float, words: str
     ) -> None:
         limits(**{"minute" if ago < 60 else "hour": 1})
@@ -212,7 +214,7 @@ class TestWhen:
         happened(ago)
         assert str(refused(lambda: speak(alice, bob))) == f"{TOO_MUCH} {words}"
 
-    def test_in_the_language_of_who_is_refused(self, alice: Any, bob: Any, limits: Callable[..., None]) -> None:
+    def test_rate_limit_error_is_translated(self, alice: Any, bob: Any, limits: Callable[..., None]) -> None:
         limits(day=1)
         speak(alice, bob)
         with translation.override("de"):
@@ -223,7 +225,7 @@ class TestWhen:
 
 
 @pytest.mark.usefixtures("committing")
-def test_requests_at_once_do_not_exceed_it_together(
+def test_concurrent_sends_do_not_exceed_limit(
     at_once: AtOnce,  # noqa: F811
     make_user: MakeUser,
     limits: Callable[..., None],
@@ -256,7 +258,7 @@ def test_requests_at_once_do_not_exceed_it_together(
 
 
 @pytest.mark.usefixtures("committing")
-def test_two_who_speak_at_once_do_not_wait_for_each_other(
+def test_concurrent_sends_of_two_senders_reach_own_limits(
     at_once: AtOnce,  # noqa: F811
     make_user: MakeUser,
     limits: Callable[..., None],
@@ -279,9 +281,7 @@ class TestPages:
     def browser(self, acme: Tenant, alice: Any, browser_of: BrowserOf) -> Client:
         return browser_of(acme, alice)
 
-    def test_the_form_comes_back_with_all_that_was_entered_and_when_to_try_again(
-        self, browser: Client, alice: Any, bob: Any
-    ) -> None:
+    def test_compose_page_beyond_limit_returns_429_and_keeps_input(self, browser: Client, alice: Any, bob: Any) -> None:
         speak(alice, bob, times=2)
         form = {"step": "send", "number": str(uuid.uuid4()), "message": "Bring the keys", "people": bob.pk, "level": 19}
         response = browser.post("/messages/compose/", form)
@@ -294,7 +294,9 @@ class TestPages:
         assert browser.post("/messages/compose/", form).status_code == 302
         assert Message.objects.count() == 3
 
-    def test_so_it_does_when_announcing(self, browser: Client, alice: Any, bob: Any) -> None:
+    def test_announcement_page_beyond_limit_returns_429_and_keeps_input(
+        self, browser: Client, alice: Any, bob: Any
+    ) -> None:
         speak(alice, bob, times=2)
         form = {"step": "publish", "number": str(uuid.uuid4()), "message": "Fire drill", "to": "everybody", "level": 19}
         response = browser.post("/messages/announcements/new/", form)
@@ -303,7 +305,9 @@ class TestPages:
         assert TOO_MUCH in response.text
         assert "Fire drill" in response.text
 
-    def test_and_when_changing_an_announcement(self, browser: Client, alice: Any, bob: Any) -> None:
+    def test_announcement_edit_beyond_limit_returns_429_and_keeps_input(
+        self, browser: Client, alice: Any, bob: Any
+    ) -> None:
         announcement = announce("Fire drill", to=EVERYONE)
         address = f"/messages/announcements/{announcement.pk}/edit/"
         form = browser.get(address).context["form"]
@@ -316,7 +320,9 @@ class TestPages:
         announcement.refresh_from_db()
         assert announcement.message == "Fire drill"
 
-    def test_a_broadcast_too(self, database: None, make_user: MakeUser, browser_of: BrowserOf) -> None:
+    def test_broadcast_page_beyond_limit_returns_429_and_keeps_input(
+        self, database: None, make_user: MakeUser, browser_of: BrowserOf
+    ) -> None:
         with schema_context("platform"):
             platform = get_tenant_model().objects.get(schema_name="platform")
             olivia = make_user("olivia", is_superuser=True)
@@ -329,7 +335,7 @@ class TestPages:
         assert "Downtime" in response.text
 
 
-def test_what_is_counted_is_found_by_an_index(in_acme: Tenant, alice: Any) -> None:
+def test_rate_limit_query_uses_index(in_acme: Tenant, alice: Any) -> None:
     Group.objects.create(name="Sales")
     AuditRecord.objects.bulk_create(
         AuditRecord(actor_id=f"other {number % 100}", action="send", subject="messages") for number in range(20_000)

@@ -703,7 +703,7 @@ def _seen(entries: Iterable[Any]) -> list[Seen]:
 
 
 @pytest.mark.django_db
-def test_everybody_sees_what_was_addressed_to_them_whatever_happens(settings: Any) -> None:
+def test_inboxes_match_oracle_after_random_operations(settings: Any) -> None:
     settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MAX_BANNERS": BANNERS}
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
     run_state_machine_as_test(

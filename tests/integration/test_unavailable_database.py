@@ -49,7 +49,7 @@ def browser(acme: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> Client:
 
 # The look-up of the organisation, of its migrations, of the session, of the person, of what the page shows.
 @pytest.mark.parametrize("words", ["tenants_domain", "django_session", "people_user", "messages_extends_message"])
-def test_wherever_it_fails_the_answer_is_503_and_says_nothing_of_why(browser: Client, words: str) -> None:
+def test_page_returns_503_without_details_when_database_fails(browser: Client, words: str) -> None:
     with failing_at(words, OperationalError(SECRET)):
         response = browser.get("/messages/")
     assert (response.status_code, response["Retry-After"], response["Cache-Control"]) == (503, "60", "no-store")
@@ -59,13 +59,13 @@ def test_wherever_it_fails_the_answer_is_503_and_says_nothing_of_why(browser: Cl
     assert browser.get("/messages/").status_code == 200
 
 
-def test_what_a_session_cannot_keep_is_503_too(browser: Client, settings: Settings) -> None:
+def test_page_returns_503_when_session_cannot_be_saved(browser: Client, settings: Settings) -> None:
     settings.SESSION_SAVE_EVERY_REQUEST = True
     with failing_at('UPDATE "django_session"', OperationalError(SECRET)):
         assert browser.get("/messages/").status_code == 503
 
 
-def test_a_session_that_has_gone_meanwhile_is_no_fault_of_the_database(browser: Client, settings: Settings) -> None:
+def test_page_returns_400_when_session_was_deleted_meanwhile(browser: Client, settings: Settings) -> None:
     settings.SESSION_SAVE_EVERY_REQUEST = True
 
     def log_out(execute: Callable[..., Any], sql: Any, *arguments: Any) -> Any:
@@ -78,14 +78,14 @@ def test_a_session_that_has_gone_meanwhile_is_no_fault_of_the_database(browser: 
         assert browser.get("/messages/").status_code == 400
 
 
-def test_a_mistake_is_still_500(browser: Client) -> None:
+def test_page_returns_500_for_programming_error(browser: Client) -> None:
     with failing_at("messages_extends_message", ProgrammingError("no such column")):
         response = browser.get("/messages/")
     assert response.status_code == 500
     assert "Something went wrong" in response.content.decode()
 
 
-def test_it_is_told_to_who_watches_for_errors(browser: Client) -> None:
+def test_database_failure_sends_got_request_exception_signal(browser: Client) -> None:
     seen = []
 
     def note(**_about: Any) -> None:
@@ -100,7 +100,7 @@ def test_it_is_told_to_who_watches_for_errors(browser: Client) -> None:
     assert seen
 
 
-def test_under_asgi_too(browser: Client, acme: Tenant) -> None:
+def test_page_returns_503_under_asgi_when_database_fails(browser: Client, acme: Tenant) -> None:
     """Django makes the page in another thread then, which has to know of the error."""
     # Django's async test client cannot ask for another host than this.
     get_tenant_domain_model().objects.create(tenant=acme, domain="testserver", is_primary=False)
@@ -128,5 +128,5 @@ def caused_by(error: Exception) -> Exception:
         (None, False),
     ],
 )
-def test_what_passes(error: Exception | None, passing: bool) -> None:
+def test_is_passing_recognises_transient_errors(error: Exception | None, passing: bool) -> None:
     assert is_passing(error) is passing

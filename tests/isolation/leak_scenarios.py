@@ -22,215 +22,215 @@ CHECKS = "tests/unit/checks/test_checks.py::"
 
 
 @dataclass(frozen=True)
-class Trap:
+class LeakScenario:
     what: str
     premises: tuple[str, ...]
     mitigations: tuple[str, ...]
 
 
-TRAPS: Final = (
-    Trap(
+LEAK_SCENARIOS: Final = (
+    LeakScenario(
         "`with tenant:` in two threads at once",
-        (f"{THREADS}test_a_with_on_the_tenant_itself_swaps_the_tenants_of_two_threads",),
+        (f"{THREADS}test_tenant_with_statement_swaps_schemas_of_two_threads",),
         (
-            f"{THREADS}test_the_tenant_of_the_reference_product_refuses_a_with",
-            f"{THREADS}test_a_context_made_for_the_block_brings_each_thread_back",
-            f"{THREADS}test_eight_threads_read_their_own_tenant_and_no_other",
-            f"{RULES}test_our_code_enters_a_tenant_by_a_context_of_its_own_only",
+            f"{THREADS}test_reference_tenant_model_refuses_with_statement",
+            f"{THREADS}test_context_per_block_restores_schema_of_each_thread",
+            f"{THREADS}test_threads_read_messages_of_own_tenant_only",
+            f"{RULES}test_package_code_enters_tenants_by_context_functions_only",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a function decorated with `@schema_context`",
-        (f"{THREADS}test_a_decorated_function_leaves_a_thread_in_public",),
-        (f"{RULES}test_our_code_enters_a_tenant_by_a_context_of_its_own_only",),
+        (f"{THREADS}test_decorated_function_leaves_thread_in_public_schema",),
+        (f"{RULES}test_package_code_enters_tenants_by_context_functions_only",),
     ),
-    Trap(
+    LeakScenario(
         "an error caught inside `atomic` while SET is sent once only",
         (
-            f"{SEARCH_PATH}test_theirs_reads_the_tenant_before_after_an_error_caught_inside_atomic",
-            f"{SEARCH_PATH}test_theirs_reads_the_tenant_before_after_a_commit_that_failed",
+            f"{SEARCH_PATH}test_django_tenants_backend_reads_previous_schema_after_caught_error",
+            f"{SEARCH_PATH}test_django_tenants_backend_reads_previous_schema_after_failed_commit",
         ),
         (
-            f"{SEARCH_PATH}test_ours_reads_its_tenant_after_an_error_caught_inside_atomic",
-            f"{SEARCH_PATH}test_ours_reads_its_tenant_after_a_commit_that_failed",
-            f"{CHECKS}test_the_connection_is_checked",
+            f"{SEARCH_PATH}test_package_backend_reads_current_schema_after_caught_error",
+            f"{SEARCH_PATH}test_package_backend_reads_current_schema_after_failed_commit",
+            f"{CHECKS}test_checks_report_wrong_database_connection_settings",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a `SET search_path` that fails",
-        (f"{SEARCH_PATH}test_theirs_reads_the_tenant_before_after_a_cancelled_set",),
+        (f"{SEARCH_PATH}test_django_tenants_backend_reads_previous_schema_after_cancelled_set",),
         (
-            f"{SEARCH_PATH}test_ours_raises_after_a_cancelled_set_and_then_reads_its_tenant",
-            f"{SEARCH_PATH}test_ours_raises_after_a_cancelled_set_inside_atomic",
+            f"{SEARCH_PATH}test_package_backend_raises_after_cancelled_set_then_reads_schema",
+            f"{SEARCH_PATH}test_package_backend_raises_after_cancelled_set_in_atomic",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a transaction or savepoint that is opened before the first cursor and rolled back",
         (),
         (
-            f"{SEARCH_PATH}test_a_transaction_opened_before_the_first_cursor_and_rolled_back_keeps_its_tenant",
-            f"{SEARCH_PATH}test_a_savepoint_rolled_back_keeps_the_tenant",
+            f"{SEARCH_PATH}test_transaction_rollback_before_first_cursor_keeps_schema",
+            f"{SEARCH_PATH}test_savepoint_rollback_keeps_schema",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a tenant's table that is missing",
-        (f"{TABLES}test_with_a_table_in_public_as_well_a_missing_one_is_silently_replaced_by_it",),
+        (f"{TABLES}test_missing_table_is_replaced_by_table_of_public_schema",),
         (
-            f"{TABLES}test_a_missing_table_is_an_error_when_read_and_when_written",
-            f"{TABLES}test_an_app_of_the_tenants_is_in_their_list_alone",
+            f"{TABLES}test_missing_table_raises_programming_error_on_read_and_write",
+            f"{TABLES}test_tenant_apps_are_not_shared_apps",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a callback registered for the commit in another schema",
-        (f"{DEFERRED}test_a_callback_runs_in_the_schema_that_is_current_at_the_commit",),
-        (f"{DEFERRED}test_a_hint_names_the_schema_of_the_change",),
+        (f"{DEFERRED}test_on_commit_callback_runs_in_schema_current_at_commit",),
+        (f"{DEFERRED}test_change_event_names_schema_of_change",),
     ),
-    Trap(
+    LeakScenario(
         "a queryset that is evaluated in another schema",
-        (f"{DEFERRED}test_a_queryset_reads_where_it_is_evaluated",),
+        (f"{DEFERRED}test_queryset_reads_schema_current_at_evaluation",),
         (
-            f"{DEFERRED}test_an_inbox_answers_in_its_own_organisation_only",
-            f"{DEFERRED}test_what_is_handed_over_is_read_in_its_own_organisation_only",
+            f"{DEFERRED}test_inbox_in_other_tenant_raises_wrong_tenant",
+            f"{DEFERRED}test_export_read_in_other_tenant_raises_wrong_tenant",
         ),
     ),
-    Trap(
+    LeakScenario(
         "an object that is saved or refreshed in another schema",
-        (f"{OBJECTS}test_an_object_that_is_not_bound_overwrites_the_row_of_another_tenant",),
+        (f"{OBJECTS}test_unbound_model_save_in_other_tenant_overwrites_row",),
         (
-            f"{OBJECTS}test_a_message_of_one_tenant_is_refused_in_another_and_changes_nothing",
-            f"{OBJECTS}test_a_user_of_one_tenant_is_refused_in_another_and_nothing_is_written",
+            f"{OBJECTS}test_message_refuses_use_in_other_tenant",
+            f"{OBJECTS}test_recipient_of_other_tenant_is_refused",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a cursor that was opened before the schema changed",
-        (f"{DEFERRED}test_a_cursor_that_was_opened_before_reads_the_schema_before",),
-        (f"{DEFERRED}test_our_code_opens_a_cursor_for_one_block_in_one_schema",),
+        (f"{DEFERRED}test_cursor_opened_before_schema_change_reads_previous_schema",),
+        (f"{DEFERRED}test_package_code_opens_cursors_in_with_blocks_of_one_schema",),
     ),
-    Trap(
+    LeakScenario(
         "PgBouncer in transaction mode",
-        (f"{PGBOUNCER}test_in_transaction_mode_one_reads_where_another_was",),
+        (f"{PGBOUNCER}test_transaction_pooling_reads_schema_of_other_client",),
         (
-            f"{PGBOUNCER}test_in_session_mode_each_reads_its_own",
-            f"{CHECKS}test_the_connection_is_checked",
+            f"{PGBOUNCER}test_session_pooling_reads_own_schema",
+            f"{CHECKS}test_checks_report_wrong_database_connection_settings",
         ),
     ),
-    Trap(
+    LeakScenario(
         "content types of each tenant's own, and a process-wide cache of them",
-        (f"{PERMISSIONS}test_with_content_types_of_its_own_a_tenant_has_other_ids_and_the_cache_carries_them_over",),
+        (f"{PERMISSIONS}test_content_type_cache_with_tenant_tables_returns_id_of_other_tenant",),
         (
-            f"{PERMISSIONS}test_content_types_are_in_the_public_schema_alone",
-            f"{PERMISSIONS}test_two_threads_of_two_tenants_are_granted_their_own_permissions_only",
+            f"{PERMISSIONS}test_content_types_exist_in_public_schema_only",
+            f"{PERMISSIONS}test_object_permissions_of_two_threads_stay_in_their_tenants",
         ),
     ),
-    Trap(
+    LeakScenario(
         "guardian's own cache of content types",
-        (f"{PERMISSIONS}test_with_content_types_of_its_own_a_tenant_has_other_ids_and_the_cache_carries_them_over",),
-        (f"{PERMISSIONS}test_a_grant_in_one_tenant_means_nothing_in_another",),
+        (f"{PERMISSIONS}test_content_type_cache_with_tenant_tables_returns_id_of_other_tenant",),
+        (f"{PERMISSIONS}test_object_permission_counts_in_its_tenant_only",),
     ),
-    Trap(
+    LeakScenario(
         "guardian in the shared list",
-        (f"{PERMISSIONS}test_with_grants_in_public_one_in_acme_counts_in_globex",),
-        (f"{PERMISSIONS}test_a_grant_in_one_tenant_means_nothing_in_another",),
+        (f"{PERMISSIONS}test_object_permissions_in_public_schema_count_in_other_tenant",),
+        (f"{PERMISSIONS}test_object_permission_counts_in_its_tenant_only",),
     ),
-    Trap(
+    LeakScenario(
         "guardian's anonymous user, kept for ever",
-        (f"{SHARED}test_guardians_anonymous_user_kept_for_ever_is_that_of_the_first_tenant",),
+        (f"{SHARED}test_guardian_anonymous_user_is_cached_across_tenants",),
         (
-            f"{SHARED}test_without_it_who_is_not_logged_in_holds_nothing_and_costs_no_query",
-            f"{PERMISSIONS}test_guardian_makes_no_anonymous_user",
+            f"{SHARED}test_anonymous_user_has_no_permissions_and_runs_no_queries",
+            f"{PERMISSIONS}test_guardian_creates_no_anonymous_user",
         ),
     ),
-    Trap(
+    LeakScenario(
         "the primary key of a permission",
-        (f"{PERMISSIONS}test_a_permission_has_another_id_elsewhere_so_none_is_stored",),
-        ("tests/unit/access/test_policy.py::test_a_cache_of_content_types_that_is_wrong_changes_no_answer",),
+        (f"{PERMISSIONS}test_permission_ids_may_differ_between_tenants",),
+        ("tests/unit/access/test_policy.py::test_policy_with_wrong_content_type_cache_answers_correctly",),
     ),
-    Trap(
+    LeakScenario(
         "a cache that is asked on the event loop",
-        (f"{ASYNC}test_a_cache_asked_on_the_event_loop_answers_with_another_tenants_value",),
-        (f"{ASYNC}test_our_code_puts_nothing_into_a_cache",),
+        (f"{ASYNC}test_cache_on_event_loop_returns_value_of_other_tenant",),
+        (f"{ASYNC}test_package_code_uses_no_cache",),
     ),
-    Trap(
+    LeakScenario(
         "a session cookie at another tenant",
-        (f"{COOKIES}test_without_binding_the_cookie_of_one_tenant_logs_in_at_its_clone",),
+        (f"{COOKIES}test_session_cookie_without_binding_logs_in_at_cloned_tenant",),
         (
-            f"{COOKIES}test_the_session_engine_alone_keeps_the_cookie_of_one_tenant_from_its_clone",
-            f"{COOKIES}test_the_users_hash_alone_keeps_the_cookie_of_one_tenant_from_its_clone",
+            f"{COOKIES}test_session_engine_alone_refuses_session_cookie_at_cloned_tenant",
+            f"{COOKIES}test_user_session_hash_alone_refuses_session_cookie_at_cloned_tenant",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a messages cookie at another tenant",
-        (f"{COOKIES}test_with_djangos_storage_the_messages_cookie_of_one_tenant_is_shown_at_another",),
+        (f"{COOKIES}test_django_storage_shows_messages_cookie_at_other_tenant",),
         (
-            f"{COOKIES}test_the_messages_cookie_of_one_tenant_is_neither_shown_nor_destroyed_at_another",
-            f"{COOKIES}test_a_messages_cookie_renamed_to_that_of_another_tenant_is_not_read_there",
+            f"{COOKIES}test_messages_cookie_is_neither_shown_nor_deleted_at_other_tenant",
+            f"{COOKIES}test_renamed_messages_cookie_is_not_read_at_other_tenant",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a tenant that was cloned with its password hashes",
-        (f"{COOKIES}test_without_binding_the_cookie_of_one_tenant_logs_in_at_its_clone",),
-        (f"{COOKIES}test_the_session_at_home_survives_a_visit_elsewhere",),
+        (f"{COOKIES}test_session_cookie_without_binding_logs_in_at_cloned_tenant",),
+        (f"{COOKIES}test_session_survives_use_of_its_cookie_at_other_tenant",),
     ),
-    Trap(
+    LeakScenario(
         "a shared user who is deleted from one schema",
         (),
         (
-            "tests/integration/hosts/shared_users/test_shared_users.py::test_deleting_a_user_from_any_schema_cleans_every_schema",
-            "tests/unit/models/test_foreign_keys.py::test_who_is_deleted_takes_their_messages_and_leaves_what_they_wrote",
+            "tests/integration/hosts/shared_users/test_shared_users.py::test_deleting_user_cleans_up_every_schema",
+            "tests/unit/models/test_foreign_keys.py::test_deleting_user_deletes_received_and_keeps_sent_messages",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a shared table that names a tenant's user",
-        (f"{SHARED}test_a_shared_table_that_names_a_user_cannot_be_made",),
-        (f"{SHARED}test_no_shared_model_names_anything_of_a_tenant",),
+        (f"{SHARED}test_shared_table_referencing_user_cannot_be_created",),
+        (f"{SHARED}test_shared_models_reference_no_tenant_models",),
     ),
-    Trap(
+    LeakScenario(
         "a content type that is deleted while tenants have permissions on it",
-        (f"{SHARED}test_a_content_type_cannot_be_deleted_while_tenants_have_permissions_on_it",),
-        (f"{SHARED}test_no_table_of_ours_hangs_on_a_row_of_public",),
+        (f"{SHARED}test_content_type_referenced_by_tenant_permissions_cannot_be_deleted",),
+        (f"{SHARED}test_package_tables_reference_no_public_tables",),
     ),
-    Trap(
+    LeakScenario(
         "a row of public that tenants name",
-        (f"{SHARED}test_a_content_type_cannot_be_deleted_while_tenants_have_permissions_on_it",),
+        (f"{SHARED}test_content_type_referenced_by_tenant_permissions_cannot_be_deleted",),
         (
-            f"{SHARED}test_no_table_of_ours_hangs_on_a_row_of_public",
-            f"{SHARED}test_nothing_in_public_or_elsewhere_hangs_on_a_row_of_a_tenant",
+            f"{SHARED}test_package_tables_reference_no_public_tables",
+            f"{SHARED}test_other_schemas_reference_no_tenant_tables",
         ),
     ),
-    Trap(
+    LeakScenario(
         "the schema set in one await, the query in the next",
-        (f"{ASYNC}test_a_thread_that_several_share_is_where_the_last_one_left_it",),
+        (f"{ASYNC}test_reused_thread_keeps_schema_of_previous_task",),
         (
-            f"{ASYNC}test_what_is_sent_by_a_task_goes_where_it_says_whatever_the_thread_did",
-            "tests/integration/test_async.py::test_a_thread_left_in_another_tenant_does_not_matter",
+            f"{ASYNC}test_asend_in_tasks_writes_to_given_schema_when_thread_changes_schema",
+            "tests/integration/test_async.py::test_message_from_thread_in_other_tenant_is_stored_in_request_tenant",
         ),
     ),
-    Trap(
+    LeakScenario(
         "a schema context around async queries",
-        (f"{ASYNC}test_a_context_entered_on_the_event_loop_means_nothing_to_its_queries",),
-        (f"{ASYNC}test_what_is_sent_from_the_event_loop_goes_where_it_says",),
+        (f"{ASYNC}test_schema_context_on_event_loop_does_not_affect_queries",),
+        (f"{ASYNC}test_asend_on_event_loop_writes_to_given_schema",),
     ),
-    Trap(
+    LeakScenario(
         "work that outlives the response",
-        (f"{ASYNC}test_what_outlives_the_response_runs_in_public",),
-        (f"{ASYNC}test_what_is_sent_by_a_task_goes_where_it_says_whatever_the_thread_did",),
+        (f"{ASYNC}test_background_task_without_schema_runs_in_public",),
+        (f"{ASYNC}test_asend_in_tasks_writes_to_given_schema_when_thread_changes_schema",),
     ),
-    Trap(
+    LeakScenario(
         "streams that query, and a small pool",
-        (f"{ASYNC}test_streams_that_query_leave_no_connection_for_an_ordinary_request",),
-        (f"{ASYNC}test_open_streams_hold_no_connection",),
+        (f"{ASYNC}test_querying_streams_exhaust_connection_pool",),
+        (f"{ASYNC}test_open_streams_hold_no_database_connection",),
     ),
-    Trap(
+    LeakScenario(
         "a synchronous stream, and another tenant's request between its chunks",
-        (f"{ASYNC}test_later_chunks_of_a_synchronous_stream_come_from_the_tenant_served_since",),
-        (f"{ASYNC}test_our_code_streams_no_response_of_djangos",),
+        (f"{ASYNC}test_sync_stream_reads_schema_of_later_request_between_chunks",),
+        (f"{ASYNC}test_package_code_uses_no_streaming_http_response",),
     ),
-    Trap(
+    LeakScenario(
         "persistent connections under ASGI",
         (),
         (
-            f"{CHECKS}test_persistent_connections_under_asgi_are_reported",
-            "tests/unit/test_asgi.py::test_ours_gives_every_one_back",
+            f"{CHECKS}test_check_w013_reports_persistent_connections_under_asgi",
+            "tests/unit/test_asgi.py::test_asgi_handler_returns_connections_after_broken_stream",
         ),
     ),
 )

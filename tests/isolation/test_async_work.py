@@ -54,7 +54,7 @@ def texts(schema: str) -> list[str]:
 
 
 @pytest.mark.django_db
-def test_a_cache_asked_on_the_event_loop_answers_with_another_tenants_value() -> None:
+def test_cache_on_event_loop_returns_value_of_other_tenant() -> None:
     async def view(schema: str) -> str:
         # As the middleware does, in the request's thread.
         await sync_to_async(left_in)(schema)
@@ -77,13 +77,13 @@ def uses_a_cache(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: str(source.relative_to(django_settings.BASE_DIR)))
-def test_our_code_puts_nothing_into_a_cache(source: Path) -> None:
+def test_package_code_uses_no_cache(source: Path) -> None:
     assert uses_a_cache(source.read_text("utf-8")) == []
     assert uses_a_cache("from django.core.cache import cache") != []
 
 
 @pytest.mark.usefixtures("people", "in_acme")
-def test_a_context_entered_on_the_event_loop_means_nothing_to_its_queries() -> None:
+def test_schema_context_on_event_loop_does_not_affect_queries() -> None:
     async def view() -> list[str]:
         with schema_context("globex"):
             return [message.message async for message in Message.objects.all()]
@@ -91,7 +91,7 @@ def test_a_context_entered_on_the_event_loop_means_nothing_to_its_queries() -> N
     assert async_to_sync(view)() == ["of acme"]
 
 
-def test_what_is_sent_from_the_event_loop_goes_where_it_says(people: dict[str, Any], in_acme: Tenant) -> None:
+def test_asend_on_event_loop_writes_to_given_schema(people: dict[str, Any], in_acme: Tenant) -> None:
     async def view() -> None:
         with schema_context("acme"):
             await asend([people["globex"]], "sent", schema="globex")
@@ -109,7 +109,7 @@ def left_in(schema: str) -> str:
 
 
 @pytest.mark.usefixtures("committing")
-def test_a_thread_that_several_share_is_where_the_last_one_left_it() -> None:
+def test_reused_thread_keeps_schema_of_previous_task() -> None:
     def work() -> str:
         with ThreadPoolExecutor(1) as pool:
             for schema in ("acme", "globex"):
@@ -122,7 +122,7 @@ def test_a_thread_that_several_share_is_where_the_last_one_left_it() -> None:
 
 
 @pytest.mark.usefixtures("committing")
-def test_what_outlives_the_response_runs_in_public() -> None:
+def test_background_task_without_schema_runs_in_public() -> None:
     async def view() -> str:
         await sync_to_async(left_in)("acme")
         later = asyncio.create_task(sync_to_async(current_schema, thread_sensitive=False)())
@@ -131,7 +131,7 @@ def test_what_outlives_the_response_runs_in_public() -> None:
     assert async_to_sync(view)() == "public"
 
 
-def test_what_is_sent_by_a_task_goes_where_it_says_whatever_the_thread_did(
+def test_asend_in_tasks_writes_to_given_schema_when_thread_changes_schema(
     committing: None, people: dict[str, Any]
 ) -> None:
     async def view() -> None:
@@ -154,7 +154,7 @@ def test_what_is_sent_by_a_task_goes_where_it_says_whatever_the_thread_did(
 
 
 @pytest.mark.usefixtures("people")
-def test_later_chunks_of_a_synchronous_stream_come_from_the_tenant_served_since() -> None:
+def test_sync_stream_reads_schema_of_later_request_between_chunks() -> None:
     def stream() -> Iterator[str]:
         while True:
             yield Message.objects.get().message
@@ -168,11 +168,11 @@ def test_later_chunks_of_a_synchronous_stream_come_from_the_tenant_served_since(
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: str(source.relative_to(django_settings.BASE_DIR)))
-def test_our_code_streams_no_response_of_djangos(source: Path) -> None:
+def test_package_code_uses_no_streaming_http_response(source: Path) -> None:
     assert "StreamingHttpResponse" not in source.read_text("utf-8")
 
 
-def test_streams_that_query_leave_no_connection_for_an_ordinary_request(open_connection: OpenConnection) -> None:
+def test_querying_streams_exhaust_connection_pool(open_connection: OpenConnection) -> None:
     pool = {"min_size": 0, "max_size": 2, "timeout": 0.2}
     streams = [open_connection(OURS, pool=pool) for _ in range(2)]
     ordinary = open_connection(OURS, pool=pool)
@@ -194,7 +194,7 @@ def test_streams_that_query_leave_no_connection_for_an_ordinary_request(open_con
             each.alias = alias
 
 
-def test_open_streams_hold_no_connection(
+def test_open_streams_hold_no_database_connection(
     committing: None, acme: Tenant, people: dict[str, Any], browser_of: BrowserOf
 ) -> None:
     cookies = browser_of(acme, people["acme"]).cookies

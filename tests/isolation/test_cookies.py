@@ -69,21 +69,23 @@ def unbound_sessions() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("unbound_users", "unbound_sessions")
-def test_without_binding_the_cookie_of_one_tenant_logs_in_at_its_clone(visitor: Client) -> None:
+def test_session_cookie_without_binding_logs_in_at_cloned_tenant(visitor: Client) -> None:
     assert EMAIL in page(visitor)
 
 
 @pytest.mark.usefixtures("unbound_users")
-def test_the_session_engine_alone_keeps_the_cookie_of_one_tenant_from_its_clone(visitor: Client) -> None:
+def test_session_engine_alone_refuses_session_cookie_at_cloned_tenant(visitor: Client) -> None:
     assert EMAIL not in page(visitor)
 
 
 @pytest.mark.usefixtures("unbound_sessions")
-def test_the_users_hash_alone_keeps_the_cookie_of_one_tenant_from_its_clone(visitor: Client) -> None:
+def test_user_session_hash_alone_refuses_session_cookie_at_cloned_tenant(visitor: Client) -> None:
     assert EMAIL not in page(visitor)
 
 
-def test_the_session_at_home_survives_a_visit_elsewhere(visitor: Client, acme: Tenant, browser_of: BrowserOf) -> None:
+def test_session_survives_use_of_its_cookie_at_other_tenant(
+    visitor: Client, acme: Tenant, browser_of: BrowserOf
+) -> None:
     at_home = browser_of(acme)
     at_home.cookies = copy.deepcopy(visitor.cookies)
     assert EMAIL not in page(visitor)
@@ -106,7 +108,7 @@ def add(browser: Client, text: str) -> None:
     assert browser.post("/", {"level": SUCCESS, "text": text}).status_code == 302
 
 
-def test_with_djangos_storage_the_messages_cookie_of_one_tenant_is_shown_at_another(
+def test_django_storage_shows_messages_cookie_at_other_tenant(
     acme: Tenant, globex: Tenant, browser_of: BrowserOf
 ) -> None:
     with override_settings(MESSAGE_STORAGE=DJANGOS):
@@ -115,7 +117,7 @@ def test_with_djangos_storage_the_messages_cookie_of_one_tenant_is_shown_at_anot
         assert "saved at acme" in page(at_globex)
 
 
-def test_the_messages_cookie_of_one_tenant_is_neither_shown_nor_destroyed_at_another(
+def test_messages_cookie_is_neither_shown_nor_deleted_at_other_tenant(
     acme: Tenant, globex: Tenant, browser_of: BrowserOf
 ) -> None:
     at_acme, at_globex = shared_jar(browser_of, acme, globex)
@@ -127,7 +129,7 @@ def test_the_messages_cookie_of_one_tenant_is_neither_shown_nor_destroyed_at_ano
     assert "saved at acme" in page(at_acme)
 
 
-def test_a_messages_cookie_renamed_to_that_of_another_tenant_is_not_read_there(
+def test_renamed_messages_cookie_is_not_read_at_other_tenant(
     acme: Tenant, globex: Tenant, browser_of: BrowserOf
 ) -> None:
     at_acme, at_globex = shared_jar(browser_of, acme, globex)

@@ -58,14 +58,14 @@ def in_globex_within_a_transaction_of_acme(act: Callable[[], object]) -> None:
 
 
 @pytest.mark.usefixtures("committing")
-def test_a_callback_runs_in_the_schema_that_is_current_at_the_commit() -> None:
+def test_on_commit_callback_runs_in_schema_current_at_commit() -> None:
     ran_in: list[str] = []
     in_globex_within_a_transaction_of_acme(lambda: transaction.on_commit(lambda: ran_in.append(current_schema())))
     assert ran_in == ["acme"]
 
 
 @pytest.mark.usefixtures("committing")
-def test_a_hint_names_the_schema_of_the_change() -> None:
+def test_change_event_names_schema_of_change() -> None:
     said.clear()
     own = {**django_settings.MESSAGES_EXTENDS, "PUSH_BUS": Ear}
     with override_settings(MESSAGES_EXTENDS=own):
@@ -76,14 +76,14 @@ def test_a_hint_names_the_schema_of_the_change() -> None:
 # Querysets ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_queryset_reads_where_it_is_evaluated(both: dict[str, Any]) -> None:
+def test_queryset_reads_schema_current_at_evaluation(both: dict[str, Any]) -> None:
     with schema_context("globex"):
         messages = Message.objects.filter(user=both["globex"])
     with schema_context("acme"):
         assert [message.message for message in messages] == ["of acme"]
 
 
-def test_an_inbox_answers_in_its_own_organisation_only(both: dict[str, Any]) -> None:
+def test_inbox_in_other_tenant_raises_wrong_tenant(both: dict[str, Any]) -> None:
     with schema_context("globex"):
         theirs = inbox(both["globex"])
         assert [str(entry) for entry in theirs.page().entries] == ["of globex"]
@@ -94,7 +94,7 @@ def test_an_inbox_answers_in_its_own_organisation_only(both: dict[str, Any]) -> 
         assert inbox(both["acme"]).unread_count() == 1
 
 
-def test_what_is_handed_over_is_read_in_its_own_organisation_only(both: dict[str, Any]) -> None:
+def test_export_read_in_other_tenant_raises_wrong_tenant(both: dict[str, Any]) -> None:
     with schema_context("globex"):
         exported = export(both["globex"])
     with schema_context("acme"), pytest.raises(WrongTenant):
@@ -107,7 +107,7 @@ def test_what_is_handed_over_is_read_in_its_own_organisation_only(both: dict[str
 
 
 @pytest.mark.usefixtures("both")
-def test_a_cursor_that_was_opened_before_reads_the_schema_before() -> None:
+def test_cursor_opened_before_schema_change_reads_previous_schema() -> None:
     with schema_context("acme"), connection.cursor() as cursor:
         connection.set_schema("globex")
         cursor.execute("SELECT message FROM messages_extends_message")
@@ -130,7 +130,7 @@ def blocks_that_change_schema(source: str) -> list[str]:
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.With) and any(_opens_cursor(item.context_expr) for item in node.items)
         for inner in ast.walk(node)
-        if isinstance(inner, ast.Call) and _name(inner) in {"schema_context", "inside", "set_schema", "set_tenant"}
+        if isinstance(inner, ast.Call) and _name(inner) in {"schema_context", "in_schema", "set_schema", "set_tenant"}
     ]
 
 
@@ -143,13 +143,13 @@ def _name(node: ast.Call) -> str:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: str(source.relative_to(django_settings.BASE_DIR)))
-def test_our_code_opens_a_cursor_for_one_block_in_one_schema(source: Path) -> None:
+def test_package_code_opens_cursors_in_with_blocks_of_one_schema(source: Path) -> None:
     text = source.read_text("utf-8")
     assert kept_cursors(text) == []
     assert blocks_that_change_schema(text) == []
 
 
-def test_the_rule_sees_each_wrong_way() -> None:
+def test_cursor_rules_detect_each_violation() -> None:
     assert kept_cursors("cursor = connection.cursor()")
     assert kept_cursors("with connection.cursor() as c:\n pass\nother = connections['x'].chunked_cursor()")
     assert blocks_that_change_schema("with connection.cursor() as c:\n with schema_context('x'):\n  c.execute('')")

@@ -31,7 +31,7 @@ from messages_extends.access.grants import grant
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import MessagesExtendsError, NoSuchMessage, WrongTenant
 from messages_extends.inbox.inbox import Inbox
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_page
 from messages_extends.models import Announcement, Message
 from messages_extends.models.publication import Publication, Reference
 from messages_extends.storages import FallbackStorage
@@ -193,7 +193,7 @@ HEADERS: dict[str, dict[str, str]] = {
 
 def address(name: str, *args: Any) -> str:
     try:
-        return reverse_own(name, *args)
+        return reverse_page(name, *args)
     except NoReverseMatch:
         pytest.skip(f"There is no {name} here.")
 
@@ -204,7 +204,7 @@ def answer(response: Any) -> Answer:
     return response.status_code, re.sub(r'(csrfmiddlewaretoken" value|number" value|data-mx-now)="[^"]*"', "", text)
 
 
-def test_every_url_has_a_case_here() -> None:
+def test_every_url_has_isolation_case() -> None:
     cases = {*MARKING, *OTHERS, *COMPOSING, *ANNOUNCING, *ANNOUNCEMENTS, *BROADCASTING, *BROADCASTS}
     cases |= {name for name, *_args in GRANTING}
     assert set(names_in(urls.urlpatterns)) <= cases
@@ -219,20 +219,24 @@ def names_in(patterns: Any) -> Iterator[str]:
 @pytest.mark.parametrize("headers", HEADERS.values(), ids=list(HEADERS))
 @pytest.mark.parametrize("name", MARKING)
 class TestMarking:
-    def test_what_is_not_ones_own_is_not_there(self, name: str, headers: dict[str, str], world: World) -> None:
+    def test_marking_views_return_404_for_messages_of_others(
+        self, name: str, headers: dict[str, str], world: World
+    ) -> None:
         browser = world.browser
         for keys in (world.messages, world.publications):
             answers = {what: answer(browser.post(address(name, pk), headers=headers)) for what, pk in keys.items()}
             assert answers == dict.fromkeys(keys, answers["nowhere"])
             assert answers["nowhere"][0] == 404
 
-    def test_nor_is_what_is_no_key_at_all(self, name: str, headers: dict[str, str], world: World) -> None:
+    def test_marking_views_return_404_for_malformed_keys(
+        self, name: str, headers: dict[str, str], world: World
+    ) -> None:
         browser = world.browser
         nowhere = answer(browser.post(address(name, str(NOWHERE)), headers=headers))
         for pk in ("0", "-1", "1e3", "\u0661", "9" * 40, "x" * 32 + "-1", "0" * 32 + "-0", "None"):
             assert answer(browser.post(address(name, pk), headers=headers)) == nowhere
 
-    def test_who_is_logged_in_elsewhere_is_nobody_here(
+    def test_views_treat_session_of_other_tenant_as_anonymous(
         self, name: str, headers: dict[str, str], world: World, globex: Tenant, browser_of: BrowserOf
     ) -> None:
         browser, nobody = world.browser, browser_of(globex)
@@ -245,7 +249,7 @@ class TestMarking:
 class TestPages:
     @pytest.mark.usefixtures("nothing_changes")
     @pytest.mark.parametrize("name", READING)
-    def test_they_show_nothing_of_others(self, name: str, world: World) -> None:
+    def test_reading_pages_show_no_messages_of_others(self, name: str, world: World) -> None:
         browser = world.browser
         for query in ({}, {"after": world.stranger_page}, {"undo": world.stranger_undo}, {"kind": "broadcast"}):
             response = browser.get(address(name), query)
@@ -256,7 +260,7 @@ class TestPages:
 
     @pytest.mark.usefixtures("nothing_changes")
     @pytest.mark.parametrize("name", [*OTHERS, *COMPOSING, *ANNOUNCEMENTS])
-    def test_who_is_logged_in_elsewhere_is_nobody_here(
+    def test_views_treat_session_of_other_tenant_as_anonymous(
         self, name: str, world: World, globex: Tenant, browser_of: BrowserOf
     ) -> None:
         browser, nobody = world.browser, browser_of(globex)
@@ -266,20 +270,20 @@ class TestPages:
             assert at_globex.status_code in (302, 403, 405)
 
     @pytest.mark.usefixtures("nothing_changes")
-    def test_what_others_have_marked_cannot_be_undone(self, world: World) -> None:
+    def test_undo_with_token_of_other_user_returns_400(self, world: World) -> None:
         browser = world.browser
         theirs = answer(browser.post(address("message_undo"), {"undo": world.stranger_undo}))
         assert theirs == answer(browser.post(address("message_undo"), {"undo": "made up"}))
         assert theirs[0] == 400
 
     @pytest.mark.usefixtures("nothing_changes")
-    def test_what_others_have_seen_marks_nothing(self, world: World) -> None:
+    def test_mark_all_read_with_snapshot_of_other_user_returns_400(self, world: World) -> None:
         browser = world.browser
         theirs = answer(browser.post(address("message_mark_all_read"), {"snapshot": world.stranger_snapshot}))
         assert theirs == answer(browser.post(address("message_mark_all_read"), {"snapshot": "made up"}))
         assert theirs[0] == 400
 
-    def test_marking_all_marks_ones_own(self, world: World) -> None:
+    def test_mark_all_read_changes_messages_of_own_user_only(self, world: World) -> None:
         before = dump()
         assert world.browser.post(address("message_mark_all_read")).status_code == 302
         after = dump()
@@ -293,7 +297,7 @@ class TestPages:
 
 @pytest.mark.usefixtures("nothing_changes")
 class TestComposing:
-    def test_whom_one_may_not_write_to_is_not_there(self, world: World) -> None:
+    def test_compose_answers_unreachable_recipients_as_missing(self, world: World) -> None:
         browser = world.browser
         steps = ("", "test", "send", "search", "back")
         allowed = browser.post(address("message_compose"), {"message": "Hello", "level": "19", "people": ["2"]})
@@ -309,7 +313,7 @@ class TestComposing:
                 assert len(answers) == 1
                 assert "secret" not in answers.pop()[1]
 
-    def test_nobody_else_is_found_by_name(self, world: World) -> None:
+    def test_recipient_search_finds_no_unreachable_people_or_groups(self, world: World) -> None:
         browser = world.browser
         answers = [
             answer(browser.get(address("message_recipients"), {"q": name, "groups": "1"}))
@@ -330,25 +334,25 @@ class TestPublications:
         return [(status, text.replace(str(pk), "")) for status, text in map(answer, asked)]
 
     @pytest.mark.parametrize("name", ANNOUNCING)
-    def test_announcements_of_elsewhere_are_not_there(self, name: str, world: World) -> None:
+    def test_announcement_views_return_404_for_other_tenant(self, name: str, world: World) -> None:
         for browser in (world.browser, world.administrator):
             theirs = self.answers(browser, name, world.stranger_announcement.pk)
             assert theirs == self.answers(browser, name, uuid4())
             assert {status for status, _text in theirs} <= {404, 405}
 
     @pytest.mark.parametrize("name", ANNOUNCING)
-    def test_nor_those_that_one_only_reads(self, name: str, world: World) -> None:
+    def test_announcement_views_return_404_for_readers(self, name: str, world: World) -> None:
         with schema_context("acme"):
             keys = list(Announcement.objects.values_list("pk", flat=True))
         nowhere = self.answers(world.browser, name, uuid4())
         assert [self.answers(world.browser, name, pk) for pk in keys] == [nowhere] * len(keys)
 
     @pytest.mark.parametrize("name", ANNOUNCEMENTS)
-    def test_who_may_announce_nothing_finds_no_page_for_it(self, name: str, world: World) -> None:
+    def test_announcement_pages_without_permission_return_404(self, name: str, world: World) -> None:
         assert world.browser.get(address(name)).status_code == 404
         assert world.browser.post(address(name), self.ENTERED).status_code in (404, 405)
 
-    def test_groups_of_elsewhere_cannot_be_chosen(self, world: World) -> None:
+    def test_announcement_new_refuses_groups_of_other_tenant(self, world: World) -> None:
         answers = set()
         for key in (THEIRS, NOWHERE):
             values = self.ENTERED | {"to": "picked", "picked": [key], "number": str(uuid4())}
@@ -356,7 +360,9 @@ class TestPublications:
         assert [status for status, _text in answers] == [400]
         assert world.administrator.get(address("announcement_groups"), {"q": "Hidden"}).json()["results"] == []
 
-    def test_there_are_no_broadcasts_to_look_into(self, world: World, acme: Tenant, browser_of: BrowserOf) -> None:
+    def test_broadcast_pages_return_404_outside_platform(
+        self, world: World, acme: Tenant, browser_of: BrowserOf
+    ) -> None:
         for browser in (world.browser, world.administrator, browser_of(acme)):
             for name in BROADCASTS:
                 assert browser.get(address(name)).status_code == 404
@@ -372,12 +378,12 @@ class TestPublications:
 class TestGranting:
     VALUES = {"holder": f"user:{SAME}", "target": "user:2", "step": "ask", "q": "other", "search": "other"}
 
-    def test_who_may_not_change_people_is_shown_none(self, page: tuple[str, ...], world: World) -> None:
+    def test_grant_pages_without_permission_return_403_without_names(self, page: tuple[str, ...], world: World) -> None:
         for method in ("get", "post"):
             status, text = answer(getattr(world.browser, method)(address(*page), self.VALUES))
             assert (status, "other@" in text) == (403, False)
 
-    def test_who_is_logged_in_elsewhere_is_nobody_here(
+    def test_views_treat_session_of_other_tenant_as_anonymous(
         self, page: tuple[str, ...], world: World, globex: Tenant, browser_of: BrowserOf
     ) -> None:
         nobody = browser_of(globex)
@@ -408,7 +414,9 @@ class TestAdministration:
         assert dump() == before
 
     @pytest.mark.parametrize("page", ["change", "history", "delete", "reveal"])
-    def test_messages_of_elsewhere_are_not_there(self, world: World, staff: list[Client], page: str) -> None:
+    def test_admin_message_pages_answer_keys_of_other_tenant_as_missing(
+        self, world: World, staff: list[Client], page: str
+    ) -> None:
         for browser in staff:
             answers = set()
             for key in (THEIRS, NOWHERE):
@@ -419,13 +427,15 @@ class TestAdministration:
             assert len(answers) == 2
             assert not [text for _method, _status, text in answers if "secret" in text]
 
-    def test_no_list_shows_what_a_message_says(self, world: World, staff: list[Client]) -> None:
+    def test_admin_message_pages_hide_message_text(self, world: World, staff: list[Client]) -> None:
         for browser in staff:
             for page in ("message/", f"message/{SAME}/change/", f"message/{SAME}/history/", "message/?q=reader"):
                 found = browser.get(f"/admin/messages_extends/{page}")
                 assert (found.status_code, "for the reader" in found.text) == (200, False)
 
-    def test_people_and_groups_of_elsewhere_are_not_there(self, world: World, staff: list[Client]) -> None:
+    def test_admin_user_and_group_pages_answer_keys_of_other_tenant_as_missing(
+        self, world: World, staff: list[Client]
+    ) -> None:
         for browser in staff:
             for page in ("people/user/{}/change/", "people/user/{}/password/", "auth/group/{}/change/"):
                 answers = [browser.get(f"/admin/{page.format(key)}").status_code for key in (THEIRS, NOWHERE)]
@@ -517,14 +527,14 @@ NO_OBJECTS = {"ALL_TENANTS", "EVERYONE", "MessageFailure"} | {
 }
 
 
-def test_every_public_name_has_a_case_here() -> None:
+def test_every_public_api_name_has_isolation_case() -> None:
     assert set(api.__all__) == {*CASES, *NO_OBJECTS}
     assert issubclass(api.MessageFailure, MessageFailure)
 
 
 @pytest.mark.usefixtures("nothing_changes")
 @pytest.mark.parametrize("name", CASES)
-def test_what_comes_from_elsewhere_is_refused(name: str, world: World, settings: Any) -> None:
+def test_api_refuses_objects_of_other_tenant(name: str, world: World, settings: Any) -> None:
     settings.MESSAGE_LEVEL = 0
     for use in CASES[name]:
         with schema_context("acme"), pytest.raises((WrongTenant, PermissionDenied)):
@@ -532,13 +542,13 @@ def test_what_comes_from_elsewhere_is_refused(name: str, world: World, settings:
 
 
 @pytest.mark.usefixtures("nothing_changes")
-def test_a_key_of_elsewhere_cancels_nothing(world: World) -> None:
+def test_cancel_ignores_key_of_other_tenant(world: World) -> None:
     with schema_context("acme"):
         assert api.cancel("key") == 0
 
 
 @pytest.mark.usefixtures("nothing_changes")
-def test_what_is_marked_by_keys_from_elsewhere_is_not_there(world: World) -> None:
+def test_inbox_marking_with_key_of_other_tenant_raises_no_such_message(world: World) -> None:
     with schema_context("acme"):
         for act in (Inbox.mark_read, Inbox.mark_unread, Inbox.acknowledge):
             for key in [*world.messages.values(), *world.publications.values()]:
@@ -551,14 +561,14 @@ def test_what_is_marked_by_keys_from_elsewhere_is_not_there(world: World) -> Non
 
 @pytest.mark.usefixtures("nothing_changes")
 @pytest.mark.parametrize("act", ["save", "delete", "refresh_from_db"])
-def test_rows_of_elsewhere_are_refused(world: World, act: str) -> None:
+def test_models_refuse_instances_of_other_tenant(world: World, act: str) -> None:
     for row in (world.stranger_message, world.stranger_announcement):
         with schema_context("acme"), pytest.raises(WrongTenant):
             getattr(row, act)()
 
 
 @pytest.mark.usefixtures("nothing_changes")
-def test_an_iterable_that_ends_up_elsewhere_writes_nothing(world: World) -> None:
+def test_send_with_recipient_of_other_tenant_writes_nothing(world: World) -> None:
     """All or nothing: one who is no one here spoils the whole."""
     with schema_context("acme"), suppress(MessagesExtendsError):
         api.send((each for each in (here(world), world.stranger)), "from acme")

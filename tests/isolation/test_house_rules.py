@@ -65,12 +65,12 @@ def broken_rules(source: str) -> list[str]:
 SOURCES = [source for root in ROOTS for source in sorted((settings.BASE_DIR / root).rglob("*.py"))]
 
 
-def test_there_is_code_to_look_at() -> None:
+def test_sources_include_package_code() -> None:
     assert len(SOURCES) > 30
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: str(source.relative_to(settings.BASE_DIR)))
-def test_our_code_enters_a_tenant_by_a_context_of_its_own_only(source: Path) -> None:
+def test_package_code_enters_tenants_by_context_functions_only(source: Path) -> None:
     assert broken_rules(source.read_text("utf-8")) == []
 
 
@@ -92,7 +92,7 @@ def test_our_code_enters_a_tenant_by_a_context_of_its_own_only(source: Path) -> 
         "f = schema_context('public')(g)",
     ],
 )
-def test_the_rule_sees_each_wrong_way(wrong: str) -> None:
+def test_tenant_entry_rule_detects_each_violation(wrong: str) -> None:
     assert len(broken_rules(wrong)) == 1
 
 
@@ -101,11 +101,11 @@ def test_the_rule_sees_each_wrong_way(wrong: str) -> None:
     [
         "with schema_context('acme'), transaction.atomic(): pass",
         "with django_tenants.utils.tenant_context(tenant) as t: pass",
-        "with inside(schema): pass",
+        "with in_schema(schema): pass",
         "with connection.cursor() as cursor: pass",
         "stack.enter_context(tenant_context(tenant))",
         "@login_required\ndef f(): pass",
     ],
 )
-def test_the_rule_leaves_the_right_ways_alone(right: str) -> None:
+def test_tenant_entry_rule_accepts_context_functions(right: str) -> None:
     assert broken_rules(right) == []

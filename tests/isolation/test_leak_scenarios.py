@@ -1,4 +1,4 @@
-"""Each trap has its tests, each mitigation one that fails without it; none of them is only a name."""
+"""Each scenario has its tests, each mitigation one that fails without it; none of them is only a name."""
 
 import ast
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tests.isolation.leak_scenarios import TRAPS
+from tests.isolation.leak_scenarios import LEAK_SCENARIOS
 from tests.longrun.mutation.mitigations import MITIGATIONS
 
 
@@ -23,27 +23,27 @@ def is_there(name: str) -> bool:
 KINDS = (ast.FunctionDef, ast.ClassDef)
 
 
-@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.what)
-def test_a_trap_has_tests(trap: object) -> None:
-    names = (*trap.premises, *trap.mitigations)
-    assert trap.mitigations
+@pytest.mark.parametrize("scenario", LEAK_SCENARIOS, ids=lambda scenario: scenario.what)
+def test_every_leak_scenario_has_existing_tests(scenario: object) -> None:
+    names = (*scenario.premises, *scenario.mitigations)
+    assert scenario.mitigations
     assert [name for name in names if not is_there(name)] == []
 
 
-def test_there_are_thirty_traps() -> None:
-    assert len(TRAPS) == len({trap.what for trap in TRAPS}) == 30
+def test_leak_scenarios_contain_thirty_distinct_entries() -> None:
+    assert len(LEAK_SCENARIOS) == len({scenario.what for scenario in LEAK_SCENARIOS}) == 30
 
 
 @pytest.mark.parametrize("mitigation", MITIGATIONS, ids=lambda mitigation: mitigation.name)
-def test_a_mitigation_has_a_test_that_misses_it(mitigation: object) -> None:
+def test_every_mitigation_names_existing_test(mitigation: object) -> None:
     assert mitigation.caught_by
     assert [name for name in mitigation.caught_by if not is_there(name)] == []
 
 
-def test_remedies_have_names_of_their_own() -> None:
+def test_mitigation_names_are_unique() -> None:
     assert len({mitigation.name for mitigation in MITIGATIONS}) == len(MITIGATIONS)
 
 
-def test_a_name_that_is_none_is_seen() -> None:
-    assert is_there("tests/isolation/test_leak_scenarios.py::test_a_name_that_is_none_is_seen")
+def test_is_there_rejects_unknown_test_name() -> None:
+    assert is_there("tests/isolation/test_leak_scenarios.py::test_is_there_rejects_unknown_test_name")
     assert is_there("tests/integration/test_async.py::no_such_test") is False

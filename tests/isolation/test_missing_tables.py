@@ -32,21 +32,21 @@ def tables_in(schema: str) -> set[str]:
 
 
 @pytest.mark.parametrize("app", ["messages_extends", "guardian", "people", "auth", "sessions", "admin"])
-def test_an_app_of_the_tenants_is_in_their_list_alone(app: str) -> None:
+def test_tenant_apps_are_not_shared_apps(app: str) -> None:
     assert is_per_tenant(app)
     assert not is_shared(app)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", [Message, UserObjectPermission, Session])
-def test_the_public_schema_has_no_table_of_a_tenants_app(model: Any) -> None:
+def test_public_schema_has_no_table_of_tenant_apps(model: Any) -> None:
     table = model._meta.db_table
     assert table in tables_in("acme")
     assert table not in tables_in("public")
 
 
 @pytest.mark.usefixtures("in_acme")
-def test_with_a_table_in_public_as_well_a_missing_one_is_silently_replaced_by_it() -> None:
+def test_missing_table_is_replaced_by_table_of_public_schema() -> None:
     execute(f"CREATE TABLE public.{TABLE} (LIKE acme.{TABLE} INCLUDING ALL)")
     execute(
         f"INSERT INTO public.{TABLE} (id, level, message, extra_tags, url, is_safe, key, created, modified) "
@@ -57,7 +57,7 @@ def test_with_a_table_in_public_as_well_a_missing_one_is_silently_replaced_by_it
 
 
 @pytest.mark.usefixtures("in_acme")
-def test_a_missing_table_is_an_error_when_read_and_when_written(make_user: MakeUser) -> None:
+def test_missing_table_raises_programming_error_on_read_and_write(make_user: MakeUser) -> None:
     alice = make_user()
     execute(f"DROP TABLE acme.{TABLE}")
     with pytest.raises(ProgrammingError, match=TABLE), transaction.atomic():
@@ -67,7 +67,9 @@ def test_a_missing_table_is_an_error_when_read_and_when_written(make_user: MakeU
 
 
 @pytest.mark.usefixtures("globex")
-def test_a_missing_table_of_one_tenant_leaves_the_others_alone(make_user: MakeUser, make_message: MakeMessage) -> None:
+def test_missing_table_in_one_tenant_does_not_affect_other_tenant(
+    make_user: MakeUser, make_message: MakeMessage
+) -> None:
     with schema_context("globex"):
         make_message(make_user(), "of globex")
     execute(f"DROP TABLE acme.{TABLE}")
@@ -75,5 +77,5 @@ def test_a_missing_table_of_one_tenant_leaves_the_others_alone(make_user: MakeUs
         assert Message.objects.get().message == "of globex"
 
 
-def test_the_shared_list_holds_no_app_with_messages_or_people() -> None:
+def test_shared_apps_contain_no_app_with_messages_or_people() -> None:
     assert not {"messages_extends", "guardian", "tenants.people"} & set(settings.SHARED_APPS)

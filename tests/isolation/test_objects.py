@@ -56,7 +56,7 @@ def texts() -> dict[str, list[str]]:
     return found
 
 
-def test_an_object_that_is_not_bound_overwrites_the_row_of_another_tenant() -> None:
+def test_unbound_model_save_in_other_tenant_overwrites_row() -> None:
     for schema in ("acme", "globex"):
         with schema_context(schema):
             LoginAttempt.objects.create(pk=1, by=f"of {schema}")
@@ -103,7 +103,7 @@ def _people_groups_and_permissions() -> list[Any]:
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=list(WRITES))
-def test_a_person_or_group_of_one_organisation_is_refused_in_another_and_changes_nothing(
+def test_users_and_groups_refuse_writes_in_other_tenant(
     write: Callable[[Any, Group], Any], people: dict[str, Any]
 ) -> None:
     groups = {}
@@ -120,7 +120,7 @@ def test_a_person_or_group_of_one_organisation_is_refused_in_another_and_changes
     assert _people_groups_and_permissions() == before
 
 
-def test_a_stamp_is_that_of_the_insert_and_no_update_renews_it(people: dict[str, Any]) -> None:
+def test_origin_stamp_is_set_on_insert_and_kept_on_update(people: dict[str, Any]) -> None:
     """Of whatever model: a host's own may let itself be saved elsewhere."""
     user = people["acme"]
     with schema_context("globex"):
@@ -146,7 +146,7 @@ USES: dict[str, Callable[[Message], Any]] = {
 
 @pytest.mark.parametrize("use", USES.values(), ids=list(USES))
 @pytest.mark.parametrize("loaded", [True, False])
-def test_a_message_of_one_tenant_is_refused_in_another_and_changes_nothing(
+def test_message_refuses_use_in_other_tenant(
     use: Callable[[Message], Any], loaded: bool, messages: dict[str, Message]
 ) -> None:
     message = messages["acme"]
@@ -159,7 +159,7 @@ def test_a_message_of_one_tenant_is_refused_in_another_and_changes_nothing(
     assert texts() == {"acme": ["of acme"], "globex": ["of globex"]}
 
 
-def test_a_message_made_in_bulk_is_bound_as_well(people: dict[str, Any]) -> None:
+def test_message_from_bulk_create_refuses_save_in_other_tenant(people: dict[str, Any]) -> None:
     with schema_context("acme"):
         [message] = Message.objects.bulk_create(
             [Message(user=people["acme"], message="of acme", level=INFO_PERSISTENT)]
@@ -188,21 +188,19 @@ RECIPIENT: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("use", RECIPIENT.values(), ids=list(RECIPIENT))
-def test_a_user_of_one_tenant_is_refused_in_another_and_nothing_is_written(
-    use: Callable[[Any], Any], people: dict[str, Any]
-) -> None:
+def test_recipient_of_other_tenant_is_refused(use: Callable[[Any], Any], people: dict[str, Any]) -> None:
     with schema_context("globex"), pytest.raises(WrongTenant):
         use(people["acme"])
     assert texts() == {"acme": [], "globex": []}
 
 
-def test_a_sender_of_another_tenant_is_refused(people: dict[str, Any]) -> None:
+def test_send_refuses_sender_of_other_tenant(people: dict[str, Any]) -> None:
     with schema_context("globex"), pytest.raises(WrongTenant):
         send(people["globex"], "by the wrong one", sender=people["acme"])
     assert texts() == {"acme": [], "globex": []}
 
 
-def test_a_user_loaded_again_in_the_right_tenant_is_accepted(people: dict[str, Any]) -> None:
+def test_send_accepts_user_reloaded_in_current_tenant(people: dict[str, Any]) -> None:
     with schema_context("globex"):
         send(get_user_model()._default_manager.get(pk=people["acme"].pk), "right")
     assert texts() == {"acme": [], "globex": ["right"]}
@@ -219,7 +217,7 @@ def request_at(tenant: Any, user: Any) -> HttpRequest:
     return request
 
 
-def test_a_storage_reads_and_writes_the_tenant_of_its_request_wherever_the_connection_is(
+def test_fallback_storage_uses_tenant_of_request(
     acme: Tenant, people: dict[str, Any], messages: dict[str, Message]
 ) -> None:
     with schema_context("acme"):
@@ -233,7 +231,7 @@ def test_a_storage_reads_and_writes_the_tenant_of_its_request_wherever_the_conne
     assert texts() == {"acme": ["of acme", "added"], "globex": ["of globex"]}
 
 
-def test_a_storage_that_asks_the_connection_would_read_another_tenant(
+def test_fallback_storage_without_request_tenant_uses_connection_schema(
     people: dict[str, Any], messages: dict[str, Message]
 ) -> None:
     with schema_context("globex"):

@@ -40,12 +40,12 @@ def grant(make_user: MakeUser, schema: str, permission: str) -> None:
 
 
 @pytest.mark.django_db
-def test_content_types_are_in_the_public_schema_alone() -> None:
+def test_content_types_exist_in_public_schema_only() -> None:
     assert schemas_with("django_content_type") == {"public"}
 
 
 @pytest.mark.django_db
-def test_a_content_type_has_one_id_in_all_schemas() -> None:
+def test_content_type_has_same_id_in_all_schemas() -> None:
     found = set()
     for schema in ("public", *SCHEMAS):
         with schema_context(schema):
@@ -54,7 +54,7 @@ def test_a_content_type_has_one_id_in_all_schemas() -> None:
 
 
 @pytest.mark.django_db
-def test_with_content_types_of_its_own_a_tenant_has_other_ids_and_the_cache_carries_them_over() -> None:
+def test_content_type_cache_with_tenant_tables_returns_id_of_other_tenant() -> None:
     execute(
         "CREATE TABLE acme.django_content_type AS SELECT id + 1000 AS id, app_label, model FROM django_content_type"
     )
@@ -69,7 +69,7 @@ def test_with_content_types_of_its_own_a_tenant_has_other_ids_and_the_cache_carr
 
 
 @pytest.mark.django_db
-def test_a_permission_has_another_id_elsewhere_so_none_is_stored() -> None:
+def test_permission_ids_may_differ_between_tenants() -> None:
     # The premise of a rule of the house: name a permission by its codename.
     execute("UPDATE acme.auth_permission SET id = id + 100000")
     found = set()
@@ -79,7 +79,7 @@ def test_a_permission_has_another_id_elsewhere_so_none_is_stored() -> None:
     assert len(found) == 2
 
 
-def test_two_threads_of_two_tenants_are_granted_their_own_permissions_only(
+def test_object_permissions_of_two_threads_stay_in_their_tenants(
     in_threads: Callable[..., list[Any]], make_user: MakeUser
 ) -> None:
     grant(make_user, "acme", "change_group")
@@ -123,7 +123,7 @@ def granted_in(schema: str) -> bool:
 
 
 @pytest.mark.django_db
-def test_a_grant_in_one_tenant_means_nothing_in_another(make_user: MakeUser) -> None:
+def test_object_permission_counts_in_its_tenant_only(make_user: MakeUser) -> None:
     grant_in_acme_only(make_user)
     assert granted_in("acme")
     assert not granted_in("globex")
@@ -131,7 +131,7 @@ def test_a_grant_in_one_tenant_means_nothing_in_another(make_user: MakeUser) -> 
 
 
 @pytest.mark.django_db
-def test_with_grants_in_public_one_in_acme_counts_in_globex(make_user: MakeUser) -> None:
+def test_object_permissions_in_public_schema_count_in_other_tenant(make_user: MakeUser) -> None:
     execute("CREATE TABLE public.guardian_userobjectpermission (LIKE acme.guardian_userobjectpermission INCLUDING ALL)")
     for schema in ("acme", "globex"):
         execute(f"DROP TABLE {schema}.guardian_userobjectpermission")
@@ -141,7 +141,7 @@ def test_with_grants_in_public_one_in_acme_counts_in_globex(make_user: MakeUser)
 
 
 @pytest.mark.django_db
-def test_guardian_makes_no_anonymous_user(make_user: MakeUser) -> None:
+def test_guardian_creates_no_anonymous_user(make_user: MakeUser) -> None:
     for schema in SCHEMAS:
         with schema_context(schema):
             assert not get_user_model()._default_manager.filter(email__icontains="anonymous").exists()

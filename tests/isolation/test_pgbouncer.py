@@ -102,7 +102,7 @@ def through(open_connection: OpenConnection, tmp_path: Path) -> Iterator[Callabl
 
 
 @pytest.mark.parametrize("backend", [OURS, THEIRS])
-def test_in_transaction_mode_one_reads_where_another_was(through: Callable[..., Any], backend: str) -> None:
+def test_transaction_pooling_reads_schema_of_other_client(through: Callable[..., Any], backend: str) -> None:
     connect = through("transaction", size=1)
     first, second = connect(backend), connect(backend)
     in_tenant(first, "acme")
@@ -112,7 +112,7 @@ def test_in_transaction_mode_one_reads_where_another_was(through: Callable[..., 
 
 
 @pytest.mark.parametrize("backend", [OURS, THEIRS])
-def test_in_session_mode_each_reads_its_own(through: Callable[..., Any], backend: str) -> None:
+def test_session_pooling_reads_own_schema(through: Callable[..., Any], backend: str) -> None:
     connect = through("session", size=2)
     first, second = connect(backend), connect(backend)
     for _ in range(5):
@@ -122,7 +122,7 @@ def test_in_session_mode_each_reads_its_own(through: Callable[..., Any], backend
         assert first.connection.execute("SELECT current_schema()").fetchone() == ("acme",)
 
 
-def test_in_session_mode_a_client_finds_nothing_of_the_one_before(through: Callable[..., Any]) -> None:
+def test_session_pooling_resets_schema_for_next_client(through: Callable[..., Any]) -> None:
     connect = through("session", size=1)
     first, second = connect(OURS), connect(OURS)
     in_tenant(first, "acme")
@@ -148,7 +148,7 @@ def reports(port: int, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
         ("session", 2, []),
     ],
 )
-def test_the_check_of_the_connection_finds_a_proxy_that_changes_it(
+def test_pooling_check_reports_proxy_that_changes_connection(
     mode: str, size: int, wanted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pgbouncer(tmp_path, mode, size) as port:
@@ -156,7 +156,7 @@ def test_the_check_of_the_connection_finds_a_proxy_that_changes_it(
 
 
 @pytest.mark.usefixtures("django_db_setup")
-def test_the_check_of_the_connection_waits_for_no_proxy_that_has_no_second_one(
+def test_pooling_check_passes_when_proxy_has_no_second_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("messages_extends.checks.pooling.TIME_LIMIT_S", 0.5)

@@ -31,7 +31,7 @@ def findings() -> Findings:
     return Findings()
 
 
-def test_no_answer_holds_what_is_another_organisations() -> None:
+def test_concurrent_load_leaks_nothing_between_tenants() -> None:
     outcome = run(SMALL, os.environ["DATABASE_URL"])
     assert outcome.is_clean, report(outcome)
     assert outcome.findings.total >= SMALL.requests
@@ -41,7 +41,7 @@ def test_no_answer_holds_what_is_another_organisations() -> None:
 
 
 @pytest.mark.parametrize(("text", "leaks"), [(f"<p>{OWN}</p>", 0), (f"Set-Cookie: x={OTHER}", 1), (OWN + OTHER, 1)])
-def test_an_answer_is_searched(findings: Findings, text: str, leaks: int) -> None:
+def test_findings_detect_leak_in_response(findings: Findings, text: str, leaks: int) -> None:
     findings.answer(QUESTION, 200, text)
     assert len(findings.leaks) == leaks
 
@@ -55,20 +55,20 @@ def test_an_answer_is_searched(findings: Findings, text: str, leaks: int) -> Non
         (f"Traceback: {OWN} and {OTHER}", 2),
     ],
 )
-def test_a_line_of_the_log_is_searched(findings: Findings, tmp_path: Path, line: str, leaks: int) -> None:
+def test_log_search_detects_leaks(findings: Findings, tmp_path: Path, line: str, leaks: int) -> None:
     (tmp_path / "log").write_text(line)
     assert look_through_log(tmp_path / "log", ORGANISATIONS, findings) == 1
     assert bool(findings.leaks) == bool(leaks)
 
 
 @pytest.mark.parametrize(("line", "leaks"), [("one::1:key 'value'", 0), ("public::1:key 'value'", 1), (f"x {OWN}", 1)])
-def test_a_cache_is_searched(findings: Findings, tmp_path: Path, line: str, leaks: int) -> None:
+def test_cache_search_detects_leaks(findings: Findings, tmp_path: Path, line: str, leaks: int) -> None:
     (tmp_path / "cache").write_text(line)
     assert look_through_cache(tmp_path / "cache", findings) == 1
     assert len(findings.leaks) == leaks
 
 
-def test_every_row_is_searched(findings: Findings) -> None:
+def test_table_search_detects_leaks(findings: Findings) -> None:
     with own_database(os.environ["DATABASE_URL"]) as url:
         with psycopg.connect(url, autocommit=True) as connection:
             for organisation in ORGANISATIONS:

@@ -72,12 +72,12 @@ def after_an_error_caught_inside_atomic(wrapper: Any) -> Any:
 
 
 @pytest.mark.usefixtures("limited")
-def test_theirs_reads_the_tenant_before_after_an_error_caught_inside_atomic(open_connection: OpenConnection) -> None:
+def test_django_tenants_backend_reads_previous_schema_after_caught_error(open_connection: OpenConnection) -> None:
     assert after_an_error_caught_inside_atomic(open_connection(THEIRS)) == "acme"
 
 
 @pytest.mark.usefixtures("limit")
-def test_ours_reads_its_tenant_after_an_error_caught_inside_atomic(open_connection: OpenConnection) -> None:
+def test_package_backend_reads_current_schema_after_caught_error(open_connection: OpenConnection) -> None:
     assert after_an_error_caught_inside_atomic(open_connection(OURS)) == "globex"
 
 
@@ -97,20 +97,18 @@ def after_a_commit_that_failed(wrapper: Any) -> str:
 
 
 @pytest.mark.usefixtures("limited")
-def test_theirs_reads_the_tenant_before_after_a_commit_that_failed(open_connection: OpenConnection) -> None:
+def test_django_tenants_backend_reads_previous_schema_after_failed_commit(open_connection: OpenConnection) -> None:
     assert after_a_commit_that_failed(open_connection(THEIRS)) == "acme"
 
 
 @pytest.mark.usefixtures("limit")
-def test_ours_reads_its_tenant_after_a_commit_that_failed(open_connection: OpenConnection) -> None:
+def test_package_backend_reads_current_schema_after_failed_commit(open_connection: OpenConnection) -> None:
     assert after_a_commit_that_failed(open_connection(OURS)) == "globex"
 
 
 @BOTH
 @pytest.mark.usefixtures("limit")
-def test_a_transaction_opened_before_the_first_cursor_and_rolled_back_keeps_its_tenant(
-    backend: str, open_connection: OpenConnection
-) -> None:
+def test_transaction_rollback_before_first_cursor_keeps_schema(backend: str, open_connection: OpenConnection) -> None:
     wrapper = in_tenant(open_connection(backend), "acme")
     wrapper.set_schema("globex")
     with suppress(ZeroDivisionError), transaction.atomic(using=wrapper.alias):
@@ -121,7 +119,7 @@ def test_a_transaction_opened_before_the_first_cursor_and_rolled_back_keeps_its_
 
 @BOTH
 @pytest.mark.usefixtures("limit")
-def test_a_savepoint_rolled_back_keeps_the_tenant(backend: str, open_connection: OpenConnection) -> None:
+def test_savepoint_rollback_keeps_schema(backend: str, open_connection: OpenConnection) -> None:
     wrapper = in_tenant(open_connection(backend), "acme")
     with transaction.atomic(using=wrapper.alias):
         wrapper.set_schema("globex")
@@ -134,9 +132,7 @@ def test_a_savepoint_rolled_back_keeps_the_tenant(backend: str, open_connection:
 
 @BOTH
 @pytest.mark.usefixtures("limit")
-def test_a_savepoint_rolled_back_after_an_error_of_the_server_keeps_the_tenant(
-    backend: str, open_connection: OpenConnection
-) -> None:
+def test_savepoint_rollback_after_server_error_keeps_schema(backend: str, open_connection: OpenConnection) -> None:
     wrapper = in_tenant(open_connection(backend), "acme")
     with transaction.atomic(using=wrapper.alias):
         wrapper.set_schema("globex")
@@ -147,7 +143,7 @@ def test_a_savepoint_rolled_back_after_an_error_of_the_server_keeps_the_tenant(
 
 
 @pytest.mark.usefixtures("limit")
-def test_ours_lets_an_aborted_transaction_be_rolled_back(open_connection: OpenConnection) -> None:
+def test_package_backend_allows_rollback_of_aborted_transaction(open_connection: OpenConnection) -> None:
     wrapper = in_tenant(open_connection(OURS), "acme")
     with transaction.atomic(using=wrapper.alias):
         fail(wrapper)
@@ -158,7 +154,7 @@ def test_ours_lets_an_aborted_transaction_be_rolled_back(open_connection: OpenCo
 
 
 @pytest.mark.parametrize(("limit", "sent"), [(True, 0), (None, 0), (False, 3)], ids=["limited", "unset", "not limited"])
-def test_ours_sends_the_path_once_for_many_statements_unless_it_is_told_not_to(
+def test_package_backend_sends_search_path_once_when_set_calls_limited(
     limit: bool | None, sent: int, open_connection: OpenConnection
 ) -> None:
     with set_calls_limited(limit):
@@ -200,7 +196,7 @@ def _allow_any_time(wrapper: Any) -> None:
 
 
 @pytest.mark.usefixtures("limit")
-def test_theirs_reads_the_tenant_before_after_a_cancelled_set(
+def test_django_tenants_backend_reads_previous_schema_after_cancelled_set(
     open_connection: OpenConnection, cancel_set: Callable[..., Any]
 ) -> None:
     wrapper = in_tenant(open_connection(THEIRS), "acme")
@@ -211,7 +207,7 @@ def test_theirs_reads_the_tenant_before_after_a_cancelled_set(
 
 
 @pytest.mark.usefixtures("limit")
-def test_ours_raises_after_a_cancelled_set_and_then_reads_its_tenant(
+def test_package_backend_raises_after_cancelled_set_then_reads_schema(
     open_connection: OpenConnection, cancel_set: Callable[..., Any]
 ) -> None:
     wrapper = in_tenant(open_connection(OURS), "acme")
@@ -222,7 +218,7 @@ def test_ours_raises_after_a_cancelled_set_and_then_reads_its_tenant(
 
 
 @pytest.mark.usefixtures("limit")
-def test_ours_raises_after_a_cancelled_set_inside_atomic(
+def test_package_backend_raises_after_cancelled_set_in_atomic(
     open_connection: OpenConnection, cancel_set: Callable[..., Any]
 ) -> None:
     wrapper = in_tenant(open_connection(OURS), "acme")
@@ -234,7 +230,7 @@ def test_ours_raises_after_a_cancelled_set_inside_atomic(
 
 
 @pytest.mark.usefixtures("limit")
-def test_ours_raises_an_error_of_djangos_when_the_set_of_a_named_cursor_is_cancelled(
+def test_package_backend_raises_django_error_after_cancelled_named_cursor(
     open_connection: OpenConnection, cancel_set: Callable[..., Any]
 ) -> None:
     wrapper = in_tenant(open_connection(OURS), "acme")
@@ -251,7 +247,7 @@ def test_ours_raises_an_error_of_djangos_when_the_set_of_a_named_cursor_is_cance
 
 @BOTH
 @pytest.mark.usefixtures("limit")
-def test_a_named_cursor_reads_the_tenant_it_was_opened_in(backend: str, open_connection: OpenConnection) -> None:
+def test_named_cursor_reads_schema_current_at_opening(backend: str, open_connection: OpenConnection) -> None:
     wrapper = in_tenant(open_connection(backend), "acme")
     wrapper.set_schema("globex")
     with transaction.atomic(using=wrapper.alias), wrapper.chunked_cursor() as cursor:
@@ -261,7 +257,7 @@ def test_a_named_cursor_reads_the_tenant_it_was_opened_in(backend: str, open_con
 
 @BOTH
 @pytest.mark.usefixtures("limit")
-def test_a_pooled_connection_that_served_another_tenant_reads_its_own(
+def test_pooled_connection_after_other_tenant_reads_current_schema(
     backend: str, open_connection: OpenConnection
 ) -> None:
     wrapper = open_connection(backend, pool={"min_size": 1, "max_size": 1})
@@ -279,7 +275,7 @@ def test_a_pooled_connection_that_served_another_tenant_reads_its_own(
 
 @pytest.mark.usefixtures("limited")
 @pytest.mark.parametrize(("backend", "found"), [(THEIRS, "public"), (OURS, "acme")])
-def test_a_connection_made_anew_behind_djangos_back_has_no_path_yet(
+def test_package_backend_sets_search_path_on_replaced_raw_connection(
     backend: str, found: str, open_connection: OpenConnection
 ) -> None:
     wrapper = in_tenant(open_connection(backend), "acme")

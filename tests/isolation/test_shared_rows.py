@@ -39,7 +39,7 @@ def references(source: str, target: str) -> set[tuple[str, str]]:
 # A shared model that names a user -----------------------------------------------------------------------------------
 
 
-def test_a_shared_table_that_names_a_user_cannot_be_made() -> None:
+def test_shared_table_referencing_user_cannot_be_created() -> None:
     with schema_context("public"), connection.cursor() as cursor, pytest.raises(ProgrammingError, match="people_user"):
         cursor.execute("CREATE TABLE shared_note (writer_id bigint REFERENCES people_user (id))")
 
@@ -56,7 +56,7 @@ def relations() -> Iterator[tuple[str, str]]:
             )
 
 
-def test_no_shared_model_names_anything_of_a_tenant() -> None:
+def test_shared_models_reference_no_tenant_models() -> None:
     assert list(relations()) == []
     assert is_per_tenant(get_user_model()._meta.app_label)
 
@@ -64,7 +64,7 @@ def test_no_shared_model_names_anything_of_a_tenant() -> None:
 # A shared row that tenants name -------------------------------------------------------------------------------------
 
 
-def test_a_content_type_cannot_be_deleted_while_tenants_have_permissions_on_it() -> None:
+def test_content_type_referenced_by_tenant_permissions_cannot_be_deleted() -> None:
     with schema_context("acme"):
         had = set(Permission.objects.values_list("codename", flat=True))
     with schema_context("public"), pytest.raises(ProgrammingError, match="auth_permission"):
@@ -81,14 +81,14 @@ def delete_content_type() -> None:
         connection.check_constraints()
 
 
-def test_no_table_of_ours_hangs_on_a_row_of_public() -> None:
+def test_package_tables_reference_no_public_tables() -> None:
     found = references("acme", "public")
     # The premise: Django's own do.
     assert ("auth_permission", "django_content_type") in found
     assert not {source for source, _target in found if source.startswith(("messages_extends_", "people_"))}
 
 
-def test_nothing_in_public_or_elsewhere_hangs_on_a_row_of_a_tenant() -> None:
+def test_other_schemas_reference_no_tenant_tables() -> None:
     assert references("public", "acme") == references("globex", "acme") == set()
 
 
@@ -110,7 +110,7 @@ def with_anonymous_users(monkeypatch: pytest.MonkeyPatch, make_user: MakeUser, s
 
 
 @pytest.mark.usefixtures("with_anonymous_users")
-def test_guardians_anonymous_user_kept_for_ever_is_that_of_the_first_tenant() -> None:
+def test_guardian_anonymous_user_is_cached_across_tenants() -> None:
     found = set()
     for schema in ("acme", "globex"):
         with schema_context(schema):
@@ -118,7 +118,7 @@ def test_guardians_anonymous_user_kept_for_ever_is_that_of_the_first_tenant() ->
     assert found == {100}
 
 
-def test_without_it_who_is_not_logged_in_holds_nothing_and_costs_no_query(
+def test_anonymous_user_has_no_permissions_and_runs_no_queries(
     make_user: MakeUser, django_assert_num_queries: Any
 ) -> None:
     with schema_context("acme"):

@@ -11,7 +11,7 @@ from django_tenants.models import TenantMixin
 from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends.models import Message
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from tenants.models import Tenant
 from tests.factories import MakeMessage, MakeUser
 
@@ -68,11 +68,11 @@ def by_schema_context(then: Callable[[], None]) -> None:
 
 
 def by_inside(then: Callable[[], None]) -> None:
-    with inside("public"):
+    with in_schema("public"):
         then()
 
 
-def test_a_with_on_the_tenant_itself_swaps_the_tenants_of_two_threads(
+def test_tenant_with_statement_swaps_schemas_of_two_threads(
     in_threads: InThreads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     public = get_tenant_model()(schema_name="public")
@@ -80,23 +80,23 @@ def test_a_with_on_the_tenant_itself_swaps_the_tenants_of_two_threads(
     assert interleaved(in_threads, partial(by_tenant, tenant=public)) == ["globex", "acme"]
 
 
-def test_the_tenant_of_the_reference_product_refuses_a_with(acme: Tenant) -> None:
+def test_reference_tenant_model_refuses_with_statement(acme: Tenant) -> None:
     with pytest.raises(TypeError, match="tenant_context"), acme:
         pass
     assert schema_in_force() == "public"
 
 
-def test_a_decorated_function_leaves_a_thread_in_public(in_threads: InThreads) -> None:
+def test_decorated_function_leaves_thread_in_public_schema(in_threads: InThreads) -> None:
     assert interleaved(in_threads, by_decorator) == ["public", "globex"]
 
 
 @pytest.mark.parametrize("block", [by_schema_context, by_inside])
-def test_a_context_made_for_the_block_brings_each_thread_back(in_threads: InThreads, block: Block) -> None:
+def test_context_per_block_restores_schema_of_each_thread(in_threads: InThreads, block: Block) -> None:
     assert interleaved(in_threads, block) == ["acme", "globex"]
 
 
-@pytest.mark.parametrize("enter", [schema_context, inside])
-def test_eight_threads_read_their_own_tenant_and_no_other(
+@pytest.mark.parametrize("enter", [schema_context, in_schema])
+def test_threads_read_messages_of_own_tenant_only(
     in_threads: InThreads, enter: Any, make_user: MakeUser, make_message: MakeMessage
 ) -> None:
     for schema in ("acme", "globex"):

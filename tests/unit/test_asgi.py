@@ -60,27 +60,27 @@ pytestmark = [
 ]
 
 
-def test_ours_gives_every_one_back(committing: None) -> None:
+def test_asgi_handler_returns_connections_after_broken_stream(committing: None) -> None:
     connection.ensure_connection()
     assert connections_kept(Handler()) == 0
 
 
 @pytest.mark.parametrize("charset", ["utf-16", "rot13", "unicode_escape", "no-such-charset"])
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
-def test_a_form_in_another_charset_is_400(in_acme: Tenant, charset: str, content_type: str) -> None:
+def test_form_in_unsupported_charset_returns_400(in_acme: Tenant, charset: str, content_type: str) -> None:
     browser = Client(headers={"host": "acme.localhost"}, raise_request_exception=False)
     answer = browser.generic("POST", "/login/", b"a=b", f"{content_type}; charset={charset}")
     assert answer.status_code == 400
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "UTF-8"])
-def test_a_form_in_utf_8_is_read(in_acme: Tenant, charset: str) -> None:
+def test_form_in_utf_8_returns_200(in_acme: Tenant, charset: str) -> None:
     browser = Client(headers={"host": "acme.localhost"})
     content_type = f"application/x-www-form-urlencoded; charset={charset}"
     assert browser.post("/login/", "username=a", content_type=content_type).status_code == 200
 
 
-def test_too_many_fields_are_400_and_not_an_error_of_the_error_page(in_acme: Tenant) -> None:
+def test_form_with_too_many_fields_returns_400(in_acme: Tenant) -> None:
     browser = Client(headers={"host": "acme.localhost"}, enforce_csrf_checks=True, raise_request_exception=False)
     browser.cookies["csrftoken"] = "a" * 32
     body = "&".join(f"f{number}=1" for number in range(1100))

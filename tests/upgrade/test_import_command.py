@@ -104,7 +104,7 @@ def messages_in(schema: str) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("how", [("--match", "email"), ("--mapping", f"{HERE}.by_hand")])
-def test_messages_arrive_in_their_order_and_only_with_their_user(alice: Any, how: tuple[str, str]) -> None:
+def test_import_keeps_order_and_assigns_messages_to_matching_user(alice: Any, how: tuple[str, str]) -> None:
     printed = run(*how)
     assert messages_in("acme") == [(alice.pk, "one"), (alice.pk, "three")]
     assert messages_in("globex") == []
@@ -112,14 +112,14 @@ def test_messages_arrive_in_their_order_and_only_with_their_user(alice: Any, how
     assert "1 of users who are in no tenant" in printed
 
 
-def test_the_mapping_of_the_guide_works(alice: Any) -> None:
+def test_import_with_documented_mapping_imports_messages(alice: Any) -> None:
     sql(f"INSERT INTO public.people_before (id, email) VALUES ({alice.pk}, 'x') ON CONFLICT DO NOTHING")
     write(alice.pk, "mine")
     run("--mapping", f"{HERE}.of_the_documentation")
     assert (alice.pk, "mine") in messages_in("acme")
 
 
-def test_a_message_goes_to_nobody_while_its_user_is_in_two_tenants(alice: Any, make_user: Callable[..., Any]) -> None:
+def test_import_skips_user_in_several_tenants_without_several_to(alice: Any, make_user: Callable[..., Any]) -> None:
     with schema_context("globex"):
         elsewhere = make_user("alice", email="alice@acme.example")
     assert "2 of users who are in several tenants" in run("--match", "email")
@@ -129,7 +129,7 @@ def test_a_message_goes_to_nobody_while_its_user_is_in_two_tenants(alice: Any, m
     assert messages_in("globex") == [(elsewhere.pk, "one"), (elsewhere.pk, "three")]
 
 
-def test_a_dry_run_says_what_would_be_dropped_and_imported(alice: Any) -> None:
+def test_import_dry_run_prints_rename_import_and_drop(alice: Any) -> None:
     assert f"Would rename public.{TABLE}." in run("--prepare", "--dry-run")
     printed = run("--match", "email", "--dry-run", "--drop")
     assert "acme: would import 2" in printed
@@ -138,7 +138,7 @@ def test_a_dry_run_says_what_would_be_dropped_and_imported(alice: Any) -> None:
     assert messages_in("acme") == []
 
 
-def test_when_all_is_imported_it_says_so_and_drops_the_table(alice: Any) -> None:
+def test_import_with_drop_drops_completely_imported_table(alice: Any) -> None:
     sql(f"DELETE FROM public.{TABLE} WHERE user_id = {BOB}")
     assert "Nothing is left." in run("--match", "email", "--dry-run")
     printed = run("--match", "email", "--drop")
@@ -148,13 +148,13 @@ def test_when_all_is_imported_it_says_so_and_drops_the_table(alice: Any) -> None
         run("--match", "email")
 
 
-def test_giving_up_more_rows_than_are_left_is_refused(alice: Any) -> None:
+def test_import_refuses_discard_count_above_remaining_rows(alice: Any) -> None:
     sql(f"DELETE FROM public.{TABLE} WHERE user_id = {BOB}")
     with pytest.raises(CommandError, match="all its rows are imported, but --discard is 3"):
         run("--match", "email", "--drop", "--discard", "3")
 
 
-def test_progress_is_said_at_most_once_a_second_and_at_the_end() -> None:
+def test_import_progress_prints_at_most_once_per_second_and_at_end() -> None:
     out = io.StringIO()
     times = iter([100.0, 100.5, 101.2, 101.9, 102.3])
     progress = Progress("acme", 40, OutputWrapper(out), clock=lambda: next(times))
@@ -184,7 +184,7 @@ def test_progress_is_said_at_most_once_a_second_and_at_the_end() -> None:
         (("--match", "email", "--mapping", "x.y"), "not allowed with argument"),
     ],
 )
-def test_what_cannot_work_is_refused_with_what_can(old_table: None, arguments: tuple[str, ...], said: str) -> None:
+def test_import_refuses_invalid_arguments(old_table: None, arguments: tuple[str, ...], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         run(*arguments)
     assert messages_in("acme") == []
@@ -194,7 +194,7 @@ def test_what_cannot_work_is_refused_with_what_can(old_table: None, arguments: t
     "arguments",
     [("--match", "nickname"), ("--mapping", "nothing"), ("--match", "email", "--tenant", "nowhere"), ("--drop",)],
 )
-def test_what_was_mistyped_leaves_the_old_table_where_it_is(old_table: None, arguments: tuple[str, ...]) -> None:
+def test_import_with_invalid_arguments_keeps_old_table(old_table: None, arguments: tuple[str, ...]) -> None:
     with pytest.raises(CommandError):
         run(*arguments)
     assert f"Would rename public.{TABLE}." in run("--prepare", "--dry-run")
@@ -202,7 +202,7 @@ def test_what_was_mistyped_leaves_the_old_table_where_it_is(old_table: None, arg
     assert f"The old table is public.{ASIDE}." in run("--prepare", "--dry-run")
 
 
-def test_shared_users_need_members_and_no_other_field(old_table: None, settings: Any) -> None:
+def test_import_with_shared_users_requires_match_pk_and_members(old_table: None, settings: Any) -> None:
     settings.TENANT_APPS = [app for app in settings.TENANT_APPS if app != "tenants.people"]
     with pytest.raises(CommandError, match="only --match pk is possible"):
         run("--match", "email")
@@ -210,31 +210,31 @@ def test_shared_users_need_members_and_no_other_field(old_table: None, settings:
         run("--match", "pk")
 
 
-def test_an_app_that_is_still_shared_is_refused(old_table: None, settings: Any) -> None:
+def test_import_refuses_app_in_shared_apps(old_table: None, settings: Any) -> None:
     settings.SHARED_APPS = [*settings.SHARED_APPS, "messages_extends"]
     with pytest.raises(CommandError, match="still in SHARED_APPS"):
         run("--prepare")
 
 
-def test_two_old_tables_are_refused(old_table: None) -> None:
+def test_import_refuses_two_old_tables(old_table: None) -> None:
     sql(f"CREATE TABLE public.{ASIDE} ()")
     with pytest.raises(CommandError, match="public has both"):
         run("--prepare")
 
 
-def test_a_table_that_is_not_of_0_6_3_is_left_alone(old_table: None) -> None:
+def test_import_refuses_table_not_of_0_6_3(old_table: None) -> None:
     sql(f"ALTER TABLE public.{TABLE} ADD COLUMN read_at timestamptz")
     with pytest.raises(CommandError, match=r"is not the table of django-messages-extends 0\.6\.3"):
         run("--prepare")
 
 
-def test_a_table_that_refers_to_no_users_needs_a_mapping(old_table: None) -> None:
+def test_import_without_user_foreign_key_requires_mapping(old_table: None) -> None:
     sql("DROP TABLE public.people_before CASCADE")
     with pytest.raises(CommandError, match="no longer has a foreign key"):
         run("--match", "email")
 
 
-def test_the_guide_names_every_option() -> None:
+def test_upgrade_guide_documents_every_import_option() -> None:
     parser = Command().create_parser("manage.py", "import_messages_extends")
     inherited = BaseCommand().create_parser("manage.py", "import_messages_extends")
     own = set(parser._option_string_actions) - set(inherited._option_string_actions)

@@ -108,7 +108,7 @@ def make_users(host: Host, schema: str, *names: str) -> None:
         )
 
 
-def test_preparing_only_renames_and_can_be_repeated(shared: Host, old: list[dict[str, Any]]) -> None:
+def test_import_prepare_only_renames_table_and_is_repeatable(shared: Host, old: list[dict[str, Any]]) -> None:
     host = shared.moved_to("shared-users")
     for _ in range(2):
         assert ASIDE in host.manage("import_messages_extends", "--prepare")
@@ -118,7 +118,7 @@ def test_preparing_only_renames_and_can_be_repeated(shared: Host, old: list[dict
     assert {row["imported_into"] for row in kept} == {None}
 
 
-def test_after_preparing_every_tenant_gets_a_table_of_its_own_and_public_none(ready: Host) -> None:
+def test_migrate_after_prepare_creates_table_in_every_tenant_only(ready: Host) -> None:
     first, second = (shape(ready, schema) for schema in SCHEMAS)
     assert first["columns"] == second["columns"]
     assert any(column["column_name"] == "read_at" for column in first["columns"])
@@ -126,9 +126,7 @@ def test_after_preparing_every_tenant_gets_a_table_of_its_own_and_public_none(re
     ready.manage("check", "--database", "default")
 
 
-def test_shared_users_find_their_messages_in_the_tenant_that_they_are_members_of(
-    ready: Host, old: list[dict[str, Any]]
-) -> None:
+def test_import_by_pk_moves_messages_to_tenant_of_member(ready: Host, old: list[dict[str, Any]]) -> None:
     printed = ready.manage("import_messages_extends", "--match", "pk")
     assert texts(ready, ACME) == texts_of(old, ALICE)
     assert texts(ready, OTHER) == texts_of(old, BOB)
@@ -138,9 +136,7 @@ def test_shared_users_find_their_messages_in_the_tenant_that_they_are_members_of
         assert any(str(len(texts_of(old, number))) in line and reason in line for line in printed.splitlines())
 
 
-def test_every_old_row_says_where_it_went_and_the_others_are_as_they_were(
-    ready: Host, old: list[dict[str, Any]]
-) -> None:
+def test_import_notes_target_in_old_rows_and_keeps_other_values(ready: Host, old: list[dict[str, Any]]) -> None:
     ready.manage("import_messages_extends", "--match", "pk")
     kept = rows(ready, "public", ASIDE)
     assert [{name: row[name] for name in old[0]} for row in kept] == old
@@ -151,27 +147,27 @@ def test_every_old_row_says_where_it_went_and_the_others_are_as_they_were(
         assert new == {row["imported_id"]: row["message"] for row in kept if row["imported_into"] == schema}
 
 
-def test_importing_again_adds_nothing(ready: Host) -> None:
+def test_import_repeated_adds_nothing(ready: Host) -> None:
     ready.manage("import_messages_extends", "--match", "pk")
     before = {schema: rows(ready, schema) for schema in SCHEMAS}
     ready.manage("import_messages_extends", "--match", "pk")
     assert {schema: rows(ready, schema) for schema in SCHEMAS} == before
 
 
-def test_who_is_in_several_tenants_goes_only_where_the_operator_says(ready: Host, old: list[dict[str, Any]]) -> None:
+def test_import_with_several_to_moves_messages_of_shared_member(ready: Host, old: list[dict[str, Any]]) -> None:
     ready.manage("import_messages_extends", "--match", "pk", "--several-to", OTHER)
     assert texts(ready, ACME) == texts_of(old, ALICE)
     assert texts(ready, OTHER) == texts_of(old, BOB, CAROL)
 
 
-def test_one_tenant_can_be_imported_before_the_others(ready: Host, old: list[dict[str, Any]]) -> None:
+def test_import_with_tenant_imports_only_that_tenant(ready: Host, old: list[dict[str, Any]]) -> None:
     printed = ready.manage("import_messages_extends", "--match", "pk", "--tenant", OTHER)
     assert texts(ready, ACME) == []
     assert texts(ready, OTHER) == texts_of(old, BOB)
     assert f"{len(texts_of(old, ALICE))} of tenants that --tenant left out" in printed
 
 
-def test_a_dry_run_foretells_the_numbers_and_changes_nothing(shared: Host, old: list[dict[str, Any]]) -> None:
+def test_import_dry_run_prints_counts_and_changes_nothing(shared: Host, old: list[dict[str, Any]]) -> None:
     before = shape(shared, "public")
     printed = shared.moved_to("shared-users").manage("import_messages_extends", "--match", "pk", "--dry-run")
     assert f"{ACME}: would import {len(texts_of(old, ALICE))}\n" in printed
@@ -179,9 +175,7 @@ def test_a_dry_run_foretells_the_numbers_and_changes_nothing(shared: Host, old: 
     assert shape(shared, "public") == before
 
 
-def test_users_of_their_own_are_found_by_their_address_whatever_their_ids(
-    with_own_users: Host, old: list[dict[str, Any]]
-) -> None:
+def test_import_by_email_finds_tenant_users_with_other_ids(with_own_users: Host, old: list[dict[str, Any]]) -> None:
     with_own_users.manage("import_messages_extends", "--match", "email")
     assert texts(with_own_users, ACME) == texts_of(old, ALICE)
     assert {row["user_id"] for row in rows(with_own_users, ACME)} == {3}
@@ -189,7 +183,7 @@ def test_users_of_their_own_are_found_by_their_address_whatever_their_ids(
     assert {row["user_id"] for row in rows(with_own_users, OTHER)} == {1}
 
 
-def test_an_address_that_is_empty_or_twice_there_matches_nobody(with_own_users: Host) -> None:
+def test_import_by_email_ignores_empty_or_ambiguous_address(with_own_users: Host) -> None:
     with_own_users.execute(
         f"UPDATE public.people_before SET email = '' WHERE id = {ALICE}",
         "UPDATE acme.auth_user SET email = '' WHERE username = 'alice2'",
@@ -199,7 +193,7 @@ def test_an_address_that_is_empty_or_twice_there_matches_nobody(with_own_users: 
     assert texts(with_own_users, ACME) == texts(with_own_users, OTHER) == []
 
 
-def test_an_import_that_is_killed_goes_on_without_loss_or_doubles(ready: Host, old: list[dict[str, Any]]) -> None:
+def test_import_after_kill_continues_without_loss_or_duplicates(ready: Host, old: list[dict[str, Any]]) -> None:
     make_many(ready, 3000)
     expected = [row["message"] for row in rows(ready, "public", ASIDE) if row["user_id"] == ALICE]
     arguments = ("import_messages_extends", "--match", "pk", "--batch-size", "5")
@@ -244,7 +238,7 @@ def wait_until_gone(host: Host) -> None:
         time.sleep(0.02)
 
 
-def test_a_row_is_in_its_tenant_only_if_the_old_table_says_so(ready: Host, old: list[dict[str, Any]]) -> None:
+def test_import_rolls_back_batch_when_old_row_update_fails(ready: Host, old: list[dict[str, Any]]) -> None:
     """The note of the seventh row fails: its whole batch of three is not in the tenant."""
     seventh = [row["id"] for row in old if row["user_id"] == ALICE][6]
     ready.execute(
@@ -259,7 +253,7 @@ def test_a_row_is_in_its_tenant_only_if_the_old_table_says_so(ready: Host, old: 
     assert texts(ready, ACME) == texts_of(old, ALICE)
 
 
-def test_two_imports_do_not_run_at_once(ready: Host) -> None:
+def test_import_refuses_concurrent_run(ready: Host) -> None:
     with connect(ready.database) as connection:
         connection.execute("SELECT pg_advisory_lock(7205759403792794)")
         refused = ready.run("import_messages_extends", "--match", "pk")
@@ -268,7 +262,7 @@ def test_two_imports_do_not_run_at_once(ready: Host) -> None:
     assert rows(ready, ACME) == []
 
 
-def test_importing_before_the_tenants_have_tables_says_what_to_run(shared: Host) -> None:
+def test_import_before_migration_names_migrate_schemas(shared: Host) -> None:
     host = shared.moved_to("shared-users")
     refused = host.run("import_messages_extends", "--match", "pk")
     assert refused.returncode == 1
@@ -278,9 +272,7 @@ def test_importing_before_the_tenants_have_tables_says_what_to_run(shared: Host)
     assert rows(host, ACME)
 
 
-def test_the_old_table_is_dropped_only_with_all_rows_imported_or_given_up_by_number(
-    ready: Host, old: list[dict[str, Any]]
-) -> None:
+def test_import_drop_requires_exact_discard_count_of_remaining_rows(ready: Host, old: list[dict[str, Any]]) -> None:
     left = len(texts_of(old, CAROL, DAVE, None))
     refused = ready.run("import_messages_extends", "--match", "pk", "--drop")
     assert f"--drop --discard {left}" in refused.stderr
@@ -291,7 +283,7 @@ def test_the_old_table_is_dropped_only_with_all_rows_imported_or_given_up_by_num
     assert texts(ready, ACME) == texts_of(old, ALICE)
 
 
-def test_a_table_in_use_is_left_alone_with_a_clear_word(shared: Host) -> None:
+def test_import_prepare_refuses_table_in_use(shared: Host) -> None:
     host = shared.moved_to("shared-users")
     with connect(host.database) as connection, connection.transaction():
         connection.execute(f"SELECT count(*) FROM public.{TABLE}")
@@ -300,19 +292,19 @@ def test_a_table_in_use_is_left_alone_with_a_clear_word(shared: Host) -> None:
     assert "stop the processes that run the old code" in refused.stderr
 
 
-def test_what_cannot_work_is_refused_in_one_line(shared: Host) -> None:
+def test_import_by_email_with_shared_users_is_refused_in_one_line(shared: Host) -> None:
     refused = shared.moved_to("shared-users").run("import_messages_extends", "--match", "email")
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
     assert "users are shared by all tenants, so only --match pk is possible" in refused.stderr
 
 
-def test_a_field_that_only_one_side_has_is_refused_with_the_others_named(with_own_users: Host) -> None:
+def test_import_match_with_unknown_field_names_common_fields(with_own_users: Host) -> None:
     refused = with_own_users.run("import_messages_extends", "--match", "nickname")
     assert "date_joined, email, first_name" in refused.stderr
 
 
-def test_a_callable_says_who_is_who_and_strangers_are_counted(ready: Host, old: list[dict[str, Any]]) -> None:
+def test_import_with_mapping_assigns_users_and_counts_unknown_users(ready: Host, old: list[dict[str, Any]]) -> None:
     done = ready.run("import_messages_extends", "--mapping", "shop.models.by_hand")
     assert f"{OTHER}: the mapping contains 1 unknown users." in done.stderr
     assert texts(ready, ACME) == texts_of(old, DAVE)

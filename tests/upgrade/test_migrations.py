@@ -46,7 +46,7 @@ def back(host: Host) -> None:
     host.manage("migrate_schemas", "messages_extends", "0001")
 
 
-def test_what_0_6_3_wrote_has_one_of_everything_that_can_differ(per_tenant: Host) -> None:
+def test_old_sample_rows_cover_every_variation(per_tenant: Host) -> None:
     first, second = (rows(per_tenant, schema) for schema in SCHEMAS)
     assert [row["id"] for row in first] == [row["id"] for row in second]
     assert {row["level"] for row in first} == {*OURS, *OURS.values(), 20}
@@ -63,12 +63,12 @@ def test_what_0_6_3_wrote_has_one_of_everything_that_can_differ(per_tenant: Host
         assert any(map(row_filter, first))
 
 
-def test_every_row_is_kept_with_its_new_level_and_the_time_it_was_read(per_tenant: Host, migrated: Host) -> None:
+def test_migrate_keeps_rows_with_new_level_and_read_at(per_tenant: Host, migrated: Host) -> None:
     old = snapshot(per_tenant)
     assert snapshot(migrated) == {schema: [as_upgraded(row) for row in old[schema]] for schema in SCHEMAS}
 
 
-def test_going_back_to_0001_leaves_the_table_and_the_rows_of_0_6_3(per_tenant: Host, migrated: Host) -> None:
+def test_migrate_back_to_0001_restores_old_table_and_rows(per_tenant: Host, migrated: Host) -> None:
     old, shapes = snapshot(per_tenant), [shape(per_tenant, schema) for schema in SCHEMAS]
     assert [shape(migrated, schema) for schema in SCHEMAS] != shapes
     back(migrated)
@@ -76,7 +76,7 @@ def test_going_back_to_0001_leaves_the_table_and_the_rows_of_0_6_3(per_tenant: H
     assert snapshot(migrated) == old
 
 
-def test_on_the_way_back_only_what_had_its_level_before_keeps_it(per_tenant: Host, migrated: Host) -> None:
+def test_migrate_back_restores_only_original_levels(per_tenant: Host, migrated: Host) -> None:
     columns = "user_id, message, extra_tags, url, is_safe, key, created, modified"
     migrated.execute(
         f"UPDATE acme.{TABLE} SET level = 39 WHERE level = 9 AND message LIKE '%README%'",
@@ -88,7 +88,7 @@ def test_on_the_way_back_only_what_had_its_level_before_keeps_it(per_tenant: Hos
     assert migrated.rows("SELECT 1 FROM pg_tables WHERE tablename = 'messages_extends_level_before'") == []
 
 
-def test_what_came_back_can_go_forward_again(migrated: Host) -> None:
+def test_migrate_forwards_after_back_restores_upgraded_rows(migrated: Host) -> None:
     upgraded, shapes = snapshot(migrated), [shape(migrated, schema) for schema in SCHEMAS]
     back(migrated)
     migrated.manage("migrate_schemas")
@@ -96,12 +96,12 @@ def test_what_came_back_can_go_forward_again(migrated: Host) -> None:
     assert [shape(migrated, schema) for schema in SCHEMAS] == shapes
 
 
-def test_an_upgraded_table_is_the_one_that_a_new_tenant_gets(migrated: Host) -> None:
+def test_upgraded_table_equals_table_of_new_tenant(migrated: Host) -> None:
     add_tenant(migrated)
     assert shape(migrated, "initech") == shape(migrated, "acme")
 
 
-def test_our_0001_makes_exactly_the_table_of_0_6_3(per_tenant: Host, migrated: Host) -> None:
+def test_migration_0001_creates_exact_table_of_0_6_3(per_tenant: Host, migrated: Host) -> None:
     made_by_0_6_3 = shape(per_tenant, "acme", in_order=True)
     add_tenant(migrated)
     back(migrated)
@@ -117,7 +117,7 @@ def add_tenant(host: Host, schema: str = "initech") -> None:
 
 
 @pytest.mark.parametrize("to", ["forwards", "back"])
-def test_new_rows_get_ids_after_the_old_ones(migrated: Host, to: str) -> None:
+def test_new_rows_after_migration_get_next_ids(migrated: Host, to: str) -> None:
     last = rows(migrated, "acme")[-1]["id"]
     required = {"user_id": 1, "level": 19, "message": "new", "extra_tags": "", "url": "", "is_safe": False, "key": ""}
     if to == "back":
@@ -130,7 +130,7 @@ def test_new_rows_get_ids_after_the_old_ones(migrated: Host, to: str) -> None:
     assert rows(migrated, "acme")[-1]["id"] == last + 1
 
 
-def test_a_table_whose_ids_come_from_a_serial_is_upgraded_and_comes_back(per_tenant: Host) -> None:
+def test_migrate_with_serial_ids_upgrades_and_restores_table(per_tenant: Host) -> None:
     """Django before 4.1 made such tables."""
     make_serial(per_tenant)
     old, before = rows(per_tenant, "acme"), shape(per_tenant, "acme")
@@ -156,7 +156,7 @@ def make_serial(host: Host) -> None:
     )
 
 
-def test_an_upgrade_that_stopped_in_one_tenant_goes_on_from_there(per_tenant: Host) -> None:
+def test_migrate_after_failure_in_one_tenant_continues(per_tenant: Host) -> None:
     """A view of the host's own on `read` is enough to stop it."""
     old, (stopped, other) = snapshot(per_tenant), SCHEMAS
     per_tenant.execute(f"CREATE VIEW {stopped}.unread AS SELECT id FROM {table_of(stopped)} WHERE NOT read")
@@ -170,14 +170,14 @@ def test_an_upgrade_that_stopped_in_one_tenant_goes_on_from_there(per_tenant: Ho
     assert snapshot(ours) == {schema: [as_upgraded(row) for row in old[schema]] for schema in SCHEMAS}
 
 
-def test_deleting_a_user_deletes_what_they_received_and_keeps_what_they_sent(migrated: Host) -> None:
+def test_deleting_user_after_upgrade_deletes_only_received_messages(migrated: Host) -> None:
     before = rows(migrated, "acme")
     migrated.execute(f"UPDATE acme.{TABLE} SET sender_id = 1", "DELETE FROM acme.auth_user WHERE id = 1")
     assert rows(migrated, "acme") == [row for row in before if row["user_id"] != 1] != []
     assert 1 in {row["user_id"] for row in rows(migrated, SCHEMAS[1])}
 
 
-def test_a_message_for_nobody_known_is_refused_by_its_own_statement(migrated: Host) -> None:
+def test_message_with_unknown_user_violates_foreign_key_immediately(migrated: Host) -> None:
     with connect(migrated.database) as connection:
         connection.execute("BEGIN")
         with pytest.raises(psycopg.errors.ForeignKeyViolation):
@@ -185,7 +185,7 @@ def test_a_message_for_nobody_known_is_refused_by_its_own_statement(migrated: Ho
         connection.execute("ROLLBACK")
 
 
-def test_a_foreign_key_that_was_dropped_by_hand_is_named_in_the_error(per_tenant: Host) -> None:
+def test_migrate_without_user_foreign_key_names_missing_key(per_tenant: Host) -> None:
     (name,) = [row["conname"] for row in shape(per_tenant, "acme")["constraints"] if row["contype"] == "f"]
     per_tenant.execute(f"ALTER TABLE acme.{TABLE} DROP CONSTRAINT {name}")
     failed = per_tenant.moved_to("tenants").run("migrate_schemas")
@@ -194,7 +194,7 @@ def test_a_foreign_key_that_was_dropped_by_hand_is_named_in_the_error(per_tenant
     assert "Add it again, then migrate again." in failed.stderr
 
 
-def test_sqlmigrate_shows_what_is_run_before_anything_is(per_tenant: Host) -> None:
+def test_sqlmigrate_shows_foreign_key_statements(per_tenant: Host) -> None:
     ours = per_tenant.moved_to("tenants")
     for name in ("0001", "0002", "0003", "0004"):
         script = ours.manage("tenant_command", "sqlmigrate", "messages_extends", name, "--schema", SCHEMAS[1])
@@ -203,7 +203,7 @@ def test_sqlmigrate_shows_what_is_run_before_anything_is(per_tenant: Host) -> No
     assert "ON DELETE SET NULL DEFERRABLE INITIALLY IMMEDIATE" in script
 
 
-def test_a_tenant_without_a_table_of_its_own_never_changes_the_one_in_public(shared: Host) -> None:
+def test_migrate_without_tenant_table_keeps_public_table(shared: Host) -> None:
     """django-tenants recorded 0001 there, too, while the app was shared."""
     old, before = rows(shared, "public"), shape(shared, "public")
     ours = shared.moved_to("shared-users")

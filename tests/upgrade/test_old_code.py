@@ -31,7 +31,9 @@ def outcomes(published: Path, per_tenant: Host, migrated: Host) -> tuple[dict[st
     return json.loads(done.stdout), json.loads(ours.manage("old_code", "acme"))
 
 
-def test_it_does_the_same_but_for_what_the_guide_names(outcomes: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_old_code_behaves_as_with_0_6_3_except_documented_differences(
+    outcomes: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
     before, now = outcomes
     assert len(before) > 20
     different = {name: (before[name], now[name]) for name in before if before[name] != now[name]}

@@ -95,12 +95,12 @@ def fill(host: Host, step: str) -> None:
                 connection.execute(statement.format(schema=quoted(schema)))
 
 
-def test_the_steps_are_known_here() -> None:
+def test_migration_steps_are_consecutive_and_cover_fill() -> None:
     assert [int(step) for step in STEPS] == list(range(1, len(STEPS) + 1))
     assert set(FILL) <= set(STEPS)
 
 
-def test_each_step_forwards_keeps_what_the_one_before_has_written(per_tenant: Host) -> None:
+def test_each_migration_forwards_keeps_existing_rows(per_tenant: Host) -> None:
     """The one that turns levels into ours is held to its own rule elsewhere; here all else is."""
     ours = per_tenant.moved_to("tenants")
     for step in STEPS:
@@ -112,7 +112,7 @@ def test_each_step_forwards_keeps_what_the_one_before_has_written(per_tenant: Ho
     assert all(contents(ours, *SCHEMAS)[f"{SCHEMAS[0]}.messages_extends_{name}"] for name in ("receipt", "submission"))
 
 
-def test_each_step_back_keeps_what_both_sides_know_and_can_be_gone_again(per_tenant: Host) -> None:
+def test_each_migration_backwards_keeps_common_columns(per_tenant: Host) -> None:
     ours = per_tenant.moved_to("tenants")
     ours.manage("migrate_schemas")
     for step in STEPS:
@@ -126,7 +126,7 @@ def test_each_step_back_keeps_what_both_sides_know_and_can_be_gone_again(per_ten
 
 
 @pytest.mark.parametrize("step", SHARED_STEPS[:-1])
-def test_so_it_is_with_broadcasts(per_tenant: Host, step: str) -> None:
+def test_broadcast_migrations_keep_rows_in_both_directions(per_tenant: Host, step: str) -> None:
     ours = per_tenant.moved_to("tenants")
     ours.manage("migrate_schemas", "--shared", "broadcasts", step)
     ours.execute(BROADCAST, BROADCAST_RECORD)

@@ -10,7 +10,7 @@ from django_tenants.utils import get_public_schema_name
 
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.inbox.broadcast_counts import Progress, count_readers
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 
 
 class Command(BaseCommand):
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         which.add_argument("--all", action="store_true", help="Count the readers of all live broadcasts.")
 
     def handle(self, *, id: UUID | None, **options: object) -> None:  # noqa: A002 - the argument's name
-        with inside(get_public_schema_name()):
+        with in_schema(get_public_schema_name()):
             for broadcast in Broadcast.objects.live() if id is None else [self.find(id)]:
                 self.count(broadcast)
 

@@ -7,7 +7,7 @@ from django_tenants.utils import get_public_schema_name
 
 from messages_extends.exceptions import MessagesExtendsError
 from messages_extends.tenancy.missing_tables import create_missing_tables
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from messages_extends.tenancy.tenant_tables import apps_without_tables
 
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only report the missing tables.")
 
     def handle(self, *, schema: list[str] | None, dry_run: bool, **_options: object) -> None:
-        with inside(get_public_schema_name()):
+        with in_schema(get_public_schema_name()):
             missing = apps_without_tables()
         chosen = {name: labels for name, labels in missing.items() if schema is None or name in schema}
         for name, labels in chosen.items():

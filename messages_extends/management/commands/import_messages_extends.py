@@ -14,7 +14,7 @@ from messages_extends.maintenance.import_database import ImportRefused, one_impo
 from messages_extends.maintenance.import_rows import first_of, require_tables, transfer
 from messages_extends.maintenance.import_table import OldTable
 from messages_extends.management.arguments import positive_int
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 
 
 class Command(BaseCommand):
@@ -65,7 +65,7 @@ class Command(BaseCommand):
         if options["discard"] and not options["drop"]:
             raise CommandError("--discard requires --drop.")
         try:
-            with inside(public()), one_import_at_a_time():
+            with in_schema(public()), one_import_at_a_time():
                 self.run(**options)
         except MessagesExtendsError as error:
             raise CommandError(str(error)) from error

@@ -14,7 +14,7 @@ from messages_extends.maintenance.import_database import tenant_schemas
 from messages_extends.maintenance.purge import BATCH_SIZE, count_expired, purge
 from messages_extends.management.arguments import positive_int
 from messages_extends.tenancy.databases import write_database
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 
 
 class Command(BaseCommand):
@@ -52,7 +52,7 @@ class Command(BaseCommand):
     def try_one(self, schema: str, **options: Any) -> bool:
         """Purge one schema. An error is reported, and the command continues with the others."""
         try:
-            with inside(schema):
+            with in_schema(schema):
                 self.one(schema, **options)
         except Exception as error:
             self.stderr.write(f"{schema}: {str(error).strip() or type(error).__name__}")

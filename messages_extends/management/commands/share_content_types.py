@@ -14,7 +14,7 @@ from messages_extends.tenancy.content_types import (
     require_ready,
     share_content_types,
 )
-from messages_extends.tenancy.schemas import inside, is_public
+from messages_extends.tenancy.schemas import in_schema, is_public
 from messages_extends.tenancy.tenant_tables import existing_schemas
 
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
             require_ready()
         except ContentTypesNotShared as error:
             raise CommandError(str(error)) from error
-        with inside(get_public_schema_name()):
+        with in_schema(get_public_schema_name()):
             every = [each.name for each in existing_schemas() if not is_public(each.name)]
             if unknown := sorted(set(schema or ()) - set(every)):
                 raise CommandError(f"There is no tenant {unknown[0]!r}.")

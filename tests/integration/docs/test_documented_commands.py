@@ -47,7 +47,7 @@ def of_django() -> list[Any]:
     ]
 
 
-def test_every_line_is_a_command_that_is_looked_at() -> None:
+def test_documented_lines_are_known_commands() -> None:
     lost = [
         line
         for block in shell_blocks()
@@ -63,7 +63,7 @@ def test_every_line_is_a_command_that_is_looked_at() -> None:
         {(match["name"], match["words"]) for b in shell_blocks() for line in lines_of(b) if (match := RUN.match(line))}
     ),
 )
-def test_run_py_knows_its_commands_and_their_options(name: str, words: str) -> None:
+def test_documented_run_py_commands_and_options_exist(name: str, words: str) -> None:
     assert name in COMMANDS
     parse = getattr(commands, f"_{name}_options", None)
     if parse is not None:
@@ -84,7 +84,7 @@ def people(committing: None, make_user: MakeUser, tmp_path: Path, monkeypatch: p
 
 @pytest.mark.usefixtures("people")
 @pytest.mark.parametrize(("page", "words"), of_django())
-def test_a_command_of_djangos_works(page: str, words: str) -> None:
+def test_documented_django_commands_work(page: str, words: str) -> None:
     name, *arguments = shlex.split(words)
     is_of_tenant = name == "tenant_command"
     if is_of_tenant:
@@ -103,7 +103,7 @@ def consoles() -> Iterator[Any]:
 
 @pytest.mark.usefixtures("people")
 @pytest.mark.parametrize("block", list(consoles()))
-def test_a_console_shows_what_is_printed(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
+def test_documented_console_output_matches_command_output(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
     parts = re.split(r"^\$ python manage\.py (.+)\n", block.code, flags=re.MULTILINE)[1:]
     for words, expected in zip(parts[::2], parts[1::2], strict=True):
         capsys.readouterr()

@@ -243,7 +243,7 @@ def _bundled_pip() -> Path:
     return wheels[0]
 
 
-def test_followed_to_the_letter_it_leads_to_a_working_product(terminal: Terminal, chromium: str) -> None:
+def test_tutorial_steps_lead_to_working_product(terminal: Terminal, chromium: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         reader = Reader(browser, terminal.port)

@@ -78,13 +78,13 @@ class HostContract:
     def bob(self) -> Any:
         return self.make_person("bob", "t1")
 
-    def test_the_checks_are_silent(self) -> None:
+    def test_checks_report_nothing(self) -> None:
         call_command("check", databases=["default"], fail_level="WARNING")
 
-    def test_migrations_leave_nothing_to_do(self) -> None:
+    def test_makemigrations_finds_no_changes(self) -> None:
         call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
-    def test_the_database_itself_deletes_what_is_somebodys_and_forgets_who_sent_it(self) -> None:
+    def test_foreign_keys_cascade_for_owner_and_set_null_for_sender(self) -> None:
         expected: dict[tuple[str, str, str], tuple[str, str]] = {}
         for schema in ("t1", "t2"):
             expected |= {
@@ -98,7 +98,7 @@ class HostContract:
             }
         assert foreign_keys() == expected
 
-    def test_a_message_to_oneself_stays_until_it_is_marked_read(self, alice: Any, browser_at: MakeBrowser) -> None:
+    def test_message_to_self_is_shown_until_marked_read(self, alice: Any, browser_at: MakeBrowser) -> None:
         browser = browser_at("t1", alice)
         add(browser, "the till is open")
         assert "the till is open" in page(browser)
@@ -108,7 +108,7 @@ class HostContract:
         assert browser.post(f"/messages/mark_read/{message.pk}/").status_code == 302
         assert "the till is open" not in page(browser)
 
-    def test_marking_all_read_leaves_other_people_and_tenants_alone(
+    def test_mark_all_read_leaves_other_users_and_tenants_unchanged(
         self, alice: Any, bob: Any, browser_at: MakeBrowser
     ) -> None:
         there = self.make_person("carol", "t2")
@@ -119,7 +119,7 @@ class HostContract:
         assert "for bob" in page(browser_at("t1", bob))
         assert "for carol" in page(browser_at("t2", there))
 
-    def test_a_message_to_somebody_else_is_shown_to_them_alone(
+    def test_message_to_other_user_is_shown_to_recipient_only(
         self, alice: Any, bob: Any, browser_at: MakeBrowser
     ) -> None:
         grant_in("t1", alice, bob)
@@ -130,19 +130,17 @@ class HostContract:
             message = Message.objects.get()
             assert (message.user, message.sender) == (bob, alice)
 
-    def test_nobody_writes_to_somebody_else_without_a_grant(
-        self, alice: Any, bob: Any, browser_at: MakeBrowser
-    ) -> None:
+    def test_send_to_other_user_without_grant_returns_403(self, alice: Any, bob: Any, browser_at: MakeBrowser) -> None:
         hello = {"level": constants.INFO_PERSISTENT, "text": "hello", "to": "bob"}
         assert browser_at("t1", alice).post("/", hello).status_code == 403
         assert texts_in("t1") == []
 
-    def test_a_grant_at_one_tenant_is_none_at_another(self) -> None:
+    def test_grant_counts_in_its_tenant_only(self) -> None:
         people = {schema: self.make_person(f"at_{schema}", schema) for schema in ("t1", "t2")}
         grant_in("t1", people["t1"], people["t1"])
         assert (grants_in("t1"), grants_in("t2")) == (1, 0)
 
-    def test_both_rights_are_where_permissions_are(self) -> None:
+    def test_messaging_permissions_exist_in_schemas_of_users(self) -> None:
         for schema in {"public" if "public" in self.users_of.values() else "t1", *self.users_of.values()}:
             with schema_context(schema):
                 rows = Permission.objects.filter(codename__startswith="send_").values_list(
@@ -150,7 +148,9 @@ class HostContract:
                 )
                 assert set(rows) == {("send_message", "user"), ("send_group_message", "group")}
 
-    def test_somebody_elses_message_cannot_be_marked_read(self, alice: Any, bob: Any, browser_at: MakeBrowser) -> None:
+    def test_mark_read_of_message_of_other_user_returns_404(
+        self, alice: Any, bob: Any, browser_at: MakeBrowser
+    ) -> None:
         grant_in("t1", alice, bob)
         add(browser_at("t1", alice), "lunch is ready", to="bob")
         with schema_context("t1"):
@@ -158,9 +158,7 @@ class HostContract:
         assert browser_at("t1", alice).post(f"/messages/mark_read/{message.pk}/").status_code == 404
         assert browser_at("t1").post(f"/messages/mark_read/{message.pk}/").status_code == 403
 
-    def test_an_ordinary_message_is_carried_to_one_page_and_a_sticky_one_to_none(
-        self, alice: Any, browser_at: MakeBrowser
-    ) -> None:
+    def test_ordinary_message_is_shown_once_and_sticky_message_never(self, alice: Any, browser_at: MakeBrowser) -> None:
         browser = browser_at("t1", alice)
         add(browser, "saved", constants.SUCCESS)
         add(browser, "unsaved", constants.WARNING_STICKY)
@@ -169,7 +167,7 @@ class HostContract:
         assert "unsaved" not in shown
         assert "saved" not in page(browser)
 
-    def test_the_same_ids_at_two_tenants_are_two_messages(self, browser_at: MakeBrowser) -> None:
+    def test_messages_with_same_id_in_two_tenants_are_independent(self, browser_at: MakeBrowser) -> None:
         people = {schema: self.make_person(f"at_{schema}", schema) for schema in ("t1", "t2")}
         for schema, person in people.items():
             with schema_context(schema):
@@ -181,14 +179,14 @@ class HostContract:
         assert "of t1" not in page(browsers["t1"])
         assert "of t2" in page(browsers["t2"])
 
-    def test_a_session_of_one_tenant_is_none_at_another(self, browser_at: MakeBrowser) -> None:
+    def test_session_of_one_tenant_is_invalid_at_other_tenant(self, browser_at: MakeBrowser) -> None:
         user = self.make_person("dora", "t1", "t2")
         here = browser_at("t1", user)
         assert "dora" in page(here)
         assert "dora" not in page(with_cookies_of(here, "t2"))
         assert "dora" in page(here), "the other tenant has destroyed the session"
 
-    def test_a_carried_message_of_one_tenant_is_neither_shown_nor_lost_at_another(
+    def test_carried_message_is_neither_shown_nor_lost_at_other_tenant(
         self, alice: Any, browser_at: MakeBrowser
     ) -> None:
         here = browser_at("t1", alice)
@@ -196,9 +194,7 @@ class HostContract:
         assert "saved" not in page(with_jar_of(here, "t2"))
         assert "saved" in page(here)
 
-    def test_public_pages_show_nothing_though_the_browser_sends_the_cookies_of_a_tenant(
-        self, alice: Any, browser_at: MakeBrowser
-    ) -> None:
+    def test_public_pages_with_tenant_cookies_show_nothing_of_tenant(self, alice: Any, browser_at: MakeBrowser) -> None:
         here = browser_at("t1", alice)
         add(here, "the till is open")
         add(here, "saved", constants.SUCCESS)
@@ -206,7 +202,7 @@ class HostContract:
         assert not any(text in shown for text in ("alice", "the till is open", "saved"))
         assert "the till is open" in page(here)
 
-    def test_the_page_for_writing_is_for_those_who_may_and_offers_them_no_others(
+    def test_compose_page_requires_grant_and_offers_permitted_recipients(
         self, alice: Any, bob: Any, browser_at: MakeBrowser
     ) -> None:
         grant_in("t1", alice, bob)
@@ -217,18 +213,18 @@ class HostContract:
         assert {each["text"] for each in results} == {"alice", "bob"}
         assert reads.get("/messages/grants/").status_code == 403
 
-    def test_a_tenant_can_be_made_inside_a_transaction(self) -> None:
+    def test_tenant_can_be_created_in_transaction(self) -> None:
         with transaction.atomic():
             get_tenant_model()(schema_name="t3").save(verbosity=0)
         with schema_context("t3"):
             assert not Message.objects.exists()
         assert "t3" in {schema for schema, _table, _column in foreign_keys()}
 
-    def test_adding_a_persistent_message_in_public_is_an_error(self, browser_at: MakeBrowser) -> None:
+    def test_persistent_message_in_public_raises_no_tenant(self, browser_at: MakeBrowser) -> None:
         with pytest.raises(NoTenant):
             add(browser_at("public"), "to nobody")
 
-    def test_an_ordinary_message_in_public_is_carried_by_a_cookie(self, browser_at: MakeBrowser) -> None:
+    def test_ordinary_message_in_public_is_carried_by_cookie(self, browser_at: MakeBrowser) -> None:
         browser = browser_at("public")
         add(browser, "welcome", constants.INFO)
         assert "welcome" in page(browser)

@@ -13,12 +13,12 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_the_suite_of_the_host_project_passes(host: str) -> None:
+def test_host_suite_passes(host: str) -> None:
     run_suite(host)
 
 
 @pytest.mark.parametrize("key", ["uuid", "text"])
-def test_compiled_queries_hold_for_primary_keys_that_are_no_numbers(key: str) -> None:
+def test_compiled_queries_work_with_non_numeric_primary_keys(key: str) -> None:
     run_suite("keys", KEY=key)
 
 

@@ -16,5 +16,5 @@ def servers() -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.longrun
-def test_the_suite_of_the_host_with_a_replica_passes(servers: dict[str, str]) -> None:
+def test_replica_host_suite_passes(servers: dict[str, str]) -> None:
     run_suite("replica", **servers)

@@ -13,20 +13,20 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from messages_extends.links import reverse_own
+from messages_extends.links import reverse_page
 from tests.factories import BrowserOf
 from tests.servers import Site, served
 
-PATIENCE = 30
+TIMEOUT_S = 30
 # So long nothing is said, where nothing should be.
-SILENCE = 1.5
+QUIET_S = 1.5
 
 
 class OpenPage:
     """A stream that is read as a browser reads it, by a thread of its own."""
 
     def __init__(self, site: Site, organisation: str, cookies: str, path: str, **headers: str) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=PATIENCE)
+        self.connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=TIMEOUT_S)
         wanted = {"Host": f"{organisation}.localhost", "Cookie": cookies, "Accept": "text/event-stream", **headers}
         self.connection.request("GET", path, headers=wanted)
         self.socket = self.connection.sock
@@ -47,7 +47,7 @@ class OpenPage:
             pass
         self.events.put(None)
 
-    def next(self, timeout: float = PATIENCE) -> dict[str, Any] | None:
+    def next(self, timeout: float = TIMEOUT_S) -> dict[str, Any] | None:
         """Wait for what it is told next; None when the stream has ended."""
         return self.events.get(timeout=timeout)
 
@@ -58,7 +58,7 @@ class OpenPage:
 
     def require_silence(self) -> None:
         with pytest.raises(queue.Empty):
-            raise AssertionError(f"told {self.events.get(timeout=SILENCE)}")
+            raise AssertionError(f"told {self.events.get(timeout=QUIET_S)}")
 
     def close(self) -> None:
         # First, or whoever reads keeps it open until the next heartbeat.
@@ -90,7 +90,7 @@ def open_page(browser_of: BrowserOf) -> Iterator[Callable[..., OpenPage]]:
         if cookies is None:
             browser = browser_of(tenant, user)
             cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in browser.cookies.items())
-        page = OpenPage(site, tenant.schema_name, cookies, reverse_own("message_stream"), **options)
+        page = OpenPage(site, tenant.schema_name, cookies, reverse_page("message_stream"), **options)
         pages.append(page)
         return page
 

@@ -53,12 +53,12 @@ async def _open_many(path: str) -> int:
 
 
 @pytest.mark.parametrize("path", ["/events/", "/their/own/stream/"])
-def test_streams_of_a_hosts_own_are_passed_on_and_take_nobodys_place(committing: None, path: str) -> None:
+def test_live_updates_pass_on_streams_of_host(committing: None, path: str) -> None:
     assert asyncio.run(_open_many(path)) == MANY
 
 
 @pytest.mark.parametrize("kind", ["websocket", "lifespan"])
-def test_other_protocols_are_the_applications(kind: str) -> None:
+def test_live_updates_pass_on_other_protocols(kind: str) -> None:
     asked: list[str] = []
 
     async def host(scope: Any, receive: Any, send: Any) -> None:
@@ -90,11 +90,11 @@ async def _status_when_the_view_is_overruled(status: int) -> list[int]:
 
 
 @pytest.mark.parametrize(("status", "answered"), [(204, 200), (403, 403), (302, 302), (500, 500)])
-def test_what_a_middleware_says_after_the_view_counts(committing: None, status: int, answered: int) -> None:
+def test_live_updates_answer_with_status_of_host_middleware(committing: None, status: int, answered: int) -> None:
     assert asyncio.run(_status_when_the_view_is_overruled(status)) == [answered]
 
 
-def test_it_can_be_used_by_one_loop_after_another(committing: None) -> None:
+def test_live_updates_work_on_consecutive_event_loops(committing: None) -> None:
     host = HostsOwnStream()
     live = LiveUpdates(host)
 
@@ -115,7 +115,9 @@ async def _swallow(_message: Any) -> None: ...
 
 
 @pytest.mark.parametrize("header", [(b"content-length", b"5"), (b"transfer-encoding", b"chunked")])
-def test_who_takes_their_time_to_send_a_body_holds_up_nobody(committing: None, header: tuple[bytes, bytes]) -> None:
+def test_live_updates_do_not_treat_request_with_body_as_handshake(
+    committing: None, header: tuple[bytes, bytes]
+) -> None:
     """A request with a body is no request for a stream: it waits at Django's door and not at ours."""
     asked = []
 

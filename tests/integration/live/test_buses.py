@@ -17,7 +17,7 @@ from messages_extends.events.postgres import PostgresBus
 from messages_extends.events.redis import RedisBus
 from tests.servers import at_the_database, redis_server
 
-PATIENCE = 30
+TIMEOUT_S = 30
 NAME = "messages_extends_contract"
 
 
@@ -58,7 +58,7 @@ class Listening:
         self._heard = bus.listen()
 
     async def next(self) -> str | None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_S):
             return await anext(self._heard)
 
     async def close(self) -> None:
@@ -88,7 +88,7 @@ def _publish_and_leave(bus: Bus, texts: tuple[str, ...]) -> None:
         connections.close_all()
 
 
-def test_everyone_who_listens_hears_everything_in_order(bus: Bus) -> None:
+def test_bus_delivers_texts_to_every_listener_in_order(bus: Bus) -> None:
     async def hear() -> list[str | None]:
         async with listening(bus) as first, listening(bus) as second:
             await publish(bus, "one", "two")
@@ -98,7 +98,7 @@ def test_everyone_who_listens_hears_everything_in_order(bus: Bus) -> None:
     assert asyncio.run(hear()) == ["one", "two", "three"] * 2
 
 
-def test_texts_come_as_they_are(bus: Bus) -> None:
+def test_bus_delivers_texts_unchanged(bus: Bus) -> None:
     texts = ("x" * bus.limit, "ünïcödé \N{SNOWMAN}", '{"a": "\\u0000"}', "'; SELECT 1; --", "%s %(a)s")
 
     async def hear() -> tuple[str | None, ...]:
@@ -109,7 +109,7 @@ def test_texts_come_as_they_are(bus: Bus) -> None:
     assert asyncio.run(hear()) == texts
 
 
-def test_what_comes_while_nobody_asks_is_kept(bus: Bus) -> None:
+def test_bus_keeps_texts_until_listener_reads(bus: Bus) -> None:
     async def hear() -> list[str | None]:
         async with listening(bus) as watcher:
             await publish(bus, "one")
@@ -121,7 +121,7 @@ def test_what_comes_while_nobody_asks_is_kept(bus: Bus) -> None:
     assert asyncio.run(hear()) == ["one", *map(str, range(200))]
 
 
-def test_silence_is_survived(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bus_listener_survives_idle_period(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (postgres, redis):
         monkeypatch.setattr(module, "IDLE_CHECK_S", 0.2)
 
@@ -135,7 +135,7 @@ def test_silence_is_survived(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     assert asyncio.run(hear()) == "at last"
 
 
-def test_a_lost_connection_is_noticed(bus: Bus, stop: Callable[[], None]) -> None:
+def test_bus_listener_raises_when_connection_is_lost(bus: Bus, stop: Callable[[], None]) -> None:
     async def hear() -> None:
         async with listening(bus) as watcher:
             await asyncio.to_thread(stop)
@@ -145,7 +145,7 @@ def test_a_lost_connection_is_noticed(bus: Bus, stop: Callable[[], None]) -> Non
         asyncio.run(hear())
 
 
-def test_nothing_is_heard_of_another_product(bus: Bus) -> None:
+def test_bus_ignores_texts_of_other_push_name(bus: Bus) -> None:
     async def hear() -> str | None:
         async with listening(bus) as watcher:
             with override_settings(
@@ -158,7 +158,7 @@ def test_nothing_is_heard_of_another_product(bus: Bus) -> None:
     assert asyncio.run(hear()) == "ours"
 
 
-def test_a_server_that_is_away_is_an_error_and_no_hang(bus: Bus, stop: Callable[[], None]) -> None:
+def test_redis_bus_publish_raises_when_server_is_unavailable(bus: Bus, stop: Callable[[], None]) -> None:
     if isinstance(bus, PostgresBus):
         pytest.skip("Nobody publishes who has not just committed there.")
     stop()

@@ -26,7 +26,7 @@ HINTS = st.builds(ChangeEvent, st.none() | st.text(min_size=1, max_size=63), KEY
 
 
 @given(HINTS, st.integers(2_000, 9_000))
-def test_a_hint_survives_its_way_in_texts_that_are_short_enough(event: ChangeEvent, limit: int) -> None:
+def test_change_event_texts_restore_event_within_limit(event: ChangeEvent, limit: int) -> None:
     texts = list(event.texts(limit))
     assert all(len(text.encode()) <= limit for text in texts)
     read = [ChangeEvent.parse(text) for text in texts]
@@ -36,7 +36,7 @@ def test_a_hint_survives_its_way_in_texts_that_are_short_enough(event: ChangeEve
     assert {each.schema for each in read} <= {event.schema}
 
 
-def test_a_hint_for_very_many_fits_into_what_the_database_takes() -> None:
+def test_change_event_with_many_users_fits_notify_payload() -> None:
     event = ChangeEvent("s" * 63, frozenset(str(number) for number in range(10_000, 60_000)))
     texts = list(event.texts(Bus.limit))
     assert max(len(text.encode()) for text in texts) <= 7_999
@@ -51,7 +51,7 @@ def test_a_hint_for_very_many_fits_into_what_the_database_takes() -> None:
         *('{"users": ["1"]}', '{"schema": "acme", "groups": {"1": 2}}'),
     ],
 )
-def test_what_is_no_hint_is_refused(text: str) -> None:
+def test_change_event_parse_refuses_invalid_text(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - that of the parser too
         ChangeEvent.parse(text)
 
@@ -80,7 +80,7 @@ def said(published: list[str]) -> list[list[dict[str, Any]]]:
 
 
 class TestWhen:
-    def test_not_before_the_commit_and_in_the_schema_of_the_change(self, published: list[str]) -> None:
+    def test_notify_changed_publishes_after_commit_with_schema_of_change(self, published: list[str]) -> None:
         with transaction.atomic():
             with schema_context("acme"):
                 notify_changed(users=[7])
@@ -89,7 +89,7 @@ class TestWhen:
                 notify_changed(users=[7])
         assert said(published) == [[{"schema": "acme", "users": ["7"]}, {"schema": "globex", "users": ["7"]}]]
 
-    def test_never_after_a_rollback(self, published: list[str]) -> None:
+    def test_notify_changed_publishes_nothing_after_rollback(self, published: list[str]) -> None:
         with schema_context("acme"), transaction.atomic():
             notify_changed(users=[1])
             with suppress(ZeroDivisionError), transaction.atomic():
@@ -98,24 +98,24 @@ class TestWhen:
             notify_changed(users=[3])
         assert said(published) == [[{"schema": "acme", "users": [key]} for key in ("1", "3")]]
 
-    def test_at_once_outside_of_a_transaction(self, published: list[str]) -> None:
+    def test_notify_changed_publishes_at_once_outside_transaction(self, published: list[str]) -> None:
         with schema_context("acme"):
             notify_changed(everyone=True)
             assert said(published) == [[{"schema": "acme", "everyone": True}]]
 
-    def test_the_same_is_said_once(self, published: list[str]) -> None:
+    def test_notify_changed_publishes_repeated_event_once(self, published: list[str]) -> None:
         with schema_context("acme"), transaction.atomic():
             for _ in range(3):
                 notify_changed(users=[1])
         assert said(published) == [[{"schema": "acme", "users": ["1"]}]]
 
-    def test_nobody_is_no_hint(self, published: list[str]) -> None:
+    def test_notify_changed_without_recipients_publishes_nothing(self, published: list[str]) -> None:
         with schema_context("acme"):
             notify_changed(users=[])
             notify_changed(groups=[])
         assert published == []
 
-    def test_everywhere(self, published: list[str]) -> None:
+    def test_notify_changed_everywhere_publishes_events_for_schemas(self, published: list[str]) -> None:
         notify_changed_everywhere()
         notify_changed_everywhere(["acme", "globex"])
         notify_changed_everywhere([])
@@ -124,7 +124,7 @@ class TestWhen:
         assert said(published)[1] == [{"schema": "acme", **everyone}, {"schema": "globex", **everyone}]
         assert len(published) == 2
 
-    def test_what_a_bus_raises_undoes_nothing(
+    def test_bus_error_does_not_undo_change(
         self, published: list[str], make_user: MakeUser, caplog: pytest.LogCaptureFixture
     ) -> None:
         class BrokenBus(NotedBus):
@@ -138,7 +138,7 @@ class TestWhen:
         assert "gone" in caplog.text
 
     @override_settings(MESSAGES_EXTENDS={"PUSH_BUS": None})
-    def test_without_a_bus_nothing_is_asked(self, committing: None, django_assert_num_queries: Any) -> None:
+    def test_notify_changed_without_bus_runs_no_queries(self, committing: None, django_assert_num_queries: Any) -> None:
         assert current_bus() is None
         with schema_context("acme"), django_assert_num_queries(0):
             notify_changed(users=[1])
@@ -152,14 +152,14 @@ class TestWhom:
         with schema_context("acme"):
             yield make_user("alice", pk=5)
 
-    def test_messages(self, alice: Any, published: list[str]) -> None:
+    def test_send_and_cancel_notify_recipient_once_per_change(self, alice: Any, published: list[str]) -> None:
         api.send(alice, "Hello", key="hello")
         api.send(alice, "Hello", key="hello")
         assert api.cancel("hello") == 1
         assert api.cancel("hello") == 0
         assert said(published) == [[{"schema": "acme", "users": ["5"]}]] * 2
 
-    def test_marks(self, alice: Any, published: list[str]) -> None:
+    def test_marking_notifies_reader_once_per_change(self, alice: Any, published: list[str]) -> None:
         api.send(alice, "Hello")
         inbox = api.inbox(alice)
         pk = inbox.page().entries[0].pk
@@ -175,7 +175,7 @@ class TestWhom:
         inbox.undo(marked.at)
         assert said(published) == [[{"schema": "acme", "users": ["5"]}]] * 4
 
-    def test_rows_that_a_host_writes_itself(self, alice: Any, published: list[str]) -> None:
+    def test_message_rows_written_by_host_notify_owner(self, alice: Any, published: list[str]) -> None:
         message = Message.objects.create(user=alice, message="Hello", level=INFO_PERSISTENT)
         message.read = True
         message.save()
@@ -185,7 +185,7 @@ class TestWhom:
         )
         assert said(published) == [[{"schema": "acme", "users": ["5"]}]] * 4
 
-    def test_accounts_whose_right_to_stay_may_have_changed(self, alice: Any, published: list[str]) -> None:
+    def test_account_changes_notify_account(self, alice: Any, published: list[str]) -> None:
         alice.save(update_fields=["last_login"])
         assert published == []
         alice.is_active = False
@@ -193,7 +193,7 @@ class TestWhom:
         alice.delete()
         assert said(published) == [[{"schema": "acme", "accounts": ["5"]}]] * 2
 
-    def test_announcements(self, alice: Any, published: list[str]) -> None:
+    def test_announcement_changes_notify_everyone(self, alice: Any, published: list[str]) -> None:
         announcement = api.announce("Hello", to=api.EVERYONE, key="hello")
         api.announce("Hello", to=api.EVERYONE, key="hello")
         announcement = api.revise(announcement, message="Hello again")
@@ -201,14 +201,14 @@ class TestWhom:
         api.retract(announcement)
         assert said(published) == [[{"schema": "acme", "everyone": True}]] * 3
 
-    def test_announcements_to_groups(self, alice: Any, published: list[str]) -> None:
+    def test_announcement_to_group_notifies_group(self, alice: Any, published: list[str]) -> None:
         sales = Group.objects.create(pk=3, name="Sales")
         announcement = api.announce("Hello", to=sales, key="hello")
         api.cancel("hello")
         assert announcement.pk
         assert said(published) == [[{"schema": "acme", "groups": ["3"]}]] * 2
 
-    def test_broadcasts(self, globex: Tenant, published: list[str]) -> None:
+    def test_broadcast_changes_notify_addressed_tenants(self, globex: Tenant, published: list[str]) -> None:
         everywhere = [{"schema": None, "everyone": True}]
         broadcast = api.broadcast("Hello", to=api.ALL_TENANTS)
         api.revise(broadcast, message="Hello again")

@@ -28,7 +28,7 @@ def events_of(stream: Stream) -> list[dict[str, Any]]:
     return events
 
 
-def test_change_is_told_with_the_number_that_follows_it() -> None:
+def test_stream_event_after_change_has_latest_unread_count() -> None:
     stream = Stream(Subscriber("acme", "1", "en"), {}, stream_expiry())
     stream.update(1, changed=True, spread=0)
     stream.update(2, changed=False, spread=0)
@@ -37,7 +37,7 @@ def test_change_is_told_with_the_number_that_follows_it() -> None:
 
 
 @pytest.mark.parametrize(("language", "name"), [("en", "Messages, 1 unread"), ("de", "Nachrichten, 1 ungelesen")])
-def test_event_is_in_the_language_of_its_reader(language: str, name: str) -> None:
+def test_stream_event_is_in_language_of_subscriber(language: str, name: str) -> None:
     stream = Stream(Subscriber("acme", "1", language), {}, stream_expiry())
     stream.update(1, changed=False, spread=0)
     [event] = events_of(stream)

@@ -25,7 +25,7 @@ from messages_extends.live.streams import Stream, stream_expiry
 from tests.factories import MakeUser
 from tests.routers import ReplicaRouter
 
-PATIENCE = 30
+TIMEOUT_S = 30
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ class Told(Stream):
         self.spreads.append(spread)
 
     async def until(self, unread: int) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_S):
             while not self.numbers or self.numbers[-1] != unread:
                 await asyncio.sleep(0.01)
 
@@ -86,7 +86,7 @@ def in_acme(act: Callable[[], object]) -> Awaitable[object]:
     return asyncio.to_thread(run)
 
 
-def test_one_who_asks_for_what_is_no_key_keeps_nobody_else_from_being_told(alice: Any) -> None:
+def test_hub_notifies_others_after_invalid_group_key(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
         hub.add(page)
@@ -99,12 +99,12 @@ def test_one_who_asks_for_what_is_no_key_keeps_nobody_else_from_being_told(alice
     with_hub(act)
 
 
-def test_objects_are_no_keys(alice: Any) -> None:
+def test_notify_changed_refuses_model_instances(alice: Any) -> None:
     with pytest.raises(TypeError, match="Expected a primary key"):
         notify_changed(groups=[Group(name="Sales")])
 
 
-def test_stream_that_leaves_frees_its_place(alice: Any) -> None:
+def test_hub_remove_frees_place_of_stream(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
         hub.add(page)
@@ -115,7 +115,7 @@ def test_stream_that_leaves_frees_its_place(alice: Any) -> None:
     with_hub(act)
 
 
-def test_everybody_is_told_again_after_a_gap(alice: Any) -> None:
+def test_hub_notifies_all_streams_after_gap(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
         hub.add(page)
@@ -138,7 +138,7 @@ async def eventually_silent(page: Told, unread: int = 0) -> None:
         await asyncio.sleep(0.5)
 
 
-def test_pages_refetch_an_announcement_at_different_moments(alice: Any) -> None:
+def test_hub_spreads_refetch_after_announcement(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
         hub.add(page)
@@ -150,7 +150,7 @@ def test_pages_refetch_an_announcement_at_different_moments(alice: Any) -> None:
     with_hub(act)
 
 
-def test_page_refetches_a_message_at_once_after_an_announcement(alice: Any) -> None:
+def test_hub_does_not_spread_refetch_after_message(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page = Told(subscriber(alice))
         hub.add(page)
@@ -164,7 +164,7 @@ def test_page_refetches_a_message_at_once_after_an_announcement(alice: Any) -> N
     with_hub(act)
 
 
-def test_end_of_a_session_ends_its_streams_alone(alice: Any) -> None:
+def test_hub_ends_streams_of_ended_session_only(alice: Any) -> None:
     async def act(hub: Hub) -> None:
         page, other = (Told(Subscriber("acme", str(alice.pk), "en", session_key=key)) for key in ("one", "another"))
         for each in (page, other):
@@ -176,7 +176,7 @@ def test_end_of_a_session_ends_its_streams_alone(alice: Any) -> None:
     with_hub(act)
 
 
-def test_unread_messages_are_counted_in_the_database_that_is_written(alice: Any) -> None:
+def test_unread_counts_are_read_from_primary(alice: Any) -> None:
     with schema_context("acme"):
         api.send(alice, "Hello")
     with override_settings(DATABASE_ROUTERS=[ReplicaRouter()]):
@@ -184,7 +184,7 @@ def test_unread_messages_are_counted_in_the_database_that_is_written(alice: Any)
         assert Context().run(queries.unread_counts_of, "acme", {str(alice.pk)}) == {str(alice.pk): 1}
 
 
-def test_what_is_scheduled_while_the_next_change_is_asked_for_appears(
+def test_hub_notifies_of_announcement_scheduled_during_next_change_query(
     alice: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = queries.next_change
@@ -214,14 +214,14 @@ class TestWhoMayStay:
     def _often(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(hub_module, "RECHECK_INTERVAL_S", 0.2)
 
-    def test_of_an_organisation_whose_schema_is_gone_nobody(self, alice: Any) -> None:
+    def test_hub_ends_streams_of_missing_schema(self, alice: Any) -> None:
         async def refused(_scope: Any) -> bool:
             return False
 
         async def act(hub: Hub) -> None:
             page = Told(subscriber(alice, "gone"))
             hub.add(page)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_S):
                 while not page.has_ended:
                     await asyncio.sleep(0.05)
 
@@ -235,7 +235,7 @@ class TestWhoMayStay:
 
         async def act(hub: Hub) -> None:
             hub.add(Told(subscriber(alice)))
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_S):
                 while not hub.honours_tokens("acme"):
                     await asyncio.sleep(0.05)
                 answers[0] = False
@@ -244,7 +244,7 @@ class TestWhoMayStay:
 
         with_hub(act, is_served)
 
-    def test_everybody_whom_the_host_lets_in_whatever_becomes_of_others(self, alice: Any, make_user: MakeUser) -> None:
+    def test_hub_keeps_streams_served_by_host_when_others_are_refused(self, alice: Any, make_user: MakeUser) -> None:
         """A host may have a middleware that refuses who is logged out: that is no word about the organisation."""
         others = [Told(subscriber(make_user(f"person{number}")), "fine") for number in range(3)]
 
@@ -260,24 +260,24 @@ class TestWhoMayStay:
 
         with_hub(act, is_served)
 
-    def test_nobody_who_is_inactive(self, alice: Any) -> None:
+    def test_revoked_subscribers_include_inactive_user(self, alice: Any) -> None:
         assert queries.revoked_subscribers("acme", {subscriber(alice)}) == set()
         type(alice).objects.filter(pk=alice.pk).update(is_active=False)
         assert queries.revoked_subscribers("acme", {subscriber(alice)}) == {subscriber(alice)}
 
-    def test_nobody_whose_password_has_changed(self, alice: Any) -> None:
+    def test_revoked_subscribers_include_user_with_changed_password(self, alice: Any) -> None:
         before = Subscriber("acme", str(alice.pk), "en", auth_hash=alice.get_session_auth_hash())
         assert queries.revoked_subscribers("acme", {before}) == set()
         alice.set_password("another")
         alice.save()
         assert queries.revoked_subscribers("acme", {before}) == {before}
 
-    def test_those_whose_session_is_a_cookie_that_nobody_keeps(self, alice: Any) -> None:
+    def test_revoked_subscribers_exclude_cookie_sessions(self, alice: Any) -> None:
         with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies"):
             in_cookie = Subscriber("acme", str(alice.pk), "en", session_key="x" * 200)
             assert queries.revoked_subscribers("acme", {in_cookie}) == set()
 
 
-def test_the_limit_of_one_look_is_small_where_each_costs_a_query() -> None:
+def test_recipients_per_query_is_small_with_custom_members() -> None:
     with override_settings(MESSAGES_EXTENDS={"MEMBERS": lambda: None}):
         assert queries.recipients_per_query() < 100

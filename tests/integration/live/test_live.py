@@ -42,7 +42,7 @@ def world(site: Site, acme: Tenant, globex: Tenant, make_user: MakeUser, open_pa
     return World(site, (acme, globex), make_user, open_page)
 
 
-def test_a_stream_first_says_how_things_stand(
+def test_stream_first_event_states_unread_count_in_language(
     site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open
 ) -> None:
     alice = make_user()
@@ -65,18 +65,18 @@ def test_a_stream_first_says_how_things_stand(
 class TestOneOrganisation:
     """Each of these moves the number of alice in acme, and nothing of gina in globex, who has the same key."""
 
-    def test_a_message(self, world: World) -> None:
+    def test_message_updates_stream_of_recipient_in_its_tenant(self, world: World) -> None:
         with schema_context("acme"):
             api.send(world.alice, "Hello")
         assert world.of_alice.unread() == 1
         world.of_gina.require_silence()
 
-    def test_a_message_to_somebody_else(self, world: World) -> None:
+    def test_message_to_other_user_updates_no_other_stream(self, world: World) -> None:
         with schema_context("acme"):
             api.send(world.bob, "Hello")
         world.of_alice.require_silence()
 
-    def test_what_is_cancelled(self, world: World) -> None:
+    def test_cancel_updates_stream_of_recipient_in_its_tenant(self, world: World) -> None:
         with schema_context("acme"):
             api.send(world.alice, "Hello", key="hello")
             assert world.of_alice.unread() == 1
@@ -84,7 +84,7 @@ class TestOneOrganisation:
         assert world.of_alice.unread() == 0
         world.of_gina.require_silence()
 
-    def test_an_announcement_its_edit_and_its_end(self, world: World) -> None:
+    def test_announcement_changes_update_streams_of_its_tenant(self, world: World) -> None:
         with schema_context("acme"):
             announcement = api.announce("Hello", to=api.EVERYONE)
             assert world.of_alice.unread() == 1
@@ -96,7 +96,7 @@ class TestOneOrganisation:
         assert world.of_alice.unread() == 0
         world.of_gina.require_silence()
 
-    def test_an_edit_that_is_not_shown_again_still_changes_the_page(self, world: World) -> None:
+    def test_quiet_revision_is_reported_as_change(self, world: World) -> None:
         with schema_context("acme"):
             announcement = api.announce("Helo", to=api.EVERYONE)
             world.of_alice.unread()
@@ -105,7 +105,7 @@ class TestOneOrganisation:
         assert event is not None
         assert (event["unread"], event["changed"]) == (1, True)
 
-    def test_an_announcement_to_groups_reaches_their_members_only(self, world: World) -> None:
+    def test_announcement_to_group_updates_streams_of_members_only(self, world: World) -> None:
         with schema_context("acme"):
             sales = Group.objects.create(name="Sales")
             world.bob.groups.add(sales)
@@ -115,7 +115,7 @@ class TestOneOrganisation:
         assert of_bob.unread() == 1
         world.of_alice.require_silence()
 
-    def test_marks_in_another_tab(self, world: World) -> None:
+    def test_marking_updates_stream_of_reader(self, world: World) -> None:
         with schema_context("acme"):
             api.send(world.alice, "Hello")
             message = api.inbox(world.alice).page().entries[0]
@@ -129,7 +129,7 @@ class TestOneOrganisation:
         assert world.of_alice.unread() == 1
         world.of_gina.require_silence()
 
-    def test_what_appears_and_disappears_by_itself(self, world: World) -> None:
+    def test_scheduled_announcement_updates_streams_on_start_and_expiry(self, world: World) -> None:
         soon = timezone.now() + timedelta(seconds=2)
         with schema_context("acme"):
             api.announce("Hello", to=api.EVERYONE, publish_at=soon, expires=soon + timedelta(seconds=2))
@@ -141,13 +141,13 @@ class TestOneOrganisation:
 
 
 class TestEverywhere:
-    def test_a_broadcast_and_its_end(self, world: World) -> None:
+    def test_broadcast_and_retraction_update_streams_of_all_tenants(self, world: World) -> None:
         broadcast = api.broadcast("Hello", to=api.ALL_TENANTS)
         assert (world.of_alice.unread(), world.of_gina.unread()) == (1, 1)
         api.retract(broadcast)
         assert (world.of_alice.unread(), world.of_gina.unread()) == (0, 0)
 
-    def test_a_broadcast_to_one_organisation(self, world: World) -> None:
+    def test_broadcast_to_one_tenant_updates_its_streams_only(self, world: World) -> None:
         broadcast = api.broadcast("Hello", to=world.globex)
         assert world.of_gina.unread() == 1
         api.revise(broadcast, message="Hello again")
@@ -156,7 +156,7 @@ class TestEverywhere:
 
 
 class TestFromWhere:
-    def test_from_a_request(self, world: World, browser_of: BrowserOf) -> None:
+    def test_marking_by_request_updates_stream(self, world: World, browser_of: BrowserOf) -> None:
         with schema_context("acme"):
             api.send(world.alice, "Hello")
             message = api.inbox(world.alice).page().entries[0]
@@ -164,7 +164,7 @@ class TestFromWhere:
         browser_of(world.acme, world.alice).post(f"/messages/mark_read/{message.pk}/")
         assert world.of_alice.unread() == 0
 
-    def test_from_a_command(self, world: World) -> None:
+    def test_send_in_other_process_updates_stream(self, world: World) -> None:
         code = (
             "from django_tenants.utils import schema_context; from messages_extends import api\n"
             "from django.contrib.auth import get_user_model\n"
@@ -175,14 +175,14 @@ class TestFromWhere:
         assert world.of_alice.unread() == 1
         world.of_gina.require_silence()
 
-    def test_nothing_from_a_transaction_that_is_rolled_back(self, world: World) -> None:
+    def test_rolled_back_transaction_updates_no_stream(self, world: World) -> None:
         with schema_context("acme"), suppress(ZeroDivisionError), transaction.atomic():
             api.send(world.alice, "Hello")
             api.announce("Hello", to=api.EVERYONE)
             raise ZeroDivisionError
         world.of_alice.require_silence()
 
-    def test_once_from_a_transaction_that_sends_often(self, world: World) -> None:
+    def test_transaction_with_many_messages_updates_stream_once(self, world: World) -> None:
         with schema_context("acme"), transaction.atomic():
             for number in range(20):
                 api.send(world.alice, f"Hello {number}")

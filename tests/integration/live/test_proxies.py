@@ -76,7 +76,7 @@ def headers(in_acme: Tenant, alice: Any, session_cookie: Callable[..., str]) -> 
 
 
 @pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
-def test_events_come_at_once_through_the_proxy(
+def test_proxy_delivers_stream_events_at_once(
     site: Site, alice: Any, headers: dict[str, str], tmp_path: Path, protocol: str
 ) -> None:
     with (
@@ -93,7 +93,7 @@ def test_events_come_at_once_through_the_proxy(
             assert next(events)["unread"] == unread
 
 
-def test_a_browser_that_goes_frees_its_place(site: Site, headers: dict[str, str], tmp_path: Path) -> None:
+def test_proxy_releases_stream_when_browser_disconnects(site: Site, headers: dict[str, str], tmp_path: Path) -> None:
     with proxy(site, tmp_path) as ports:
         address = f"http://127.0.0.1:{ports['HTTP/1.1']}/messages/stream/"
         for _ in range(12):
@@ -106,7 +106,7 @@ def _opens(address: str, headers: dict[str, str]) -> bool:
         return answer.status_code == 200
 
 
-def test_the_compose_file_lets_nobody_past_the_proxy() -> None:
+def test_compose_file_publishes_ports_of_proxy_only() -> None:
     services = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
     assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
     assert "./config/nginx/nginx.conf:/etc/nginx/nginx.conf:ro" in services["nginx"]["volumes"]

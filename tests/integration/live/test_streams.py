@@ -34,10 +34,10 @@ def alice_opens(site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Ope
 
 
 class TestWho:
-    def test_nobody_without_a_session(self, site: Site, acme: Tenant, open_page: Open) -> None:
+    def test_stream_without_session_returns_403(self, site: Site, acme: Tenant, open_page: Open) -> None:
         assert open_page(site, acme).status == 403
 
-    def test_nobody_with_the_session_of_another_organisation(
+    def test_stream_with_session_of_other_tenant_returns_403(
         self, site: Site, in_acme: Tenant, make_user: MakeUser, session_cookie: Any, open_page: Open
     ) -> None:
         make_user("alice", pk=1)
@@ -47,17 +47,19 @@ class TestWho:
         assert open_page(site, in_acme, cookies=cookie).status == 403
 
     @pytest.mark.parametrize("cookies", ["sessionid=x", "sessionid=" + "a" * 4_000, "sessionid=%00;;=;", "\x7f"])
-    def test_nobody_with_junk(self, site: Site, acme: Tenant, open_page: Open, cookies: str) -> None:
+    def test_stream_with_malformed_cookie_returns_403(
+        self, site: Site, acme: Tenant, open_page: Open, cookies: str
+    ) -> None:
         assert open_page(site, acme, cookies=cookies).status == 403
 
     @pytest.mark.parametrize("host", ["www", "initech"])
-    def test_nobody_in_public_or_of_a_host_that_is_unknown(self, site: Site, host: str) -> None:
+    def test_stream_on_public_or_unknown_host_returns_404(self, site: Site, host: str) -> None:
         page = OpenPage(site, host, "", "/messages/stream/")
         assert page.status == 404
         page.close()
 
     @pytest.mark.parametrize("last", ["1", "\xff", "x" * 5_000, "-1", "null", "../../etc"])
-    def test_what_a_browser_says_it_heard_last_means_nothing(
+    def test_stream_ignores_last_event_id(
         self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open, last: str
     ) -> None:
         assert open_page(site, in_acme, make_user(), **{"Last-Event-ID": last}).unread() == 0
@@ -65,22 +67,24 @@ class TestWho:
     @pytest.mark.parametrize(
         ("site_of_page", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200)]
     )
-    def test_no_page_of_another_origin_opens_one(self, alice_opens: Open, site_of_page: str, status: int) -> None:
+    def test_stream_from_other_origin_returns_403(self, alice_opens: Open, site_of_page: str, status: int) -> None:
         assert alice_opens(**{"Sec-Fetch-Site": site_of_page}).status == status
 
-    def test_without_a_server_of_streams_the_answer_is_empty(
+    def test_stream_without_asgi_server_returns_204(
         self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         answer = browser_of(in_acme, make_user()).get("/messages/stream/", headers={"accept": "text/event-stream"})
         assert (answer.status_code, answer.content) == (204, b"")
 
     @pytest.mark.parametrize("method", ["post", "put", "delete"])
-    def test_only_to_read(self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf, method: str) -> None:
+    def test_stream_refuses_other_methods_with_405(
+        self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf, method: str
+    ) -> None:
         assert getattr(browser_of(in_acme, make_user()), method)("/messages/stream/").status_code == 405
 
 
 class TestHowMany:
-    def test_one_person_cannot_hold_them_all(
+    def test_streams_beyond_limit_per_user_return_429(
         self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open, session_cookie: Any
     ) -> None:
         alice, bob = make_user("alice"), make_user("bob")
@@ -95,7 +99,7 @@ class TestHowMany:
         # Their places are free again once they have gone.
         assert eventually(lambda: open_page(site, in_acme, cookies=cookies).status == 200)
 
-    def test_a_process_says_when_it_is_full(
+    def test_streams_beyond_limit_per_process_return_503(
         self, in_acme: Tenant, make_user: MakeUser, open_page: Open, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
         people = [make_user(f"person{number}") for number in range(4)]
@@ -104,7 +108,7 @@ class TestHowMany:
             assert [page.status for page in pages] == [200, 200, 503, 503]
             assert pages[-1].answer.getheader("Retry-After") == "30"
 
-    def test_none_holds_a_connection(
+    def test_open_streams_hold_no_database_connection(
         self, in_acme: Tenant, make_user: MakeUser, open_page: Open, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
         with served(tmp_path_factory.mktemp("pool"), DATABASE_POOL_MAX="4") as site:
@@ -128,7 +132,7 @@ def _sessions_in_use(site: Site) -> int:
 class TestTheEnd:
     """A stream ends within a minute when its session does. All at once, because each takes its time."""
 
-    def test_when_they_may_not_be_there_any_more(
+    def test_streams_of_revoked_users_end_after_recheck(
         self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open, session_cookie: Any
     ) -> None:
         names = ("stays", "logs_out", "changes_password", "is_deactivated", "is_deleted", "session_expires")
@@ -152,7 +156,7 @@ class TestTheEnd:
         assert open_page(site, in_acme, cookies=cookies["logs_out"]).status == 403
         pages["stays"].require_silence()
 
-    def test_when_the_organisation_is_closed(
+    def test_streams_of_suspended_tenant_end(
         self, site: Site, acme: Tenant, globex: Tenant, make_user: MakeUser, open_page: Open
     ) -> None:
         with schema_context("acme"):
@@ -195,7 +199,7 @@ class TestTheEndAtOnce:
             env = {"REDIS_URL": stack.enter_context(redis_server(request.param)).url} if is_redis else {}
             yield [stack.enter_context(served(tmp_path_factory.mktemp("site"), **env)) for _ in range(2)]
 
-    def test_of_every_page_of_a_session_that_logs_out_whichever_process_holds_it(
+    def test_logout_ends_streams_of_session_in_every_process(
         self, two_sites: list[Site], in_acme: Tenant, make_user: MakeUser, session_cookie: Any, open_page: Open
     ) -> None:
         alice = make_user()
@@ -211,7 +215,7 @@ class TestTheEndAtOnce:
         other.require_silence()
 
     @pytest.mark.parametrize("change", ["deactivated", "another password", "deleted"])
-    def test_of_somebody_who_may_not_be_there_any_more(
+    def test_account_change_ends_streams_of_revoked_user_at_once(
         self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open, change: str
     ) -> None:
         alice, bob = make_user("alice"), make_user("bob")
@@ -233,7 +237,7 @@ class TestTheEndAtOnce:
 
 
 class TestGaps:
-    def test_after_the_connection_was_lost_everything_is_counted_again(
+    def test_stream_recounts_after_lost_database_connection(
         self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open
     ) -> None:
         alice = make_user()
@@ -248,7 +252,7 @@ class TestGaps:
         assert eventually(lambda: page.unread() == 1)
 
     @pytest.mark.parametrize("kind", ["valkey", "redis"])
-    def test_redis_goes_and_comes_back(
+    def test_stream_recounts_after_redis_restart(
         self, kind: str, in_acme: Tenant, make_user: MakeUser, open_page: Open, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
         alice = make_user()
@@ -263,7 +267,7 @@ class TestGaps:
             redis.start()
             assert eventually(lambda: page.unread() == 1)
 
-    def test_what_is_no_hint_is_ignored(
+    def test_stream_ignores_invalid_change_events(
         self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open
     ) -> None:
         alice = make_user()

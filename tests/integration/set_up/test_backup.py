@@ -135,7 +135,7 @@ def what_bob_reads(site: Site) -> object:
     return eval(site.shell(READ))
 
 
-def test_what_was_lost_is_there_again_and_the_others_have_lost_nothing(site: Site) -> None:
+def test_restore_recovers_lost_tenant_and_leaves_others_unchanged(site: Site) -> None:
     before = site.dump("acme")
     site.run(SAVE)
     site.shell(LOSE)
@@ -149,7 +149,7 @@ def test_what_was_lost_is_there_again_and_the_others_have_lost_nothing(site: Sit
     assert what_bob_reads(site) == sorted([*BOBS, ("unread at acme", False)])
 
 
-def test_afterwards_records_are_kept_and_numbers_go_on(site: Site) -> None:
+def test_restored_tenant_keeps_audit_trigger_and_sequences(site: Site) -> None:
     site.run(SAVE)
     site.run(RESTORE)
     with connect(site.database) as connection:
@@ -166,7 +166,7 @@ def test_afterwards_records_are_kept_and_numbers_go_on(site: Site) -> None:
     assert new["id"] > max(numbers)
 
 
-def test_when_it_is_forgotten_only_the_restored_one_is_left(site: Site) -> None:
+def test_removal_of_old_schema_after_restore_leaves_restored_tenant(site: Site) -> None:
     site.run(SAVE)
     site.run(RESTORE)
     site.run(FORGET)
@@ -176,7 +176,7 @@ def test_when_it_is_forgotten_only_the_restored_one_is_left(site: Site) -> None:
     assert what_bob_reads(site) == sorted([*BOBS, ("unread at acme", False)])
 
 
-def test_one_organisation_can_be_looked_at_in_a_database_of_its_own(site: Site) -> None:
+def test_backup_of_one_tenant_can_be_read_in_separate_database(site: Site) -> None:
     name = f"{site.database}_looking"
     try:
         site.run(LOOK.replace("looking", name))
@@ -190,7 +190,7 @@ def test_one_organisation_can_be_looked_at_in_a_database_of_its_own(site: Site) 
             connection.execute(psycopg.sql.SQL("DROP DATABASE IF EXISTS {}").format(psycopg.sql.Identifier(name)))
 
 
-def test_an_organisation_that_was_removed_comes_back(site: Site) -> None:
+def test_restore_recovers_removed_tenant(site: Site) -> None:
     before = site.dump("acme")
     site.run(SAVE)
     site.run("python manage.py remove_organisation acme --yes acme")

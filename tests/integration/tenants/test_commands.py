@@ -33,9 +33,7 @@ def create(schema: str, *options: str) -> str:
     return run("create_organisation", schema, "--name", "New", "--admin-email", "ada@x.example", *options)
 
 
-def test_create_organisation_reads_the_password_and_says_the_address(
-    names: Names, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_create_organisation_reads_password_and_prints_address(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     schema = names()
     monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD + "\n"))
     assert re.search(rf"New is at https?://{schema}\.localhost", create(schema))
@@ -43,7 +41,7 @@ def test_create_organisation_reads_the_password_and_says_the_address(
     assert client.post("/login/", {"username": "ada@x.example", "password": PASSWORD}).status_code == 302
 
 
-def test_create_organisation_invites_whoever_is_to_choose_a_password(names: Names) -> None:
+def test_create_organisation_with_invite_sends_password_link(names: Names) -> None:
     schema = names()
     assert "has been sent a link" in create(schema, "--invite")
     [sent] = mail.outbox
@@ -55,7 +53,7 @@ def test_create_organisation_invites_whoever_is_to_choose_a_password(names: Name
     assert client.post("/login/", {"username": "ada@x.example", "password": PASSWORD}).status_code == 302
 
 
-def test_create_organisation_says_it_when_the_e_mail_could_not_be_sent(names: Names, settings: Settings) -> None:
+def test_create_organisation_reports_undelivered_invitation(names: Names, settings: Settings) -> None:
     schema = names()
     break_mail(settings)
     with pytest.raises(CommandError, match=rf"The organisation is ready.*{schema}\.localhost.*/password/forgotten/"):
@@ -63,12 +61,12 @@ def test_create_organisation_says_it_when_the_e_mail_could_not_be_sent(names: Na
     assert Tenant.objects.get(schema_name=schema).is_open
 
 
-def test_create_organisation_says_in_one_line_what_is_wrong(names: Names) -> None:
+def test_create_organisation_with_reserved_name_raises_command_error(names: Names) -> None:
     with pytest.raises(CommandError, match="“www” is reserved"):
         create("www", "--invite")
 
 
-def test_an_organisation_is_suspended_and_resumed(make_organisation: Make) -> None:
+def test_suspend_and_resume_organisation_change_state(make_organisation: Make) -> None:
     tenant = make_organisation()
     assert "is suspended" in run("suspend_organisation", tenant.schema_name)
     assert Tenant.objects.get(pk=tenant.pk).is_suspended
@@ -76,7 +74,7 @@ def test_an_organisation_is_suspended_and_resumed(make_organisation: Make) -> No
     assert Tenant.objects.get(pk=tenant.pk).is_open
 
 
-def test_a_half_made_organisation_is_not_resumed(make_organisation: Make) -> None:
+def test_resume_organisation_refuses_incomplete_tenant(make_organisation: Make) -> None:
     tenant = make_organisation()
     Tenant.objects.filter(pk=tenant.pk).update(ready_at=None)
     with pytest.raises(CommandError, match="run create_organisation"):
@@ -85,12 +83,12 @@ def test_a_half_made_organisation_is_not_resumed(make_organisation: Make) -> Non
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("command", ["suspend_organisation", "resume_organisation", "remove_organisation"])
-def test_a_name_that_nobody_has_is_said_so(command: str) -> None:
+def test_organisation_commands_with_unknown_name_raise_command_error(command: str) -> None:
     with pytest.raises(CommandError, match="There is no organisation “nobody”"):
         run(command, "nobody")
 
 
-def test_remove_organisation_asks_for_the_name_again(make_organisation: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remove_organisation_asks_for_name(make_organisation: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     tenant = make_organisation()
     monkeypatch.setattr("builtins.input", lambda _question: tenant.schema_name)
     assert "has been removed" in run("remove_organisation", tenant.schema_name)
@@ -98,28 +96,28 @@ def test_remove_organisation_asks_for_the_name_again(make_organisation: Make, mo
 
 
 @pytest.mark.parametrize("answer", ["", "acme", "yes", "y"])
-def test_remove_organisation_does_nothing_for_another_name(make_organisation: Make, answer: str) -> None:
+def test_remove_organisation_with_other_answer_removes_nothing(make_organisation: Make, answer: str) -> None:
     tenant = make_organisation()
     with pytest.raises(CommandError, match="nothing has been removed"):
         run("remove_organisation", tenant.schema_name, "--yes", answer)
     assert Tenant.objects.get(pk=tenant.pk).is_open
 
 
-def test_remove_organisation_takes_the_name_as_an_option(make_organisation: Make) -> None:
+def test_remove_organisation_accepts_name_as_option(make_organisation: Make) -> None:
     tenant = make_organisation()
     run("remove_organisation", tenant.schema_name, "--yes", tenant.schema_name)
     assert not schema_exists(tenant.schema_name)
 
 
 @pytest.mark.django_db
-def test_the_demonstration_is_not_made_without_debug(settings: Settings) -> None:
+def test_seed_demo_without_debug_raises_command_error(settings: Settings) -> None:
     settings.DEBUG = False
     with pytest.raises(CommandError, match="use --force"):
         run("seed_demo")
 
 
 @pytest.mark.usefixtures("committing", "acme")
-def test_the_demonstration_can_be_made_twice_and_says_where_it_is() -> None:
+def test_seed_demo_is_idempotent_and_prints_addresses() -> None:
     first = run("seed_demo", "--force", "--port", "8123")
     assert run("seed_demo", "--force", "--port", "8123") == first
     for address in (

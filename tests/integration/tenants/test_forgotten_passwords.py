@@ -62,7 +62,7 @@ def the_mail() -> EmailMessage:
     return found
 
 
-def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(at_acme: Client, bob: User) -> None:
+def test_password_link_sets_new_password_once(at_acme: Client, bob: User) -> None:
     assert at_acme.post(ASK, {"email": bob.email.upper()})["Location"] == SENT
     path = link_in(the_mail())
     form = at_acme.get(path, follow=True)
@@ -73,7 +73,7 @@ def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(at_acme: Cli
     assert "This link is not valid" in text_of(at_acme.get(path, follow=True))
 
 
-def test_the_e_mail_names_the_organisation_and_no_host_that_the_request_chose(in_acme: Tenant, bob: User) -> None:
+def test_password_email_names_tenant_and_ignores_host_header(in_acme: Tenant, bob: User) -> None:
     second = in_acme.domains.create(domain="acme2.localhost", is_primary=False)
     try:
         client = Client(headers={"host": "ACME2.localhost:6666"})
@@ -89,14 +89,14 @@ def test_the_e_mail_names_the_organisation_and_no_host_that_the_request_chose(in
     assert "6666" not in found.body
 
 
-def test_the_e_mail_is_in_the_language_of_whoever_asked(in_acme: Tenant, bob: User) -> None:
+def test_password_email_is_in_language_of_request(in_acme: Tenant, bob: User) -> None:
     Client(headers={"host": "acme.localhost", "accept-language": "de"}).post(ASK, {"email": bob.email})
     with translation.override("de"):
         assert the_mail().subject == translation.gettext("Your password at %(organisation)s") % {"organisation": "Acme"}
 
 
 @pytest.mark.parametrize("address", ["nobody@acme.example", "inactive@acme.example"])
-def test_asking_for_a_link_does_not_tell_who_is_here(
+def test_password_request_answers_unknown_address_identically(
     at_acme: Client, bob: User, make_user: MakeUser, address: str
 ) -> None:
     make_user("inactive", is_active=False)
@@ -105,7 +105,7 @@ def test_asking_for_a_link_does_not_tell_who_is_here(
     assert the_mail().to == [bob.email]
 
 
-def test_a_request_does_the_same_whoever_is_asked_for(
+def test_password_request_runs_same_queries_for_unknown_address(
     at_acme: Client, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is left to the background is not looked at before the answer has been sent."""
@@ -121,7 +121,7 @@ def test_a_request_does_the_same_whoever_is_asked_for(
     assert len(left) == 2
 
 
-def test_a_mail_server_that_is_away_does_not_tell_who_is_here(at_acme: Client, bob: User, settings: Settings) -> None:
+def test_password_request_succeeds_when_mail_server_is_down(at_acme: Client, bob: User, settings: Settings) -> None:
     break_mail(settings)
     assert at_acme.post(ASK, {"email": bob.email}).status_code == 302
 
@@ -130,7 +130,7 @@ def test_a_mail_server_that_is_away_does_not_tell_who_is_here(at_acme: Client, b
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_links_to_one_mailbox_are_limited_whether_it_is_known_or_not(
+def test_password_emails_are_limited_per_mailbox(
     at_acme: Client, bob: User, settings: Settings, *, known: bool
 ) -> None:
     settings.EMAILS_PER_ACCOUNT = 2
@@ -148,7 +148,7 @@ def test_links_to_one_mailbox_are_limited_whether_it_is_known_or_not(
 @pytest.mark.parametrize(
     ("first", "second"), [("192.0.2.7", "192.0.2.7"), ("2001:db8::1", "2001:db8::ffff:1")], ids=["IPv4", "IPv6"]
 )
-def test_links_asked_for_from_one_network_are_limited(
+def test_password_emails_are_limited_per_network(
     at_acme: Client, bob: User, settings: Settings, first: str, second: str
 ) -> None:
     settings.EMAILS_PER_ADDRESS = 2
@@ -158,7 +158,7 @@ def test_links_asked_for_from_one_network_are_limited(
     assert at_acme.post(ASK, {"email": bob.email}, REMOTE_ADDR="198.51.100.1").status_code == 302
 
 
-def test_failing_to_log_in_and_asking_for_a_link_are_counted_apart(
+def test_login_failures_and_password_emails_are_counted_separately(
     at_acme: Client, bob: User, settings: Settings
 ) -> None:
     settings.EMAILS_PER_ACCOUNT = settings.LOGIN_FAILURES_PER_ACCOUNT = 1
@@ -167,7 +167,7 @@ def test_failing_to_log_in_and_asking_for_a_link_are_counted_apart(
     assert at_acme.post(ASK, {"email": bob.email}).status_code == 429
 
 
-def test_what_waits_in_the_background_has_an_end(
+def test_password_email_is_dropped_when_background_queue_is_full(
     at_acme: Client, bob: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(background, "MAX_WAITING", 0)
@@ -219,7 +219,7 @@ def ask(site: Site, email: str) -> int:
         ).status_code
 
 
-def test_a_slow_mail_server_holds_up_no_answer_and_many_who_ask_at_once_get_no_more_than_the_limit(
+def test_slow_mail_server_does_not_delay_responses_or_exceed_limit(
     bob: User, site: Site, mail_server: tuple[SlowHandler, int]
 ) -> None:
     connections.close_all()

@@ -57,7 +57,7 @@ def contents(tenant: Tenant) -> list[list[Any]]:
 
 
 @pytest.mark.parametrize("app", BEFORE)
-def test_a_tenant_that_is_half_migrated_answers_503_and_the_others_their_pages(
+def test_partially_migrated_tenant_returns_503_and_others_work(
     committing: None, tenant: Tenant, acme: Tenant, browser_of: BrowserOf, app: str
 ) -> None:
     address = {"headers": {"host": tenant.host}}
@@ -75,18 +75,18 @@ def test_a_tenant_that_is_half_migrated_answers_503_and_the_others_their_pages(
     assert contents(tenant) == before
 
 
-def test_without_that_the_code_would_meet_tables_that_it_does_not_know(committing: None, tenant: Tenant) -> None:
+def test_announce_in_partially_migrated_tenant_raises_programming_error(committing: None, tenant: Tenant) -> None:
     migrate(tenant, "messages_extends", "0004")
     with schema_context(tenant.schema_name), pytest.raises(ProgrammingError, match="does not exist"):
         announce("to all of mine", to=EVERYONE)
     migrate(tenant)
 
 
-def test_a_schema_without_any_tables_is_none_that_is_migrated(db: None) -> None:
+def test_is_migrated_is_false_for_missing_schema(db: None) -> None:
     assert not tables.is_migrated("no_such_schema")
 
 
-def test_it_is_asked_until_it_is_so_and_then_no_more(db: None, acme: Tenant) -> None:
+def test_is_migrated_caches_true_result(db: None, acme: Tenant) -> None:
     assert tables.is_migrated("acme")
     with CaptureQueriesContext(connection) as queries:
         assert tables.is_migrated("acme")
@@ -94,7 +94,7 @@ def test_it_is_asked_until_it_is_so_and_then_no_more(db: None, acme: Tenant) -> 
     assert [query["sql"] for query in queries if "acme" in query["sql"] and "django_migrations" in query["sql"]] == []
 
 
-def test_it_knows_the_apps_of_organisations_and_no_others() -> None:
+def test_latest_migrations_cover_tenant_apps_only() -> None:
     apps = {app for app, _name in tables._latest()}
     assert {"people", "messages_extends", "auth", "sessions", "guardian"} <= apps
     assert apps.isdisjoint({"tenants", "broadcasts", "contenttypes"})

@@ -115,7 +115,7 @@ TRIES: dict[str, Callable[[Cast], tuple[str, dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("inactive", [False, True])
 @pytest.mark.parametrize("attempt", TRIES.values(), ids=list(TRIES))
-def test_nobody_gives_or_takes_over_what_they_do_not_hold(
+def test_admin_forms_refuse_permissions_not_held_by_editor(
     attempt: Callable[[Cast], tuple[str, dict[str, Any]]],
     cast: Cast,
     in_acme: Tenant,
@@ -132,7 +132,7 @@ def test_nobody_gives_or_takes_over_what_they_do_not_hold(
     assert cast.held() == before
 
 
-def test_what_one_holds_one_can_give(cast: Cast, in_acme: Tenant, browser_of: BrowserOf) -> None:
+def test_admin_forms_accept_permissions_held_by_editor(cast: Cast, in_acme: Tenant, browser_of: BrowserOf) -> None:
     clerk = browser_of(in_acme, cast.clerk)
     view = permission("people.view_user").pk
     assert clerk.post("/admin/auth/group/add/", {"name": "Clerks", "permissions": [view]}).status_code == 302
@@ -151,7 +151,7 @@ def test_what_one_holds_one_can_give(cast: Cast, in_acme: Tenant, browser_of: Br
     assert root.post(f"/admin/people/user/{cast.administrator.pk}/password/", PASSWORDS).status_code == 302
 
 
-def test_the_forms_offer_what_they_accept(cast: Cast, in_acme: Tenant, browser_of: BrowserOf) -> None:
+def test_admin_forms_offer_choices_held_by_editor_only(cast: Cast, in_acme: Tenant, browser_of: BrowserOf) -> None:
     browser = browser_of(in_acme, cast.clerk)
     person = browser.get(f"/admin/people/user/{cast.colleague.pk}/change/").text
     assert ("Harmless" in person, "Insiders" in person, ">Administrators<" in person) == (True, False, False)
@@ -161,7 +161,7 @@ def test_the_forms_offer_what_they_accept(cast: Cast, in_acme: Tenant, browser_o
     assert browser.get(f"/admin/people/user/{cast.administrator.pk}/change/").status_code == 200
 
 
-def test_at_a_real_server_nobody_becomes_more_however_many_forms_are_sent_at_once(
+def test_concurrent_admin_forms_grant_no_permissions_not_held(
     committing: None, cast: Cast, in_acme: Tenant, browser_of: BrowserOf, tmp_path: Path
 ) -> None:
     Message.objects.create(user=cast.root, sender=cast.colleague, message="a secret", level=INFO_PERSISTENT)

@@ -12,7 +12,7 @@ from tenants.people.models import Invitation, User
 from tests.factories import MakeUser
 
 
-def test_two_invitations_of_one_address_at_once_leave_one_whose_last_link_works(
+def test_concurrent_invitations_of_one_address_leave_one_invitation(
     committing: None, acme: Tenant, make_user: MakeUser
 ) -> None:
     with schema_context("acme"):

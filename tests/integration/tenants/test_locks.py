@@ -54,7 +54,7 @@ def becomes_free() -> bool:
     return False
 
 
-def test_a_second_one_says_that_it_waits_and_goes_on_when_the_first_has_ended(
+def test_migration_lock_waits_for_other_migration_and_continues(
     other_migration: psycopg.Connection[Any],
 ) -> None:
     said: list[str] = []
@@ -68,7 +68,7 @@ def test_a_second_one_says_that_it_waits_and_goes_on_when_the_first_has_ended(
 
 
 @pytest.mark.usefixtures("unblocked")
-def test_it_outlives_djangos_connection() -> None:
+def test_migration_lock_survives_closed_django_connection() -> None:
     with migration_lock():
         connection.close()
         assert not can_be_taken()
@@ -76,21 +76,21 @@ def test_it_outlives_djangos_connection() -> None:
 
 
 @pytest.mark.usefixtures("unblocked")
-def test_it_is_given_back_after_an_error() -> None:
+def test_migration_lock_is_released_after_error() -> None:
     with pytest.raises(ZeroDivisionError), migration_lock():
         raise ZeroDivisionError
     assert becomes_free()
 
 
 @pytest.mark.usefixtures("unblocked")
-def test_it_may_be_taken_again_inside_itself() -> None:
+def test_migration_lock_is_reentrant() -> None:
     with migration_lock(), migration_lock():
         assert not can_be_taken()
     assert becomes_free()
 
 
 @pytest.mark.usefixtures("unblocked")
-def test_another_thread_waits() -> None:
+def test_migration_lock_blocks_other_thread() -> None:
     waits = threading.Event()
 
     def migrate() -> None:
@@ -106,7 +106,7 @@ def test_another_thread_waits() -> None:
 
 
 @pytest.mark.usefixtures("unblocked")
-def test_a_child_process_of_the_holder_does_not_wait_for_it(environment: dict[str, str]) -> None:
+def test_migration_lock_does_not_block_child_process_of_holder(environment: dict[str, str]) -> None:
     child = (
         "import django; django.setup(); from tenants.locks import migration_lock\nwith migration_lock(): print('in')"
     )
@@ -119,12 +119,12 @@ def test_a_child_process_of_the_holder_does_not_wait_for_it(environment: dict[st
 
 
 @pytest.mark.parametrize("command", ["migrate", "migrate_schemas"])
-def test_our_commands_are_the_ones_that_are_found(command: str) -> None:
+def test_migrate_commands_come_from_tenants_app(command: str) -> None:
     assert get_commands()[command] == "tenants"
 
 
 @pytest.mark.parametrize("command", ["migrate", "migrate_schemas"])
-def test_the_command_waits_with_a_message(other_migration: psycopg.Connection[Any], command: str) -> None:
+def test_migrate_commands_print_waiting_message(other_migration: psycopg.Connection[Any], command: str) -> None:
     class Screen(io.StringIO):
         def write(self, text: str) -> int:
             other_migration.close()
@@ -135,11 +135,11 @@ def test_the_command_waits_with_a_message(other_migration: psycopg.Connection[An
     assert "Another migration is running" in screen.getvalue()
 
 
-def test_looking_at_what_is_to_be_done_does_not_wait(other_migration: psycopg.Connection[Any]) -> None:
+def test_migrate_schemas_check_does_not_wait_for_lock(other_migration: psycopg.Connection[Any]) -> None:
     call_command("migrate_schemas", schema_name="acme", check_unapplied=True, verbosity=0)
 
 
-def test_an_organisation_is_not_made_while_a_migration_runs(
+def test_create_organisation_waits_for_running_migration(
     other_migration: psycopg.Connection[Any], make_organisation: Callable[..., Tenant]
 ) -> None:
     steps: list[str] = []

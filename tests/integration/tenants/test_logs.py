@@ -23,13 +23,13 @@ def schema_of_a_record(**attributes: Any) -> str:
     return str(record.schema)
 
 
-def test_a_record_has_the_schema_that_its_thread_is_in() -> None:
+def test_log_record_has_schema_of_current_thread() -> None:
     assert schema_of_a_record() == "public"
     with schema_context("acme"):
         assert schema_of_a_record() == "acme"
 
 
-def test_threads_do_not_see_each_others_schema() -> None:
+def test_log_record_ignores_schema_of_other_thread() -> None:
     seen: list[str] = []
     with schema_context("acme"):
         thread = threading.Thread(target=lambda: seen.append(schema_of_a_record()))
@@ -38,17 +38,17 @@ def test_threads_do_not_see_each_others_schema() -> None:
     assert seen == ["public"]
 
 
-def test_what_the_caller_says_stands() -> None:
+def test_log_record_keeps_given_schema() -> None:
     assert schema_of_a_record(schema="globex") == "globex"
 
 
-def test_the_request_of_a_record_knows_best() -> None:
+def test_log_record_prefers_schema_of_its_request() -> None:
     request = RequestFactory().get("/")
     request.tenant = Tenant(schema_name="globex")
     assert schema_of_a_record(request=request) == "globex"
 
 
-def test_on_an_event_loop_it_is_the_requests_and_not_the_connections() -> None:
+def test_log_record_on_event_loop_has_schema_of_request() -> None:
     async def handle(schema: str) -> str:
         request_schema.set(schema)
         await asyncio.sleep(0)
@@ -60,29 +60,27 @@ def test_on_an_event_loop_it_is_the_requests_and_not_the_connections() -> None:
     assert asyncio.run(serve()) == ["acme", "globex"]
 
 
-def test_outside_every_request_it_is_a_dash() -> None:
+def test_log_record_outside_request_on_event_loop_has_dash() -> None:
     async def idle() -> str:
         return schema_of_a_record()
 
     assert Context().run(asyncio.run, idle()) == "-"
 
 
-def test_a_connection_without_a_tenant_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_record_without_tenant_on_connection_has_dash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "tenant", None)
     monkeypatch.setattr(connection, "schema_name", None)
     assert schema_of_a_record() == "-"
 
 
-def test_every_handler_has_the_filter_and_every_logger_ends_in_one() -> None:
+def test_logging_config_applies_schema_filter_to_every_handler() -> None:
     logging_setting: Any = django_settings.LOGGING
     assert all("schema" in handler["filters"] for handler in logging_setting["handlers"].values())
     assert all(logger["propagate"] and not logger["handlers"] for logger in logging_setting["loggers"].values())
 
 
 @pytest.mark.django_db
-def test_a_line_about_a_request_names_the_organisation(
-    acme: Tenant, browser_of: BrowserOf, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_request_log_line_names_schema(acme: Tenant, browser_of: BrowserOf, capsys: pytest.CaptureFixture[str]) -> None:
     handler = logging.StreamHandler()
     handler.addFilter(SchemaFilter())
     handler.setFormatter(logging.Formatter("[{schema}] {message}", style="{"))

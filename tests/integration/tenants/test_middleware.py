@@ -26,7 +26,7 @@ def no_database() -> Iterator[None]:
 
 @pytest.mark.usefixtures("acme")
 @pytest.mark.parametrize("host", ["acme.localhost", "ACME.localhost", "acme.localhost:8123", "Acme.LocalHost.:99999"])
-def test_an_organisation_is_found_by_its_host_name_however_it_is_written(client: Client, host: str) -> None:
+def test_middleware_finds_tenant_by_host_name_in_any_spelling(client: Client, host: str) -> None:
     response = client.get("/", headers={"host": host})
     assert response.status_code == 200
     assert "<title>Home · Acme</title>" in response.content.decode()
@@ -55,7 +55,9 @@ def test_an_organisation_is_found_by_its_host_name_however_it_is_written(client:
         *("acme.localhost@evil.example", "acme.localhost/..", "acme..localhost", "a" * 300 + ".localhost"),
     ],
 )
-def test_every_other_host_name_is_a_plain_404(client: Client, settings: Settings, host: str, debug: bool) -> None:
+def test_middleware_returns_404_for_unknown_host_name(
+    client: Client, settings: Settings, host: str, debug: bool
+) -> None:
     settings.DEBUG = debug
     response = client.get("/", headers={"host": host})
     assert response.status_code == 404
@@ -65,7 +67,7 @@ def test_every_other_host_name_is_a_plain_404(client: Client, settings: Settings
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "www.localhost"])
-def test_the_bare_domain_is_the_public_page_and_costs_no_query(client: Client, host: str) -> None:
+def test_base_domain_serves_public_page_without_queries(client: Client, host: str) -> None:
     with CaptureQueriesContext(connection) as queries:
         response = client.get("/", headers={"host": host})
     assert "Messages that stay where they belong" in response.content.decode()
@@ -73,7 +75,7 @@ def test_the_bare_domain_is_the_public_page_and_costs_no_query(client: Client, h
 
 
 @pytest.mark.usefixtures("acme")
-def test_cookies_of_elsewhere_do_not_break_the_public_page(client: Client) -> None:
+def test_public_page_ignores_cookies_of_tenants(client: Client) -> None:
     for name in ("sessionid", "messages", "csrftoken"):
         client.cookies[name] = "a-b.c:1:2"
     response = client.get("/", headers={"host": "localhost"})
@@ -82,11 +84,11 @@ def test_cookies_of_elsewhere_do_not_break_the_public_page(client: Client) -> No
 
 
 @pytest.mark.parametrize("path", ["/login/", "/admin/", "/people/", "/messages/mark_read/all/"])
-def test_nobody_logs_in_at_the_bare_domain(client: Client, path: str) -> None:
+def test_base_domain_has_no_login_pages(client: Client, path: str) -> None:
     assert client.get(path, headers={"host": "localhost"}).status_code == 404
 
 
-def test_finding_the_organisation_is_one_query(acme: Tenant, browser_of: BrowserOf) -> None:
+def test_middleware_finds_tenant_with_one_query(acme: Tenant, browser_of: BrowserOf) -> None:
     # Whether it has all of its tables is asked once by each process.
     browser_of(acme).get("/")
     with CaptureQueriesContext(connection) as queries:
@@ -96,13 +98,13 @@ def test_finding_the_organisation_is_one_query(acme: Tenant, browser_of: Browser
     assert "tenants_domain" in asked[0]
 
 
-def test_a_second_host_name_leads_to_the_same_organisation(client: Client, acme: Tenant) -> None:
+def test_middleware_finds_tenant_by_secondary_host_name(client: Client, acme: Tenant) -> None:
     Domain.objects.create(tenant=acme, domain="acme2.localhost", is_primary=False)
     assert "· Acme</title>" in client.get("/", headers={"host": "acme2.localhost"}).content.decode()
 
 
 @pytest.mark.usefixtures("acme", "no_database")
-def test_without_a_database_the_answer_is_503_and_says_nothing_of_why(client: Client) -> None:
+def test_middleware_returns_503_without_details_when_database_is_down(client: Client) -> None:
     response = client.get("/", headers={"host": "acme.localhost"})
     assert response.status_code == 503
     assert response["Retry-After"]
@@ -110,30 +112,30 @@ def test_without_a_database_the_answer_is_503_and_says_nothing_of_why(client: Cl
 
 
 @pytest.mark.parametrize("host", ["localhost", "acme.localhost", "10.0.0.7:8000", "junk!!", "", "[::1]"])
-def test_health_needs_no_host_name(client: Client, host: str) -> None:
+def test_health_check_accepts_any_host_name(client: Client, host: str) -> None:
     response = client.get("/healthz", headers={"host": host})
     assert (response.status_code, response.content) == (200, b"ok\n")
     assert response["Cache-Control"] == "no-store"
 
 
-def test_health_is_not_redirected_to_https(client: Client, settings: Settings) -> None:
+def test_health_check_is_not_redirected_to_https(client: Client, settings: Settings) -> None:
     settings.SECURE_SSL_REDIRECT = True
     assert client.get("/healthz").status_code == 200
 
 
-def test_health_is_asked_by_get_and_head_only(client: Client) -> None:
+def test_health_check_allows_get_and_head_only(client: Client) -> None:
     assert client.head("/healthz").status_code == 200
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         assert client.generic(method, "/healthz").status_code == 405
 
 
-def test_health_asks_the_database_once(client: Client) -> None:
+def test_health_check_runs_one_query(client: Client) -> None:
     with CaptureQueriesContext(connection) as queries:
         client.get("/healthz")
     assert [query["sql"] for query in queries if "SET search_path" not in query["sql"]] == ["SELECT 1"]
 
 
 @pytest.mark.usefixtures("no_database")
-def test_health_is_503_without_a_database_and_says_no_more(client: Client) -> None:
+def test_health_check_returns_503_when_database_is_down(client: Client) -> None:
     response = client.get("/healthz")
     assert (response.status_code, response.content) == (503, b"unavailable\n")

@@ -75,7 +75,7 @@ def answers(browser: Client, tenant: Tenant) -> set[int]:
 
 
 class TestWhoGetsIn:
-    def test_nobody_at_another_organisation_superusers_included(
+    def test_organisation_pages_in_other_tenant_return_404(
         self, acme: Tenant, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         with schema_context("acme"):
@@ -83,48 +83,50 @@ class TestWhoGetsIn:
         assert answers(browser_of(acme, root), globex) == {404}
         assert answers(browser_of(acme), globex) == {404}
 
-    def test_of_the_platform_nobody_without_a_permission(self, globex: Tenant, at_platform: Any) -> None:
+    def test_organisation_pages_without_permission_return_404(self, globex: Tenant, at_platform: Any) -> None:
         browser = at_platform("view", "delete")
         assert answers(browser, globex) == {404}
         globex.refresh_from_db()
         assert globex.is_open
 
-    def test_whoever_is_not_logged_in_is_asked_to(
+    def test_organisation_pages_without_login_redirect_to_login(
         self, platform: Tenant, globex: Tenant, browser_of: BrowserOf
     ) -> None:
         browser = browser_of(platform)
         for method, path in pages_of(globex):
             assert getattr(browser, method)(path)["Location"] == f"/login/?next={path}"
 
-    def test_who_may_only_add_suspends_nothing(self, globex: Tenant, at_platform: Any) -> None:
+    def test_organisation_add_permission_does_not_allow_suspending(self, globex: Tenant, at_platform: Any) -> None:
         browser = at_platform("add")
         assert (browser.get(LIST).status_code, browser.get(NEW).status_code) == (200, 200)
         assert "/suspend/" not in text_of(browser.get(LIST))
         for act in ("suspend", "resume"):
             assert browser.post(f"/organisations/{globex.pk}/{act}/").status_code == 404
 
-    def test_who_may_only_change_makes_nothing(self, at_platform: Any) -> None:
+    def test_organisation_change_permission_does_not_allow_creating(self, at_platform: Any) -> None:
         browser = at_platform("change")
         assert browser.get(LIST).status_code == 200
         assert NEW not in text_of(browser.get(LIST))
         assert (browser.get(NEW).status_code, browser.post(NEW).status_code) == (404, 404)
 
-    def test_without_a_platform_there_are_no_such_pages(self, operator: Client, settings: Settings) -> None:
+    def test_organisation_pages_without_platform_return_404(self, operator: Client, settings: Settings) -> None:
         settings.TENANTS_PLATFORM_SCHEMA = None
         assert operator.get(LIST).status_code == 404
 
 
 class TestNavigation:
-    def test_it_leads_there_for_who_may(self, operator: Client) -> None:
+    def test_navigation_links_to_organisations_for_operator(self, operator: Client) -> None:
         assert f'href="{LIST}"' in text_of(operator.get("/"))
 
-    def test_for_nobody_else(self, acme: Tenant, at_platform: Any, make_user: MakeUser, browser_of: BrowserOf) -> None:
+    def test_navigation_has_no_organisations_link_without_permission(
+        self, acme: Tenant, at_platform: Any, make_user: MakeUser, browser_of: BrowserOf
+    ) -> None:
         assert LIST not in text_of(at_platform("view").get("/"))
         with schema_context("acme"):
             root = make_user("root", is_superuser=True)
         assert LIST not in text_of(browser_of(acme, root).get("/"))
 
-    def test_it_costs_no_query(
+    def test_navigation_link_runs_no_queries(
         self, platform: Tenant, make_user: MakeUser, browser_of: BrowserOf, settings: Settings
     ) -> None:
         with schema_context("platform"):
@@ -136,7 +138,9 @@ class TestNavigation:
 
 
 class TestList:
-    def test_it_shows_name_address_and_state(self, operator: Client, acme: Tenant, globex: Tenant) -> None:
+    def test_organisation_list_shows_name_address_and_state(
+        self, operator: Client, acme: Tenant, globex: Tenant
+    ) -> None:
         Tenant.objects.filter(pk=globex.pk).update(suspended_at=timezone.now())
         Tenant.objects.create(schema_name="halfway", name="Half way")
         text = text_of(operator.get(LIST))
@@ -145,25 +149,25 @@ class TestList:
         assert f"/organisations/{acme.pk}/suspend/" in text
 
     @pytest.mark.parametrize("wanted", ["gLOb", "globex", "globex.local"])
-    def test_a_search_finds_by_name_short_name_and_address(self, operator: Client, wanted: str) -> None:
+    def test_organisation_list_search_finds_by_name_schema_and_host(self, operator: Client, wanted: str) -> None:
         text = text_of(operator.get(LIST, {"q": wanted}))
         assert "1 organisation found" in text
         assert "acme.localhost" not in text
 
-    def test_a_search_that_finds_nothing_says_so(self, operator: Client) -> None:
+    def test_organisation_list_search_without_results_shows_notice(self, operator: Client) -> None:
         assert "No organisation matches" in text_of(operator.get(LIST, {"q": "nothing like it"}))
 
     @pytest.mark.parametrize("wanted", ["\0", "x" * 101])
-    def test_a_search_that_cannot_be_is_an_error(self, operator: Client, wanted: str) -> None:
+    def test_organisation_list_search_with_invalid_text_returns_400(self, operator: Client, wanted: str) -> None:
         assert operator.get(LIST, {"q": wanted}).status_code == 400
 
-    def test_the_platform_itself_cannot_be_suspended(self, operator: Client, platform: Tenant) -> None:
+    def test_organisation_pages_refuse_suspending_platform(self, operator: Client, platform: Tenant) -> None:
         assert f"/organisations/{platform.pk}/" not in text_of(operator.get(LIST))
         assert operator.post(f"/organisations/{platform.pk}/suspend/").status_code == 404
         platform.refresh_from_db()
         assert platform.is_open
 
-    def test_its_queries_do_not_grow_with_the_organisations(self, operator: Client) -> None:
+    def test_organisation_list_query_count_is_constant(self, operator: Client) -> None:
         operator.get(LIST)
         few = queries_of(lambda: operator.get(LIST))
         connection.set_schema_to_public()
@@ -174,18 +178,20 @@ class TestList:
         assert "Page 1 of 2" in text_of(operator.get(LIST))
         assert "platform.localhost" in text_of(operator.get(LIST, {"page": 2}))
 
-    def test_a_hostile_name_is_text(self, operator: Client) -> None:
+    def test_organisation_list_escapes_html_in_name(self, operator: Client) -> None:
         Tenant.objects.create(schema_name="hostile", name="<script>alert(1)</script>")
         assert "<script>alert" not in text_of(operator.get(LIST))
 
 
 class TestSuspending:
-    def test_it_asks_first(self, operator: Client, globex: Tenant) -> None:
+    def test_organisation_suspend_page_asks_for_confirmation(self, operator: Client, globex: Tenant) -> None:
         assert "Suspend Globex?" in text_of(operator.get(f"/organisations/{globex.pk}/suspend/"))
         globex.refresh_from_db()
         assert globex.is_open
 
-    def test_nobody_gets_in_until_it_is_resumed(self, operator: Client, globex: Tenant, browser_of: BrowserOf) -> None:
+    def test_suspended_tenant_returns_503_until_resumed(
+        self, operator: Client, globex: Tenant, browser_of: BrowserOf
+    ) -> None:
         assert operator.post(f"/organisations/{globex.pk}/suspend/")["Location"] == LIST
         assert browser_of(globex).get("/").status_code == 503
         assert "Globex is suspended" in text_of(operator.get(LIST))
@@ -193,7 +199,7 @@ class TestSuspending:
         assert operator.post(f"/organisations/{globex.pk}/resume/")["Location"] == LIST
         assert browser_of(globex).get("/").status_code == 200
 
-    def test_one_that_is_half_made_or_not_there_is_404(self, operator: Client) -> None:
+    def test_organisation_suspend_of_incomplete_or_missing_tenant_returns_404(self, operator: Client) -> None:
         halfway = Tenant.objects.create(schema_name="halfway", name="Half way")
         for pk in (halfway.pk, 10**9, 10**30):
             assert operator.post(f"/organisations/{pk}/suspend/").status_code == 404
@@ -210,7 +216,7 @@ class TestMaking:
     def data(self, short: str, **other: str) -> dict[str, str]:
         return {"name": "New One", "schema": short, "email": f"ada@{short}.example", "administrator": "Ada"} | other
 
-    def test_it_is_there_with_its_first_administrator(
+    def test_organisation_create_page_creates_tenant_with_first_administrator(
         self, operator: Client, names: Any, browser_of: BrowserOf
     ) -> None:
         schema = names()
@@ -227,7 +233,7 @@ class TestMaking:
         [link] = re.findall(rf"https?://{schema}\.localhost\S*?(/password/set/\S+)", str(sent.body))
         assert browser_of(tenant).get(link, follow=True).status_code == 200
 
-    def test_a_hyphen_of_the_address_is_an_underscore_of_the_schema(self, operator: Client, names: Any) -> None:
+    def test_organisation_create_page_maps_hyphen_to_underscore_in_schema(self, operator: Client, names: Any) -> None:
         schema = f"{names()}_x"
         try:
             operator.post(NEW, self.data(schema.replace("_", "-").upper()))
@@ -250,7 +256,7 @@ class TestMaking:
             ("administrator", "a\0b", "Null characters"),
         ],
     )
-    def test_what_cannot_be_is_an_error_and_the_input_is_kept(
+    def test_organisation_create_page_with_invalid_input_returns_400(
         self, operator: Client, names: Any, field: str, value: str, error: str
     ) -> None:
         schema = names()
@@ -263,7 +269,7 @@ class TestMaking:
         assert kept in text_of(response)
         assert (Tenant.objects.count(), mail.outbox) == (before, [])
 
-    def test_when_it_fails_nothing_is_left_and_the_page_says_why(
+    def test_organisation_create_page_after_provisioning_error_leaves_nothing(
         self, operator: Client, names: Any, settings: Settings
     ) -> None:
         settings.TENANTS_ADMIN_PERMISSIONS = ["people.nonsense"]
@@ -274,7 +280,7 @@ class TestMaking:
         assert not Tenant.objects.filter(schema_name=schema).exists()
         assert not schema_exists(schema)
 
-    def test_an_error_of_another_kind_leaves_nothing_either(
+    def test_organisation_create_page_after_unexpected_error_leaves_nothing(
         self, operator: Client, names: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_arguments: Any) -> None:
@@ -287,7 +293,7 @@ class TestMaking:
         assert not Tenant.objects.filter(schema_name=schema).exists()
         assert not schema_exists(schema)
 
-    def test_without_the_e_mail_the_page_says_what_helps(
+    def test_organisation_create_page_reports_undelivered_invitation(
         self, operator: Client, names: Any, settings: Settings
     ) -> None:
         break_mail(settings)
@@ -317,7 +323,7 @@ class TestTimeZones:
         [shown] = re.findall(r"\d\d:\d\d", text_of(browser_of(tenant, user).get("/")))
         return str(shown)
 
-    def test_times_are_those_of_the_organisation(
+    def test_message_times_are_in_time_zone_of_tenant(
         self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         bob = make_user("bob")
@@ -326,12 +332,12 @@ class TestTimeZones:
         assert self.shown_at(in_acme, bob, browser_of) == "21:00"
         assert timezone.get_current_timezone_name() == "UTC"
 
-    def test_a_zone_that_this_machine_does_not_know_is_that_of_the_site(
+    def test_unknown_time_zone_falls_back_to_site_time_zone(
         self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         Tenant.objects.filter(pk=in_acme.pk).update(time_zone="Mars/Olympus")
         assert self.shown_at(in_acme, make_user("bob"), browser_of) == "12:00"
 
-    def test_places_are_known_and_a_machines_own_setting_is_none(self) -> None:
+    def test_time_zones_include_places_and_exclude_localtime(self) -> None:
         assert {"Europe/Berlin", "UTC"} <= set(time_zones())
         assert "localtime" not in time_zones()

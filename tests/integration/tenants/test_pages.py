@@ -41,12 +41,12 @@ def alerts_in(response: Any) -> int:
 LEVELS = [level.number for kind in KINDS for level in kind.levels]
 
 
-def test_there_are_fifteen_kinds() -> None:
+def test_levels_contain_fifteen_distinct_levels() -> None:
     assert len(set(LEVELS)) == 15
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_message_of_each_kind_is_shown_as_long_as_it_should_be(at_bobs: Client, level: int) -> None:
+def test_message_of_each_level_is_shown_for_expected_time(at_bobs: Client, level: int) -> None:
     sent = at_bobs.post("/", {"level": level})
     is_sticky = level in STICKY_MESSAGE_LEVELS
     assert sent.status_code == (200 if is_sticky else 302)
@@ -55,22 +55,22 @@ def test_a_message_of_each_kind_is_shown_as_long_as_it_should_be(at_bobs: Client
     assert shown == [1, 1 if level in PERSISTENT_MESSAGE_LEVELS else 0]
 
 
-def test_one_of_each_kind_is_fifteen_alerts(at_bobs: Client) -> None:
+def test_messages_of_all_levels_are_shown_as_fifteen_alerts(at_bobs: Client) -> None:
     assert alerts_in(at_bobs.post("/", {"level": "all"})) == 15
     assert Message.objects.count() == 5
 
 
 @pytest.mark.parametrize("level", ["", "7", "x", "99"])
-def test_no_other_level_is_taken(at_bobs: Client, level: str) -> None:
+def test_home_page_ignores_unknown_level(at_bobs: Client, level: str) -> None:
     assert alerts_in(at_bobs.post("/", {"level": level}, follow=True)) == 0
 
 
-def test_whoever_is_not_logged_in_sends_nothing(in_acme: Tenant, browser_of: BrowserOf) -> None:
+def test_home_page_without_login_sends_nothing(in_acme: Tenant, browser_of: BrowserOf) -> None:
     assert browser_of(in_acme).post("/", {"level": "all"})["Location"].startswith("/login/")
     assert not Message.objects.exists()
 
 
-def test_a_message_of_one_organisation_is_not_seen_in_another(
+def test_message_of_one_tenant_is_not_shown_at_other_tenant(
     in_acme: Tenant, globex: Tenant, at_bobs: Client, browser_of: BrowserOf, make_user: MakeUser
 ) -> None:
     at_bobs.post("/", {"level": "all"})
@@ -83,7 +83,7 @@ def test_a_message_of_one_organisation_is_not_seen_in_another(
     assert alerts_in(at_strangers.get("/")) == 0
 
 
-def test_every_form_needs_its_token(in_acme: Tenant, bob: User) -> None:
+def test_forms_without_csrf_token_return_403(in_acme: Tenant, bob: User) -> None:
     client = Client(enforce_csrf_checks=True, headers={"host": "acme.localhost"})
     client.force_login(bob, "django.contrib.auth.backends.ModelBackend")
     for path in ("/", "/login/", "/logout/", "/password/", "/password/forgotten/", "/people/"):
@@ -109,7 +109,7 @@ def pages(in_acme: Tenant, browser_of: BrowserOf, make_user: MakeUser) -> list[A
     return every_page(browser_of(in_acme), browser_of(in_acme, admin))
 
 
-def test_every_page_has_a_strict_policy_and_nothing_inline(pages: list[Any]) -> None:
+def test_pages_have_strict_csp_and_no_inline_code(pages: list[Any]) -> None:
     for page in pages:
         policy = page["Content-Security-Policy"]
         assert "default-src 'self'" in policy
@@ -119,7 +119,7 @@ def test_every_page_has_a_strict_policy_and_nothing_inline(pages: list[Any]) -> 
         assert not re.search(r"<style|<script(?![^>]*\bsrc=)|\sstyle=|\son\w+=|javascript:", text_of(page))
 
 
-def test_every_page_says_what_and_whose_it_is(pages: list[Any]) -> None:
+def test_pages_have_language_title_and_landmarks(pages: list[Any]) -> None:
     for page in pages:
         text = text_of(page)
         assert re.search(r'<html lang="en(-us)?"', text)
@@ -129,7 +129,7 @@ def test_every_page_says_what_and_whose_it_is(pages: list[Any]) -> None:
         assert re.search(r"<main|id=\"main\"", text)
 
 
-def test_pages_say_nothing_that_is_html_in_a_name(in_acme: Tenant, at_bobs: Client, bob: User) -> None:
+def test_pages_escape_html_in_names(in_acme: Tenant, at_bobs: Client, bob: User) -> None:
     User.objects.update(name="<img src=x>")
     Tenant.objects.filter(pk=in_acme.pk).update(name="<b>Acme</b>")
     text = text_of(at_bobs.get("/"))
@@ -138,21 +138,19 @@ def test_pages_say_nothing_that_is_html_in_a_name(in_acme: Tenant, at_bobs: Clie
 
 
 @pytest.mark.parametrize("typed", ["north_wind", "North-Wind"])
-def test_the_public_page_leads_to_an_organisation_without_saying_whether_it_exists(client: Client, typed: str) -> None:
+def test_find_page_redirects_to_host_of_any_tenant_name(client: Client, typed: str) -> None:
     response = client.get("/find/", {"organisation": typed}, headers={"host": "localhost"})
     assert re.fullmatch(r"https?://north-wind\.localhost(:\d+)?/", response["Location"])
     assert re.search(r"form-action [^;]*//\*\.localhost", response["Content-Security-Policy"])
 
 
 @pytest.mark.parametrize("typed", ["", "www", "evil.example/", "a b", "//x", "x@y"])
-def test_the_public_page_leads_nowhere_else(client: Client, typed: str) -> None:
+def test_find_page_refuses_invalid_names(client: Client, typed: str) -> None:
     response = client.get("/find/", {"organisation": typed}, headers={"host": "localhost"})
     assert response.status_code == 400
 
 
-def test_an_error_of_ours_is_a_page_that_needs_nothing(
-    in_acme: Tenant, browser_of: BrowserOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_server_error_page_is_rendered(in_acme: Tenant, browser_of: BrowserOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("config.views._render_home", lambda request: 1 / 0)
     client = browser_of(in_acme)
     client.raise_request_exception = False
@@ -162,7 +160,7 @@ def test_an_error_of_ours_is_a_page_that_needs_nothing(
 
 
 @pytest.mark.parametrize("host", ["acme.localhost", "localhost"])
-def test_pages_of_errors_while_debugging_are_pages_too(
+def test_debug_error_pages_are_rendered(
     in_acme: Tenant, settings: Settings, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     settings.DEBUG = True
@@ -187,7 +185,7 @@ def at_admins(in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf, setti
     return browser_of(in_acme, admin)
 
 
-def test_people_are_administered_by_their_address(at_admins: Client, bob: User) -> None:
+def test_admin_manages_users_by_email_address(at_admins: Client, bob: User) -> None:
     assert bob.email in text_of(at_admins.get("/admin/people/user/?q=BOB"))
     new = {"email": "new@x.example", "name": "New", "usable_password": "true", "password1": PASSWORD}
     response = at_admins.post("/admin/people/user/add/", {**new, "password2": PASSWORD}, follow=True)
@@ -196,12 +194,12 @@ def test_people_are_administered_by_their_address(at_admins: Client, bob: User) 
     assert "person with this e-mail address already" in text_of(twice)
 
 
-def test_organisations_are_not_administered_by_their_own_people(at_admins: Client) -> None:
+def test_admin_of_tenant_has_no_tenant_model(at_admins: Client) -> None:
     assert at_admins.get("/admin/tenants/tenant/").status_code == 404
     assert "tenants" not in text_of(at_admins.get("/admin/"))
 
 
-def test_an_administrator_makes_nobody_a_superuser(at_admins: Client, bob: User) -> None:
+def test_admin_user_form_ignores_superuser_and_permissions(at_admins: Client, bob: User) -> None:
     form = {"email": bob.email, "name": "Bob", "is_active": "on", "is_superuser": "on", "user_permissions": ["1"]}
     assert at_admins.post(f"/admin/people/user/{bob.pk}/change/", form).status_code == 302
     bob.refresh_from_db()
@@ -211,7 +209,9 @@ def test_an_administrator_makes_nobody_a_superuser(at_admins: Client, bob: User)
 
 
 @pytest.mark.parametrize("path", ["password", "delete"])
-def test_an_administrator_does_not_touch_a_superuser(at_admins: Client, make_user: MakeUser, path: str) -> None:
+def test_admin_refuses_password_change_and_deletion_of_superuser(
+    at_admins: Client, make_user: MakeUser, path: str
+) -> None:
     root = make_user("root", is_superuser=True)
     response = at_admins.post(f"/admin/people/user/{root.pk}/{path}/", {"password1": PASSWORD, "password2": PASSWORD})
     assert response.status_code == 403
@@ -219,5 +219,5 @@ def test_an_administrator_does_not_touch_a_superuser(at_admins: Client, make_use
     assert User.objects.filter(pk=root.pk).exists()
 
 
-def test_ordinary_people_do_not_get_into_the_administration(at_bobs: Client) -> None:
+def test_admin_without_staff_status_redirects_to_login(at_bobs: Client) -> None:
     assert at_bobs.get("/admin/")["Location"].startswith("/admin/login/")

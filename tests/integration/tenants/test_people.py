@@ -39,7 +39,7 @@ def is_logged_in(client: Client) -> bool:
     return "Hello, twin" in client.get("/").content.decode()
 
 
-def test_an_address_is_one_persons_in_whatever_case(in_acme: Tenant, make_user: MakeUser) -> None:
+def test_email_address_is_unique_in_any_case(in_acme: Tenant, make_user: MakeUser) -> None:
     make_user("ann", email="Ann@X.example")
     with pytest.raises(IntegrityError), transaction.atomic():
         make_user("ann2", email="aNN@x.example")
@@ -48,19 +48,19 @@ def test_an_address_is_one_persons_in_whatever_case(in_acme: Tenant, make_user: 
 
 
 @pytest.mark.parametrize("typed", ["Ann@X.example", "ann@x.example", "ANN@X.EXAMPLE"])
-def test_people_log_in_with_their_address_in_whatever_case(in_acme: Tenant, make_user: MakeUser, typed: str) -> None:
+def test_authenticate_accepts_email_address_in_any_case(in_acme: Tenant, make_user: MakeUser, typed: str) -> None:
     ann = make_user("ann", email="Ann@X.example", password=PASSWORD)
     assert authenticate(username=typed, password=PASSWORD) == ann
     assert authenticate(username=typed, password="wrong") is None
 
 
-def test_looking_an_address_up_uses_the_index(in_acme: Tenant) -> None:
+def test_with_email_lookup_uses_index(in_acme: Tenant) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     assert "people_user_email_any_case" in User.objects.with_email("ann@x.example").explain()
 
 
-def test_a_person_knows_the_schema_they_were_loaded_from_or_saved_into(in_acme: Tenant, make_user: MakeUser) -> None:
+def test_user_remembers_schema_of_origin(in_acme: Tenant, make_user: MakeUser) -> None:
     assert User().schema == ""
     assert make_user("ann").schema == "acme"
     loaded = User.objects.get()
@@ -68,12 +68,12 @@ def test_a_person_knows_the_schema_they_were_loaded_from_or_saved_into(in_acme: 
         assert loaded.schema == "acme"
 
 
-def test_the_session_hash_differs_between_organisations(twins: tuple[User, User]) -> None:
+def test_session_auth_hash_differs_between_tenants(twins: tuple[User, User]) -> None:
     here, there = twins
     assert here.get_session_auth_hash() != there.get_session_auth_hash()
 
 
-def test_the_session_hash_is_the_same_on_an_event_loop(in_acme: Tenant, make_user: MakeUser) -> None:
+def test_session_auth_hash_is_same_on_event_loop(in_acme: Tenant, make_user: MakeUser) -> None:
     user = make_user("ann")
 
     async def hash_on_the_loop() -> str:
@@ -83,7 +83,7 @@ def test_the_session_hash_is_the_same_on_an_event_loop(in_acme: Tenant, make_use
     assert asyncio.run(hash_on_the_loop()) == user.get_session_auth_hash()
 
 
-def test_a_changed_secret_key_keeps_sessions_with_the_old_one(
+def test_session_auth_fallback_hash_contains_hash_of_old_secret_key(
     in_acme: Tenant, make_user: MakeUser, settings: Settings
 ) -> None:
     user = make_user("ann")
@@ -99,7 +99,7 @@ def test_a_changed_secret_key_keeps_sessions_with_the_old_one(
 @pytest.mark.parametrize(
     "engine", ["messages_extends.tenancy.sessions", "django.contrib.sessions.backends.signed_cookies"]
 )
-def test_a_session_cookie_of_one_organisation_logs_nobody_in_at_another(
+def test_session_cookie_is_invalid_at_other_tenant(
     acme: Tenant, globex: Tenant, browser_of: BrowserOf, settings: Settings, engine: str
 ) -> None:
     settings.SESSION_ENGINE = engine
@@ -110,7 +110,7 @@ def test_a_session_cookie_of_one_organisation_logs_nobody_in_at_another(
     assert not is_logged_in(elsewhere)
 
 
-def test_a_session_with_another_organisations_hash_is_nobodys(
+def test_session_with_auth_hash_of_other_tenant_is_anonymous(
     acme: Tenant, globex: Tenant, twins: tuple[User, User], browser_of: BrowserOf
 ) -> None:
     here, there = twins
@@ -123,7 +123,7 @@ def test_a_session_with_another_organisations_hash_is_nobodys(
     assert not is_logged_in(client)
 
 
-def test_a_password_link_of_one_organisation_is_refused_at_another(
+def test_password_token_is_invalid_at_other_tenant(
     acme: Tenant, globex: Tenant, twins: tuple[User, User], browser_of: BrowserOf
 ) -> None:
     here, there = twins
@@ -137,9 +137,7 @@ def test_a_password_link_of_one_organisation_is_refused_at_another(
     assert "This link is not valid" in browser_of(globex).get(path, follow=True).content.decode()
 
 
-def test_an_invitation_to_one_organisation_is_refused_at_another(
-    acme: Tenant, globex: Tenant, browser_of: BrowserOf
-) -> None:
+def test_invitation_token_is_invalid_at_other_tenant(acme: Tenant, globex: Tenant, browser_of: BrowserOf) -> None:
     for schema in ("acme", "globex"):
         with schema_context(schema):
             invitation = Invitation.objects.create(pk=5, email="new@both.example", nonce="the same")

@@ -79,14 +79,14 @@ def text_of(response: Any) -> str:
     return str(response.content.decode())
 
 
-def test_a_person_logs_in_and_out(at_acme: Client, bob: User) -> None:
+def test_user_logs_in_and_out(at_acme: Client, bob: User) -> None:
     response = at_acme.post("/login/", {"username": bob.email, "password": PASSWORD}, follow=True)
     assert "Hello, bob" in text_of(response)
     assert at_acme.get("/logout/").status_code == 405
     assert "Hello, bob" not in text_of(at_acme.post("/logout/", follow=True))
 
 
-def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(at_acme: Client, bob: User) -> None:
+def test_login_answers_wrong_password_and_unknown_address_identically(at_acme: Client, bob: User) -> None:
     answers = {
         re.sub(r'(?:csrfmiddlewaretoken"|username") value="[^"]*"|value="[^"]*"', "", text_of(answer))
         for answer in (
@@ -107,7 +107,7 @@ class CountingHasher(MD5PasswordHasher):
         return super().encode(password, salt)
 
 
-def test_a_wrong_password_is_hashed_as_often_whoever_it_is_for(
+def test_login_hashes_password_once_for_every_account_state(
     at_acme: Client, make_user: MakeUser, settings: Settings
 ) -> None:
     settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
@@ -124,25 +124,25 @@ def test_a_wrong_password_is_hashed_as_often_whoever_it_is_for(
     assert set(runs) == {1}
 
 
-def test_an_inactive_person_does_not_get_in(at_acme: Client, bob: User) -> None:
+def test_login_refuses_inactive_user(at_acme: Client, bob: User) -> None:
     User.objects.update(is_active=False)
     at_acme.post("/login/", {"username": bob.email, "password": PASSWORD})
     assert "Hello" not in text_of(at_acme.get("/"))
 
 
 @pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "http://globex.localhost/"])
-def test_logging_in_leads_to_no_other_host(at_acme: Client, bob: User, to: str) -> None:
+def test_login_does_not_redirect_to_other_host(at_acme: Client, bob: User, to: str) -> None:
     response = at_acme.post("/login/", {"username": bob.email, "password": PASSWORD, "next": to})
     assert response["Location"] == "/"
 
 
-def test_logging_in_leads_back_to_where_one_wanted_to_go(at_acme: Client, admin: User) -> None:
+def test_login_redirects_to_requested_page(at_acme: Client, admin: User) -> None:
     assert at_acme.get("/people/")["Location"] == "/login/?next=/people/"
     response = at_acme.post("/login/", {"username": admin.email, "password": PASSWORD, "next": "/people/"})
     assert response["Location"] == "/people/"
 
 
-def test_a_changed_password_keeps_this_browser_in_and_puts_others_out(
+def test_password_change_keeps_current_session_and_ends_others(
     in_acme: Tenant, bob: User, browser_of: BrowserOf
 ) -> None:
     here, elsewhere = browser_of(in_acme, bob), browser_of(in_acme, bob)
@@ -153,7 +153,7 @@ def test_a_changed_password_keeps_this_browser_in_and_puts_others_out(
 
 
 @pytest.mark.parametrize("path", ["/people/", "/people/invitations/1/withdraw/"])
-def test_inviting_needs_the_permission(
+def test_invitation_pages_require_permission(
     in_acme: Tenant, bob: User, browser_of: BrowserOf, at_acme: Client, path: str
 ) -> None:
     assert browser_of(in_acme, bob).post(path, {"email": "new@x.example"}).status_code == 403
@@ -172,7 +172,7 @@ def join(client: Client, path: str, **fields: str) -> Any:
     return client.post(path, {"name": "New Person", "password1": NEW, "password2": NEW, **fields}, follow=True)
 
 
-def test_an_invited_person_joins_by_the_link_and_is_in(at_admins: Client, at_acme: Client) -> None:
+def test_invited_user_joins_by_link_and_is_logged_in(at_admins: Client, at_acme: Client) -> None:
     path = invite(at_admins)
     assert "Join Acme" in text_of(at_acme.get(path))
     assert "Hello, New Person" in text_of(join(at_acme, path))
@@ -182,7 +182,7 @@ def test_an_invited_person_joins_by_the_link_and_is_in(at_admins: Client, at_acm
     assert at_acme.login(username="new@x.example", password=NEW)
 
 
-def test_an_invitation_e_mail_names_the_organisation_and_who_invites(at_admins: Client) -> None:
+def test_invitation_email_names_tenant_and_inviter(at_admins: Client) -> None:
     at_admins.post("/people/", {"email": "new@x.example"})
     sent = the_mail()
     assert sent.to == ["new@x.example"]
@@ -191,14 +191,14 @@ def test_an_invitation_e_mail_names_the_organisation_and_who_invites(at_admins: 
 
 
 @pytest.mark.parametrize("hours", [1, 200])
-def test_an_e_mail_says_how_long_its_link_works(at_admins: Client, settings: Settings, hours: int) -> None:
+def test_invitation_email_states_expiry(at_admins: Client, settings: Settings, hours: int) -> None:
     settings.INVITATION_TIMEOUT = hours * 60 * 60
     at_admins.post("/people/", {"email": "new@x.example"})
     until = date_format(timezone.localtime() + timedelta(hours=hours), "DATE_FORMAT")
     assert f"It works once, until {until}" in the_mail().body
 
 
-def test_an_invitation_works_once(at_admins: Client, at_acme: Client) -> None:
+def test_invitation_link_works_once(at_admins: Client, at_acme: Client) -> None:
     path = invite(at_admins)
     join(at_acme, path)
     assert at_acme.get(path).status_code == 404
@@ -206,7 +206,7 @@ def test_an_invitation_works_once(at_admins: Client, at_acme: Client) -> None:
     assert not User.objects.filter(name="Thief").exists()
 
 
-def test_of_two_simultaneous_clicks_one_joins(at_admins: Client, in_acme: Tenant) -> None:
+def test_concurrent_accept_of_invitation_creates_one_user(at_admins: Client, in_acme: Tenant) -> None:
     token = invite(at_admins).split("/")[2]
     first, second = (find_invitation(in_acme, token) for _ in range(2))
     assert first
@@ -216,7 +216,7 @@ def test_of_two_simultaneous_clicks_one_joins(at_admins: Client, in_acme: Tenant
         accept(second, name="Second", password=NEW)
 
 
-def test_whoever_came_in_another_way_keeps_their_account(
+def test_invitation_accept_refuses_address_of_existing_account(
     at_admins: Client, at_acme: Client, make_user: MakeUser
 ) -> None:
     path = invite(at_admins)
@@ -228,32 +228,32 @@ def test_whoever_came_in_another_way_keeps_their_account(
         accept(invitation, name="x", password=NEW)
 
 
-def test_inviting_again_makes_the_earlier_link_worthless(at_admins: Client, at_acme: Client) -> None:
+def test_repeated_invitation_invalidates_earlier_link(at_admins: Client, at_acme: Client) -> None:
     earlier, later = invite(at_admins), invite(at_admins)
     assert at_acme.get(earlier).status_code == 404
     assert at_acme.get(later).status_code == 200
     assert Invitation.objects.count() == 1
 
 
-def test_a_withdrawn_invitation_is_worthless(at_admins: Client, at_acme: Client) -> None:
+def test_withdrawn_invitation_returns_404(at_admins: Client, at_acme: Client) -> None:
     path = invite(at_admins)
     assert at_admins.get(f"/people/invitations/{Invitation.objects.get().pk}/withdraw/").status_code == 405
     at_admins.post(f"/people/invitations/{Invitation.objects.get().pk}/withdraw/")
     assert at_acme.get(path).status_code == 404
 
 
-def test_an_invitation_expires(at_admins: Client, at_acme: Client, settings: Settings) -> None:
+def test_expired_invitation_returns_404(at_admins: Client, at_acme: Client, settings: Settings) -> None:
     path = invite(at_admins)
     settings.INVITATION_TIMEOUT = -1
     assert at_acme.get(path).status_code == 404
 
 
 @pytest.mark.parametrize("token", ["x", "W10:1:1", "a" * 500, "%00", "…"])
-def test_a_made_up_invitation_is_refused(at_acme: Client, token: str) -> None:
+def test_malformed_invitation_token_returns_404(at_acme: Client, token: str) -> None:
     assert at_acme.get(f"/join/{token}/").status_code == 404
 
 
-def test_whoever_is_here_already_is_not_invited(at_admins: Client, bob: User) -> None:
+def test_invitation_of_existing_user_is_refused(at_admins: Client, bob: User) -> None:
     response = at_admins.post("/people/", {"email": bob.email.upper()})
     assert "person with this e-mail address already" in text_of(response)
     assert not mail.outbox
@@ -267,7 +267,7 @@ def test_whoever_is_here_already_is_not_invited(at_admins: Client, bob: User) ->
         ({"name": ""}, "required"),
     ],
 )
-def test_whoever_joins_needs_a_name_and_a_good_password(
+def test_join_page_requires_name_and_valid_password(
     at_admins: Client, at_acme: Client, fields: dict[str, str], reason: str
 ) -> None:
     path = invite(at_admins)
@@ -275,7 +275,7 @@ def test_whoever_joins_needs_a_name_and_a_good_password(
     assert at_acme.get(path).status_code == 200
 
 
-def test_invitations_to_one_mailbox_and_from_one_address_are_limited(at_admins: Client, settings: Settings) -> None:
+def test_invitation_emails_are_limited_per_mailbox_and_address(at_admins: Client, settings: Settings) -> None:
     settings.EMAILS_PER_ACCOUNT, settings.EMAILS_PER_ADDRESS = 2, 3
     for email in ("new@x.example", "NEW@x.example", "other@x.example"):
         assert at_admins.post("/people/", {"email": email}).status_code == 302
@@ -292,13 +292,13 @@ def test_invitations_to_one_mailbox_and_from_one_address_are_limited(at_admins: 
     ]
 
 
-def test_an_invitation_that_could_not_be_sent_is_said_so(at_admins: Client, settings: Settings) -> None:
+def test_undelivered_invitation_is_reported(at_admins: Client, settings: Settings) -> None:
     break_mail(settings)
     response = at_admins.post("/people/", {"email": "new@x.example"}, follow=True)
     assert "could not be sent" in text_of(response)
 
 
-def test_people_of_other_organisations_are_not_listed(globex: Tenant, at_admins: Client, make_user: MakeUser) -> None:
+def test_people_page_lists_no_users_of_other_tenant(globex: Tenant, at_admins: Client, make_user: MakeUser) -> None:
     with schema_context("globex"):
         make_user("stranger")
     page = text_of(at_admins.get("/people/"))

@@ -48,7 +48,7 @@ def status_at(schema: str) -> int:
     return Client(headers={"host": f"{schema}.localhost"}).get("/").status_code
 
 
-def test_a_new_organisation_has_all_it_needs(make_organisation: Make) -> None:
+def test_create_organisation_creates_tenant_with_administrator(make_organisation: Make) -> None:
     tenant = make_organisation(name="  North\n Wind ")
     assert tenant.name == "North Wind"
     assert tenant.is_open
@@ -61,7 +61,7 @@ def test_a_new_organisation_has_all_it_needs(make_organisation: Make) -> None:
         assert person.has_perms(["people.add_user", "auth.change_group"])
 
 
-def test_its_first_administrator_can_log_in(make_organisation: Make) -> None:
+def test_first_administrator_logs_in_by_email_in_any_case(make_organisation: Make) -> None:
     tenant = make_organisation()
     client = Client(headers={"host": tenant.host})
     credentials = {"username": f"ADMIN@{tenant.schema_name}.example", "password": PASSWORD}
@@ -69,13 +69,13 @@ def test_its_first_administrator_can_log_in(make_organisation: Make) -> None:
     assert client.get("/people/").status_code == 200
 
 
-def test_whoever_waits_is_told_what_happens(make_organisation: Make) -> None:
+def test_create_organisation_reports_progress(make_organisation: Make) -> None:
     steps: list[str] = []
     make_organisation(progress=steps.append)
     assert steps == ["Creating the tables", "Creating the first administrator", "Ready"]
 
 
-def test_the_connection_is_left_in_public(make_organisation: Make) -> None:
+def test_create_organisation_leaves_connection_in_public(make_organisation: Make) -> None:
     make_organisation()
     assert connection.schema_name == "public"
 
@@ -93,7 +93,7 @@ def test_the_connection_is_left_in_public(make_organisation: Make) -> None:
         ({"administrator": Administrator(email="a@b.example", password="1234")}, "too short"),
     ],
 )
-def test_what_is_not_acceptable_is_refused_before_anything_is_made(
+def test_create_organisation_with_invalid_input_creates_nothing(
     names: Names, changes: dict[str, Any], reason: str
 ) -> None:
     administrator = Administrator(email="a@b.example", password=PASSWORD)
@@ -103,14 +103,14 @@ def test_what_is_not_acceptable_is_refused_before_anything_is_made(
     assert not Tenant.objects.filter(name__in=["X", "n" * 101]).exists()
 
 
-def test_a_name_that_is_taken_is_refused_and_its_owner_keeps_all(make_organisation: Make) -> None:
+def test_create_organisation_with_existing_name_keeps_existing_tenant(make_organisation: Make) -> None:
     tenant = make_organisation()
     with pytest.raises(ProvisioningError, match="already"):
         make_organisation(tenant.schema_name)
     assert status_at(tenant.schema_name) == 200
 
 
-def test_a_schema_that_is_no_organisations_is_neither_used_nor_dropped(names: Names, make_organisation: Make) -> None:
+def test_create_organisation_refuses_foreign_schema_and_keeps_it(names: Names, make_organisation: Make) -> None:
     schema = names()
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE SCHEMA {schema}")
@@ -119,14 +119,14 @@ def test_a_schema_that_is_no_organisations_is_neither_used_nor_dropped(names: Na
     assert schema_exists(schema)
 
 
-def test_it_does_not_run_inside_a_transaction(make_organisation: Make, names: Names) -> None:
+def test_create_organisation_in_transaction_raises_provisioning_error(make_organisation: Make, names: Names) -> None:
     schema = names()
     with transaction.atomic(), pytest.raises(ProvisioningError, match="inside a transaction"):
         make_organisation(schema)
     assert nothing_remains(schema)
 
 
-def test_a_malformed_permission_is_found_before_anything_is_made(
+def test_create_organisation_with_malformed_permission_creates_nothing(
     make_organisation: Make, names: Names, settings: Settings
 ) -> None:
     settings.TENANTS_ADMIN_PERMISSIONS = ["add_user"]
@@ -136,7 +136,7 @@ def test_a_malformed_permission_is_found_before_anything_is_made(
     assert steps == []
 
 
-def test_a_permission_that_does_not_exist_undoes_everything(
+def test_create_organisation_with_missing_permission_removes_everything(
     make_organisation: Make, names: Names, settings: Settings
 ) -> None:
     settings.TENANTS_ADMIN_PERMISSIONS = ["people.add_user", "people.add_unicorn"]
@@ -151,7 +151,7 @@ def fail(**_signal: Any) -> None:
 
 
 @pytest.mark.parametrize(("signal_", "sender"), [(post_migrate, None), (pre_save, Group), (pre_save, get_user_model())])
-def test_an_error_half_way_leaves_nothing_and_the_next_attempt_succeeds(
+def test_create_organisation_after_error_leaves_nothing_and_can_be_retried(
     make_organisation: Make, names: Names, signal_: Any, sender: Any
 ) -> None:
     schema = names()
@@ -179,7 +179,7 @@ create_organisation(sys.argv[1], name="Killed", administrator=Administrator(emai
 
 
 @pytest.mark.parametrize("step", ["Creating the tables", "Creating the first administrator"])
-def test_what_a_killed_process_leaves_is_unusable_and_the_next_attempt_succeeds(
+def test_create_organisation_after_killed_attempt_replaces_remains(
     names: Names, make_organisation: Make, environment: dict[str, str], step: str
 ) -> None:
     schema = names()
@@ -194,7 +194,7 @@ def test_what_a_killed_process_leaves_is_unusable_and_the_next_attempt_succeeds(
     assert status_at(schema) == 200
 
 
-def test_an_organisation_that_is_being_made_answers_503_and_no_page_of_another_schema(names: Names) -> None:
+def test_incomplete_tenant_returns_503(names: Names) -> None:
     schema = names()
     provisioning._start(schema, "Half", "UTC")
     response = Client(headers={"host": f"{schema}.localhost"}).get("/login/")
@@ -204,7 +204,7 @@ def test_an_organisation_that_is_being_made_answers_503_and_no_page_of_another_s
 
 
 @pytest.mark.parametrize("path", ["/", "/login/", "/admin/", "/messages/mark_read/all/", "/find/", "/nowhere/"])
-def test_a_suspended_organisation_answers_503_everywhere_until_it_is_resumed(
+def test_suspended_tenant_returns_503_until_resumed(
     acme: Tenant, globex: Tenant, path: str, browser_of: BrowserOf
 ) -> None:
     before = browser_of(acme).get(path).status_code
@@ -217,21 +217,21 @@ def test_a_suspended_organisation_answers_503_everywhere_until_it_is_resumed(
     assert browser_of(acme).get(path).status_code == before
 
 
-def test_suspending_twice_keeps_the_first_moment(acme: Tenant) -> None:
+def test_suspend_organisation_twice_keeps_first_time(acme: Tenant) -> None:
     suspend_organisation(acme)
     first = acme.suspended_at
     suspend_organisation(acme)
     assert acme.suspended_at == first
 
 
-def test_removing_takes_schema_row_and_host_name(make_organisation: Make) -> None:
+def test_remove_organisation_deletes_schema_row_and_domain(make_organisation: Make) -> None:
     tenant = make_organisation()
     remove_organisation(tenant)
     assert nothing_remains(tenant.schema_name)
     assert status_at(tenant.schema_name) == 404
 
 
-def test_a_removal_that_fails_keeps_schema_and_row_together(make_organisation: Make) -> None:
+def test_remove_organisation_after_error_keeps_schema_and_row(make_organisation: Make) -> None:
     tenant = make_organisation()
     pre_delete.connect(fail, sender=Domain)
     try:
@@ -258,7 +258,7 @@ def busy(make_organisation: Make, monkeypatch: pytest.MonkeyPatch) -> Any:
         reader.close()
 
 
-def test_removing_waits_for_whoever_uses_the_tables(busy: tuple[Tenant, psycopg.Connection[Any]]) -> None:
+def test_remove_organisation_waits_for_table_locks(busy: tuple[Tenant, psycopg.Connection[Any]]) -> None:
     tenant, reader = busy
     steps: list[str] = []
 
@@ -272,7 +272,7 @@ def test_removing_waits_for_whoever_uses_the_tables(busy: tuple[Tenant, psycopg.
     assert nothing_remains(tenant.schema_name)
 
 
-def test_removing_gives_up_in_the_end_and_leaves_it_suspended(busy: tuple[Tenant, psycopg.Connection[Any]]) -> None:
+def test_remove_organisation_gives_up_and_leaves_tenant_suspended(busy: tuple[Tenant, psycopg.Connection[Any]]) -> None:
     tenant, _reader = busy
     with pytest.raises(ProvisioningError, match="is in use; it is suspended"):
         remove_organisation(tenant)
@@ -281,6 +281,6 @@ def test_removing_gives_up_in_the_end_and_leaves_it_suspended(busy: tuple[Tenant
 
 
 @pytest.mark.usefixtures("acme")
-def test_the_platform_and_the_test_organisations_stay(django_db_blocker: DjangoDbBlocker) -> None:
+def test_suite_tenants_remain_open_and_migration_lock_is_released(django_db_blocker: DjangoDbBlocker) -> None:
     assert Tenant.objects.open().filter(schema_name__in=["acme", "globex", "platform"]).count() == 3
     assert os.environ.get(locks._VARIABLE) is None

@@ -37,7 +37,7 @@ def settings_with(environment: dict[str, str], *names: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-def test_in_production_cookies_are_the_hosts_own_and_links_are_https(environment: dict[str, str]) -> None:
+def test_production_settings_use_host_cookies_and_https(environment: dict[str, str]) -> None:
     found = settings_with(
         {**environment, **SAFE},
         *("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"),
@@ -59,7 +59,7 @@ def test_in_production_cookies_are_the_hosts_own_and_links_are_https(environment
     }
 
 
-def test_the_mail_server_comes_from_the_environment() -> None:
+def test_mail_settings_are_read_from_url() -> None:
     found = mail_settings("smtp+tls://me:secret@mail.example:587", timeout=10)
     if django.VERSION >= (6, 1):
         found = found["MAILERS"]["default"]
@@ -72,48 +72,46 @@ def test_the_mail_server_comes_from_the_environment() -> None:
     assert all(value in values for value in ("mail.example", 587, "me", "secret", True, False, 10))
 
 
-def test_while_debugging_e_mails_go_to_the_console(environment: dict[str, str]) -> None:
+def test_debug_settings_print_emails_to_console(environment: dict[str, str]) -> None:
     found = settings_with({**environment, "DEBUG": "true"}, "EMAIL_URL", "SITE_SCHEME")
     assert list(found.values()) == ["consolemail://", "http"]
     assert "django.core.mail.backends.console.EmailBackend" in str(mail_settings("consolemail://", timeout=1))
 
 
 @pytest.mark.parametrize("slashes", ["//", "///"])
-def test_e_mails_may_go_into_a_folder_that_an_absolute_path_names(tmp_path: Path, slashes: str) -> None:
+def test_mail_settings_accept_absolute_folder(tmp_path: Path, slashes: str) -> None:
     found = mail_settings(f"filemail:{slashes}{tmp_path}", timeout=1)
     options = found["MAILERS"]["default"]["OPTIONS"] if django.VERSION >= (6, 1) else found
     assert str(tmp_path) in options.values()
 
 
 @pytest.mark.parametrize("url", ["filemail://", "filemail:///", "filemail://tmp/mail"])
-def test_a_folder_for_e_mails_that_is_none_is_refused(url: str) -> None:
+def test_mail_settings_refuse_relative_or_missing_folder(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="absolute path"):
         mail_settings(url, timeout=1)
 
 
-def test_a_proxys_word_is_taken_only_if_one_says_so(environment: dict[str, str]) -> None:
+def test_proxy_header_is_trusted_only_when_configured(environment: dict[str, str]) -> None:
     found = settings_with({**environment, **SAFE, "TRUST_X_FORWARDED_PROTO": "true"}, "SECURE_PROXY_SSL_HEADER")
     assert found["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
 
 
 @pytest.mark.usefixtures("acme")
 @pytest.mark.django_db
-def test_django_finds_nothing_to_say_against_it(environment: dict[str, str]) -> None:
+def test_deployment_check_reports_nothing(environment: dict[str, str]) -> None:
     command = [sys.executable, "-W", "error", "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
     done = subprocess.run(command, env={**environment, **FULL}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_missing_secret_key_is_one_line_with_the_remedy(environment: dict[str, str]) -> None:
+def test_missing_secret_key_is_reported_in_one_line(environment: dict[str, str]) -> None:
     command = [sys.executable, "manage.py", "check"]
     done = subprocess.run(command, env={**environment, "SECRET_KEY": ""}, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "SECRET_KEY is not set. Set it to" in done.stderr.splitlines()[-1]
 
 
-def test_collected_files_have_their_hash_in_the_name_and_are_kept_for_ever(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_collected_static_files_are_hashed_and_immutable(environment: dict[str, str], tmp_path: Path) -> None:
     own = {**environment, **SAFE, "STATIC_MANIFEST": "true", "STATIC_ROOT": str(tmp_path)}
     subprocess.run(
         [sys.executable, "manage.py", "collectstatic", "--noinput"], env=own, capture_output=True, check=True

@@ -23,7 +23,7 @@ def get(kind: str, path: str, **headers: str) -> Any:
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", ["sync", "async"])
 class TestStaticFiles:
-    def test_a_file_is_served_at_any_host_name_without_a_query(self, kind: str) -> None:
+    def test_static_file_is_served_at_any_host_without_queries(self, kind: str) -> None:
         with CaptureQueriesContext(connection) as queries:
             response = get(kind, PATH)
         assert response.status_code == 200
@@ -32,14 +32,14 @@ class TestStaticFiles:
         assert b".alert" in response.content
         assert len(queries) == 0
 
-    def test_what_has_not_changed_is_not_sent_again(self, kind: str) -> None:
+    def test_unchanged_static_file_returns_304(self, kind: str) -> None:
         response = get(kind, PATH, if_none_match=get(kind, PATH)["ETag"])
         assert (response.status_code, response.content) == (304, b"")
 
-    def test_a_part_is_served_as_a_part(self, kind: str) -> None:
+    def test_static_file_range_returns_206(self, kind: str) -> None:
         response = get(kind, PATH, range="bytes=0-9")
         assert (response.status_code, len(response.content)) == (206, 10)
 
     @pytest.mark.parametrize("path", ["/static/nothing.css", "/static/../settings.py", "/static/%2e%2e/settings.py"])
-    def test_nothing_else_is_served(self, kind: str, path: str) -> None:
+    def test_missing_static_file_returns_404(self, kind: str, path: str) -> None:
         assert get(kind, path).status_code == 404

@@ -18,7 +18,7 @@ from messages_extends.constants import ERROR_PERSISTENT
 from messages_extends.models import Announcement, AuditRecord, Message
 from messages_extends.models.publication import State
 from messages_extends.policy import Policy
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from tenants.models import Tenant
 from tests.conftest import count_our_queries
 from tests.factories import BrowserOf, MakeMessage, MakeUser
@@ -29,9 +29,7 @@ def browser(in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> Clie
     return browser_of(in_acme, make_user("root", is_staff=True, is_superuser=True))
 
 
-def test_the_list_costs_the_same_for_one_message_and_for_many(
-    browser: Client, make_user: MakeUser, make_message: MakeMessage
-) -> None:
+def test_message_list_query_count_is_constant(browser: Client, make_user: MakeUser, make_message: MakeMessage) -> None:
     counts = []
     for names in (["a"], ["b", "c", "d", "e"]):
         for name in names:
@@ -42,7 +40,7 @@ def test_the_list_costs_the_same_for_one_message_and_for_many(
     assert counts[0] == counts[1]
 
 
-def test_a_message_can_be_looked_at_but_not_written(
+def test_admin_message_is_viewable_and_not_editable(
     browser: Client, make_user: MakeUser, make_message: MakeMessage
 ) -> None:
     message = make_message(make_user("a"), "<b>Hello</b>")
@@ -71,7 +69,7 @@ class TestWhatMessagesSay:
         clerk.user_permissions.set(Permission.objects.filter(codename__in=actions))
         return browser_of(in_acme, clerk)
 
-    def test_no_page_shows_it(self, browser: Client, clerk: Client, message: Message) -> None:
+    def test_admin_pages_hide_message_text(self, browser: Client, clerk: Client, message: Message) -> None:
         base = f"/admin/messages_extends/message/{message.pk}"
         pages = (
             *("/admin/", "/admin/messages_extends/", "/admin/messages_extends/message/", f"{base}/change/"),
@@ -89,20 +87,22 @@ class TestWhatMessagesSay:
             assert f"Message {message.pk}" in answers[3].text
 
     @pytest.mark.parametrize("search", ["sesame", "secret-key", "secret-tag"])
-    def test_no_search_finds_it(self, browser: Client, message: Message, search: str) -> None:
+    def test_message_search_ignores_content(self, browser: Client, message: Message, search: str) -> None:
         assert not browser.get("/admin/messages_extends/message/", {"q": search}).context["cl"].result_count
         assert browser.get("/admin/messages_extends/message/", {"q": "recipient"}).context["cl"].result_count == 1
 
     @pytest.mark.parametrize("field", CONTENT)
     @pytest.mark.parametrize("lookup", ["", "__startswith", "__isnull", "__regex"])
-    def test_no_address_compares_it(self, browser: Client, message: Message, field: str, lookup: str) -> None:
+    def test_message_filter_on_content_returns_400(
+        self, browser: Client, message: Message, field: str, lookup: str
+    ) -> None:
         answers = set()
         for guess in ("s", "1", "x"):
             answer = browser.get("/admin/messages_extends/message/", {f"{field}{lookup}": guess})
             answers.add((answer.status_code, "recipient" in answer.text))
         assert answers == {(400, False)}
 
-    def test_no_query_of_the_list_asks_for_it(self, browser: Client, message: Message) -> None:
+    def test_message_list_query_does_not_select_content(self, browser: Client, message: Message) -> None:
         with count_our_queries() as queries:
             browser.get("/admin/messages_extends/message/")
             browser.get(f"/admin/messages_extends/message/{message.pk}/change/")
@@ -111,7 +111,7 @@ class TestWhatMessagesSay:
         assert asked
         assert not [query for query in asked if '"messages_extends_message"."message"' in query]
 
-    def test_a_superuser_reveals_one_and_that_is_recorded(self, browser: Client, message: Message) -> None:
+    def test_superuser_reveals_message_and_audit_record_is_logged(self, browser: Client, message: Message) -> None:
         page = browser.get(f"/admin/messages_extends/message/{message.pk}/change/")
         assert "Show the text" in page.text
         shown = browser.post(f"/admin/messages_extends/message/{message.pk}/reveal/")
@@ -123,14 +123,14 @@ class TestWhatMessagesSay:
         assert (record.subject, record.audience) == (f"message {message.pk}", f"user {message.user_id}")
         assert not [value for value in vars(record).values() if "sesame" in str(value)]
 
-    def test_only_by_a_form_of_ours(self, browser: Client, message: Message) -> None:
+    def test_reveal_requires_post_with_csrf_token(self, browser: Client, message: Message) -> None:
         url = f"/admin/messages_extends/message/{message.pk}/reveal/"
         assert browser.get(url).status_code == 405
         browser.handler.enforce_csrf_checks = True
         assert browser.post(url).status_code == 403
         assert not AuditRecord.objects.exists()
 
-    def test_nobody_else_reveals_any_nor_learns_which_there_are(self, clerk: Client, message: Message) -> None:
+    def test_reveal_without_permission_returns_403_for_any_key(self, clerk: Client, message: Message) -> None:
         assert "Show the text" not in clerk.get(f"/admin/messages_extends/message/{message.pk}/change/").text
         answers = {
             (answer.status_code, answer.content)
@@ -140,7 +140,7 @@ class TestWhatMessagesSay:
         assert [status for status, _content in answers] == [403]
         assert not AuditRecord.objects.exists()
 
-    def test_what_is_not_there_is_not_revealed(self, browser: Client, message: Message) -> None:
+    def test_admin_reveal_of_missing_message_returns_404(self, browser: Client, message: Message) -> None:
         with schema_context("globex"):
             stranger = get_user_model().objects.create_user(email="gina@globex.example")
             Message.objects.create(pk=70_000, user=stranger, message="sesame", level=19)
@@ -157,7 +157,7 @@ def test_actions_mark_messages_read_and_unread(browser: Client, make_user: MakeU
         assert set(Message.objects.values_list("read", flat=True)) == {read}
 
 
-def test_a_message_is_neither_saved_nor_deleted(
+def test_message_change_and_deletion_return_403(
     browser: Client, make_user: MakeUser, make_message: MakeMessage
 ) -> None:
     pk = make_message(make_user("a")).pk
@@ -168,7 +168,7 @@ def test_a_message_is_neither_saved_nor_deleted(
     assert Message.objects.filter(pk=pk).exists()
 
 
-def test_a_person_with_messages_can_be_deleted(browser: Client, make_user: MakeUser, make_message: MakeMessage) -> None:
+def test_admin_deletes_user_with_messages(browser: Client, make_user: MakeUser, make_message: MakeMessage) -> None:
     alice = make_user("alice")
     make_message(alice, sender=alice)
     url = f"/admin/people/user/{alice.pk}/delete/"
@@ -179,7 +179,7 @@ def test_a_person_with_messages_can_be_deleted(browser: Client, make_user: MakeU
 OURS = ("message", "announcement", "receipt", "auditrecord")
 
 
-def test_who_is_no_member_of_the_organisation_looks_into_nothing(
+def test_admin_refuses_user_without_membership(
     browser: Client, make_user: MakeUser, make_message: MakeMessage, settings: Any
 ) -> None:
     pk = make_message(make_user("a"), "secret").pk
@@ -196,14 +196,14 @@ def test_who_is_no_member_of_the_organisation_looks_into_nothing(
     assert "/admin/messages_extends/" not in browser.get("/admin/").content.decode()
 
 
-def test_a_member_without_a_permission_looks_into_nothing(
+def test_admin_refuses_staff_user_without_permission(
     in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
 ) -> None:
     clerk = browser_of(in_acme, make_user("clerk", is_staff=True))
     assert {clerk.get(f"/admin/messages_extends/{model}/").status_code for model in OURS} == {403}
 
 
-def test_who_may_view_messages_does_not_mark_them(
+def test_admin_view_permission_does_not_allow_marking(
     in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage, browser_of: BrowserOf
 ) -> None:
     clerk, message = make_user("clerk", is_staff=True), make_message(make_user("a"))
@@ -215,7 +215,7 @@ def test_who_may_view_messages_does_not_mark_them(
     assert not Message.objects.get().read
 
 
-def test_membership_is_asked_once_a_request(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_admin_queries_membership_once_per_request(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
     def honours_model_permissions(_policy: Policy, person: Any) -> bool:
@@ -228,7 +228,7 @@ def test_membership_is_asked_once_a_request(browser: Client, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("schema", ["acme", "platform"])
-def test_the_page_to_log_in_asks_about_nobody(database: None, browser_of: BrowserOf, schema: str) -> None:
+def test_admin_login_page_queries_no_membership(database: None, browser_of: BrowserOf, schema: str) -> None:
     tenant = get_tenant_model().objects.get(schema_name=schema)
     assert browser_of(tenant).get("/admin/login/").status_code == 200
 
@@ -251,7 +251,7 @@ def many(name: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["announcement", "receipt", "auditrecord"])
-def test_every_list_costs_the_same_for_few_and_for_many(browser: Client, model: str) -> None:
+def test_admin_list_query_count_is_constant(browser: Client, model: str) -> None:
     counts = []
     for name in ("first", "second"):
         many(name)
@@ -262,7 +262,7 @@ def test_every_list_costs_the_same_for_few_and_for_many(browser: Client, model: 
 
 
 @pytest.mark.parametrize("model", ["announcement", "receipt", "auditrecord"])
-def test_nothing_of_it_is_written_in_the_admin(browser: Client, model: str) -> None:
+def test_admin_models_are_read_only(browser: Client, model: str) -> None:
     many("some")
     pk = apps.get_model("messages_extends", model)._default_manager.first().pk
     assert browser.get(f"/admin/messages_extends/{model}/{pk}/change/").status_code == 200
@@ -270,7 +270,7 @@ def test_nothing_of_it_is_written_in_the_admin(browser: Client, model: str) -> N
         assert browser.post(f"/admin/messages_extends/{model}/{page}", {"post": "yes"}).status_code == 403
 
 
-def test_an_announcement_is_retracted_and_recorded(browser: Client) -> None:
+def test_retract_action_retracts_announcement_and_logs_audit_event(browser: Client) -> None:
     announcement = announce("wrong", to=EVERYONE)
     data = {"action": "retract", "_selected_action": [announcement.pk]}
     assert browser.post("/admin/messages_extends/announcement/", data).status_code == 302
@@ -280,7 +280,7 @@ def test_an_announcement_is_retracted_and_recorded(browser: Client) -> None:
 
 
 @pytest.mark.parametrize("state", [*State.values, "nonsense"])
-def test_announcements_are_filtered_by_their_state(browser: Client, state: str) -> None:
+def test_announcement_list_filters_by_state(browser: Client, state: str) -> None:
     announce("live", to=EVERYONE)
     retract(announce("retracted", to=EVERYONE))
     announce("scheduled", to=EVERYONE, publish_at=timezone.now() + timedelta(hours=1))
@@ -297,7 +297,7 @@ class TestMessagesOfWhoIsLoggedIn:
 
     PAGES = ("/admin/", "/admin/messages_extends/message/", "/admin/auth/group/add/")
 
-    def test_they_have_their_level_and_a_button_on_every_page(self, browser: Client) -> None:
+    def test_admin_banners_have_level_and_button_on_every_page(self, browser: Client) -> None:
         root = get_user_model().objects.get()
         send(root, "<i>Disk full</i>", level=ERROR_PERSISTENT)
         rules = announce("The rules", to=EVERYONE, must_acknowledge=True)
@@ -312,14 +312,14 @@ class TestMessagesOfWhoIsLoggedIn:
             assert html.count("Disk full</i>") == 0
             assert "messagelist" not in html
 
-    def test_one_is_closed_and_leads_back_to_the_page(self, browser: Client) -> None:
+    def test_admin_closing_banner_redirects_to_page(self, browser: Client) -> None:
         send(get_user_model().objects.get(), "Hello")
         address = f"/messages/mark_read/{Message.objects.get().pk}/"
         response = browser.post(address, headers={"referer": "http://acme.localhost/admin/auth/group/add/"})
         assert response["Location"] == "http://acme.localhost/admin/auth/group/add/"
         assert "Hello" not in browser.get("/admin/").text
 
-    def test_messages_of_the_admin_itself_are_shown_in_its_own_way(self, browser: Client) -> None:
+    def test_admin_messages_are_shown_in_message_list(self, browser: Client) -> None:
         send(get_user_model().objects.get(), "Saved")
         html = browser.post("/admin/auth/group/add/", {"name": "Sales"}, follow=True).text
         own = html[html.index('<ul class="messagelist">') : html.index('id="content"')]
@@ -328,7 +328,7 @@ class TestMessagesOfWhoIsLoggedIn:
         assert "Saved" not in own
         assert html.index("Saved") < html.index("messagelist")
 
-    def test_beyond_the_limit_it_says_how_many_more(self, browser: Client, settings: Any) -> None:
+    def test_admin_banners_beyond_limit_show_remaining_count(self, browser: Client, settings: Any) -> None:
         settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MAX_BANNERS": 1}
         for number in range(3):
             send(get_user_model().objects.get(), f"message {number}")
@@ -336,13 +336,13 @@ class TestMessagesOfWhoIsLoggedIn:
         assert "and 2 more" in html
         assert "messagelist" not in html
 
-    def test_they_cost_one_query(self, browser: Client) -> None:
+    def test_admin_banners_run_one_query(self, browser: Client) -> None:
         send(get_user_model().objects.get(), "Hello")
         with count_our_queries() as queries:
             browser.get("/admin/")
         assert len([query for query in queries if "messages_extends_message" in query]) == 1
 
-    def test_the_page_to_log_in_has_none(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
+    def test_admin_login_page_has_no_banners(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
         assert "data-mx-banner " not in browser_of(in_acme).get("/admin/login/").text
 
 
@@ -351,30 +351,30 @@ class TestBroadcasts:
 
     @pytest.fixture(autouse=True)
     def _one(self, database: None) -> None:
-        with inside("public"):
+        with in_schema("public"):
             broadcast("for all", to=ALL_TENANTS)
 
     @pytest.mark.parametrize("model", MODELS)
-    def test_the_platform_looks_at_them(self, of_platform: Client, model: str) -> None:
+    def test_broadcast_models_are_viewable_on_platform(self, of_platform: Client, model: str) -> None:
         assert of_platform.get(f"/admin/broadcasts/{model}/").status_code == 200
         assert of_platform.get(f"/admin/broadcasts/{model}/add/").status_code == 403
 
     @pytest.mark.parametrize("model", MODELS)
-    def test_no_other_organisations_superuser_does(self, browser: Client, model: str) -> None:
+    def test_broadcast_models_are_refused_outside_platform(self, browser: Client, model: str) -> None:
         pages = [f"/admin/broadcasts/{model}/{page}" for page in ("", "add/", "1/change/", "1/delete/")]
         for page in (*pages, "/admin/broadcasts/"):
             assert browser.get(page).status_code in {302, 403, 404}
             assert browser.post(page).status_code in {302, 403, 404}
         assert "/admin/broadcasts/" not in browser.get("/admin/").content.decode()
 
-    def test_nobody_else_learns_whether_there_is_one(self, browser: Client) -> None:
+    def test_broadcast_history_outside_platform_returns_403_for_any_key(self, browser: Client) -> None:
         for pk in (Broadcast.objects.get().pk, uuid.uuid4()):
             assert browser.get(f"/admin/broadcasts/broadcast/{pk}/history/").status_code == 403
 
     @pytest.mark.parametrize(
         ("permission", "shown"), [("view_broadcast", MODELS[:2]), ("view_broadcastrecord", MODELS[2:])]
     )
-    def test_records_have_a_permission_of_their_own(
+    def test_broadcast_records_require_own_permission(
         self, make_user: MakeUser, browser_of: BrowserOf, permission: str, shown: tuple[str, ...]
     ) -> None:
         tenant = get_tenant_model().objects.get(schema_name="platform")
@@ -386,7 +386,9 @@ class TestBroadcasts:
             answer = browser.get(f"/admin/broadcasts/{model}/")
             assert answer.status_code == (200 if model in shown else 403)
 
-    def test_who_only_views_them_does_not_retract_them(self, make_user: MakeUser, browser_of: BrowserOf) -> None:
+    def test_admin_view_permission_does_not_allow_retracting_broadcast(
+        self, make_user: MakeUser, browser_of: BrowserOf
+    ) -> None:
         tenant = get_tenant_model().objects.get(schema_name="platform")
         with schema_context("platform"):
             clerk = make_user("clerk", is_staff=True)
@@ -395,14 +397,14 @@ class TestBroadcasts:
         browser_of(tenant, clerk).post("/admin/broadcasts/broadcast/", data)
         assert Broadcast.objects.get().state() == State.LIVE
 
-    def test_the_platform_retracts_them(self, of_platform: Client) -> None:
+    def test_retract_action_retracts_broadcast_on_platform(self, of_platform: Client) -> None:
         pk = Broadcast.objects.get().pk
         assert b"for all" in of_platform.get(f"/admin/broadcasts/broadcast/{pk}/change/").content
         data = {"action": "retract", "_selected_action": [pk]}
         assert of_platform.post("/admin/broadcasts/broadcast/", data).status_code == 302
         assert Broadcast.objects.get().state() == State.RETRACTED
 
-    def test_no_other_organisation_retracts_them(self, browser: Client) -> None:
+    def test_retract_action_on_broadcast_is_refused_outside_platform(self, browser: Client) -> None:
         data = {"action": "retract", "_selected_action": [Broadcast.objects.get().pk]}
         assert browser.post("/admin/broadcasts/broadcast/", data).status_code == 403
         assert Broadcast.objects.get().state() == State.LIVE

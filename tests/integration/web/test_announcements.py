@@ -131,12 +131,12 @@ def form_of(response: Any) -> dict[str, str]:
 
 
 class TestWhoGetsIn:
-    def test_a_stranger_finds_nothing_anywhere(self, at: Any, written: Announcement) -> None:
+    def test_announcement_pages_without_permission_return_404(self, at: Any, written: Announcement) -> None:
         assert answers(at("carol"), written) == {404}
         written.refresh_from_db()
         assert written.state() is State.LIVE
 
-    def test_nor_does_anybody_of_another_organisation(
+    def test_announcement_pages_return_404_in_other_tenant(
         self, written: Announcement, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         with schema_context("globex"):
@@ -147,7 +147,7 @@ class TestWhoGetsIn:
             if str(written.pk) in address:
                 assert getattr(browser, method)(address).status_code == 404
 
-    def test_whoever_is_not_logged_in_is_asked_to(
+    def test_announcement_pages_without_login_redirect_to_login(
         self, in_acme: Tenant, browser_of: BrowserOf, written: Announcement
     ) -> None:
         browser = browser_of(in_acme)
@@ -155,11 +155,11 @@ class TestWhoGetsIn:
             answer = getattr(browser, method)(address)
             assert answer.status_code == 403 if address == GROUPS else answer["Location"].startswith("/login/?next=")
 
-    def test_outside_any_organisation_there_is_nothing(self, settings: Any, db: None, written: Announcement) -> None:
+    def test_announcement_pages_on_public_host_return_404(self, settings: Any, db: None, written: Announcement) -> None:
         settings.PUBLIC_SCHEMA_URLCONF = "config.urls"
         assert answers(Client(headers={"host": "localhost"}), written) == {404}
 
-    def test_who_may_view_looks_and_changes_nothing(self, at: Any, written: Announcement) -> None:
+    def test_announcement_view_permission_allows_viewing_only(self, at: Any, written: Announcement) -> None:
         browser = at("viewer")
         assert browser.get(LIST).status_code == browser.get(page_of(written)).status_code == 200
         assert NEW not in content_of(browser.get(LIST))
@@ -169,7 +169,7 @@ class TestWhoGetsIn:
             assert browser.post(page_of(written, page)).status_code == 403
         assert (browser.get(NEW).status_code, browser.post(NEW).status_code) == (403, 403)
 
-    def test_who_may_write_to_a_group_sees_their_own_only(
+    def test_group_sender_sees_own_announcements_only(
         self, manager: Client, people: Any, sales: Group, written: Announcement
     ) -> None:
         mine = announce("For Sales", to=sales, sender=people["manager"])
@@ -180,7 +180,7 @@ class TestWhoGetsIn:
         assert manager.get(page_of(written)).status_code == 404
         assert manager.post(page_of(written, "retract/")).status_code == 404
 
-    def test_what_one_may_not_announce_any_more_one_may_not_change(
+    def test_announcement_retract_page_after_revoked_grant_returns_403(
         self, manager: Client, people: Any, sales: Group
     ) -> None:
         mine = announce("For Sales", to=sales, sender=people["manager"])
@@ -188,7 +188,7 @@ class TestWhoGetsIn:
         assert manager.get(page_of(mine)).status_code == 200
         assert manager.post(page_of(mine, "retract/")).status_code == 403
 
-    def test_a_post_needs_the_csrf_token(self, people: Any, written: Announcement) -> None:
+    def test_announcement_post_without_csrf_token_returns_403(self, people: Any, written: Announcement) -> None:
         browser = Client(enforce_csrf_checks=True, headers={"host": "acme.localhost"})
         browser.force_login(people["admin"], "django.contrib.auth.backends.ModelBackend")
         for address in (NEW, page_of(written, "edit/"), page_of(written, "retract/")):
@@ -212,16 +212,16 @@ class TestList:
         return made
 
     @pytest.mark.parametrize("state", State.values)
-    def test_a_tab_shows_one_state(self, admin: Client, of_each_state: Any, state: str) -> None:
+    def test_announcement_list_tab_shows_one_state(self, admin: Client, of_each_state: Any, state: str) -> None:
         text = content_of(admin.get(LIST, {"state": state}))
         shown = {name for name in of_each_state if f"One {name}" in text}
         assert shown == {state}
         assert f"mx-tag-{state}" in text
 
-    def test_all_are_shown_first(self, admin: Client, of_each_state: Any) -> None:
+    def test_announcement_list_without_state_shows_all(self, admin: Client, of_each_state: Any) -> None:
         assert all(f"One {state}" in content_of(admin.get(LIST)) for state in of_each_state)
 
-    def test_it_says_who_wrote_it_to_whom_and_how_many_have_read_it(
+    def test_announcement_list_shows_audience_sender_and_read_count(
         self, admin: Client, people: Any, sales: Group
     ) -> None:
         written = self.make(people, text="Prices", to=sales, must_acknowledge=True)
@@ -230,16 +230,20 @@ class TestList:
         for words in ("the members of “Sales”", "admin", "1 of 2 have read it", "To be acknowledged"):
             assert words in text
 
-    def test_to_everybody_it_names_the_organisation(self, admin: Client, written: Announcement) -> None:
+    def test_announcement_list_names_tenant_as_audience_for_everyone(
+        self, admin: Client, written: Announcement
+    ) -> None:
         assert "To everyone at Acme" in content_of(admin.get(LIST))
 
-    def test_one_whose_groups_are_deleted_is_for_nobody(self, admin: Client, people: Any, sales: Group) -> None:
+    def test_announcement_list_shows_no_audience_after_groups_are_deleted(
+        self, admin: Client, people: Any, sales: Group
+    ) -> None:
         written = self.make(people, to=sales)
         sales.delete()
         assert "nobody (the chosen groups were deleted)" in content_of(admin.get(LIST))
         assert "0 of 0 have read it" in content_of(admin.get(page_of(written)))
 
-    def test_pages_follow_each_other_without_gap_or_repetition(self, admin: Client, people: Any) -> None:
+    def test_announcement_list_pages_show_each_announcement_once(self, admin: Client, people: Any) -> None:
         made = [self.make(people, text=f"Number {number:02}.") for number in range(45)]
         same = made[0].publish_at
         Announcement.objects.filter(pk__in=[each.pk for each in made[10:30]]).update(publish_at=same)
@@ -250,7 +254,7 @@ class TestList:
             address = answer.context["next"]
         assert len(seen) == len(set(seen)) == 45
 
-    def test_its_queries_do_not_grow_with_the_announcements(
+    def test_announcement_list_query_count_is_constant(
         self, admin: Client, people: Any, sales: Group, make_user: MakeUser
     ) -> None:
         self.make(people)
@@ -265,17 +269,19 @@ class TestList:
     @pytest.mark.parametrize(
         "query", ["state=nonsense", "after=nonsense", "after=9999999999999999-announcement-x", "state=%00"]
     )
-    def test_what_it_does_not_know_is_an_error(self, admin: Client, query: str) -> None:
+    def test_announcement_pages_with_invalid_query_return_400(self, admin: Client, query: str) -> None:
         answer = admin.get(f"{LIST}?{query}")
         assert answer.status_code == 400
         assert 'role="alert"' in text_of(answer)
 
-    def test_before_there_is_any_it_says_so_and_leads_on(self, admin: Client) -> None:
+    def test_announcement_list_without_rows_shows_notice_and_links_to_new(self, admin: Client) -> None:
         assert "There are no announcements yet." in text_of(admin.get(LIST))
         assert NEW in text_of(admin.get(LIST))
         assert "Nothing matches" in text_of(admin.get(LIST, {"state": "expired"}))
 
-    def test_hostile_text_is_text(self, admin: Client, people: Any, sales: Group) -> None:
+    def test_announcement_pages_escape_html_in_text_and_group_names(
+        self, admin: Client, people: Any, sales: Group
+    ) -> None:
         Group.objects.filter(pk=sales.pk).update(name="<b>Sales")
         written = self.make(people, text=HOSTILE, to=sales)
         for address in (LIST, page_of(written), page_of(written, "edit/"), page_of(written, "retract/")):
@@ -313,13 +319,13 @@ class TestAHostsOwnPolicy:
     def own(self, settings: Any) -> None:
         settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": Announcers}
 
-    def test_says_who_is_led_to_which_page(self, at: Any) -> None:
+    def test_custom_policy_decides_page_access(self, at: Any) -> None:
         assert [f'href="{page}"' in text_of(at("carol").get("/messages/")) for page in (LIST, GRANTS)] == [True, True]
         assert at("carol").get(GRANTS).status_code == at("carol").get(LIST).status_code == 200
         assert [f'href="{page}"' in text_of(at("bob").get("/messages/")) for page in (LIST, GRANTS)] == [False, False]
         assert {at("bob").get(page).status_code for page in (LIST, NEW, GROUPS)} == {404}
 
-    def test_says_to_whom_is_announced(self, at: Any, people: Any, sales: Group) -> None:
+    def test_custom_policy_limits_offered_audience(self, at: Any, people: Any, sales: Group) -> None:
         browser = at("carol")
         text = text_of(browser.get(NEW))
         assert "Sales" in text
@@ -328,10 +334,10 @@ class TestAHostsOwnPolicy:
         assert published(browser).status_code == 302
         assert published(browser, to="picked", picked=[Group.objects.get(name="Secret").pk]).status_code == 400
 
-    def test_a_permission_that_it_does_not_ask_for_opens_nothing_new(self, admin: Client) -> None:
+    def test_custom_policy_ignores_model_permission(self, admin: Client) -> None:
         assert admin.get(NEW).status_code == 403
 
-    def test_says_whose_announcements_are_seen(self, at: Any) -> None:
+    def test_custom_policy_limits_visible_announcements(self, at: Any) -> None:
         shown, written = announce("For Carol", to=EVERYONE), announce("For others", to=EVERYONE)
         text = content_of(at("carol").get(LIST))
         assert "For Carol" in text
@@ -339,7 +345,9 @@ class TestAHostsOwnPolicy:
         assert at("carol").get(page_of(shown)).status_code == 200
         assert at("carol").get(page_of(written)).status_code == 404
 
-    def test_who_may_only_look_gets_in(self, at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_custom_policy_with_visible_reports_allows_list_only(
+        self, at: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(Announcers, "may_announce_to_everyone", lambda *_args: False)
         monkeypatch.setattr(Announcers, "announceable_groups", lambda *_args: Group.objects.none())
         assert at("carol").get(LIST).status_code == 404
@@ -355,7 +363,9 @@ def queries_of(act: Callable[[], Any]) -> int:
 
 
 class TestFigures:
-    def test_they_are_those_of_the_report(self, people: Any, sales: Group, make_user: MakeUser) -> None:
+    def test_announcement_list_read_counts_match_read_report(
+        self, people: Any, sales: Group, make_user: MakeUser
+    ) -> None:
         make_user("gone", is_active=False).groups.add(sales)
         secret = Group.objects.get(name="Secret")
         people["bob"].groups.add(secret)
@@ -372,16 +382,14 @@ class TestFigures:
 
 
 class TestWriting:
-    def test_everyone_is_offered_to_who_may_only(self, admin: Client, manager: Client) -> None:
+    def test_announcement_to_everyone_requires_permission(self, admin: Client, manager: Client) -> None:
         assert "Everyone at Acme" in text_of(admin.get(NEW))
         assert "Everyone at Acme" not in text_of(manager.get(NEW))
         answer = published(manager)
         assert answer.status_code == 400
         assert not Announcement.objects.exists()
 
-    def test_only_groups_that_one_may_write_to_are_offered_or_named(
-        self, admin: Client, manager: Client, people: Any
-    ) -> None:
+    def test_announcement_form_hides_groups_without_grant(self, admin: Client, manager: Client, people: Any) -> None:
         assert "Secret" in text_of(admin.get(NEW))
         assert "Sales" in text_of(manager.get(NEW))
         assert "Secret" not in text_of(manager.get(NEW))
@@ -390,16 +398,16 @@ class TestWriting:
         assert "Secret" not in text_of(answer)
         assert not Announcement.objects.exists()
 
-    def test_who_may_write_to_people_but_to_no_group_announces_nothing(self, at: Any, people: Any) -> None:
+    def test_grant_on_user_only_does_not_allow_announcing(self, at: Any, people: Any) -> None:
         assign_perm("send_message", people["carol"], people["bob"])
         assert at("carol").get(NEW).status_code == 404
 
-    def test_the_preview_shows_who_speaks_as_readers_see_it(self, admin: Client) -> None:
+    def test_announcement_preview_shows_sender_name(self, admin: Client) -> None:
         html = admin.post(NEW, entered(step="look")).content.decode()
         assert re.search(r'<span class="mx-sender"><bdi>\w+</bdi>:</span>', html)
         assert re.search(r"<bdi data-mx-sender>\w+</bdi>", admin.get(NEW).content.decode())
 
-    def test_before_it_is_published_it_says_how_many_it_reaches(self, admin: Client, sales: Group) -> None:
+    def test_announcement_confirmation_states_audience_size(self, admin: Client, sales: Group) -> None:
         text = text_of(admin.post(NEW, entered(step="look")))
         assert "This reaches 5 people: everyone at Acme" in text
         text = text_of(admin.post(NEW, entered(step="look", to="picked", picked=[sales.pk])))
@@ -407,11 +415,11 @@ class TestWriting:
         assert not Announcement.objects.exists()
 
     @pytest.mark.parametrize("step", ["", "look", "nonsense", "publish"])
-    def test_nothing_is_published_but_from_the_page_that_asks(self, admin: Client, step: str) -> None:
+    def test_new_announcement_is_published_from_confirmation_only(self, admin: Client, step: str) -> None:
         assert "This reaches" in text_of(admin.post(NEW, entered(step=step, number="")))
         assert not Announcement.objects.exists()
 
-    def test_then_it_is_there_with_all_that_was_entered(self, admin: Client, people: Any) -> None:
+    def test_announcement_publish_stores_all_fields_and_logs_audit_event(self, admin: Client, people: Any) -> None:
         answer = published(
             admin,
             message="One\r\ntwo",
@@ -431,12 +439,14 @@ class TestWriting:
         assert AuditRecord.objects.filter(action="announce").count() == 1
         assert "It is scheduled." in text_of(admin.get(page_of(written)))
 
-    def test_to_groups_it_reaches_their_members(self, manager: Client, people: Any, sales: Group) -> None:
+    def test_announcement_publish_to_group_reaches_its_members(
+        self, manager: Client, people: Any, sales: Group
+    ) -> None:
         published(manager, to="picked", picked=[sales.pk])
         assert inbox(people["bob"]).unread_count() == 1
         assert inbox(people["carol"]).unread_count() == 0
 
-    def test_what_the_page_that_asks_holds_publishes_the_same(self, admin: Client, sales: Group) -> None:
+    def test_announcement_confirmation_fields_publish_same_announcement(self, admin: Client, sales: Group) -> None:
         sent = entered(
             to="picked", picked=[sales.pk], message=HOSTILE, must_acknowledge="on", publish_at="2040-01-01T10:00"
         )
@@ -449,14 +459,14 @@ class TestWriting:
         assert list(written.groups.all()) == [sales]
         assert written.publish_at == datetime(2040, 1, 1, 10, tzinfo=UTC)
 
-    def test_a_double_click_publishes_once(self, admin: Client) -> None:
+    def test_announcement_publish_submitted_twice_publishes_once(self, admin: Client) -> None:
         number = str(uuid.uuid4())
         first, second = (admin.post(NEW, entered(step="publish", number=number)) for _ in range(2))
         assert first["Location"] == second["Location"]
         assert Announcement.objects.count() == 1
 
     @pytest.mark.parametrize("end", ["retract", "delete"])
-    def test_nor_does_it_publish_again_what_has_ended(self, admin: Client, end: str) -> None:
+    def test_announcement_publish_of_ended_submission_publishes_nothing(self, admin: Client, end: str) -> None:
         form = entered(step="publish", number=str(uuid.uuid4()))
         admin.post(NEW, form)
         made = Announcement.objects.get()
@@ -469,7 +479,9 @@ class TestWriting:
         assert answer.redirect_chain[0][0] == (page_of(made) if end == "retract" else LIST)
         assert not Announcement.objects.live().exists()
 
-    def test_a_form_that_failed_can_be_sent_again(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_announcement_failed_publish_can_be_resubmitted(
+        self, admin: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         form = entered(step="publish", number=str(uuid.uuid4()), message="Kept")
         with monkeypatch.context() as patch:
             patch.setattr(announcements, "announce", refused(PermissionDenied("You may not.")))
@@ -482,7 +494,7 @@ class TestWriting:
         assert admin.post(NEW, form).status_code == 302
         assert Announcement.objects.count() == 1
 
-    def test_who_may_announce_to_everybody_may_choose_any_group(self, at: Any, people: Any) -> None:
+    def test_permission_to_announce_to_everyone_allows_any_group(self, at: Any, people: Any) -> None:
         grant(people["carol"], "add_announcement")
         browser, secret = at("carol"), Group.objects.get(name="Secret")
         assert "Secret" in text_of(browser.get(NEW))
@@ -490,13 +502,15 @@ class TestWriting:
         assert published(browser, to="picked", picked=[secret.pk]).status_code == 302
         assert list(Announcement.objects.get().groups.all()) == [secret]
 
-    def test_anothers_number_publishes_ones_own(self, admin: Client, manager: Client, sales: Group) -> None:
+    def test_announcement_with_submission_number_of_other_user_is_published(
+        self, admin: Client, manager: Client, sales: Group
+    ) -> None:
         number = str(uuid.uuid4())
         admin.post(NEW, entered(step="publish", number=number))
         manager.post(NEW, entered(step="publish", number=number, to="picked", picked=[sales.pk]))
         assert Announcement.objects.count() == 2
 
-    def test_a_test_reaches_oneself_alone_and_once(self, admin: Client, people: Any) -> None:
+    def test_announcement_test_step_sends_message_to_self_once(self, admin: Client, people: Any) -> None:
         number = str(uuid.uuid4())
         for _ in range(2):
             answer = admin.post(NEW, entered(step="test", number=number, message="Try"))
@@ -507,7 +521,7 @@ class TestWriting:
         assert not Announcement.objects.exists()
 
     @pytest.mark.parametrize("step", ["back", "search"])
-    def test_going_back_keeps_what_was_entered_and_complains_of_nothing(
+    def test_announcement_back_and_search_steps_keep_input_without_errors(
         self, admin: Client, sales: Group, step: str
     ) -> None:
         answer = admin.post(NEW, entered(step=step, to="picked", picked=[sales.pk], message="Half a th", url="java"))
@@ -534,7 +548,7 @@ class TestWriting:
             ("expires", "2039-12-31T10:00", "Enter a time later than"),
         ],
     )
-    def test_what_cannot_be_is_an_error_and_the_input_is_kept(
+    def test_announcement_form_with_invalid_input_returns_400_and_keeps_input(
         self, admin: Client, field: str, value: str, error: str
     ) -> None:
         kept = {"url": "/kept/", "publish_at": "2040-01-01T10:00", field: value}
@@ -545,12 +559,12 @@ class TestWriting:
         assert not Announcement.objects.exists()
 
     @pytest.mark.parametrize("picked", [[], ["x"], ["-1"], [str(10**30)], ["1\0"]])
-    def test_groups_that_are_none_are_an_error(self, admin: Client, picked: list[str]) -> None:
+    def test_announcement_form_with_invalid_groups_returns_400(self, admin: Client, picked: list[str]) -> None:
         answer = published(admin, to="picked", picked=picked)
         assert answer.status_code == 400
         assert not Announcement.objects.exists()
 
-    def test_a_group_that_is_deleted_meanwhile_is_an_error(
+    def test_announcement_publish_to_group_deleted_meanwhile_returns_400(
         self, admin: Client, sales: Group, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def late(*args: Any, **options: Any) -> Any:
@@ -563,7 +577,7 @@ class TestWriting:
         assert "Part of your selection was deleted" in text_of(answer)
         assert not Announcement.objects.exists()
 
-    def test_many_groups_are_searched_for(self, admin: Client, sales: Group) -> None:
+    def test_announcement_form_finds_many_groups_by_search(self, admin: Client, sales: Group) -> None:
         Group.objects.bulk_create(Group(name=f"Team {number:02}") for number in range(30))
         assert "Team 05" not in text_of(admin.get(NEW))
         text = text_of(admin.post(NEW, entered(step="search", q="05", to="picked", picked=[sales.pk])))
@@ -572,7 +586,7 @@ class TestWriting:
         found = admin.get(GROUPS, {"q": "team 00"}).json()
         assert [each["text"] for each in found["results"]] == ["Team 00"]
 
-    def test_a_search_finds_only_what_one_may_write_to(self, manager: Client) -> None:
+    def test_announcement_group_search_finds_permitted_groups_only(self, manager: Client) -> None:
         Group.objects.bulk_create(Group(name=f"Team {number:02}") for number in range(30))
         names = [each["text"] for each in manager.get(GROUPS, {"q": ""}).json()["results"]]
         assert names == ["Sales"]
@@ -583,7 +597,7 @@ class TestTimeZones:
     def _berlin(self, in_acme: Tenant) -> None:
         get_tenant_model().objects.filter(pk=in_acme.pk).update(time_zone="Europe/Berlin")
 
-    def test_times_are_those_of_the_organisation_which_the_page_names(self, admin: Client) -> None:
+    def test_announcement_times_are_in_time_zone_of_tenant(self, admin: Client) -> None:
         assert "Europe/Berlin" in text_of(admin.get(NEW))
         # Not those of whatever zone a browser names.
         published(admin, publish_at="2040-01-01T10:00", zone="Asia/Tokyo")
@@ -594,7 +608,7 @@ class TestTimeZones:
         assert "Europe/Berlin" in text
         assert 'value="2040-01-01T10:00"' in text_of(admin.get(page_of(written, "edit/")))
 
-    def test_a_time_that_the_clocks_leave_out_is_an_error(self, admin: Client) -> None:
+    def test_announcement_form_with_nonexistent_local_time_returns_400(self, admin: Client) -> None:
         assert published(admin, publish_at="2040-03-25T02:30").status_code == 400
         assert not Announcement.objects.exists()
 
@@ -604,27 +618,33 @@ class TestChanging:
         form = form_of(browser.get(page_of(announcement, "edit/")))
         return browser.post(page_of(announcement, "edit/"), form | changes)
 
-    def test_quietly_it_stays_read(self, admin: Client, people: Any, written: Announcement) -> None:
+    def test_announcement_quiet_edit_keeps_announcement_read(
+        self, admin: Client, people: Any, written: Announcement
+    ) -> None:
         inbox(people["bob"]).mark_read(str(written.reference))
         assert self.save(admin, written, message="Corrected")["Location"] == page_of(written)
         written.refresh_from_db()
         assert (written.message, written.revision) == ("Corrected", 1)
         assert inbox(people["bob"]).unread_count() == 0
 
-    def test_shown_again_it_is_unread_for_everybody(self, admin: Client, people: Any, written: Announcement) -> None:
+    def test_announcement_edit_shown_again_makes_announcement_unread(
+        self, admin: Client, people: Any, written: Announcement
+    ) -> None:
         inbox(people["bob"]).mark_read(str(written.reference))
         self.save(admin, written, again="again")
         assert inbox(people["bob"]).unread_count() == 1
         assert "Shown again" in content_of(admin.get(page_of(written)))
 
-    def test_the_choice_has_to_be_one(self, admin: Client, written: Announcement) -> None:
+    def test_announcement_edit_with_invalid_show_again_choice_returns_400(
+        self, admin: Client, written: Announcement
+    ) -> None:
         answer = self.save(admin, written, message="Corrected", again="perhaps")
         assert answer.status_code == 400
         assert "Corrected" in text_of(answer)
         written.refresh_from_db()
         assert written.message == "Hello everybody"
 
-    def test_what_is_not_touched_is_not_changed(self, admin: Client, people: Any) -> None:
+    def test_announcement_edit_without_changes_changes_nothing(self, admin: Client, people: Any) -> None:
         written = announce("%(n)s left", to=EVERYONE, params={"n": 3}, level=ERROR_PERSISTENT, url="/x/")
         before = Announcement.objects.values().get()
         assert self.save(admin, written)["Location"] == page_of(written)
@@ -633,20 +653,20 @@ class TestChanging:
         assert Announcement.objects.values().get() == before | {"must_acknowledge": True}
         assert AuditRecord.objects.filter(action="revise").count() == 1
 
-    def test_one_that_code_has_published_at_the_debug_level_keeps_it(self, admin: Client, people: Any) -> None:
+    def test_announcement_edit_keeps_debug_level(self, admin: Client, people: Any) -> None:
         written = announce("Hello", to=EVERYONE, level=DEBUG_PERSISTENT)
         assert "Debug" not in text_of(admin.get(NEW))
         assert self.save(admin, written, message="Corrected")["Location"] == page_of(written)
         written.refresh_from_db()
         assert (written.message, written.level) == ("Corrected", DEBUG_PERSISTENT)
 
-    def test_a_new_text_is_a_literal_one(self, admin: Client, people: Any) -> None:
+    def test_announcement_edit_stores_text_literally(self, admin: Client, people: Any) -> None:
         written = announce("%(n)s left", to=EVERYONE, params={"n": 3})
         assert "3 left" in content_of(admin.get(page_of(written, "edit/")))
         self.save(admin, written, message="100% done")
         assert str(Announcement.objects.get()) == "100% done"
 
-    def test_a_scheduled_one_may_be_put_off_or_published_now(self, admin: Client, people: Any) -> None:
+    def test_announcement_edit_postpones_or_publishes_scheduled_announcement(self, admin: Client, people: Any) -> None:
         written = announce("Soon", to=EVERYONE, publish_at=timezone.now() + timedelta(days=1))
         assert "again" not in admin.get(page_of(written, "edit/")).context["form"].fields
         self.save(admin, written, publish_at="2040-01-01T10:00", expires="2040-02-01T10:00")
@@ -660,7 +680,7 @@ class TestChanging:
         ("text", "params"),
         [(mark_safe("<b>Hi</b>\r\n<i>you</i>\n"), None), ("\nWelcome,\r\n%(name)s! \n", {"name": "you"})],
     )
-    def test_a_change_of_its_time_leaves_its_text_what_it_was(self, admin: Client, text: str, params: Any) -> None:
+    def test_announcement_edit_of_expiry_keeps_text_and_params(self, admin: Client, text: str, params: Any) -> None:
         written = announce(text, to=EVERYONE, params=params)
         form = form_of(admin.get(page_of(written, "edit/"))) | {"expires": "2090-01-01T10:00"}
         # As browsers send it.
@@ -670,11 +690,15 @@ class TestChanging:
         assert now.expires.year == 2090
         assert (now.message, now.is_safe, now.params) == (written.message, written.is_safe, written.params)
 
-    def test_once_it_is_live_its_beginning_stays(self, admin: Client, written: Announcement) -> None:
+    def test_announcement_edit_of_live_announcement_keeps_publish_at(
+        self, admin: Client, written: Announcement
+    ) -> None:
         self.save(admin, written, publish_at="2040-01-01T10:00")
         assert Announcement.objects.get().publish_at == written.publish_at
 
-    def test_what_changed_meanwhile_is_not_lost(self, admin: Client, written: Announcement) -> None:
+    def test_announcement_edit_conflict_returns_409_and_keeps_both_texts(
+        self, admin: Client, written: Announcement
+    ) -> None:
         form = form_of(admin.get(page_of(written, "edit/")))
         revise(written, message="Theirs")
         answer = admin.post(page_of(written, "edit/"), form | {"message": "Mine"})
@@ -687,9 +711,7 @@ class TestChanging:
         admin.post(page_of(written, "edit/"), form | {"message": "Mine", "version": version})
         assert Announcement.objects.get().message == "Mine"
 
-    def test_what_ended_meanwhile_cannot_be_changed_and_the_text_is_kept(
-        self, admin: Client, written: Announcement
-    ) -> None:
+    def test_announcement_edit_after_end_returns_409_and_keeps_text(self, admin: Client, written: Announcement) -> None:
         form = form_of(admin.get(page_of(written, "edit/")))
         retract(written)
         answer = admin.post(page_of(written, "edit/"), form | {"message": "<b>Mine"})
@@ -710,19 +732,23 @@ class TestChanging:
             ("version", ""),
         ],
     )
-    def test_what_cannot_be_is_an_error(self, admin: Client, written: Announcement, field: str, value: str) -> None:
+    def test_announcement_edit_with_invalid_input_returns_400(
+        self, admin: Client, written: Announcement, field: str, value: str
+    ) -> None:
         answer = self.save(admin, written, **{"message": "Other", field: value})
         assert answer.status_code == 400
         assert 'role="alert"' in text_of(answer)
         assert Announcement.objects.get().message == "Hello everybody"
 
-    def test_whom_it_is_for_is_not_changed(self, admin: Client, written: Announcement, sales: Group) -> None:
+    def test_announcement_edit_keeps_audience(self, admin: Client, written: Announcement, sales: Group) -> None:
         self.save(admin, written, to="picked", picked=[sales.pk], message="Other")
         assert Announcement.objects.get().audience == "everyone"
 
 
 class TestRetracting:
-    def test_it_asks_first_and_then_it_is_gone(self, admin: Client, people: Any, written: Announcement) -> None:
+    def test_announcement_retract_page_asks_and_hides_announcement(
+        self, admin: Client, people: Any, written: Announcement
+    ) -> None:
         assert "Retract this announcement?" in text_of(admin.get(page_of(written, "retract/")))
         assert inbox(people["bob"]).unread_count() == 1
         assert admin.post(page_of(written, "retract/"))["Location"] == page_of(written)
@@ -731,7 +757,7 @@ class TestRetracting:
         assert "Retracted" in text
         assert "retract/" not in text
 
-    def test_again_it_changes_nothing_and_says_so(self, admin: Client, written: Announcement) -> None:
+    def test_announcement_retract_twice_keeps_first_time(self, admin: Client, written: Announcement) -> None:
         admin.post(page_of(written, "retract/"))
         at = Announcement.objects.get().retracted_at
         admin.post(page_of(written, "retract/"))
@@ -740,14 +766,14 @@ class TestRetracting:
 
 
 class TestReaders:
-    def test_it_says_how_many_and_who(self, admin: Client, people: Any, written: Announcement) -> None:
+    def test_reader_report_shows_count_and_names(self, admin: Client, people: Any, written: Announcement) -> None:
         inbox(people["bob"]).mark_read(str(written.reference))
         text = content_of(admin.get(page_of(written)))
         assert "1 of 5 have read it" in text
         assert 'width="20"' in text
         assert rows_of(admin.get(page_of(written))) == ["admin", "bob", "carol", "manager", "viewer"]
 
-    def test_it_can_be_narrowed_down_to_who_has_and_who_has_not(
+    def test_reader_report_filters_by_read_state_and_name(
         self, admin: Client, people: Any, written: Announcement
     ) -> None:
         inbox(people["bob"]).mark_read(str(written.reference))
@@ -756,7 +782,7 @@ class TestReaders:
         assert rows_of(admin.get(page_of(written), {"q": "CAR"})) == ["carol"]
         assert "Nobody matches" in text_of(admin.get(page_of(written), {"who": "read", "q": "carol"}))
 
-    def test_the_size_when_it_was_written_stands_beside(
+    def test_reader_report_shows_audience_size_at_publication(
         self, admin: Client, people: Any, written: Announcement, make_user: MakeUser
     ) -> None:
         make_user("newcomer")
@@ -764,7 +790,7 @@ class TestReaders:
         assert "0 of 6 have read it" in text
         assert "was published</th> <td>5</td>" in text
 
-    def test_only_who_may_be_seen_is_named(self, at: Any, people: Any, written: Announcement) -> None:
+    def test_reader_report_names_visible_users_only(self, at: Any, people: Any, written: Announcement) -> None:
         viewer = at("viewer")
         assert rows_of(viewer.get(page_of(written))) == ["viewer"]
         text = content_of(viewer.get(page_of(written)))
@@ -772,7 +798,7 @@ class TestReaders:
         assert "The numbers include 4 more people" in text
         assert rows_of(viewer.get(page_of(written), {"q": "bob"})) == []
 
-    def test_pages_and_a_number_of_queries_that_does_not_grow(
+    def test_reader_report_is_paginated_with_constant_query_count(
         self, admin: Client, written: Announcement, make_user: MakeUser
     ) -> None:
         admin.get(page_of(written))
@@ -784,7 +810,9 @@ class TestReaders:
         assert len(rows_of(admin.get(page_of(written), {"page": 2}))) == 15
 
     @pytest.mark.parametrize("query", ["who=nonsense", "q=%00", f"q={'x' * 101}"])
-    def test_what_it_does_not_know_is_an_error(self, admin: Client, written: Announcement, query: str) -> None:
+    def test_announcement_pages_with_invalid_query_return_400(
+        self, admin: Client, written: Announcement, query: str
+    ) -> None:
         assert admin.get(f"{page_of(written)}?{query}").status_code == 400
 
 

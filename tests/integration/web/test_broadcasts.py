@@ -126,7 +126,7 @@ def add_organisations(count: int) -> list[Any]:
 
 
 class TestWhoGetsIn:
-    def test_in_an_organisation_nobody_superusers_included(
+    def test_broadcast_pages_outside_platform_return_404(
         self, written: Broadcast, acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         with schema_context("acme"):
@@ -138,14 +138,16 @@ class TestWhoGetsIn:
         written.refresh_from_db()
         assert (written.state(), BroadcastCount.objects.count()) == (State.LIVE, 0)
 
-    def test_of_the_platform_nobody_without_a_permission(self, written: Broadcast, staff: Any) -> None:
+    def test_broadcast_pages_without_permission_return_404(self, written: Broadcast, staff: Any) -> None:
         assert answers(staff(), written) == {404}
 
-    def test_without_a_platform_nobody(self, written: Broadcast, operator: Client, settings: Any) -> None:
+    def test_broadcast_pages_without_platform_setting_return_404(
+        self, written: Broadcast, operator: Client, settings: Any
+    ) -> None:
         settings.MESSAGES_EXTENDS = {}
         assert answers(operator, written) == {404}
 
-    def test_whoever_is_not_logged_in_is_asked_to(
+    def test_broadcast_pages_without_login_redirect_to_login(
         self, written: Broadcast, platform: Any, browser_of: BrowserOf
     ) -> None:
         browser = browser_of(platform)
@@ -156,11 +158,11 @@ class TestWhoGetsIn:
             else:
                 assert answer["Location"] == f"/login/?next={address}"
 
-    def test_outside_any_organisation_there_is_nothing(self, written: Broadcast, settings: Any) -> None:
+    def test_broadcast_pages_on_public_host_return_404(self, written: Broadcast, settings: Any) -> None:
         settings.PUBLIC_SCHEMA_URLCONF = "config.urls"
         assert answers(Client(headers={"host": "localhost"}), written) == {404}
 
-    def test_who_may_view_looks_and_counts_and_changes_nothing(self, written: Broadcast, staff: Any) -> None:
+    def test_broadcast_view_permission_allows_viewing_and_counting_only(self, written: Broadcast, staff: Any) -> None:
         browser = staff("view")
         assert browser.get(LIST).status_code == browser.get(page_of(written)).status_code == 200
         assert browser.post(page_of(written, "count/")).status_code == 302
@@ -170,7 +172,7 @@ class TestWhoGetsIn:
         text = content_of(browser.get(LIST)) + content_of(browser.get(page_of(written)))
         assert not any(f'{page}"' in text for page in ("new/", "edit/", "retract/"))
 
-    def test_who_may_only_add_sees_no_figures_and_counts_nothing(self, written: Broadcast, staff: Any) -> None:
+    def test_broadcast_add_permission_hides_figures_and_counting(self, written: Broadcast, staff: Any) -> None:
         browser = staff("add")
         assert published(browser).status_code == 302
         assert "How many have read it" not in text_of(browser.get(page_of(written)))
@@ -182,17 +184,17 @@ class TestWhoGetsIn:
         assert browser.post(page_of(written, "count/")).status_code == 403
         assert browser.post(page_of(written, "retract/")).status_code == 403
 
-    def test_one_that_is_not_there_is_404(self, operator: Client) -> None:
+    def test_broadcast_pages_of_missing_broadcast_return_404(self, operator: Client) -> None:
         for page in ("", "edit/", "retract/"):
             assert operator.get(f"{LIST}{uuid.uuid4()}/{page}").status_code == 404
         assert operator.post(f"{LIST}{uuid.uuid4()}/count/").status_code == 404
 
-    def test_the_navigation_leads_there_for_who_may(self, operator: Client) -> None:
+    def test_navigation_links_to_broadcasts_for_operator(self, operator: Client) -> None:
         assert f'href="{LIST}"' in text_of(operator.get("/messages/"))
 
 
 class TestWriting:
-    def test_to_all_it_reaches_everybody_everywhere(self, operator: Client, readers: Any) -> None:
+    def test_broadcast_to_all_tenants_reaches_every_reader(self, operator: Client, readers: Any) -> None:
         text = text_of(operator.post(NEW, entered(step="look")))
         assert "This reaches 3 organisations: everybody in all of them" in text
         assert unread(readers) == set()
@@ -203,11 +205,11 @@ class TestWriting:
         assert (written.author, written.audience) == ("The team", "all")
         assert BroadcastRecord.objects.get().actor_name == "olivia"
 
-    def test_the_preview_shows_who_speaks_as_readers_see_it(self, operator: Client) -> None:
+    def test_broadcast_preview_shows_author_name(self, operator: Client) -> None:
         html = operator.post(NEW, entered(step="look")).content.decode()
         assert '<span class="mx-sender"><bdi>The team</bdi>:</span>' in html
 
-    def test_to_chosen_ones_it_reaches_those(
+    def test_broadcast_to_chosen_tenants_reaches_those_only(
         self, operator: Client, readers: Any, acme: Tenant, globex: Tenant
     ) -> None:
         chosen = {"to": "picked", "picked": [acme.pk, globex.pk]}
@@ -217,7 +219,7 @@ class TestWriting:
         published(operator, **chosen)
         assert unread(readers) == {"acme", "globex"}
 
-    def test_as_its_sender_readers_see_the_platform_unless_it_says_otherwise(
+    def test_broadcast_shows_author_instead_of_operator(
         self, operator: Client, acme: Tenant, readers: Any, browser_of: BrowserOf
     ) -> None:
         assert 'name="author" value="Platform"' in text_of(operator.get(NEW))
@@ -238,7 +240,9 @@ class TestWriting:
             ("message", "", "Enter a message"),
         ],
     )
-    def test_what_cannot_be_is_an_error(self, operator: Client, field: str, value: Any, error: str) -> None:
+    def test_broadcast_form_with_invalid_input_returns_400_and_keeps_input(
+        self, operator: Client, field: str, value: Any, error: str
+    ) -> None:
         to = "picked" if field == "picked" else "everybody"
         answer = published(operator, **{"to": to, "url": "/kept/", field: value})
         assert answer.status_code == 400
@@ -246,13 +250,13 @@ class TestWriting:
         assert "/kept/" in text_of(answer)
         assert not Broadcast.objects.exists()
 
-    def test_the_public_schema_is_no_organisation(self, operator: Client) -> None:
+    def test_broadcast_form_does_not_offer_public_schema(self, operator: Client) -> None:
         connection.set_schema_to_public()
         public = get_tenant_model().objects.create(schema_name="public", name="Public")
         assert "Public" not in text_of(operator.get(NEW))
         assert published(operator, to="picked", picked=[public.pk]).status_code == 400
 
-    def test_hundreds_of_organisations_are_searched_for(self, operator: Client, acme: Tenant) -> None:
+    def test_broadcast_form_finds_many_tenants_by_search(self, operator: Client, acme: Tenant) -> None:
         add_organisations(200)
         text = text_of(operator.get(NEW))
         assert "More 005" not in text
@@ -264,19 +268,19 @@ class TestWriting:
         assert names == ["More 007"]
         assert operator.get(ORGANISATIONS, {"q": "more"}).json()["more"] is True
 
-    def test_hundreds_can_be_chosen(self, operator: Client) -> None:
+    def test_broadcast_accepts_hundreds_of_tenants(self, operator: Client) -> None:
         made = add_organisations(300)
         published(operator, to="picked", picked=[tenant.pk for tenant in made])
         assert Broadcast.objects.get().tenants.count() == 300
         assert "More 000, More 001, More 002 and 297 more" in text_of(operator.get(LIST))
 
-    def test_a_double_click_publishes_once(self, operator: Client) -> None:
+    def test_broadcast_publish_submitted_twice_publishes_once(self, operator: Client) -> None:
         number = str(uuid.uuid4())
         for _ in range(2):
             operator.post(NEW, entered(step="publish", number=number))
         assert Broadcast.objects.count() == 1
 
-    def test_nor_does_it_publish_again_what_was_retracted(self, operator: Client, readers: Any) -> None:
+    def test_broadcast_publish_of_retracted_submission_publishes_nothing(self, operator: Client, readers: Any) -> None:
         form = entered(step="publish", number=str(uuid.uuid4()))
         operator.post(NEW, form)
         with schema_context("public"):
@@ -288,7 +292,9 @@ class TestWriting:
         with schema_context("platform"):
             assert Submission.objects.count() == 1
 
-    def test_a_form_that_failed_can_be_sent_again(self, operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_broadcast_failed_publish_can_be_resubmitted(
+        self, operator: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         form = entered(step="publish", number=str(uuid.uuid4()), message="Kept")
 
         def late(**options: Any) -> None:
@@ -307,14 +313,14 @@ class TestWriting:
         assert operator.post(NEW, form).status_code == 302
         assert Broadcast.objects.count() == 1
 
-    def test_a_test_reaches_oneself_alone(self, operator: Client) -> None:
+    def test_broadcast_test_step_sends_message_to_self_only(self, operator: Client) -> None:
         assert "A test was sent to you alone" in text_of(operator.post(NEW, entered(step="test")))
         assert not Broadcast.objects.exists()
         with schema_context("platform"):
             assert str(Message.objects.get().user) == "olivia"
 
 
-def test_a_host_whose_organisations_have_no_name_goes_by_their_schemas(
+def test_search_organisations_without_name_field_uses_schema_names(
     acme: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "ORGANISATION_NAME", "nickname")
@@ -328,7 +334,7 @@ class TestChanging:
         values = {name: match[1] for name, match in found.items() if match}
         return entered(**values, again="quietly")
 
-    def test_a_change_is_seen_everywhere_at_once(
+    def test_broadcast_edit_is_visible_in_every_tenant(
         self, operator: Client, written: Broadcast, readers: Any, acme: Tenant, browser_of: BrowserOf
     ) -> None:
         read(written, readers, "acme", "globex")
@@ -340,7 +346,9 @@ class TestChanging:
         assert unread(readers) == set(SCHEMAS)
         assert Broadcast.objects.get().author == "The platform's team"
 
-    def test_what_changed_or_ended_meanwhile_is_a_clear_answer(self, operator: Client, written: Broadcast) -> None:
+    def test_broadcast_edit_conflict_or_retraction_returns_409_and_keeps_text(
+        self, operator: Client, written: Broadcast
+    ) -> None:
         form = self.form(operator, written) | {"message": "Mine"}
         connection.set_schema_to_public()
         revise(written, message="Theirs")
@@ -355,7 +363,7 @@ class TestChanging:
         assert "Mine" in content_of(answer)
         assert Broadcast.objects.get().message == "Theirs"
 
-    def test_retracting_asks_first_and_then_takes_it_away_everywhere(
+    def test_broadcast_retract_page_asks_and_hides_broadcast_everywhere(
         self, operator: Client, written: Broadcast, readers: Any
     ) -> None:
         assert "from every organisation" in text_of(operator.get(page_of(written, "retract/")))
@@ -366,7 +374,7 @@ class TestChanging:
 
 
 class TestList:
-    def test_of_each_it_fetches_three_organisations_and_their_number(self, operator: Client, acme: Tenant) -> None:
+    def test_broadcast_list_fetches_three_tenant_names_per_broadcast(self, operator: Client, acme: Tenant) -> None:
         made = add_organisations(30)
         broadcast("To few", to=acme)
         few, _names = self.fetched(operator)
@@ -386,7 +394,7 @@ class TestList:
         return len(captured), [len(each.named) for each in answer.context["publications"]]
 
     @pytest.mark.parametrize("state", State.values)
-    def test_a_tab_shows_one_state(self, operator: Client, database: None, state: str) -> None:
+    def test_broadcast_list_tab_shows_one_state(self, operator: Client, database: None, state: str) -> None:
         made = {name: broadcast(f"One {name}", to=ALL_TENANTS) for name in ("live", "retracted", "expired")}
         broadcast("One scheduled", to=ALL_TENANTS, publish_at=timezone.now() + timedelta(days=1))
         retract(made["retracted"])
@@ -395,7 +403,7 @@ class TestList:
         text = content_of(operator.get(LIST, {"state": state}))
         assert {name for name in State.values if f"One {name}" in text} == {state}
 
-    def test_it_shows_what_was_counted_since_it_was_last_shown(
+    def test_broadcast_list_shows_counts_of_current_revision_only(
         self, operator: Client, written: Broadcast, readers: Any
     ) -> None:
         assert "Readers not counted yet" in text_of(operator.get(LIST))
@@ -407,7 +415,7 @@ class TestList:
         revise(written, show_again=True)
         assert "Readers not counted yet" in text_of(operator.get(LIST))
 
-    def test_its_queries_do_not_grow_with_the_broadcasts(self, operator: Client, acme: Tenant, globex: Tenant) -> None:
+    def test_broadcast_list_query_count_is_constant(self, operator: Client, acme: Tenant, globex: Tenant) -> None:
         def queries() -> int:
             with CaptureQueriesContext(connection) as captured:
                 operator.get(LIST)
@@ -442,12 +450,12 @@ class TestCounting:
         assert found is not None
         return answer, found[1]
 
-    def test_nothing_is_counted_before_somebody_asks_for_it(self, operator: Client, written: Broadcast) -> None:
+    def test_broadcast_page_counts_nothing_before_request(self, operator: Client, written: Broadcast) -> None:
         assert "Not counted yet" in text_of(operator.get(page_of(written)))
         assert not BroadcastCount.objects.exists()
         assert operator.get(page_of(written, "count/")).status_code == 405
 
-    def test_it_says_how_many_of_each_organisation_and_of_when(
+    def test_broadcast_count_shows_readers_per_tenant_and_time(
         self, operator: Client, written: Broadcast, readers: Any
     ) -> None:
         read(written, readers, "acme", "globex")
@@ -461,7 +469,7 @@ class TestCounting:
         assert rows == [("Acme", "1 of 1"), ("Globex", "1 of 1"), ("Platform", "0 of 2")]
 
     @pytest.mark.usefixtures("_one_a_step")
-    def test_step_by_step_it_goes_on_and_says_how_far_it_is(self, operator: Client, written: Broadcast) -> None:
+    def test_broadcast_count_continues_in_steps_and_shows_progress(self, operator: Client, written: Broadcast) -> None:
         start, said = "", []
         for _ in SCHEMAS:
             answer, start = self.count(operator, written, start)
@@ -470,7 +478,7 @@ class TestCounting:
         assert said == [("1", ""), ("2", ""), ("", "All")]
 
     @pytest.mark.usefixtures("_one_a_step")
-    def test_again_it_counts_each_once_more_and_ends(self, operator: Client, written: Broadcast) -> None:
+    def test_broadcast_recount_counts_each_tenant_once_more(self, operator: Client, written: Broadcast) -> None:
         connection.set_schema_to_public()
         count_readers(written)
         before, start, rounds = timezone.now(), "", []
@@ -481,13 +489,13 @@ class TestCounting:
         assert BroadcastCount.objects.filter(counted_at__gte=before).count() == len(SCHEMAS)
 
     @pytest.mark.usefixtures("_one_a_step")
-    def test_what_was_left_is_gone_on_with(self, operator: Client, written: Broadcast) -> None:
+    def test_broadcast_count_continues_after_interruption(self, operator: Client, written: Broadcast) -> None:
         self.count(operator, written)
         assert "1 of 3 organisations are counted." in text_of(operator.get(page_of(written)))
         answer, _start = self.count(operator, written)
         assert "Counting: 2 of 3" in text_of(answer)
 
-    def test_one_that_cannot_be_counted_is_said_and_stops_nothing(self, operator: Client, written: Broadcast) -> None:
+    def test_broadcast_count_reports_failed_tenant_and_continues(self, operator: Client, written: Broadcast) -> None:
         add_organisations(1)
         text = content_of(self.count(operator, written)[0])
         assert "1 organisation could not be counted" in text
@@ -495,16 +503,18 @@ class TestCounting:
         assert "All organisations are counted" in text
 
     @pytest.mark.parametrize("start", ["nonsense", "2001-01-01", "2001-13-01T00:00:00+00:00", "\0"])
-    def test_a_round_that_is_none_is_a_new_one(self, operator: Client, written: Broadcast, start: str) -> None:
+    def test_broadcast_count_with_invalid_round_starts_new_round(
+        self, operator: Client, written: Broadcast, start: str
+    ) -> None:
         assert self.count(operator, written, start)[1] == ""
         assert operator.get(page_of(written), {"round": start}).status_code == 200
 
-    def test_no_reader_is_ever_named(self, operator: Client, written: Broadcast, readers: Any) -> None:
+    def test_broadcast_count_names_no_readers(self, operator: Client, written: Broadcast, readers: Any) -> None:
         read(written, readers, *SCHEMAS)
         answer, _start = self.count(operator, written)
         assert not any(word in text_of(answer) for word in ("reader@", ">reader<"))
 
-    def test_many_organisations_are_on_pages_and_cost_no_more_queries(
+    def test_broadcast_counts_are_paginated_with_constant_query_count(
         self, operator: Client, written: Broadcast
     ) -> None:
         def queries() -> int:

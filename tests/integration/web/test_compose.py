@@ -89,7 +89,7 @@ def found(browser: Client, search: str = "", **more: str) -> list[str]:
 class TestWhoMay:
     @pytest.mark.parametrize("method", ["get", "post"])
     @pytest.mark.parametrize("url", [URL, SEARCH])
-    def test_whoever_may_write_to_themselves_only_gets_403(
+    def test_compose_without_grant_returns_403(
         self, in_acme: Tenant, people: Any, browser_of: BrowserOf, url: str, method: str
     ) -> None:
         answer = getattr(browser_of(in_acme, people["erin"]), method)(url, fields(**to(people["erin"])))
@@ -97,22 +97,22 @@ class TestWhoMay:
         assert "bob" not in text_of(answer)
         assert not Message.objects.exists()
 
-    def test_whoever_may_write_to_a_group_alone_may(
+    def test_compose_with_grant_on_group_only_is_allowed(
         self, in_acme: Tenant, people: Any, sales: Group, browser_of: BrowserOf
     ) -> None:
         grant(people["erin"], Group.objects.create(name="Nobody in it yet"))
         assert browser_of(in_acme, people["erin"]).get(URL).status_code == 200
 
-    def test_who_is_not_logged_in_is_asked_to(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
+    def test_compose_without_login_redirects_to_login(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
         assert browser_of(in_acme).get(URL)["Location"].startswith("/login/")
         assert browser_of(in_acme).get(SEARCH).status_code == 403
 
-    def test_outside_any_organisation_there_is_no_such_page(self, db: None) -> None:
+    def test_compose_on_public_host_returns_404(self, db: None) -> None:
         with override_settings(PUBLIC_SCHEMA_URLCONF="config.urls"):
             for url in (URL, SEARCH):
                 assert Client(headers={"host": "localhost"}).get(url).status_code == 404
 
-    def test_a_post_without_the_csrf_token_is_refused(self, in_acme: Tenant, alice: Any, people: Any) -> None:
+    def test_compose_post_without_csrf_token_returns_403(self, in_acme: Tenant, alice: Any, people: Any) -> None:
         browser = Client(enforce_csrf_checks=True, headers={"host": "acme.localhost"})
         browser.force_login(alice, "django.contrib.auth.backends.ModelBackend")
         values = fields(**to(people["bob"]), step="send", number=str(uuid.uuid4()))
@@ -121,21 +121,21 @@ class TestWhoMay:
 
 
 class TestSearch:
-    def test_it_finds_those_to_whom_one_may_write_and_nobody_else(self, browser: Client) -> None:
+    def test_compose_search_finds_permitted_users_only(self, browser: Client) -> None:
         assert found(browser) == ["alice", "bob", "carol", "dan"]
         for search in ("erin", "gone", "acme.example erin"):
             assert browser.get(SEARCH, {"q": search}).json() == {"results": [], "more": False}
 
     @pytest.mark.parametrize("search", ["carol", "CAR", "carol@acme", "acme car", "  carol  "])
-    def test_by_each_word_of_name_or_login(self, browser: Client, search: str) -> None:
+    def test_compose_search_matches_every_word_of_name_or_login(self, browser: Client, search: str) -> None:
         assert found(browser, search) == ["carol"]
 
     @pytest.mark.parametrize("search", ["%", "_", "\0", "'", "\\", "x" * 5000, "\u202e"])
-    def test_what_is_special_elsewhere_is_text_here(self, browser: Client, search: str) -> None:
+    def test_compose_search_treats_special_characters_literally(self, browser: Client, search: str) -> None:
         expected = ["alice", "bob", "carol", "dan"] if search == "\0" else []
         assert found(browser, search) == expected
 
-    def test_it_shows_twenty_and_says_that_there_are_more(
+    def test_compose_search_returns_twenty_results_and_more(
         self, browser: Client, people: Any, make_user: MakeUser
     ) -> None:
         grant(people["alice"], EVERYBODY)
@@ -147,12 +147,12 @@ class TestSearch:
             True,
         )
 
-    def test_groups_are_found_where_they_are_asked_for(self, browser: Client) -> None:
+    def test_compose_search_finds_groups_only_when_requested(self, browser: Client) -> None:
         Group.objects.create(name="Secret")
         assert found(browser, "s", groups="1") == ["Sales"]
         assert found(browser, "sales") == []
 
-    def test_one_statement_finds_them_however_many_there_are(
+    def test_compose_search_runs_one_query_for_any_number_of_users(
         self, browser: Client, people: Any, make_user: MakeUser
     ) -> None:
         grant(people["alice"], EVERYBODY)
@@ -168,7 +168,7 @@ class TestSearch:
             make_user(f"person{number}")
         assert queries() == before
 
-    def test_somebody_found_once_is_found_once_whatever_join_members_come_from(self, people: Any, sales: Group) -> None:
+    def test_search_people_returns_user_once_with_joined_members(self, people: Any, sales: Group) -> None:
         Group.objects.create(name="Other").user_set.add(people["bob"])
         joined = get_user_model().objects.filter(groups__isnull=False)
         assert joined.filter(pk=people["bob"].pk).count() == 2
@@ -176,13 +176,13 @@ class TestSearch:
 
 
 class TestForm:
-    def test_it_offers_only_groups_to_which_one_may_write(self, browser: Client) -> None:
+    def test_compose_form_offers_permitted_groups_only(self, browser: Client) -> None:
         Group.objects.create(name="Secret")
         text = text_of(browser.get(URL))
         assert "Sales" in text
         assert "Secret" not in text
 
-    def test_many_groups_are_searched_for(self, browser: Client, alice: Any, people: Any) -> None:
+    def test_compose_form_finds_many_groups_by_search(self, browser: Client, alice: Any, people: Any) -> None:
         for number in range(ComposeForm.FEW_GROUPS):
             grant(alice, Group.objects.create(name=f"Team {number:02}"))
         group = Group.objects.get(name="Team 03")
@@ -194,9 +194,7 @@ class TestForm:
         page = text_of(browser.post(URL, fields(step="search", q="bo", **to(group))))
         assert f'name="groups" value="{group.pk}" checked>' in page
 
-    def test_a_search_keeps_all_that_was_entered_and_complains_of_nothing(
-        self, browser: Client, people: Any, sales: Group
-    ) -> None:
+    def test_compose_search_step_keeps_input_without_errors(self, browser: Client, people: Any, sales: Group) -> None:
         values = fields(message="", url="javascript:x", step="search", q="da", expires="2020-01-01T00:00")
         answer = browser.post(URL, {**values, **to(people["bob"], sales)})
         page = text_of(answer)
@@ -207,7 +205,7 @@ class TestForm:
         assert f'name="groups" value="{sales.pk}" checked' in page
         assert f'name="people" value="{people["dan"].pk}"> ' in page
 
-    def test_a_search_that_finds_nobody_says_so(self, browser: Client) -> None:
+    def test_compose_search_step_without_results_shows_notice(self, browser: Client) -> None:
         assert "No more results for “erin”" in text_of(browser.post(URL, {"step": "search", "q": "erin"}))
 
     @pytest.mark.parametrize(
@@ -227,7 +225,7 @@ class TestForm:
             ({"expires": "tomorrow"}, "Enter a valid date and time"),
         ],
     )
-    def test_what_cannot_be_is_an_error_at_its_field_and_all_else_is_kept(
+    def test_compose_with_invalid_input_returns_400_and_keeps_input(
         self, browser: Client, people: Any, changes: dict[str, str], error: str
     ) -> None:
         answer = browser.post(URL, fields(**to(people["dan"])) | changes)
@@ -238,20 +236,22 @@ class TestForm:
         assert f'value="{people["dan"].pk}" checked' in page
         assert not Message.objects.exists()
 
-    def test_somebody_has_to_be_chosen(self, browser: Client) -> None:
+    def test_compose_without_recipients_returns_400(self, browser: Client) -> None:
         answer = browser.post(URL, fields())
         assert (answer.status_code, "Choose at least one person or group" in text_of(answer)) == (400, True)
 
-    def test_a_group_without_anybody_active_is_nobody(self, browser: Client, sales: Group, people: Any) -> None:
+    def test_compose_to_group_without_active_members_returns_400(
+        self, browser: Client, sales: Group, people: Any
+    ) -> None:
         sales.user_set.set([people["gone"]])
         answer = browser.post(URL, fields(**to(sales)))
         assert (answer.status_code, "nobody would receive this" in text_of(answer)) == (400, True)
 
-    def test_more_people_than_a_form_can_hold_are_refused_with_a_reason(self, browser: Client, people: Any) -> None:
+    def test_compose_with_too_many_recipients_returns_400(self, browser: Client, people: Any) -> None:
         answer = browser.post(URL, fields(people=[str(number) for number in range(501)]))
         assert (answer.status_code, "Choose at most 500" in text_of(answer)) == (400, True)
 
-    def test_the_number_of_queries_does_not_grow_with_the_people(
+    def test_compose_query_count_is_constant_for_any_number_of_recipients(
         self, browser: Client, alice: Any, make_user: MakeUser
     ) -> None:
         grant(alice, EVERYBODY)
@@ -268,7 +268,7 @@ class TestForm:
 class TestTampering:
     @pytest.mark.parametrize("step", ["look", "test", "send"])
     @pytest.mark.parametrize("who", ["erin", "gone"])
-    def test_whom_one_may_not_write_to_is_refused_unnamed(
+    def test_compose_to_unpermitted_user_returns_400_without_name(
         self, browser: Client, people: Any, step: str, who: str
     ) -> None:
         values = fields(**to(people["bob"], people[who]), step=step, number=str(uuid.uuid4()))
@@ -281,7 +281,7 @@ class TestTampering:
         assert f'value="{people["bob"].pk}" checked' in page
         assert not Message.objects.exists()
 
-    def test_so_is_a_group(self, browser: Client, sales: Group) -> None:
+    def test_compose_to_unpermitted_group_returns_400_without_name(self, browser: Client, sales: Group) -> None:
         secret = Group.objects.create(name="Secret")
         answer = browser.post(URL, fields(**to(sales, secret), step="send", number=str(uuid.uuid4())))
         assert answer.status_code == 400
@@ -290,12 +290,12 @@ class TestTampering:
 
     @pytest.mark.parametrize("key", ["0", "-1", "x", "", "10e3", "9" * 40, "\u0661\u0661", "1; DROP TABLE x"])
     @pytest.mark.parametrize("name", ["people", "groups"])
-    def test_and_what_is_no_key_at_all(self, browser: Client, name: str, key: str) -> None:
+    def test_compose_with_malformed_recipient_key_returns_400(self, browser: Client, name: str, key: str) -> None:
         for step in ("look", "search"):
             answer = browser.post(URL, fields(**{name: [key]}, step=step))
             assert answer.status_code == (400 if step == "look" else 200)
 
-    def test_another_organisations_people_are_nobody_here(
+    def test_compose_to_user_of_other_tenant_returns_400_without_name(
         self, browser: Client, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         with schema_context("globex"):
@@ -306,7 +306,7 @@ class TestTampering:
 
 
 class TestLook:
-    def test_it_counts_everybody_once_and_says_how_many_are_left_out(
+    def test_compose_confirmation_counts_recipients_once_and_inactive_members(
         self, browser: Client, people: Any, sales: Group
     ) -> None:
         other = Group.objects.create(name="Other")
@@ -319,7 +319,7 @@ class TestLook:
         assert ">gone" not in page
         assert not Message.objects.exists()
 
-    def test_it_shows_the_message_as_a_banner_and_harmlessly(self, browser: Client, people: Any) -> None:
+    def test_compose_confirmation_shows_message_as_escaped_banner(self, browser: Client, people: Any) -> None:
         hostile = "<script>alert(1)</script> \u202eRLO 😀 " + "x" * 5000
         page = text_of(browser.post(URL, fields(message=hostile, url="/a?b=1&c=2", **to(people["bob"]))))
         assert "<script>alert" not in page
@@ -327,7 +327,7 @@ class TestLook:
         assert 'class="mx-banner mx-warning"' in page
         assert 'href="/a?b=1&amp;c=2"' in page
 
-    def test_going_back_keeps_everything(self, browser: Client, people: Any, sales: Group) -> None:
+    def test_compose_back_step_keeps_input(self, browser: Client, people: Any, sales: Group) -> None:
         values = fields(message="Line 1\r\nLine 2", url="/x/", expires="2090-05-06T07:08")
         look = browser.post(URL, values | to(people["bob"], sales))
         hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', look.content.decode())
@@ -347,7 +347,7 @@ class TestLook:
 
 
 class TestTest:
-    def test_it_goes_to_oneself_alone_from_nobody_and_stays_on_the_page(
+    def test_compose_test_step_sends_message_to_self_without_sender(
         self, browser: Client, people: Any, sales: Group
     ) -> None:
         number = number_of(browser.post(URL, fields(**to(sales))))
@@ -359,13 +359,13 @@ class TestTest:
         assert (test.user, test.sender, test.message, test.url) == (people["alice"], None, "Hello <b>you</b>", "/x/")
         assert test.level == WARNING_PERSISTENT
 
-    def test_a_double_click_makes_one_of_it(self, browser: Client, sales: Group) -> None:
+    def test_compose_test_step_submitted_twice_sends_once(self, browser: Client, sales: Group) -> None:
         values = fields(**to(sales), step="test", number=str(uuid.uuid4()))
         for _click in range(2):
             browser.post(URL, values)
         assert readers() == ["alice"]
 
-    def test_it_does_not_count_as_sent(self, browser: Client, sales: Group) -> None:
+    def test_compose_test_step_does_not_use_up_submission_number(self, browser: Client, sales: Group) -> None:
         number = str(uuid.uuid4())
         browser.post(URL, fields(**to(sales), step="test", number=number))
         browser.post(URL, fields(**to(sales), step="send", number=number))
@@ -377,7 +377,7 @@ class TestSend:
         values = fields(**to(*chosen)) | {"step": "send", "number": str(uuid.uuid4())} | changes
         return browser.post(URL, values)
 
-    def test_each_gets_it_once_and_the_sender_is_told_how_many(
+    def test_compose_send_reaches_each_recipient_once_and_reports_count(
         self, browser: Client, people: Any, sales: Group
     ) -> None:
         answer = self.send(browser, people["bob"], people["dan"], sales, url="/x/")
@@ -389,14 +389,14 @@ class TestSend:
         assert (message.sender, message.level, message.url) == (people["alice"], WARNING_PERSISTENT, "/x/")
         assert (message.message, message.is_safe, message.params) == ("Hello <b>you</b>", False, None)
 
-    def test_it_is_recorded_with_the_groups_and_the_number_of_people(
+    def test_compose_send_logs_audit_event_with_groups_and_count(
         self, browser: Client, people: Any, sales: Group
     ) -> None:
         self.send(browser, people["bob"], people["dan"], sales)
         record = AuditRecord.objects.get(action="send")
         assert (record.audience, record.count) == (f"group {sales.pk} (Sales), 2 people", 3)
 
-    def test_sent_again_it_is_sent_once_and_the_sender_is_told(self, browser: Client, people: Any) -> None:
+    def test_compose_send_repeated_with_same_number_sends_nothing(self, browser: Client, people: Any) -> None:
         number = str(uuid.uuid4())
         self.send(browser, people["bob"], number=number)
         Message.objects.all().mark_read()
@@ -406,7 +406,7 @@ class TestSend:
         )
         assert Message.objects.count() == 1
 
-    def test_each_look_is_a_new_message(self, browser: Client, people: Any) -> None:
+    def test_compose_confirmation_has_new_submission_number_each_time(self, browser: Client, people: Any) -> None:
         values = fields(**to(people["bob"]))
         first, second = (number_of(browser.post(URL, values)) for _look in range(2))
         assert first != second
@@ -415,20 +415,20 @@ class TestSend:
         assert readers() == ["bob", "bob"]
 
     @pytest.mark.parametrize("number", ["", "x", "0" * 100])
-    def test_without_its_number_it_is_looked_at_again(self, browser: Client, people: Any, number: str) -> None:
+    def test_compose_send_without_valid_number_shows_confirmation(
+        self, browser: Client, people: Any, number: str
+    ) -> None:
         answer = self.send(browser, people["bob"], number=number)
         assert (answer.status_code, "Send this message?" in text_of(answer)) == (200, True)
         assert not Message.objects.exists()
 
-    def test_what_was_taken_back_meanwhile_is_refused(self, browser: Client, people: Any, alice: Any) -> None:
+    def test_compose_send_after_revoked_grant_returns_400(self, browser: Client, people: Any, alice: Any) -> None:
         assert browser.post(URL, fields(**to(people["dan"]))).status_code == 200
         revoke(alice, people["dan"])
         assert self.send(browser, people["dan"]).status_code == 400
         assert not Message.objects.exists()
 
-    def test_times_are_those_of_the_organisation_as_on_all_other_pages(
-        self, browser: Client, people: Any, in_acme: Tenant
-    ) -> None:
+    def test_compose_times_are_in_time_zone_of_tenant(self, browser: Client, people: Any, in_acme: Tenant) -> None:
         get_tenant_model().objects.filter(pk=in_acme.pk).update(time_zone="Europe/Berlin")
         assert "Time zone: Europe/Berlin" in text_of(browser.get(URL))
         # Not those of whatever zone a browser names.
@@ -437,15 +437,15 @@ class TestSend:
         self.send(browser, people["bob"], expires="2090-07-01T12:00", zone="Asia/Tokyo")
         assert Message.objects.get().expires == datetime(2090, 7, 1, 10, tzinfo=UTC)
 
-    def test_people_are_not_offered_the_level_for_developers(self, browser: Client, people: Any) -> None:
+    def test_compose_neither_offers_nor_accepts_debug_level(self, browser: Client, people: Any) -> None:
         assert "Debug" not in text_of(browser.get(URL))
         assert browser.post(URL, fields(level=str(DEBUG_PERSISTENT), **to(people["bob"]))).status_code == 400
 
-    def test_a_look_shows_who_speaks_as_readers_see_it(self, browser: Client, people: Any) -> None:
+    def test_compose_confirmation_shows_sender_name(self, browser: Client, people: Any) -> None:
         look = text_of(browser.post(URL, fields(**to(people["bob"]))))
         assert '<span class="mx-sender"><bdi>alice</bdi>:</span>' in look
 
-    def test_an_error_leaves_the_number_free(self, browser: Client, people: Any) -> None:
+    def test_compose_failed_send_does_not_use_up_submission_number(self, browser: Client, people: Any) -> None:
         number = str(uuid.uuid4())
         self.send(browser, people["erin"], number=number)
         assert not Submission.objects.exists()
@@ -460,7 +460,7 @@ class TestSend:
             ("deleted", "The sender is inactive"),
         ],
     )
-    def test_what_ends_while_it_is_sent_is_an_error_on_the_form(
+    def test_compose_error_during_send_returns_400_and_keeps_input(
         self, browser: Client, people: Any, monkeypatch: pytest.MonkeyPatch, meanwhile: str, error: str
     ) -> None:
         def act(number: Any, recipients: Any, message: Any, **options: Any) -> Any:
@@ -488,7 +488,7 @@ class TestSend:
         assert self.send(browser, people["bob"], number=number).status_code == 302
         assert readers() == ["bob"]
 
-    def test_old_numbers_go(self, browser: Client, people: Any) -> None:
+    def test_purge_deletes_old_submissions(self, browser: Client, people: Any) -> None:
         self.send(browser, people["bob"])
         Submission.objects.update(sent_at=timezone.now() - timedelta(days=100))
         assert purge(90)["submissions"] == 1
@@ -496,7 +496,7 @@ class TestSend:
 
 
 @pytest.mark.usefixtures("committing")
-def test_of_two_at_once_one_sends(make_user: MakeUser) -> None:
+def test_concurrent_send_once_with_same_number_sends_once(make_user: MakeUser) -> None:
     with schema_context("acme"):
         bob, number = make_user("bob"), uuid.uuid4()
 
@@ -516,7 +516,7 @@ def test_of_two_at_once_one_sends(make_user: MakeUser) -> None:
 
 
 class TestNav:
-    def test_it_leads_to_what_one_may_use_alone(
+    def test_navigation_links_to_permitted_pages_only(
         self, in_acme: Tenant, alice: Any, people: Any, browser_of: BrowserOf, browser: Client
     ) -> None:
         assert f'href="{URL}"' in text_of(browser.get("/messages/"))
@@ -525,5 +525,5 @@ class TestNav:
         assert f'href="{URL}"' not in erin
         assert "mx-nav" not in erin
 
-    def test_it_marks_where_one_is(self, browser: Client) -> None:
+    def test_navigation_marks_current_page(self, browser: Client) -> None:
         assert f'href="{URL}" aria-current="page"' in text_of(browser.get(URL))

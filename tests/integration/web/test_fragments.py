@@ -35,25 +35,25 @@ def bell(response: Any) -> dict[str, str]:
 
 
 class TestBadge:
-    def test_it_counts_as_the_inbox_does(self, browser: Client, alice: Any) -> None:
+    def test_badge_unread_count_matches_inbox(self, browser: Client, alice: Any) -> None:
         for unread in (0, 1, 2):
             assert browser.get(BADGE).json()["unread"] == inbox(alice).unread_count() == unread
             send(alice, "Hello")
 
-    def test_it_stops_counting_where_the_inbox_does(
+    def test_badge_unread_count_is_capped_as_in_inbox(
         self, browser: Client, alice: Any, make_message: MakeMessage
     ) -> None:
         Message.objects.bulk_create(Message(user=alice, message="x", level=ERROR_PERSISTENT) for _ in range(101))
         announce("for everyone", to=EVERYONE)
         assert browser.get(BADGE).json()["unread"] == inbox(alice).unread_count() == 100
 
-    def test_where_no_banners_are_wanted_it_still_counts(self, browser: Client, alice: Any, settings: Any) -> None:
+    def test_badge_counts_without_banners(self, browser: Client, alice: Any, settings: Any) -> None:
         settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MAX_BANNERS": 0}
         send(alice, "Hello")
         assert browser.get(BADGE).json()["unread"] == 1
         assert [str(each) for each in inbox(alice).banners()] == ["and 1 more"]
 
-    def test_the_same_is_answered_by_304_without_a_body(self, browser: Client, alice: Any) -> None:
+    def test_badge_returns_304_when_unchanged(self, browser: Client, alice: Any) -> None:
         send(alice, "Hello")
         first = browser.get(BADGE)
         assert first["Cache-Control"] == "private, no-cache"
@@ -62,14 +62,14 @@ class TestBadge:
         send(alice, "Another")
         assert browser.get(BADGE, headers={"if-none-match": first["ETag"]}).status_code == 200
 
-    def test_it_is_not_the_same_in_another_language(self, browser: Client) -> None:
+    def test_badge_etag_depends_on_language(self, browser: Client) -> None:
         first = browser.get(BADGE)
         german = browser.get(BADGE, headers={"if-none-match": first["ETag"], "accept-language": "de"})
         assert german.status_code == 200
         assert german.json()["version"] == first.json()["version"]
         assert german.json()["name"] != first.json()["name"]
 
-    def test_its_version_is_another_one_after_everything_that_banners_show(self, browser: Client, alice: Any) -> None:
+    def test_badge_version_changes_with_every_banner_change(self, browser: Client, alice: Any) -> None:
         def version() -> str:
             return str(browser.get(BADGE).json()["version"])
 
@@ -95,7 +95,7 @@ class TestBadge:
             assert version() != before
             assert version() == version()
 
-    def test_more_than_banners_show_are_counted_in_it(self, browser: Client, alice: Any) -> None:
+    def test_badge_version_changes_with_overflow_count(self, browser: Client, alice: Any) -> None:
         for number in range(11):
             send(alice, f"message {number}")
         before = browser.get(BADGE).json()["version"]
@@ -104,7 +104,7 @@ class TestBadge:
 
 
 class TestBanners:
-    def test_they_are_those_of_a_page(self, browser: Client, alice: Any) -> None:
+    def test_banners_fragment_matches_banners_of_page(self, browser: Client, alice: Any) -> None:
         for number in range(11):
             send(alice, f"message {number:02}", url="/x/")
         announce("the rules", to=EVERYONE, must_acknowledge=True)
@@ -117,7 +117,7 @@ class TestBanners:
         assert re.search(r'and 2 more</span> </div> <a href="/messages/"', text_of(part))
         assert "no-store" in part["Cache-Control"]
 
-    def test_they_leave_what_is_not_saved_where_it_is(self, browser: Client) -> None:
+    def test_banners_fragment_keeps_unsaved_messages(self, browser: Client) -> None:
         browser.post("/", {"level": "20"})
         (name,) = [name for name in browser.cookies if name.startswith("messages")]
         before = browser.cookies[name].value
@@ -125,7 +125,7 @@ class TestBanners:
         assert browser.cookies[name].value == before
         assert "data-mx-banner" in browser.get("/").text
 
-    def test_they_say_their_version(self, browser: Client, alice: Any) -> None:
+    def test_banners_fragment_states_version(self, browser: Client, alice: Any) -> None:
         send(alice, "Hello")
         version = browser.get(BADGE).json()["version"]
         assert f'data-mx-version="{version}"' in browser.get(BANNERS).text
@@ -133,19 +133,19 @@ class TestBanners:
 
 @pytest.mark.parametrize("address", [BADGE, BANNERS])
 class TestBoth:
-    def test_each_costs_one_query(self, browser: Client, alice: Any, address: str) -> None:
+    def test_fragment_runs_one_query(self, browser: Client, alice: Any, address: str) -> None:
         send(alice, "Hello")
         announce("for everyone", to=EVERYONE)
         with count_our_queries() as queries:
             browser.get(address)
         assert len(queries) == 1
 
-    def test_they_are_for_whoever_is_logged_in(self, in_acme: Tenant, browser_of: BrowserOf, address: str) -> None:
+    def test_fragment_without_login_returns_403(self, in_acme: Tenant, browser_of: BrowserOf, address: str) -> None:
         assert browser_of(in_acme).get(address).status_code == 403
 
 
 @pytest.mark.parametrize("address", [BADGE, BANNERS, "/messages/stream/"])
-def test_a_tab_of_somebody_who_was_logged_in_before_is_told_nothing(
+def test_fragment_for_channel_of_other_user_returns_403(
     browser: Client, alice: Any, make_user: MakeUser, address: str
 ) -> None:
     assert browser.get(address, {"tabs": broadcast_channel_name("acme", alice)}).status_code in (200, 204)
@@ -154,7 +154,7 @@ def test_a_tab_of_somebody_who_was_logged_in_before_is_told_nothing(
 
 
 class TestBell:
-    def test_it_says_what_the_script_has_to_know(self, browser: Client, alice: Any) -> None:
+    def test_bell_has_attributes_for_script(self, browser: Client, alice: Any) -> None:
         send(alice, "Hello")
         send(alice, "Careful", level=WARNING_PERSISTENT)
         said = bell(browser.get("/"))
@@ -164,7 +164,7 @@ class TestBell:
         assert said["urgent"] == str(Message.objects.get(level=WARNING_PERSISTENT).pk)
         assert said["unread"] == "2"
 
-    def test_its_name_tells_nothing_and_is_another_one_for_each(
+    def test_broadcast_channel_name_is_opaque_and_unique_per_user(
         self, browser: Client, alice: Any, globex: Tenant, make_user: MakeUser
     ) -> None:
         names = {broadcast_channel_name("acme", alice), broadcast_channel_name("acme", make_user("bob"))}
@@ -174,7 +174,7 @@ class TestBell:
         assert len(names) == 3
         assert all(re.fullmatch("[0-9a-f]{32}", name) for name in names)
 
-    def test_without_a_bus_nothing_is_live(self, browser: Client, settings: Any) -> None:
+    def test_bell_without_bus_is_not_live(self, browser: Client, settings: Any) -> None:
         settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "PUSH_BUS": None}
         page = browser.get("/")
         assert "live" not in bell(page)

@@ -65,7 +65,7 @@ def pairs(answer: Any) -> list[tuple[str, str]]:
 
 class TestWhoMay:
     @pytest.mark.parametrize("url", [URL, REMOVE, WHY, *SEARCHES])
-    def test_nobody_without_the_permission_to_change_people(
+    def test_grant_pages_without_permission_return_403(
         self, in_acme: Tenant, people: Any, sales: Group, browser_of: BrowserOf, url: str
     ) -> None:
         grant(people["bob"], EVERYBODY)
@@ -78,19 +78,21 @@ class TestWhoMay:
         assert is_held(people["bob"], people["dan"])
 
     @pytest.mark.parametrize("url", [URL, REMOVE, WHY])
-    def test_who_is_not_logged_in_is_asked_to(self, in_acme: Tenant, browser_of: BrowserOf, url: str) -> None:
+    def test_grant_pages_without_login_redirect_to_login(
+        self, in_acme: Tenant, browser_of: BrowserOf, url: str
+    ) -> None:
         assert browser_of(in_acme).get(url)["Location"].startswith("/login/")
 
     @pytest.mark.parametrize("url", SEARCHES)
-    def test_a_script_of_nobody_gets_403(self, in_acme: Tenant, browser_of: BrowserOf, url: str) -> None:
+    def test_grant_search_without_login_returns_403(self, in_acme: Tenant, browser_of: BrowserOf, url: str) -> None:
         assert browser_of(in_acme).get(url).status_code == 403
 
-    def test_outside_any_organisation_there_is_nothing(self, db: None) -> None:
+    def test_grant_pages_on_public_host_return_404(self, db: None) -> None:
         with override_settings(PUBLIC_SCHEMA_URLCONF="config.urls"):
             for url in (URL, REMOVE, WHY, *SEARCHES):
                 assert Client(headers={"host": "localhost"}).get(url).status_code == 404
 
-    def test_not_even_an_inactive_administrator(self, in_acme: Tenant, admin: Any) -> None:
+    def test_inactive_administrator_may_not_grant(self, in_acme: Tenant, admin: Any) -> None:
         assert policy().may_grant(admin)
         admin.is_active = False
         admin.save()
@@ -98,7 +100,7 @@ class TestWhoMay:
 
 
 class TestList:
-    def test_it_has_every_kind_of_grant(self, browser: Client, people: Any, sales: Group) -> None:
+    def test_grant_list_shows_every_kind_of_grant(self, browser: Client, people: Any, sales: Group) -> None:
         group = Group.objects.create(name="Managers")
         expected = [
             (people["bob"], people["dan"], ("bob", "dan")),
@@ -113,13 +115,11 @@ class TestList:
             grant(holder, target)
         assert sorted(pairs(browser.get(URL))) == sorted(names for *_grant, names in expected)
 
-    def test_other_permissions_are_none(self, browser: Client, people: Any) -> None:
+    def test_grant_list_ignores_other_permissions(self, browser: Client, people: Any) -> None:
         assert pairs(browser.get(URL)) == []
         assert "There are no permissions yet." in text_of(browser.get(URL))
 
-    def test_a_search_keeps_those_whose_holder_or_target_is_called_so(
-        self, browser: Client, people: Any, sales: Group
-    ) -> None:
+    def test_grant_list_search_matches_holder_or_target(self, browser: Client, people: Any, sales: Group) -> None:
         for holder, target in ((people["bob"], people["dan"]), (people["dan"], sales), (sales, EVERYBODY)):
             grant(holder, target)
         assert pairs(browser.get(URL, {"search": "bob"})) == [("bob", "dan")]
@@ -127,7 +127,7 @@ class TestList:
         assert ("the group Sales", "everybody") in pairs(browser.get(URL, {"search": "sal"}))
         assert "No permissions match" in text_of(browser.get(URL, {"search": "\0 nobody"}))
 
-    def test_pages_hold_each_once_in_a_number_of_queries_that_does_not_grow(
+    def test_grant_list_pages_show_each_grant_once_with_constant_query_count(
         self, browser: Client, people: Any, make_user: MakeUser
     ) -> None:
         def look(page: str) -> tuple[list[tuple[str, str]], int]:
@@ -144,7 +144,7 @@ class TestList:
         assert (len(first), len(second), len({*first, *second})) == (25, 5, 30)
         assert look("nonsense")[0] == first
 
-    def test_a_target_that_is_gone_is_no_error(self, browser: Client, people: Any) -> None:
+    def test_grant_list_shows_grant_on_deleted_target(self, browser: Client, people: Any) -> None:
         grant(people["bob"], people["dan"])
         UserObjectPermission.objects.update(object_pk="9" * 30)
         page = text_of(browser.get(URL))
@@ -154,7 +154,7 @@ class TestList:
 
 class TestGrant:
     @pytest.mark.parametrize("pair", [("bob", "dan"), ("bob", "Sales"), ("Sales", "bob"), ("Sales", "Sales")])
-    def test_it_allows_what_was_chosen_and_says_who_did_it(
+    def test_grant_form_creates_grant_and_logs_audit_event(
         self, browser: Client, people: Any, sales: Group, admin: Any, pair: tuple[str, str]
     ) -> None:
         one, other = ({**people, "Sales": sales}[name] for name in pair)
@@ -167,7 +167,7 @@ class TestGrant:
 
     @pytest.mark.parametrize("holder", ["clerk", "bob", "Sales"])
     @pytest.mark.parametrize("target", ["dan", "Hidden", "everybody"])
-    def test_nobody_gives_what_they_do_not_hold(
+    def test_grant_form_refuses_target_beyond_own_grants(
         self, acme: Tenant, people: Any, sales: Group, browser_of: BrowserOf, *, holder: str, target: str
     ) -> None:
         clerk, hidden = people["carol"], Group.objects.create(name="Hidden")
@@ -185,7 +185,7 @@ class TestGrant:
             assert browser.post(URL, {"holder": name_of(people["dan"]), "target": name_of(allowed)}).status_code == 302
             assert is_held(people["dan"], allowed)
 
-    def test_everybody_has_to_be_ticked(self, browser: Client, people: Any) -> None:
+    def test_grant_form_everybody_option_creates_grant_on_everybody(self, browser: Client, people: Any) -> None:
         browser.post(URL, {"holder": name_of(people["bob"]), "everybody": "on"})
         assert is_held(people["bob"], EVERYBODY)
 
@@ -204,7 +204,7 @@ class TestGrant:
             ({"holder": "bob", "target": "user:\0"}, "Choose one of the search"),
         ],
     )
-    def test_what_cannot_be_is_an_error_that_keeps_the_rest(
+    def test_grant_form_with_invalid_input_returns_400_and_keeps_input(
         self, browser: Client, people: Any, values: dict[str, str], error: str
     ) -> None:
         named = {name: name_of(people[value]) if value in people else value for name, value in values.items()}
@@ -214,7 +214,7 @@ class TestGrant:
             assert f'value="{named["holder"]}" checked' in text_of(answer)
         assert not held()
 
-    def test_another_organisations_people_are_nobody_here(
+    def test_grant_form_refuses_user_of_other_tenant_without_name(
         self, browser: Client, people: Any, make_user: MakeUser
     ) -> None:
         with schema_context("globex"):
@@ -222,7 +222,9 @@ class TestGrant:
         answer = browser.post(URL, {"holder": name_of(people["bob"]), "target": name_of(stranger)})
         assert (answer.status_code, "stranger" in text_of(answer)) == (400, False)
 
-    def test_without_a_script_a_search_offers_and_keeps(self, browser: Client, people: Any, sales: Group) -> None:
+    def test_grant_search_without_javascript_offers_results_and_keeps_input(
+        self, browser: Client, people: Any, sales: Group
+    ) -> None:
         values = {"step": "search", "holder": name_of(people["bob"]), "target_q": "sal", "holder_q": ""}
         answer = browser.post(URL, values)
         page = text_of(answer)
@@ -236,7 +238,9 @@ class TestRemove:
     def values(self, holder: Any, target: Any) -> dict[str, str]:
         return {"holder": name_of(holder), "target": name_of(target)}
 
-    def test_it_asks_first_and_then_takes_back(self, browser: Client, people: Any, sales: Group, admin: Any) -> None:
+    def test_grant_remove_page_asks_and_revokes_grant(
+        self, browser: Client, people: Any, sales: Group, admin: Any
+    ) -> None:
         for target in (people["dan"], sales, EVERYBODY, EVERY_GROUP):
             grant(people["bob"], target)
             values = self.values(people["bob"], target)
@@ -247,24 +251,24 @@ class TestRemove:
             record = AuditRecord.objects.latest("id")
             assert (record.action, record.actor_id) == ("revoke", str(admin.pk))
 
-    def test_it_takes_back_that_one_alone(self, browser: Client, people: Any, sales: Group) -> None:
+    def test_grant_remove_page_revokes_one_grant_only(self, browser: Client, people: Any, sales: Group) -> None:
         for holder, target in ((people["bob"], people["dan"]), (people["bob"], sales), (sales, people["dan"])):
             grant(holder, target)
         browser.post(REMOVE, self.values(sales, people["dan"]))
         assert is_held(people["bob"], people["dan"])
         assert is_held(people["bob"], sales)
 
-    def test_twice_is_once(self, browser: Client, people: Any) -> None:
+    def test_grant_remove_submitted_twice_succeeds(self, browser: Client, people: Any) -> None:
         grant(people["bob"], people["dan"])
         for _click in range(2):
             assert browser.post(REMOVE, self.values(people["bob"], people["dan"])).status_code == 302
 
-    def test_what_was_not_granted_is_not_there(self, browser: Client, people: Any) -> None:
+    def test_grant_remove_of_missing_grant_returns_404(self, browser: Client, people: Any) -> None:
         assert browser.get(REMOVE, self.values(people["bob"], people["dan"])).status_code == 404
         for values in ({}, {"holder": "user:x", "target": "user:1"}, {"holder": "everybody", "target": "everybody"}):
             assert browser.get(REMOVE, values).status_code == browser.post(REMOVE, values).status_code == 404
 
-    def test_of_who_is_inactive_too(self, browser: Client, people: Any) -> None:
+    def test_grant_pages_accept_inactive_user(self, browser: Client, people: Any) -> None:
         grant(people["bob"], people["dan"])
         get_user_model().objects.filter(pk=people["dan"].pk).update(is_active=False)
         browser.post(REMOVE, self.values(people["bob"], people["dan"]))
@@ -275,7 +279,7 @@ class TestWhy:
     def ask(self, browser: Client, sender: Any, recipient: Any) -> str:
         return text_of(browser.get(WHY, {"step": "ask", "sender": name_of(sender), "recipient": name_of(recipient)}))
 
-    def test_it_says_whether_and_on_which_grounds(self, browser: Client, people: Any, sales: Group) -> None:
+    def test_explanation_states_decision_and_reasons(self, browser: Client, people: Any, sales: Group) -> None:
         grant(people["bob"], sales)
         page = self.ask(browser, people["bob"], people["carol"])
         assert "bob may write to carol." in page
@@ -284,17 +288,17 @@ class TestWhy:
         assert "bob may not write to dan." in page
         assert "Nothing has been granted." in page
 
-    def test_of_who_is_inactive_too(self, browser: Client, people: Any) -> None:
+    def test_grant_pages_accept_inactive_user(self, browser: Client, people: Any) -> None:
         get_user_model().objects.filter(pk=people["dan"].pk).update(is_active=False)
         assert "The recipient is inactive" in self.ask(browser, people["bob"], people["dan"])
         assert [each["text"] for each in browser.get(SEARCHES[3], {"q": "dan"}).json()["results"]] == ["dan"]
 
-    def test_both_have_to_be_people(self, browser: Client, people: Any, sales: Group) -> None:
+    def test_explanation_requires_two_users(self, browser: Client, people: Any, sales: Group) -> None:
         answer = browser.get(WHY, {"step": "ask", "sender": name_of(people["bob"]), "recipient": name_of(sales)})
         assert (answer.status_code, "Choose one of the search" in text_of(answer)) == (400, True)
         assert "errorlist" not in text_of(browser.get(WHY))
 
-    def test_without_a_script_a_search_offers_and_keeps(self, browser: Client, people: Any) -> None:
+    def test_grant_search_without_javascript_offers_results_and_keeps_input(self, browser: Client, people: Any) -> None:
         values = {"step": "search", "sender": name_of(people["bob"]), "recipient_q": "car"}
         page = text_of(browser.get(WHY, values))
         assert f'name="sender" value="{name_of(people["bob"])}" checked' in page
@@ -302,27 +306,29 @@ class TestWhy:
 
 
 class TestSearch:
-    def test_holders_and_targets_are_people_and_groups(self, browser: Client, people: Any, sales: Group) -> None:
+    def test_grant_search_finds_users_and_groups_for_holder_and_target(
+        self, browser: Client, people: Any, sales: Group
+    ) -> None:
         for url in SEARCHES[:2]:
             results = browser.get(url, {"q": "a"}).json()["results"]
             assert [each["text"] for each in results] == ["Sales", "admin", "bob", "carol", "dan"]
         assert {each["name"] for each in results} == {"target"}
 
-    def test_the_inactive_are_offered_neither(self, browser: Client, people: Any) -> None:
+    def test_grant_search_excludes_inactive_users(self, browser: Client, people: Any) -> None:
         get_user_model().objects.filter(pk=people["dan"].pk).update(is_active=False)
         assert browser.get(SEARCHES[0], {"q": "dan"}).json() == {"results": [], "more": False}
 
-    def test_any_other_field_is_not_there(self, browser: Client) -> None:
+    def test_grant_search_for_unknown_field_returns_404(self, browser: Client) -> None:
         assert browser.get(f"{URL}people/password/").status_code == 404
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\0", "a\ud800", "k" * 41])
-def test_text_that_no_database_stores_is_no_primary_key(text: str) -> None:
+def test_as_key_refuses_unstorable_text(text: str) -> None:
     # A model whose primary key is text.
     assert as_key(Session, text) is None
     assert as_keys(Session, ["abc", text]) == {"abc"}
 
 
 @pytest.mark.parametrize("text", ["", "\0", "5\0", "x", "9" * 30, "1e3"])
-def test_text_that_is_no_number_is_no_primary_key_that_is_one(text: str) -> None:
+def test_as_key_refuses_non_numeric_text_for_numeric_key(text: str) -> None:
     assert as_key(get_user_model(), text) is None

@@ -37,38 +37,38 @@ AJAX = {"X-Requested-With": "XMLHttpRequest"}
 
 
 class TestMarkRead:
-    def test_a_form_leads_back_to_where_the_user_was(self, browser: Client, message: Message) -> None:
+    def test_mark_read_redirects_to_referer(self, browser: Client, message: Message) -> None:
         answer = browser.post(url_of(message), headers={"referer": "http://acme.localhost/orders/?page=2"})
         assert (answer.status_code, answer["Location"]) == (302, "http://acme.localhost/orders/?page=2")
         message.refresh_from_db()
         assert message.read
 
-    def test_a_script_gets_an_empty_200(self, browser: Client, message: Message) -> None:
+    def test_mark_read_by_script_returns_empty_200(self, browser: Client, message: Message) -> None:
         answer = browser.post(url_of(message), headers=AJAX)
         assert (answer.status_code, answer.content) == (200, b"")
 
-    def test_doing_it_again_is_fine_and_keeps_the_time(self, browser: Client, message: Message) -> None:
+    def test_mark_read_twice_keeps_first_time(self, browser: Client, message: Message) -> None:
         browser.post(url_of(message))
         first = Message.objects.get().read_at
         assert browser.post(url_of(message)).status_code == 302
         assert Message.objects.get().read_at == first
 
-    def test_a_get_is_refused_and_changes_nothing(self, browser: Client, message: Message) -> None:
+    def test_mark_read_by_get_returns_405(self, browser: Client, message: Message) -> None:
         assert browser.get(url_of(message)).status_code == 405
         assert browser.get("/messages/mark_read/all/").status_code == 405
         assert not Message.objects.get().read
 
-    def test_a_post_without_the_csrf_token_is_refused(self, in_acme: Tenant, alice: Any, message: Message) -> None:
+    def test_mark_read_without_csrf_token_returns_403(self, in_acme: Tenant, alice: Any, message: Message) -> None:
         browser = Client(enforce_csrf_checks=True, headers={"host": "acme.localhost"})
         browser.force_login(alice, "django.contrib.auth.backends.ModelBackend")
         assert browser.post(url_of(message)).status_code == 403
         assert not Message.objects.get().read
 
     @pytest.mark.parametrize("url", [url_of(1), "/messages/mark_read/all/"])
-    def test_somebody_not_logged_in_gets_403(self, in_acme: Tenant, browser_of: BrowserOf, url: str) -> None:
+    def test_mark_read_without_login_returns_403(self, in_acme: Tenant, browser_of: BrowserOf, url: str) -> None:
         assert browser_of(in_acme).post(url).status_code == 403
 
-    def test_somebody_elses_message_is_404_and_stays_unread(
+    def test_mark_read_of_message_of_other_user_returns_404(
         self, browser: Client, make_user: MakeUser, make_message: MakeMessage
     ) -> None:
         other = make_message(make_user("bob"))
@@ -77,10 +77,10 @@ class TestMarkRead:
         assert not other.read
 
     @pytest.mark.parametrize("number", [0, 10**18, 10**40])
-    def test_a_message_that_is_not_there_is_404(self, browser: Client, number: int) -> None:
+    def test_mark_read_of_missing_message_returns_404(self, browser: Client, number: int) -> None:
         assert browser.post(url_of(number)).status_code == 404
 
-    def test_another_organisations_message_is_404_there_and_stays_unread(
+    def test_mark_read_of_message_of_other_tenant_returns_404(
         self, acme: Tenant, globex: Tenant, make_user: MakeUser, make_message: MakeMessage, browser_of: BrowserOf
     ) -> None:
         with schema_context("globex"):
@@ -92,7 +92,7 @@ class TestMarkRead:
             theirs.refresh_from_db()
             assert not theirs.read
 
-    def test_all_marks_my_own_only(
+    def test_mark_all_read_marks_own_messages_only(
         self, browser: Client, alice: Any, make_user: MakeUser, make_message: MakeMessage
     ) -> None:
         mine, other = [make_message(alice) for _ in range(3)], make_message(make_user("bob"))
@@ -100,7 +100,7 @@ class TestMarkRead:
         assert set(Message.objects.filter(read=True)) == set(mine)
         assert list(Message.objects.filter(read=False)) == [other]
 
-    def test_outside_any_organisation_there_is_nothing_to_mark(self, db: None) -> None:
+    def test_mark_read_on_public_host_returns_404(self, db: None) -> None:
         with override_settings(PUBLIC_SCHEMA_URLCONF="config.urls"):
             assert Client(headers={"host": "localhost"}).post(url_of(1)).status_code == 404
 
@@ -108,11 +108,11 @@ class TestMarkRead:
         "referer",
         ["https://evil.example/", "//evil.example/", "javascript:alert(1)", "http://globex.localhost/", "", "http://["],
     )
-    def test_a_redirect_never_leaves_the_host(self, browser: Client, message: Message, referer: str) -> None:
+    def test_mark_read_never_redirects_to_other_host(self, browser: Client, message: Message, referer: str) -> None:
         for data, headers in (({}, {"referer": referer}), ({"next": referer}, {})):
             assert browser.post(url_of(message), data, headers=headers)["Location"] == "/"
 
-    def test_next_names_the_page_to_go_to(self, browser: Client, message: Message) -> None:
+    def test_mark_read_redirects_to_next(self, browser: Client, message: Message) -> None:
         answer = browser.post(url_of(message), {"next": "/inbox/"}, headers={"referer": "http://acme.localhost/"})
         assert answer["Location"] == "/inbox/"
 
@@ -122,7 +122,7 @@ class TestBootstrapAlerts:
         template = get_template("messages_extends/includes/alerts_bootstrap.html")
         return template.render({"messages": messages}, RequestFactory().get("/"))
 
-    def test_a_saved_message_has_a_button_that_posts_to_its_mark_read_url(self, message: Message) -> None:
+    def test_alert_of_saved_message_posts_to_mark_read_url(self, message: Message) -> None:
         html = self.render(message)
         assert f'action="{url_of(message)}"' in html
         assert f'close-href="{url_of(message)}"' in html
@@ -130,7 +130,7 @@ class TestBootstrapAlerts:
         assert "alert-info" in html
         assert "unread" in html
 
-    def test_what_must_be_acknowledged_can_be_and_has_no_button_that_closes(self, alice: Any) -> None:
+    def test_alert_of_inbox_item_to_acknowledge_has_no_close_button(self, alice: Any) -> None:
         announce("The rules", to=EVERYONE, must_acknowledge=True)
         [rules] = inbox(alice).page().entries
         html = self.render(rules)
@@ -140,32 +140,32 @@ class TestBootstrapAlerts:
         assert "btn-close" not in html
         assert "alert-dismissible" not in html
 
-    def test_its_buttons_say_what_they_close(self, alice: Any, make_message: MakeMessage) -> None:
+    def test_alert_buttons_have_descriptive_labels(self, alice: Any, make_message: MakeMessage) -> None:
         saved = make_message(alice, "Your invoice", url="/x/")
         html = self.render(saved, OrdinaryMessage(20, "Saved."))
         for name in ("Close: Your invoice", "View: Your invoice", "Close: Saved."):
             assert f'aria-label="{name}"' in html
 
-    def test_text_is_escaped_unless_it_was_marked_safe(self, alice: Any, make_message: MakeMessage) -> None:
+    def test_alert_text_is_escaped_unless_safe(self, alice: Any, make_message: MakeMessage) -> None:
         plain, safe = make_message(alice, "<script>"), make_message(alice, "<b>bold</b>", is_safe=True)
         assert "&lt;script&gt;" in self.render(plain)
         assert "<b>bold</b>" in self.render(safe)
 
-    def test_every_close_button_has_the_class_of_django_messages_extends(self, message: Message) -> None:
+    def test_alert_close_button_has_class_of_django_messages_extends(self, message: Message) -> None:
         html = self.render(message, OrdinaryMessage(18, "sticky"))
         assert [set(each.split()) for each in re.findall(r'class="([^"]*btn-close[^"]*)"', html)] == [
             {"btn-close", "close"}
         ] * 2
 
-    def test_an_error_is_bootstraps_danger(self, alice: Any, make_message: MakeMessage) -> None:
+    def test_alert_for_error_has_class_danger(self, alice: Any, make_message: MakeMessage) -> None:
         html = self.render(make_message(alice, level=39))
         assert "alert-danger" in html
         assert "alert-error" not in html
 
-    def test_a_link_is_shown(self, alice: Any, make_message: MakeMessage) -> None:
+    def test_alert_shows_link(self, alice: Any, make_message: MakeMessage) -> None:
         assert 'href="/orders/5/"' in self.render(make_message(alice, url="/orders/5/"))
 
-    def test_what_must_be_acknowledged_has_a_button_for_that_and_none_that_closes_it(
+    def test_alert_of_banner_to_acknowledge_has_no_close_button(
         self, in_acme: Tenant, alice: Any, browser: Client
     ) -> None:
         announcement = announce("The rules", to=EVERYONE, level=ERROR_PERSISTENT, must_acknowledge=True)
@@ -178,15 +178,13 @@ class TestBootstrapAlerts:
         assert browser.post(address, headers=AJAX).status_code == 200
         assert inbox(alice).banners() == []
 
-    def test_the_host_may_have_words_of_its_own_for_levels(
-        self, settings: Any, alice: Any, make_message: MakeMessage
-    ) -> None:
+    def test_alert_uses_message_tags_of_host(self, settings: Any, alice: Any, make_message: MakeMessage) -> None:
         settings.MESSAGE_TAGS = {ERROR: "danger"}
         template = Template('{% for m in messages %}<p class="alert alert-{{ m.level_tag }} {{ m.tags }}">{% endfor %}')
         html = template.render(Context({"messages": [make_message(alice, level=ERROR_PERSISTENT)]}))
         assert html == '<p class="alert alert-danger persistent danger persistent unread">'
 
-    def test_the_template_of_django_messages_extends_still_works(self, message: Message) -> None:
+    def test_django_messages_extends_template_renders(self, message: Message) -> None:
         template = Template(
             '{% for m in messages %}{% url "message_mark_read" m.pk %}|{{ m }}|{{ m.tags }}{% endfor %}'
         )

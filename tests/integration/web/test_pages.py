@@ -53,14 +53,14 @@ def snapshot_in(response: Any) -> str:
 
 
 class TestInbox:
-    def test_it_shows_all_three_kinds_with_who_speaks(self, browser: Client, alice: Any, make_user: MakeUser) -> None:
+    def test_inbox_shows_all_kinds_with_senders(self, browser: Client, alice: Any, make_user: MakeUser) -> None:
         Message.objects.create(user=alice, sender=make_user("bob"), message="from Bob", level=ERROR_PERSISTENT)
         announce("for everyone", to=EVERYONE)
         page = words_of(browser.get("/messages/"))
         for words in ("from Bob", "bob", "Error", "for everyone", "Announcement", "Unread"):
             assert words in page
 
-    def test_a_broadcast_says_once_where_it_comes_from(self, browser: Client) -> None:
+    def test_inbox_names_origin_of_broadcast_once(self, browser: Client) -> None:
         for author in ("", "The operations team"):
             with schema_context("public"):
                 broadcast(f"by {author}", to=ALL_TENANTS, author=author)
@@ -81,18 +81,20 @@ class TestInbox:
             ("?unread=1&level=40", "Nothing matches this filter"),
         ],
     )
-    def test_an_empty_one_says_why(self, browser: Client, query: str, words: str) -> None:
+    def test_empty_inbox_states_reason(self, browser: Client, query: str, words: str) -> None:
         assert words in words_of(browser.get(f"/messages/{query}"))
 
     @pytest.mark.parametrize("query", ["kind=letter", "level=21", "after=nonsense", "after=1-message-x", "unread=2"])
-    def test_a_wrong_filter_is_a_clear_error_and_shows_the_rest(self, browser: Client, alice: Any, query: str) -> None:
+    def test_inbox_with_invalid_filter_returns_400_and_shows_messages(
+        self, browser: Client, alice: Any, query: str
+    ) -> None:
         send(alice, "Hello")
         page = browser.get(f"/messages/?{query}")
         assert page.status_code == 400
         assert 'role="alert"' in text_of(page)
         assert "Hello" in words_of(page)
 
-    def test_pages_lead_to_each_other(self, browser: Client, alice: Any) -> None:
+    def test_inbox_pages_link_to_older_messages(self, browser: Client, alice: Any) -> None:
         for number in range(45):
             send(alice, f"message {number:02}")
         address, seen = "/messages/", []
@@ -103,14 +105,14 @@ class TestInbox:
             address = older[1].replace("&amp;", "&") if older else ""
         assert seen == [f"message {number:02}" for number in reversed(range(45))]
 
-    def test_hostile_text_is_shown_harmlessly(self, browser: Client, alice: Any) -> None:
+    def test_pages_escape_html_in_messages(self, browser: Client, alice: Any) -> None:
         send(alice, HOSTILE)
         for address in ("/messages/", "/", "/messages/panel/"):
             page = browser.get(address).content.decode()
             assert "<script>alert" not in page
             assert "&lt;script&gt;alert(1)" in page
 
-    def test_the_quotes_of_safe_html_end_no_attribute(self, browser: Client, alice: Any) -> None:
+    def test_safe_html_with_quotes_does_not_break_attributes(self, browser: Client, alice: Any) -> None:
         link = format_html('<a href="/p/" title="{}">Report</a>', "x onfocus=alert(1) autofocus y")
         send(alice, link, url="/p/")
         for address in ("/messages/", "/messages/panel/"):
@@ -119,16 +121,16 @@ class TestInbox:
             assert 'aria-label="Mark read: Report"' in page
             assert 'aria-label="View: Report"' in page
 
-    def test_whoever_is_not_logged_in_is_asked_to(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
+    def test_inbox_without_login_redirects_to_login(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
         answer = browser_of(in_acme).get("/messages/?unread=1")
         assert (answer.status_code, urlsplit(answer["Location"]).path) == (302, "/login/")
         assert parse_qs(urlsplit(answer["Location"]).query)["next"] == ["/messages/?unread=1"]
 
-    def test_it_is_never_cached(self, browser: Client) -> None:
+    def test_pages_are_never_cached(self, browser: Client) -> None:
         for address in ("/messages/", "/messages/panel/", "/messages/banners/"):
             assert "no-store" in browser.get(address)["Cache-Control"]
 
-    def test_no_page_needs_an_exception_from_the_security_policy(self, browser: Client, alice: Any) -> None:
+    def test_pages_contain_no_inline_code(self, browser: Client, alice: Any) -> None:
         send(alice, "Hello", url="/x/")
         announce("rules", to=EVERYONE, must_acknowledge=True)
         for address in ("/messages/", "/", "/messages/panel/"):
@@ -140,7 +142,7 @@ class TestMarkingAll:
     def post(self, browser: Client, **data: Any) -> Any:
         return browser.post("/messages/mark_read/all/", {"undoable": "1", **data}, follow=True)
 
-    def test_it_says_how_many_and_offers_to_undo_it(self, browser: Client, alice: Any) -> None:
+    def test_mark_all_read_states_count_and_offers_undo(self, browser: Client, alice: Any) -> None:
         send(alice, "one")
         announce("two", to=EVERYONE)
         page = self.post(browser)
@@ -150,7 +152,7 @@ class TestMarkingAll:
         browser.post("/messages/undo/", {"undo": token[1], "next": "/messages/"})
         assert inbox(alice).unread_count() == 2
 
-    def test_under_a_filter_it_marks_what_the_filter_shows_and_says_so(self, browser: Client, alice: Any) -> None:
+    def test_mark_all_read_with_filter_marks_filtered_messages_only(self, browser: Client, alice: Any) -> None:
         send(alice, "a message")
         announce("an announcement", to=EVERYONE)
         assert "Mark these 1 as read" in words_of(browser.get("/messages/?kind=message"))
@@ -158,7 +160,7 @@ class TestMarkingAll:
         assert page.redirect_chain[-1][0].startswith("/messages/?kind=message&undo=")
         assert [str(entry) for entry in inbox(alice).banners()] == ["an announcement"]
 
-    def test_what_has_come_since_the_page_was_made_stays_unread(self, browser: Client, alice: Any) -> None:
+    def test_mark_all_read_skips_messages_newer_than_page(self, browser: Client, alice: Any) -> None:
         send(alice, "seen")
         snapshot = snapshot_in(browser.get("/messages/"))
         send(alice, "unseen")
@@ -174,12 +176,12 @@ class TestMarkingAll:
             {"kind": "letter"},
         ],
     )
-    def test_nonsense_changes_nothing(self, browser: Client, alice: Any, data: Any) -> None:
+    def test_mark_all_read_with_invalid_input_returns_400(self, browser: Client, alice: Any, data: Any) -> None:
         send(alice, "Hello")
         assert self.post(browser, **data).status_code == 400
         assert inbox(alice).unread_count() == 1
 
-    def test_somebody_elses_snapshot_is_none(
+    def test_mark_all_read_with_snapshot_of_other_user_returns_400(
         self, browser: Client, in_acme: Tenant, alice: Any, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         bob = make_user("bob")
@@ -191,7 +193,7 @@ class TestMarkingAll:
         self.post(browser, snapshot=snapshot)
         assert inbox(alice).unread_count() == 0
 
-    def test_somebody_elses_undo_is_none(
+    def test_undo_with_token_of_other_user_returns_400(
         self, browser: Client, in_acme: Tenant, alice: Any, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         send(alice, "Hello")
@@ -215,23 +217,23 @@ class TestBell:
             (100, "99+", "Messages, 99+ unread"),
         ],
     )
-    def test_its_name_says_the_number(self, count: int, text: str, name: str) -> None:
+    def test_unread_badge_name_states_count(self, count: int, text: str, name: str) -> None:
         assert (UnreadBadge(count).text, UnreadBadge(count).name) == (text, name)
 
-    def test_marking_by_a_script_answers_with_the_new_number(self, browser: Client, alice: Any) -> None:
+    def test_mark_read_as_json_returns_new_badge(self, browser: Client, alice: Any) -> None:
         send(alice, "one")
         send(alice, "two")
         message = Message.objects.get(message="one")
         answer = browser.post(f"/messages/mark_read/{message.pk}/", headers={"accept": "application/json"})
         assert answer.json() == {"unread": 1, "text": "1", "name": "Messages, 1 unread"}
 
-    def test_nobody_who_is_not_logged_in_costs_a_query(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
+    def test_page_without_login_runs_no_queries(self, in_acme: Tenant, browser_of: BrowserOf) -> None:
         with count_our_queries() as queries:
             page = browser_of(in_acme).get("/")
         assert queries == []
         assert "data-mx-bell" not in text_of(page)
 
-    def test_a_page_with_bell_and_banners_costs_one_query(self, browser: Client, alice: Any) -> None:
+    def test_page_with_bell_and_banners_runs_one_query(self, browser: Client, alice: Any) -> None:
         for number in range(20):
             send(alice, f"message {number}")
         announce("for everyone", to=EVERYONE)
@@ -240,7 +242,7 @@ class TestBell:
         assert "Messages, 21 unread" in text_of(page)
         assert len(queries) == 1
 
-    def test_what_a_request_has_changed_itself_is_read_again(self, in_acme: Tenant, alice: Any) -> None:
+    def test_unread_for_rereads_after_change_in_request(self, in_acme: Tenant, alice: Any) -> None:
         request = HttpRequest()
         send(alice, "one")
         assert unread_for(request, alice).count == 1
@@ -252,9 +254,7 @@ class TestBell:
         inbox(alice).mark_all_read()
         assert unread_for(request, alice).count == 0
 
-    def test_another_reader_in_the_same_request_has_their_own(
-        self, in_acme: Tenant, alice: Any, make_user: MakeUser
-    ) -> None:
+    def test_unread_for_is_cached_per_reader(self, in_acme: Tenant, alice: Any, make_user: MakeUser) -> None:
         request = HttpRequest()
         send(alice, "one")
         assert (unread_for(request, alice).count, unread_for(request, make_user("bob")).count) == (1, 0)
@@ -264,7 +264,7 @@ class TestBell:
 
 
 class TestPanel:
-    def test_what_is_unread_comes_first_then_the_latest(self, browser: Client, alice: Any) -> None:
+    def test_panel_lists_unread_messages_first(self, browser: Client, alice: Any) -> None:
         for number in range(12):
             send(alice, f"message {number:02}")
         Message.objects.filter(message__gte="message 02").update(read=True)
@@ -272,7 +272,7 @@ class TestPanel:
         shown = re.findall(r"message \d\d(?=</p>)", page)
         assert shown == [f"message {number:02}" for number in (1, 0, 11, 10, 9, 8, 7, 6)]
 
-    def test_it_is_full_of_what_is_unread_where_that_is_much(self, browser: Client, alice: Any) -> None:
+    def test_panel_lists_unread_messages_only_when_full(self, browser: Client, alice: Any) -> None:
         for number in range(12):
             send(alice, f"message {number:02}")
         Message.objects.filter(message="message 11").update(read=True)
@@ -281,13 +281,13 @@ class TestPanel:
 
 
 class TestBanners:
-    def test_what_must_be_acknowledged_has_no_button_that_closes(self, browser: Client) -> None:
+    def test_banner_to_acknowledge_has_no_close_button(self, browser: Client) -> None:
         announce("rules", to=EVERYONE, must_acknowledge=True)
         page = text_of(browser.get("/"))
         assert "/messages/acknowledge/" in page
         assert "/messages/mark_read/" not in page
 
-    def test_and_n_more_leads_to_the_inbox(self, browser: Client, alice: Any) -> None:
+    def test_overflow_banner_links_to_inbox(self, browser: Client, alice: Any) -> None:
         for number in range(12):
             send(alice, f"message {number}")
         page = text_of(browser.get("/"))
@@ -304,7 +304,7 @@ class TestBanners:
             (120, 1, ("and 98+ more", "and 99+ more", 3)),
         ],
     )
-    def test_what_is_folded_is_counted_with_what_is_not_loaded(
+    def test_collapsed_count_includes_messages_not_loaded(
         self, browser: Client, alice: Any, count: int, urgent: int, expected: Any
     ) -> None:
         for number in range(urgent):
@@ -318,13 +318,13 @@ class TestBanners:
         at = re.findall(r"(data-mx-fold)|data-mx-pk=", page).index("data-mx-fold")
         assert (wide, narrow, at) == expected
 
-    def test_a_message_of_the_page_itself_is_never_folded(self, browser: Client, alice: Any) -> None:
+    def test_message_of_current_request_is_never_collapsed(self, browser: Client, alice: Any) -> None:
         for number in range(5):
             send(alice, f"message {number}")
         page = text_of(browser.post("/", {"level": "20"}, follow=True))
         assert '<span class="mx-wide" data-mx-from="4">and 2 more<' in page
 
-    def test_every_button_and_link_says_what_it_is_for(self, browser: Client, alice: Any) -> None:
+    def test_banner_buttons_and_links_have_descriptive_labels(self, browser: Client, alice: Any) -> None:
         send(alice, "Your invoice", url="/x/")
         send(alice, format_html('<b title="{}">Report</b>', "x onfocus=alert(1) y"))
         announce("The rules", to=EVERYONE, must_acknowledge=True)
@@ -334,7 +334,7 @@ class TestBanners:
         assert 'aria-label="Close"' not in page.split("<template")[0]
         assert 'aria-label="Acknowledge: The rules"' in text_of(browser.get("/messages/panel/"))
 
-    def test_who_speaks_is_named_for_one_query_more(self, browser: Client, alice: Any, make_user: MakeUser) -> None:
+    def test_banner_senders_are_loaded_with_one_query(self, browser: Client, alice: Any, make_user: MakeUser) -> None:
         bob, carol = make_user("bob"), make_user("carol")
         for sender in (bob, carol):
             Message.objects.create(user=alice, sender=sender, message="Hello", level=ERROR_PERSISTENT)
@@ -352,7 +352,7 @@ class TestBanners:
         assert page.count("messages_extends/messages.js") == 1
         assert page.count("messages_extends/messages.css") == 1
 
-    def test_where_somebody_writes_only_what_must_be_acknowledged_stands_above(
+    def test_compose_page_shows_banners_to_acknowledge_only(
         self, browser: Client, alice: Any, make_user: MakeUser
     ) -> None:
         make_user("bob")
@@ -362,14 +362,14 @@ class TestBanners:
         above = text_of(browser.get("/messages/compose/")).split("<h1")[0]
         assert ("the rules" in above, "an ordinary one" in above) == (True, False)
 
-    def test_the_inbox_does_not_say_twice_what_it_lists(self, browser: Client, alice: Any) -> None:
+    def test_inbox_page_shows_no_banners(self, browser: Client, alice: Any) -> None:
         send(alice, "only once here")
         announce("the rules", to=EVERYONE, must_acknowledge=True)
         assert text_of(browser.get("/messages/")).count("only once here</p>") == 1
         assert "data-mx-pk" not in text_of(browser.get("/messages/"))
 
 
-def test_times_are_told_in_words_and_in_full(browser: Client, alice: Any) -> None:
+def test_inbox_shows_relative_and_absolute_time(browser: Client, alice: Any) -> None:
     send(alice, "old")
     Message.objects.update(created=timezone.now() - timedelta(hours=5, minutes=10))
     page = text_of(browser.get("/messages/"))
@@ -377,7 +377,7 @@ def test_times_are_told_in_words_and_in_full(browser: Client, alice: Any) -> Non
     assert re.search(r'<time datetime="\d{4}-\d\d-\d\dT', page)
 
 
-def test_a_host_without_templates_of_its_own_has_a_whole_page(browser: Client, alice: Any, settings: Any) -> None:
+def test_inbox_without_host_templates_is_complete_page(browser: Client, alice: Any, settings: Any) -> None:
     (engine,) = settings.TEMPLATES
     settings.TEMPLATES = [{**engine, "DIRS": []}]
     send(alice, "Hello")
@@ -387,7 +387,7 @@ def test_a_host_without_templates_of_its_own_has_a_whole_page(browser: Client, a
     assert "Hello" in words_of(browser.get("/messages/"))
 
 
-def test_scripts_and_style_of_a_page_with_a_bell_are_small(browser: Client, alice: Any) -> None:
+def test_scripts_and_styles_stay_within_size_limit(browser: Client, alice: Any) -> None:
     folder = Path(messages_extends.__path__[0]) / "static" / "messages_extends"
     loaded = set(re.findall(r"/static/messages_extends/([\w.]+)", text_of(browser.get("/messages/"))))
     only_for_writing = {"counting.js", "pickers.js", "writing.js"}

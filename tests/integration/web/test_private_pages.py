@@ -94,18 +94,16 @@ def directives(response: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["banners", "bell", "nav", "loop", "late", "said", "sticky"])
-def test_a_host_page_that_shows_messages_is_private(browser: Client, alice: Any, name: str) -> None:
+def test_host_page_with_messages_is_private(browser: Client, alice: Any, name: str) -> None:
     api.send(alice, "of alice")
     assert directives(browser.get(f"/host/{name}/")) == {"private"}
 
 
-def test_a_page_with_none_of_it_is_as_its_host_made_it(browser: Client) -> None:
+def test_host_page_without_messages_is_unchanged(browser: Client) -> None:
     assert directives(browser.get("/host/nothing/")) == set()
 
 
-def test_a_page_for_everybody_stays_one_for_who_is_not_logged_in(
-    browser: Client, acme: Tenant, browser_of: BrowserOf
-) -> None:
+def test_public_host_page_without_login_is_unchanged(browser: Client, acme: Tenant, browser_of: BrowserOf) -> None:
     anonymous = browser_of(acme)
     for name in ("banners", "bell", "loop", "nothing"):
         assert directives(anonymous.get(f"/host/{name}/")) == set()
@@ -113,7 +111,7 @@ def test_a_page_for_everybody_stays_one_for_who_is_not_logged_in(
     assert directives(anonymous.get("/host/said/")) == {"private"}
 
 
-def test_what_a_host_says_is_never_weakened(browser: Client, alice: Any) -> None:
+def test_cache_directives_of_host_are_not_weakened(browser: Client, alice: Any) -> None:
     api.send(alice, "of alice")
     assert directives(browser.get("/host/public/")) == {"private", "max-age=600"}
     assert {"no-store", "private"} <= directives(browser.get("/host/never/"))
@@ -121,9 +119,7 @@ def test_what_a_host_says_is_never_weakened(browser: Client, alice: Any) -> None
 
 
 @pytest.mark.parametrize("name", ["kept", "kept_late"])
-def test_a_page_that_django_keeps_is_not_kept_with_somebodys_messages(
-    browser: Client, alice: Any, bobs: Client, name: str
-) -> None:
+def test_django_page_cache_does_not_store_messages(browser: Client, alice: Any, bobs: Client, name: str) -> None:
     cache.clear()
     api.send(alice, "of alice")
     assert "of alice" in browser.get(f"/host/{name}/").text
@@ -142,19 +138,19 @@ OWN_PAGES = (
 
 
 @pytest.mark.parametrize("page", ["/messages/compose/", "/messages/announcements/", "/messages/grants/"])
-def test_a_refusal_is_private_too(bobs: Client, page: str) -> None:
+def test_refused_page_is_private(bobs: Client, page: str) -> None:
     answer = bobs.get(page)
     assert answer.status_code in (403, 404)
     assert directives(answer) & {"private", "no-store"}
 
 
 @pytest.mark.parametrize("page", OWN_PAGES)
-def test_every_page_of_somebody_who_is_logged_in_is_private(
+def test_own_pages_for_logged_in_user_are_private(
     in_acme: Tenant, alice: Any, browser_of: BrowserOf, page: str
 ) -> None:
     api.send(alice, "of alice")
     assert directives(browser_of(in_acme, alice).get(page)) & {"private", "no-store"}
 
 
-def test_the_middleware_that_marks_them_is_there() -> None:
+def test_message_middleware_is_installed() -> None:
     assert "django.contrib.messages.middleware.MessageMiddleware" in django_settings.MIDDLEWARE

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from tests.longrun.chaos.server import Database
 from tests.longrun.load.run import PEOPLE, Organisation, Question
 
-PATIENCE: Final = 30
+TIMEOUT_S: Final = 30
 PLATFORM: Final = "platform"
 MARKS: Final = 4_000
 # How many of what each leads to: one message for each person, or one publication.
@@ -136,7 +136,7 @@ def _post(organisation: Organisation, path: str, *fields: tuple[str, str]) -> Qu
 
 def ask(port: int, question: Question) -> tuple[int, str]:
     """Ask once; 0 where there was no answer."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     try:
         connection.request(question.method, question.path, question.body(), question.all_headers())
         answer = connection.getresponse()

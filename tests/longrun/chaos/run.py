@@ -28,7 +28,7 @@ from tests.longrun.load.run import Organisation, Question
 
 THREADS: Final = 6
 IN_A_ROW: Final = 10
-PATIENCE: Final = 120
+TIMEOUT_S: Final = 120
 KILLED: Final = f"{'killed (-9) in the middle of':<40}{'times':>7}{'nothing':>9}{'some':>7}{'all':>7}  then run again"
 
 
@@ -135,7 +135,7 @@ def _seconds_until_all_is_well(port: int, organisations: list[Organisation]) -> 
     """Ask until so many in a row succeed; return when the first of them did."""
     start = since = time.monotonic()
     well = 0
-    while well < IN_A_ROW and time.monotonic() - start < PATIENCE:
+    while well < IN_A_ROW and time.monotonic() - start < TIMEOUT_S:
         asked = time.monotonic()
         organisation = organisations[well % len(organisations)]
         status, _text = ask(port, Question("look", organisation, 1, "GET", "/messages/badge/"))

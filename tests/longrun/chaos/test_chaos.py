@@ -22,7 +22,7 @@ def place() -> Iterator[Site]:
         yield made
 
 
-def test_what_was_acknowledged_is_there_once_whatever_happened_to_the_database(place: Site) -> None:
+def test_acknowledged_writes_exist_once_after_database_faults(place: Site) -> None:
     faults = [Fault(name, happen) for name, happen in FAULTS.items()]
     result = shake(place, faults, 1, lambda _text: None)
     assert [each.name for each in result.felt if each.recovered is None] == []
@@ -36,7 +36,7 @@ def test_what_was_acknowledged_is_there_once_whatever_happened_to_the_database(p
 
 
 @pytest.mark.parametrize("worker", workers.WORKERS, ids=lambda worker: worker.name)
-def test_what_is_killed_is_done_or_not_and_complete_when_it_is_run_again(place: Site, worker: workers.Worker) -> None:
+def test_killed_worker_is_atomic_and_completed_by_next_run(place: Site, worker: workers.Worker) -> None:
     result = workers.kill_often(place.env, place.database, worker, 1)
     assert result.problems == []
     assert result.found.total() == 1
@@ -54,11 +54,13 @@ class TestComparison:
             ledger.note(work, 302, "", again=False)
         return ledger
 
-    def test_it_sees_what_is_lost(self, ledger: Ledger, place: Site) -> None:
+    def test_compare_detects_lost_writes(self, ledger: Ledger, place: Site) -> None:
         assert len(compare(ledger, place.database, place.organisations).lost) == 2
 
     @pytest.mark.parametrize(("people", "what"), [((1, 2), "halves"), ((1, 1, 2, 3, 4, 5), "doubled")])
-    def test_it_sees_halves_and_doubles(self, ledger: Ledger, place: Site, people: tuple[int, ...], what: str) -> None:
+    def test_compare_detects_partial_and_duplicate_writes(
+        self, ledger: Ledger, place: Site, people: tuple[int, ...], what: str
+    ) -> None:
         schema = place.organisations[0].schema
         for person in people:
             place.database.execute(
@@ -71,6 +73,6 @@ class TestComparison:
             place.database.execute(f"DELETE FROM {schema}.messages_extends_message WHERE message = 'token of send'")
         assert getattr(outcome, what) == [f"{schema} token of send"]
 
-    def test_it_sees_a_worker_that_leaves_half(self, place: Site) -> None:
+    def test_kill_often_detects_partial_result_of_worker(self, place: Site) -> None:
         half = replace(workers.WORKERS[0], name="half", whole=workers.MANY + 1)
         assert workers.kill_often(place.env, place.database, half, 0).problems != []

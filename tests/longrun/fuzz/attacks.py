@@ -1,4 +1,4 @@
-"""Kinds of attacks. Each makes inputs for one door, sends them, and notes what an answer must not be."""
+"""Kinds of attacks. Each makes inputs for one entry_point, sends them, and notes what an answer must not be."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -21,12 +21,12 @@ from messages_extends import api
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import MessagesExtendsError
 from tests.longrun.fuzz import inputs, oracle
-from tests.longrun.fuzz.entry_points import Door, known_names, names_asked_for
+from tests.longrun.fuzz.entry_points import EntryPoint, known_names, names_asked_for
 from tests.longrun.fuzz.world import World, canaries_for, session_cookie, signed_elsewhere, taken_back
 
 Data = Any
 MEMBERS: Final = ("reader", "administrator", "operator")
-# Most often those who get past the door.
+# Most often those who get past the entry_point.
 INSIDERS: Final = (*MEMBERS, *MEMBERS, "stranger", "intruder")
 FORM: Final = "application/x-www-form-urlencoded"
 
@@ -39,19 +39,19 @@ class Report:
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
     found: dict[str, str] = field(default_factory=dict)
 
-    def note(self, kind: str, door: str, status: int, faults: list[str], what: object) -> None:
+    def note(self, kind: str, entry_point: str, status: int, faults: list[str], what: object) -> None:
         self.sent[kind] += 1
         self.statuses[kind, status] += 1
         for fault in faults:
-            self.found.setdefault(f"{kind} at {door}: {fault}", repr(what)[:600])
+            self.found.setdefault(f"{kind} at {entry_point}: {fault}", repr(what)[:600])
 
 
 @dataclass
 class Attack:
-    """One kind of attack at one door."""
+    """One kind of attack at one entry_point."""
 
     kind: str
-    door: Door
+    entry_point: EntryPoint
     world: World
     report: Report
 
@@ -63,7 +63,9 @@ class Attack:
         host = options.get("headers", {}).get("host", host)
         canaries = () if "globex" in host else canaries_for(person)
         found = oracle.faults(response, host, path, canaries) + self._wrong_writes(host, wrote)
-        self.report.note(self.kind, self.door.route, response.status_code, found, (person, method, path, options))
+        self.report.note(
+            self.kind, self.entry_point.route, response.status_code, found, (person, method, path, options)
+        )
         return response
 
     def _wrong_writes(self, host: str, wrote: dict[str, int]) -> list[str]:
@@ -72,11 +74,13 @@ class Attack:
         return [f"wrote {rows} rows in {schema}" for schema, rows in wrote.items() if rows and schema not in own]
 
     def path(self, data: Data) -> str:
-        """Return the door's path, with keys in it that exist somewhere."""
-        return self.door.path(*(data.draw(st.sampled_from(self.world.keys[kind])) for kind in self.door.kinds))
+        """Return the entry_point's path, with keys in it that exist somewhere."""
+        return self.entry_point.path(
+            *(data.draw(st.sampled_from(self.world.keys[kind])) for kind in self.entry_point.kinds)
+        )
 
     def person(self, data: Data) -> str:
-        return "passer-by" if self.door.is_public else str(data.draw(st.sampled_from(INSIDERS)))
+        return "passer-by" if self.entry_point.is_public else str(data.draw(st.sampled_from(INSIDERS)))
 
     # The kinds ------------------------------------------------------------------------------------------------------
 
@@ -109,10 +113,12 @@ class Attack:
 
     def keys(self, data: Data) -> None:
         """Put into the path what no page of ours would."""
-        keys = [data.draw(inputs.keys_of(kind, self.world.keys[kind])) for kind in self.door.kinds]
-        path = self.door.path(*(key.encode("utf-8", "replace").decode() for key in keys))
+        keys = [data.draw(inputs.keys_of(kind, self.world.keys[kind])) for kind in self.entry_point.kinds]
+        path = self.entry_point.path(*(key.encode("utf-8", "replace").decode() for key in keys))
         method = data.draw(st.sampled_from(("GET", "POST")))
-        self.ask(self.person(data), method, path + ("" if self.door.kinds else data.draw(st.sampled_from(PATH_ENDS))))
+        self.ask(
+            self.person(data), method, path + ("" if self.entry_point.kinds else data.draw(st.sampled_from(PATH_ENDS)))
+        )
 
     def headers(self, data: Data) -> None:
         person, path = self.person(data), self.path(data)
@@ -152,20 +158,20 @@ class Attack:
     def twins(self, data: Data) -> None:
         """Ask for what is not one's own, and for what is not there: nobody can tell which was which."""
         person = data.draw(st.sampled_from(("reader", "administrator", "stranger", "operator")))
-        chosen = [data.draw(st.sampled_from(self.world.twins[kind])) for kind in self.door.kinds]
+        chosen = [data.draw(st.sampled_from(self.world.twins[kind])) for kind in self.entry_point.kinds]
         method = data.draw(st.sampled_from(("GET", "POST")))
         fields = _encoded([(data.draw(st.sampled_from(known_names())), data.draw(inputs.hostile)) for _ in range(2)])
         headers = data.draw(inputs.headers)
         answers = []
-        if person == "operator" and "broadcasts" in self.door.route:
+        if person == "operator" and "broadcasts" in self.entry_point.route:
             return
         for keys in ([theirs for theirs, _ in chosen], [nowhere for _, nowhere in chosen]):
             options = {"data": fields, "content_type": FORM, "headers": headers}
-            response = self.ask(person, method, self.door.path(*keys), **options)
+            response = self.ask(person, method, self.entry_point.path(*keys), **options)
             answers.append(oracle.answer(response, *_spellings(keys)))
         if answers[0] != answers[1]:
             self.report.found.setdefault(
-                f"{self.kind} at {self.door.route}: told apart: {answers[0][0]} {answers[1][0]}",
+                f"{self.kind} at {self.entry_point.route}: told apart: {answers[0][0]} {answers[1][0]}",
                 repr((person, method, chosen, fields, headers)),
             )
 
@@ -184,7 +190,7 @@ class Attack:
             response = self.world.client("reader").get(self.path(data))
         found = oracle.faults(response, "acme.localhost", "/", canaries_for("reader"))
         found += self._wrong_writes("acme.localhost", wrote)
-        self.report.note(self.kind, self.door.route, response.status_code, found, (text, options, stored))
+        self.report.note(self.kind, self.entry_point.route, response.status_code, found, (text, options, stored))
 
     def _say(self, text: str, options: dict[str, Any], announced: bool) -> bool:
         with schema_context("acme"), suppress(ValueError, PermissionDenied, MessagesExtendsError):
@@ -266,15 +272,15 @@ SHARES: Final[dict[str, int]] = {
 SHOWING: Final = ("", "messages/", "messages/panel/", "messages/badge/", "messages/banners/", "messages/announcements/")
 
 
-def applies(kind: str, door: Door) -> bool:
+def applies(kind: str, entry_point: EntryPoint) -> bool:
     if kind == "twins":
-        return bool(door.kinds)
-    return door.route in SHOWING and not door.is_public if kind == "texts" else True
+        return bool(entry_point.kinds)
+    return entry_point.route in SHOWING and not entry_point.is_public if kind == "texts" else True
 
 
-def run(kind: str, door: Door, world: World, report: Report, *, examples: int, number: int = 0) -> None:
-    """Send some inputs of a kind to a door; `number` makes them others than those of another run."""
-    attack = Attack(kind, door, world, report)
+def run(kind: str, entry_point: EntryPoint, world: World, report: Report, *, examples: int, number: int = 0) -> None:
+    """Send some inputs of a kind to a entry_point; `number` makes them others than those of another run."""
+    attack = Attack(kind, entry_point, world, report)
 
     @seed(number)
     @hypothesis_settings(

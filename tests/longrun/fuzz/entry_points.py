@@ -18,7 +18,7 @@ ASKED_FOR: Final = re.compile(r"request\.(?:GET|POST)(?:\.get\(|\.getlist\(|\[)\
 
 
 @dataclass(frozen=True)
-class Door:
+class EntryPoint:
     """One address; `kinds` are the converters of what stands in its path."""
 
     route: str
@@ -36,9 +36,9 @@ class Door:
 
 
 @cache
-def doors() -> tuple[Door, ...]:
+def entry_points() -> tuple[EntryPoint, ...]:
     found = (
-        Door(route, urlconf, tuple(kind or "str" for kind, _name in PARAMETER.findall(route)))
+        EntryPoint(route, urlconf, tuple(kind or "str" for kind, _name in PARAMETER.findall(route)))
         for urlconf in (settings.ROOT_URLCONF, settings.PUBLIC_SCHEMA_URLCONF)
         for route in _routes(get_resolver(urlconf).url_patterns)
     )
@@ -73,7 +73,7 @@ def names_asked_for() -> tuple[str, ...]:
 def known_names() -> tuple[str, ...]:
     """Return those, and the names of all fields that any form has."""
     # Loads the modules that have forms.
-    assert doors()
+    assert entry_points()
     names = {name for form in _subclasses(forms.BaseForm) for name in getattr(form, "base_fields", ())}
     return tuple(sorted({*names, *names_asked_for()}))
 

@@ -34,7 +34,7 @@ from messages_extends.live.tokens import COOKIE_NAME, read_token, token_header
 from messages_extends.models.publication import Reference
 from messages_extends.sending.cleaning import EARLIEST, LATEST, parse_datetime_of_page, require_link
 from messages_extends.storages import CookieStorage
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from messages_extends.tenancy.sessions import SessionStore
 from messages_extends.texts.rendering import render
 from messages_extends.web.tokens import read_snapshot_token, read_undo_token, snapshot_token, undo_token
@@ -90,7 +90,7 @@ def request_at(schema: str, pk: int | None = None) -> HttpRequest:
 
 
 def session_data() -> str:
-    with inside(SCHEMA):
+    with in_schema(SCHEMA):
         return SessionStore().encode({"_auth_user_id": "7"})
 
 
@@ -168,10 +168,10 @@ def stream_scope(token: str) -> dict[str, object]:
 @rule(FORGERIES)
 def a_session_is_ours(forgery: tuple[int, int, str]) -> None:
     ours = session_data()
-    with inside(SCHEMA):
+    with in_schema(SCHEMA):
         assert SessionStore().decode(ours) == {"_auth_user_id": "7"}
         assert SessionStore().decode(forge(ours, forgery)) == {}
-    with inside("globex"):
+    with in_schema("globex"):
         assert SessionStore().decode(ours) == {}
 
 

@@ -19,7 +19,7 @@ from messages_extends.models import Message
 from tenants.models import Tenant
 from tests.longrun.fuzz import oracle
 from tests.longrun.fuzz.attacks import SHARES, Attack, Report, applies, run
-from tests.longrun.fuzz.entry_points import doors, known_names
+from tests.longrun.fuzz.entry_points import entry_points, known_names
 from tests.longrun.fuzz.inputs import MARK
 from tests.longrun.fuzz.world import THEIRS, World, make_world, taken_back
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 INPUTS = int(os.environ.get("HOSTILE_INPUTS", "0"))
 SEED = int(os.environ.get("HOSTILE_SEED", "0"))
-# In the suite, at each door.
+# In the suite, at each entry_point.
 FEW = 2
 
 
@@ -43,13 +43,13 @@ def world(acme: Tenant, globex: Tenant, settings: Any) -> Iterator[World]:
 
 @pytest.mark.longrun
 @pytest.mark.parametrize("kind", SHARES)
-def test_no_input_does_what_it_must_not(kind: str, world: World) -> None:
-    here = [door for door in doors() if applies(kind, door)]
+def test_entry_points_pass_oracle_for_fuzzed_input(kind: str, world: World) -> None:
+    here = [entry_point for entry_point in entry_points() if applies(kind, entry_point)]
     each = max(FEW, INPUTS * SHARES[kind] // 100 // len(here) + 1) if INPUTS else FEW
     sent, found = 0, dict[str, str]()
-    for number, door in enumerate(here):
+    for number, entry_point in enumerate(here):
         report = Report()
-        run(kind, door, world, report, examples=each, number=SEED * 1000 + number)
+        run(kind, entry_point, world, report, examples=each, number=SEED * 1000 + number)
         # At once: a long run that is ended has said what it found.
         write_down(report)
         sent, found = sent + report.sent[kind], found | report.found
@@ -92,13 +92,13 @@ class TestJudge:
             f"<img src=x onerror={MARK}()>",
         ],
     )
-    def test_it_sees_markup(self, page: str) -> None:
+    def test_oracle_reports_injected_markup(self, page: str) -> None:
         assert oracle.faults(HttpResponse(page), "acme.localhost", "/", ())
 
     @pytest.mark.parametrize(
         "page", [f"<p>&lt;{MARK}&gt;</p>", f'<input value="&quot; {MARK}=1">', "<p>javascript:</p>"]
     )
-    def test_it_lets_text_pass(self, page: str) -> None:
+    def test_oracle_accepts_escaped_text(self, page: str) -> None:
         assert oracle.faults(HttpResponse(page), "acme.localhost", "/", ()) == []
 
     @pytest.mark.parametrize(
@@ -113,27 +113,27 @@ class TestJudge:
             "https:/\\e.x",
         ],
     )
-    def test_it_sees_a_way_out(self, location: str) -> None:
+    def test_oracle_reports_redirect_to_other_host(self, location: str) -> None:
         response = HttpResponse(status=302)
         response["Location"] = location
         assert oracle.faults(response, "acme.localhost", "/messages/", ())
 
-    def test_it_lets_ways_within_pass(self) -> None:
+    def test_oracle_accepts_redirect_within_site(self) -> None:
         for location in ("/x/?next=//evil.example", "next/", "?a=b", "http://acme.localhost/"):
             assert oracle.faults(HttpResponseRedirect(location), "acme.localhost", "/messages/", ()) == []
 
-    def test_it_sees_a_canary_and_an_error(self) -> None:
+    def test_oracle_reports_canary_and_server_error(self) -> None:
         assert oracle.faults(HttpResponse(THEIRS), "acme.localhost", "/", (THEIRS,))
         assert oracle.faults(HttpResponse(status=500), "acme.localhost", "/", ())
 
-    def test_it_sees_rows_written_elsewhere(self, world: World) -> None:
+    def test_attack_reports_rows_written_in_other_tenant(self, world: World) -> None:
         with taken_back() as wrote:
             connection.set_schema("globex")
             Message.objects.update(message="changed")
-        attack = Attack("keys", doors()[0], world, Report())
+        attack = Attack("keys", entry_points()[0], world, Report())
         assert attack._wrong_writes("acme.localhost", wrote) == ["wrote 1 rows in globex"]
 
-    def test_everybody_is_who_they_are_to_be(self, world: World) -> None:
+    def test_fuzz_clients_have_intended_access(self, world: World) -> None:
         reached = {person: world.client(person).get("/messages/").status_code for person in world.people}
         assert reached == {
             **dict.fromkeys(("reader", "administrator", "operator", "neighbour"), 200),
@@ -143,12 +143,12 @@ class TestJudge:
         assert THEIRS in world.client("neighbour").get("/messages/").content.decode()
 
 
-def test_forms_are_known() -> None:
+def test_fuzz_entry_points_include_forms_and_field_names() -> None:
     assert {"message", "people", "number", "step", "undo", "next", "q", "organisation"} <= set(known_names())
-    assert len(doors()) > 100
+    assert len(entry_points()) > 100
 
 
-def test_a_page_has_the_fields_of_its_form(world: World) -> None:
+def test_fuzz_client_reads_fields_of_compose_form(world: World) -> None:
     names = {name for name, _value in world.form("reader", "/messages/compose/")}
     assert {"message", "level", "url", "step"} <= names
     assert isinstance(world.client("reader"), Client)

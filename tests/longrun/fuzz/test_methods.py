@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from tests.isolation.test_doors import dump
-from tests.longrun.fuzz.entry_points import doors
+from tests.longrun.fuzz.entry_points import entry_points
 from tests.longrun.fuzz.world import World, make_world
 
 pytestmark = pytest.mark.django_db
@@ -21,9 +21,9 @@ def world(acme: object, globex: object) -> World:
 
 def paths(world: World) -> Iterator[str]:
     """Yield every address, with keys of another organisation and of one's own."""
-    for door in doors():
-        keys = [world.keys.get(kind, world.keys["str"]) for kind in door.kinds]
-        yield from {door.path(*(each[0] for each in keys)), door.path(*(each[-1] for each in keys))}
+    for entry_point in entry_points():
+        keys = [world.keys.get(kind, world.keys["str"]) for kind in entry_point.kinds]
+        yield from {entry_point.path(*(each[0] for each in keys)), entry_point.path(*(each[-1] for each in keys))}
 
 
 def clients(world: World) -> Iterator[Client]:
@@ -33,14 +33,14 @@ def clients(world: World) -> Iterator[Client]:
         yield client
 
 
-def test_no_get_changes_anything(world: World) -> None:
+def test_get_of_every_url_changes_no_row(world: World) -> None:
     before = dump()
     statuses = {client.get(path).status_code for client in clients(world) for path in paths(world)}
     assert 200 in statuses
     assert dump() == before
 
 
-def test_no_form_without_a_token_changes_anything(world: World) -> None:
+def test_post_without_csrf_token_to_every_url_changes_no_row(world: World) -> None:
     before = dump()
     values = {"username": "reader@acme.example", "password": "x", "email": "reader@acme.example", "post": "yes"}
     answers = [(path, client.post(path, values).status_code) for client in clients(world) for path in paths(world)]

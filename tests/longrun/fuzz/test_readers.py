@@ -17,14 +17,14 @@ LED: Final = list(RULES) if INPUTS else list(RULES)[:1]
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_the_rule_holds_for_any_text(name: str) -> None:
+def test_reader_rule_holds_for_generated_text(name: str) -> None:
     RULES[name]()
 
 
 @pytest.mark.skipif(find_spec("atheris") is None, reason="Atheris is made for Linux on x86-64 only.")
 @pytest.mark.longrun
 @pytest.mark.parametrize("name", LED)
-def test_the_rule_holds_along_the_branches_of_the_code(name: str) -> None:
+def test_reader_rule_holds_for_coverage_guided_text(name: str) -> None:
     command = [sys.executable, "-m", "tests.longrun.fuzz.guided", name, f"--inputs={TEXTS}", f"--seed={SEED + 1}"]
     env = {**os.environ, "LOG_LEVEL": "ERROR"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)

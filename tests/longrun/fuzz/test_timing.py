@@ -93,7 +93,7 @@ class CheapHasher(PBKDF2PasswordHasher):
 
 @pytest.mark.skipif(INPUTS < 10_000, reason="no time is asserted in the suite: python3 run.py fuzz")
 @pytest.mark.parametrize("case", CASES)
-def test_it_takes_as_long_whether_it_is_there_or_not(case: str, world: World) -> None:
+def test_response_time_is_independent_of_existence(case: str, world: World) -> None:
     ask, person, there, nowhere = CASES[case]
     references = world.keys["str"]
     names = {"THEIRS_ID": world.keys["uuid"][0], "THEIRS": references[0], "WITHDRAWN": references[2]}
@@ -132,6 +132,6 @@ def _share(some: list[float], others: list[float]) -> float:
     return wins / (2 * len(some) * len(others))
 
 
-def test_a_difference_would_be_seen() -> None:
+def test_rank_share_detects_timing_difference() -> None:
     assert _share([2.0, 3.0], [1.0, 1.5]) == 1.0
     assert _share([1.0, 2.0], [1.0, 2.0]) == 0.5

@@ -39,7 +39,7 @@ PEOPLE: Final = 5
 CSRF: Final = "c" * 32
 CANARY: Final = re.compile(r"canary[0-9a-f]{16}")
 LINE: Final = re.compile(r"^\S+ \S+ [A-Z]+ \[(\w+|-)\] ")
-PATIENCE: Final = 60
+TIMEOUT_S: Final = 60
 # Whose answers hold what belongs to the organisation.
 SHOWING: Final = ("home", "inbox", "panel", "search", "announcements", "redirect")
 
@@ -245,7 +245,7 @@ def stream(organisation: Organisation, person: int, _dice: random.Random) -> Que
 
 def ask_in_thread(port: int, share: list[Question], findings: Findings) -> None:
     """Ask one after the other over one connection, following redirects."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     for question in share:
         try:
             _ask(connection, question, findings)
@@ -280,7 +280,7 @@ def _read_news(answer: HTTPResponse) -> str:
 async def ask_in_loop(port: int, share: list[Question], findings: Findings) -> None:
     for question in share:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_S):
                 status, text = await _ask_async(port, question)
         except (OSError, TimeoutError, ValueError) as error:
             findings.error(question, error)

@@ -203,7 +203,7 @@ def total(workers: list[Worker], what: str) -> int:
 
 
 @pytest.mark.usefixtures("_two_tenants", "limit")
-def test_ours_reads_no_other_tenants_row_in_a_storm(open_connection: OpenConnection) -> None:
+def test_package_backend_under_load_reads_no_row_of_other_tenant(open_connection: OpenConnection) -> None:
     workers = storm(open_connection, OURS)
     steps = {step.__name__ for step in STEPS_OF_A_STORM}
     assert set.union(*(worker.done for worker in workers)) == steps
@@ -213,7 +213,7 @@ def test_ours_reads_no_other_tenants_row_in_a_storm(open_connection: OpenConnect
 
 
 @pytest.mark.usefixtures("_two_tenants")
-def test_theirs_reads_another_tenants_rows_in_the_same_storm_when_set_calls_are_limited(
+def test_django_tenants_backend_under_load_reads_rows_of_other_tenant(
     open_connection: OpenConnection,
 ) -> None:
     with set_calls_limited(True):

@@ -89,7 +89,7 @@ def _share_one_way_back() -> None:
 
     contexts: dict[str, Any] = {}
     _replace(
-        "messages_extends.tenancy.schemas.inside",
+        "messages_extends.tenancy.schemas.in_schema",
         lambda schema: contexts.setdefault(schema, schema_context(schema)),
     )
 
@@ -110,7 +110,7 @@ def _save_anywhere() -> None:
 
 def _save_people_anywhere() -> None:
     for module in ("origin", "managers"):
-        _replace(f"tenants.people.{module}.require_here", lambda *_instance: None)
+        _replace(f"tenants.people.{module}.check_tenant", lambda *_instance: None)
 
 
 def _enter_by_the_tenant_itself() -> None:
@@ -121,7 +121,7 @@ def _enter_by_the_tenant_itself() -> None:
 
 def _let_inboxes_answer_anywhere() -> None:
     for module in ("inbox.inbox", "queries.compiled"):
-        _replace(f"messages_extends.{module}.require_here", lambda _user: None)
+        _replace(f"messages_extends.{module}.check_tenant", lambda _user: None)
 
 
 def _read_exports_anywhere() -> None:
@@ -145,7 +145,7 @@ def _look_the_schema_up_at_the_commit() -> None:
 
 
 def _ask_the_connection_for_the_schema() -> None:
-    _replace("messages_extends.storages.inside", lambda _schema: nullcontext())
+    _replace("messages_extends.storages.in_schema", lambda _schema: nullcontext())
 
 
 def _query_where_the_thread_was_left() -> None:
@@ -337,150 +337,150 @@ END $$
 MITIGATIONS: Final = (
     Mitigation(
         "a path that could not be set is an error",
-        (f"{SEARCH_PATH}test_ours_raises_after_a_cancelled_set_and_then_reads_its_tenant",),
+        (f"{SEARCH_PATH}test_package_backend_raises_after_cancelled_set_then_reads_schema",),
         _swallow_failed_paths,
     ),
     Mitigation(
         "the path is unknown after a commit that failed",
         (
-            f"{SEARCH_PATH}test_ours_reads_its_tenant_after_a_commit_that_failed",
-            f"{SEARCH_PATH}test_ours_reads_its_tenant_after_an_error_caught_inside_atomic",
+            f"{SEARCH_PATH}test_package_backend_reads_current_schema_after_failed_commit",
+            f"{SEARCH_PATH}test_package_backend_reads_current_schema_after_caught_error",
         ),
         _trust_the_path_after_a_commit,
     ),
     Mitigation(
         "an aborted transaction is seen",
-        (f"{SEARCH_PATH}test_ours_reads_its_tenant_after_an_error_caught_inside_atomic",),
+        (f"{SEARCH_PATH}test_package_backend_reads_current_schema_after_caught_error",),
         _trust_the_path_in_an_aborted_commit,
     ),
     Mitigation(
         "a new connection has no path",
-        (f"{SEARCH_PATH}test_a_connection_made_anew_behind_djangos_back_has_no_path_yet",),
+        (f"{SEARCH_PATH}test_package_backend_sets_search_path_on_replaced_raw_connection",),
         _trust_the_path_of_a_new_connection,
     ),
     Mitigation(
         "a named cursor gets its path first",
-        (f"{SEARCH_PATH}test_ours_raises_an_error_of_djangos_when_the_set_of_a_named_cursor_is_cancelled",),
+        (f"{SEARCH_PATH}test_package_backend_raises_django_error_after_cancelled_named_cursor",),
         _open_named_cursors_first,
     ),
     Mitigation(
         "each block has its own way back",
         (
-            f"{THREADS}test_a_context_made_for_the_block_brings_each_thread_back",
-            f"{THREADS}test_eight_threads_read_their_own_tenant_and_no_other",
+            f"{THREADS}test_context_per_block_restores_schema_of_each_thread",
+            f"{THREADS}test_threads_read_messages_of_own_tenant_only",
         ),
         _share_one_way_back,
     ),
     Mitigation(
         "people know where they come from",
         (
-            f"{OBJECTS}test_a_user_of_one_tenant_is_refused_in_another_and_nothing_is_written",
-            f"{DOORS}test_what_comes_from_elsewhere_is_refused",
+            f"{OBJECTS}test_recipient_of_other_tenant_is_refused",
+            f"{DOORS}test_api_refuses_objects_of_other_tenant",
         ),
         _forget_where_objects_come_from,
     ),
     Mitigation(
         "rows are saved where they were loaded",
-        (f"{OBJECTS}test_a_message_of_one_tenant_is_refused_in_another_and_changes_nothing",),
+        (f"{OBJECTS}test_message_refuses_use_in_other_tenant",),
         _save_anywhere,
     ),
     Mitigation(
         "people and groups are saved where they were loaded",
-        (f"{OBJECTS}test_a_person_or_group_of_one_organisation_is_refused_in_another_and_changes_nothing",),
+        (f"{OBJECTS}test_users_and_groups_refuse_writes_in_other_tenant",),
         _save_people_anywhere,
     ),
     Mitigation(
         "a tenant is no context of its own",
-        (f"{THREADS}test_the_tenant_of_the_reference_product_refuses_a_with",),
+        (f"{THREADS}test_reference_tenant_model_refuses_with_statement",),
         _enter_by_the_tenant_itself,
     ),
     Mitigation(
         "an inbox answers in its own organisation",
-        (f"{DEFERRED}test_an_inbox_answers_in_its_own_organisation_only",),
+        (f"{DEFERRED}test_inbox_in_other_tenant_raises_wrong_tenant",),
         _let_inboxes_answer_anywhere,
     ),
     Mitigation(
         "an export is read in its own organisation",
-        (f"{DEFERRED}test_what_is_handed_over_is_read_in_its_own_organisation_only",),
+        (f"{DEFERRED}test_export_read_in_other_tenant_raises_wrong_tenant",),
         _read_exports_anywhere,
     ),
     Mitigation(
         "a hint takes its schema along",
-        (f"{DEFERRED}test_a_hint_names_the_schema_of_the_change",),
+        (f"{DEFERRED}test_change_event_names_schema_of_change",),
         _look_the_schema_up_at_the_commit,
     ),
     Mitigation(
         "a storage goes where its request belongs",
-        (f"{OBJECTS}test_a_storage_reads_and_writes_the_tenant_of_its_request_wherever_the_connection_is",),
+        (f"{OBJECTS}test_fallback_storage_uses_tenant_of_request",),
         _ask_the_connection_for_the_schema,
     ),
     Mitigation(
         "async code passes its schema by value",
         (
-            f"{ASYNC}test_what_is_sent_from_the_event_loop_goes_where_it_says",
-            f"{ASYNC}test_what_is_sent_by_a_task_goes_where_it_says_whatever_the_thread_did",
+            f"{ASYNC}test_asend_on_event_loop_writes_to_given_schema",
+            f"{ASYNC}test_asend_in_tasks_writes_to_given_schema_when_thread_changes_schema",
         ),
         _query_where_the_thread_was_left,
     ),
     Mitigation(
         "streams do not query",
-        (f"{ASYNC}test_open_streams_hold_no_connection",),
+        (f"{ASYNC}test_open_streams_hold_no_database_connection",),
         _query_while_streaming,
     ),
     Mitigation(
         "sessions are signed for their schema",
         (
-            f"{COOKIES}test_the_session_engine_alone_keeps_the_cookie_of_one_tenant_from_its_clone",
-            "tests/unit/tenancy/test_sessions.py::test_elsewhere_it_is_empty_and_saving_takes_another_key",
+            f"{COOKIES}test_session_engine_alone_refuses_session_cookie_at_cloned_tenant",
+            "tests/unit/tenancy/test_sessions.py::test_session_in_other_schema_is_empty_and_saves_under_new_key",
         ),
         _sign_sessions_alike,
     ),
     Mitigation(
         "a session of elsewhere is not overwritten",
-        ("tests/unit/tenancy/test_sessions.py::test_elsewhere_it_is_empty_and_saving_takes_another_key",),
+        ("tests/unit/tenancy/test_sessions.py::test_session_in_other_schema_is_empty_and_saves_under_new_key",),
         _keep_the_key_of_another_schemas_session,
     ),
     Mitigation(
         "people's session hash holds their schema",
-        (f"{COOKIES}test_the_users_hash_alone_keeps_the_cookie_of_one_tenant_from_its_clone",),
+        (f"{COOKIES}test_user_session_hash_alone_refuses_session_cookie_at_cloned_tenant",),
         _hash_people_alike,
     ),
     Mitigation(
         "the messages cookie's signature holds the schema",
-        (f"{COOKIES}test_a_messages_cookie_renamed_to_that_of_another_tenant_is_not_read_there",),
+        (f"{COOKIES}test_renamed_messages_cookie_is_not_read_at_other_tenant",),
         _bind_cookies(name=True, salt=False),
     ),
     Mitigation(
         "the messages cookie's name holds the schema",
-        (f"{COOKIES}test_the_messages_cookie_of_one_tenant_is_neither_shown_nor_destroyed_at_another",),
+        (f"{COOKIES}test_messages_cookie_is_neither_shown_nor_deleted_at_other_tenant",),
         _bind_cookies(name=False, salt=True),
     ),
     Mitigation(
         "messages in the session have their schema in their key",
         (
-            "tests/unit/storages/test_storages.py::TestTenantBinding::test_session_messages_of_one_organisation_are_not_read_in_another",
+            "tests/unit/storages/test_storages.py::TestTenantBinding::test_session_messages_are_not_shown_in_other_tenant",
         ),
         _name_session_messages_alike,
     ),
     Mitigation(
         "a tenant's table is nowhere else",
         (
-            f"{TABLES}test_a_missing_table_is_an_error_when_read_and_when_written",
-            f"{TABLES}test_the_public_schema_has_no_table_of_a_tenants_app",
+            f"{TABLES}test_missing_table_raises_programming_error_on_read_and_write",
+            f"{TABLES}test_public_schema_has_no_table_of_tenant_apps",
         ),
         sql=("CREATE TABLE public.messages_extends_message (LIKE acme.messages_extends_message INCLUDING ALL)",),
     ),
     Mitigation(
         "content types are in public alone",
         (
-            f"{PERMISSIONS}test_content_types_are_in_the_public_schema_alone",
-            f"{PERMISSIONS}test_a_content_type_has_one_id_in_all_schemas",
+            f"{PERMISSIONS}test_content_types_exist_in_public_schema_only",
+            f"{PERMISSIONS}test_content_type_has_same_id_in_all_schemas",
         ),
         sql=(OWN_CONTENT_TYPES,),
     ),
     Mitigation(
         "grants are in each tenant's own table",
-        (f"{PERMISSIONS}test_a_grant_in_one_tenant_means_nothing_in_another",),
+        (f"{PERMISSIONS}test_object_permission_counts_in_its_tenant_only",),
         sql=(
             "CREATE TABLE public.guardian_userobjectpermission (LIKE acme.guardian_userobjectpermission INCLUDING ALL)",
             "DROP TABLE acme.guardian_userobjectpermission",
@@ -489,62 +489,60 @@ MITIGATIONS: Final = (
     ),
     Mitigation(
         "guardian has no anonymous user",
-        (f"{SHARED}test_without_it_who_is_not_logged_in_holds_nothing_and_costs_no_query",),
+        (f"{SHARED}test_anonymous_user_has_no_permissions_and_runs_no_queries",),
         lambda: _replace("guardian.conf.settings.ANONYMOUS_USER_NAME", "nobody@example.com"),
     ),
     Mitigation(
         "no shared model names people",
-        (f"{SHARED}test_no_shared_model_names_anything_of_a_tenant",),
+        (f"{SHARED}test_shared_models_reference_no_tenant_models",),
         _share_a_model_that_names_people,
     ),
     Mitigation(
         "the database deletes what is somebody's",
-        (
-            "tests/unit/models/test_foreign_keys.py::test_the_database_has_a_rule_for_every_foreign_key_to_people_and_groups",
-        ),
+        ("tests/unit/models/test_foreign_keys.py::test_foreign_keys_to_users_and_groups_have_delete_rules",),
         sql=(NO_RULE_FOR_MESSAGES,),
     ),
     Mitigation(
         "an organisation that is not open answers 503",
-        (f"{PROVISIONING}test_a_suspended_organisation_answers_503_everywhere_until_it_is_resumed",),
+        (f"{PROVISIONING}test_suspended_tenant_returns_503_until_resumed",),
         _open_every_organisation,
     ),
     Mitigation(
         "each request enters its own organisation",
-        (f"{COOKIES}test_the_session_engine_alone_keeps_the_cookie_of_one_tenant_from_its_clone",),
+        (f"{COOKIES}test_session_engine_alone_refuses_session_cookie_at_cloned_tenant",),
         _lead_every_host_to_one_organisation,
     ),
     Mitigation(
         "a message is found through its owner",
-        (f"{DOORS}TestMarking::test_what_is_not_ones_own_is_not_there",),
+        (f"{DOORS}TestMarking::test_marking_views_return_404_for_messages_of_others",),
         _find_everybodys_messages,
     ),
     Mitigation(
         "a broadcast is for whom it is for",
         (
-            f"{BROADCASTS}TestBroadcast::test_chosen_organisations_read_it_and_no_other",
-            f"{BROADCASTS}TestReading::test_one_for_another_organisation_cannot_be_marked",
+            f"{BROADCASTS}TestBroadcast::test_broadcast_to_selected_tenants_reaches_only_those_tenants",
+            f"{BROADCASTS}TestReading::test_mark_read_of_broadcast_for_other_tenant_returns_404",
         ),
         _show_every_broadcast_to_all,
     ),
     Mitigation(
         "people write to those that they may write to",
-        (f"{DOORS}TestComposing::test_whom_one_may_not_write_to_is_not_there",),
+        (f"{DOORS}TestComposing::test_compose_answers_unreachable_recipients_as_missing",),
         _let_everybody_write_to_everybody,
     ),
     Mitigation(
         "the platform's people broadcast, at the platform",
-        (f"{BROADCASTS}TestWhoMay::test_a_superuser_of_a_tenant_may_not",),
+        (f"{BROADCASTS}TestWhoMay::test_broadcast_refuses_tenant_superuser",),
         _let_tenants_broadcast,
     ),
     Mitigation(
         "a tenant's code does not broadcast",
-        (f"{BROADCASTS}TestWhoMay::test_the_code_of_a_tenant_may_not",),
+        (f"{BROADCASTS}TestWhoMay::test_broadcast_refuses_code_in_tenant_schema",),
         _let_tenants_code_broadcast,
     ),
     Mitigation(
         "the database lets no tenant write broadcasts",
-        (f"{BROADCASTS}TestGuards::test_no_write_from_the_schema_of_an_organisation",),
+        (f"{BROADCASTS}TestGuards::test_broadcast_tables_refuse_writes_from_tenant_schema",),
         sql=tuple(
             f"DROP TRIGGER public_only ON public.broadcasts_{table}"
             for table in ("broadcast", "broadcasttenant", "broadcastcount", "broadcastrecord")
@@ -552,42 +550,44 @@ MITIGATIONS: Final = (
     ),
     Mitigation(
         "administrators do not read messages",
-        (f"{DOORS}TestAdministration::test_no_list_shows_what_a_message_says",),
+        (f"{DOORS}TestAdministration::test_admin_message_pages_hide_message_text",),
         _show_messages_to_administrators,
     ),
     Mitigation(
         "forms give no more than their user holds",
-        ("tests/integration/tenants/test_holdings.py::test_nobody_gives_or_takes_over_what_they_do_not_hold",),
+        ("tests/integration/tenants/test_holdings.py::test_admin_forms_refuse_permissions_not_held_by_editor",),
         _give_what_is_not_held,
     ),
     Mitigation(
         "who grants holds it themselves",
-        ("tests/integration/web/test_grants.py::TestGrant::test_nobody_gives_what_they_do_not_hold",),
+        ("tests/integration/web/test_grants.py::TestGrant::test_grant_form_refuses_target_beyond_own_grants",),
         _grant_what_is_not_held,
     ),
     Mitigation(
         "a page with somebody's messages is private",
-        ("tests/integration/web/test_private_pages.py::test_a_host_page_that_shows_messages_is_private",),
+        ("tests/integration/web/test_private_pages.py::test_host_page_with_messages_is_private",),
         _let_caches_keep_pages,
     ),
     Mitigation(
         "a link is checked when it is shown",
-        ("tests/unit/storages/test_storages.py::TestPersistent::test_a_link_that_came_in_unchecked_is_not_shown",),
+        (
+            "tests/unit/storages/test_storages.py::TestPersistent::test_message_hides_unsafe_url_stored_without_validation",
+        ),
         _show_any_link,
     ),
     Mitigation(
         "records are kept",
-        ("tests/unit/models/test_audit.py::test_sql_can_neither_change_nor_delete_a_record",),
+        ("tests/unit/models/test_audit.py::test_audit_record_refuses_update_and_delete_by_sql",),
         sql=("DROP TRIGGER append_only ON acme.messages_extends_auditrecord",),
     ),
     Mitigation(
         "what one sender does at once waits its turn",
-        ("tests/integration/test_rate_limits.py::test_requests_at_once_do_not_exceed_it_together",),
+        ("tests/integration/test_rate_limits.py::test_concurrent_sends_do_not_exceed_limit",),
         _count_without_waiting,
     ),
     Mitigation(
         "failures to log in are counted",
-        (f"{ATTEMPTS}test_after_too_many_failures_not_even_the_right_password_counts",),
+        (f"{ATTEMPTS}test_login_after_too_many_failures_refuses_correct_password",),
         _count_attempts_of_all_together,
     ),
 )

@@ -27,8 +27,8 @@ SENDING: Final = (
         'require_may_send(values["sender"], people,',
         "require_may_send(None, people,",
         (
-            "tests/unit/sending/test_messages.py::TestPolicy::test_who_may_not_write_to_one_of_them_writes_to_none",
-            "tests/unit/storages/test_storages.py::TestPersistent::test_somebody_else_is_not_written_to_without_a_grant",
+            "tests/unit/sending/test_messages.py::TestPolicy::test_send_reaches_nobody_when_policy_forbids_one_recipient",
+            "tests/unit/storages/test_storages.py::TestPersistent::test_add_message_with_user_without_grant_is_refused",
         ),
     ),
     Mutation(
@@ -36,14 +36,14 @@ SENDING: Final = (
         f"{PACKAGE}sending.messages",
         'with translate_fk_violation(), atomic():\n        check_rate_limit(values["sender"])',
         'check_rate_limit(values["sender"])\n    with translate_fk_violation(), atomic():',
-        ("tests/integration/test_rate_limits.py::test_requests_at_once_do_not_exceed_it_together",),
+        ("tests/integration/test_rate_limits.py::test_concurrent_sends_do_not_exceed_limit",),
     ),
     Mutation(
         "Requests at once do not wait for each other before a limit is counted",
         f"{PACKAGE}access.sql",
-        "pg_advisory_xact_lock(hashtextextended(%(speaker)s, 0))",
-        "hashtextextended(%(speaker)s, 0)",
-        ("tests/integration/test_rate_limits.py::test_requests_at_once_do_not_exceed_it_together",),
+        "pg_advisory_xact_lock(hashtextextended(%(sender_key)s, 0))",
+        "hashtextextended(%(sender_key)s, 0)",
+        ("tests/integration/test_rate_limits.py::test_concurrent_sends_do_not_exceed_limit",),
     ),
     Mutation(
         "One more than the limit may be sent",
@@ -51,7 +51,7 @@ SENDING: Final = (
         "[limit - 1 : limit]",
         "[limit : limit + 1]",
         (
-            "tests/integration/test_rate_limits.py::TestWhatCounts::test_as_often_as_it_says_and_once_more_is_refused_and_writes_nothing",
+            "tests/integration/test_rate_limits.py::TestWhatCounts::test_send_beyond_limit_is_refused_and_writes_nothing",
         ),
     ),
     Mutation(
@@ -59,7 +59,7 @@ SENDING: Final = (
         f"{PACKAGE}access.rate_limits",
         "Action.BROADCAST, Action.REVISE)",
         "Action.BROADCAST)",
-        ("tests/integration/test_rate_limits.py::TestWhatCounts::test_what_is_announced_and_revised_counts_as_well",),
+        ("tests/integration/test_rate_limits.py::TestWhatCounts::test_announce_and_revise_count_towards_limit",),
     ),
     Mutation(
         "A message that has not expired makes way for the next with its key",
@@ -67,8 +67,8 @@ SENDING: Final = (
         "with_key.filter(expires__lte=timezone.now()).unread()",
         "with_key.unread()",
         (
-            "tests/unit/sending/test_messages.py::TestKeys::test_nothing_is_sent_to_who_has_it_unread",
-            "tests/unit/storages/test_storages.py::TestPersistent::test_a_key_is_not_sent_again_while_unread",
+            "tests/unit/sending/test_messages.py::TestKeys::test_send_with_key_skips_recipient_with_unread_message",
+            "tests/unit/storages/test_storages.py::TestPersistent::test_add_message_with_key_skips_while_unread",
         ),
     ),
     Mutation(
@@ -76,16 +76,16 @@ SENDING: Final = (
         f"{PACKAGE}sending.idempotency",
         "        if is_first:",
         "        if True:",
-        ("tests/integration/web/test_compose.py::TestSend::test_sent_again_it_is_sent_once_and_the_sender_is_told",),
+        ("tests/integration/web/test_compose.py::TestSend::test_compose_send_repeated_with_same_number_sends_nothing",),
     ),
     Mutation(
         "People of another organisation are taken for those with their keys",
         f"{PACKAGE}sending.recipients",
-        "            require_here(user)",
+        "            check_tenant(user)",
         "            pass",
         (
-            "tests/unit/sending/test_messages.py::TestRecipients::test_of_another_organisation_they_are_refused",
-            "tests/isolation/test_objects.py::test_a_user_of_one_tenant_is_refused_in_another_and_nothing_is_written",
+            "tests/unit/sending/test_messages.py::TestRecipients::test_send_refuses_recipient_or_sender_of_other_tenant",
+            "tests/isolation/test_objects.py::test_recipient_of_other_tenant_is_refused",
         ),
     ),
     Mutation(
@@ -94,8 +94,8 @@ SENDING: Final = (
         "audience=model.for_everybody if chosen is None else model.for_chosen",
         "audience=model.for_everybody",
         (
-            "tests/unit/sending/test_publications.py::TestGroups::test_who_is_in_the_group_when_reading_reads_it",
-            "tests/integration/web/test_announcements.py::TestWriting::test_to_groups_it_reaches_their_members",
+            "tests/unit/sending/test_publications.py::TestGroups::test_group_announcement_reaches_current_members",
+            "tests/integration/web/test_announcements.py::TestWriting::test_announcement_publish_to_group_reaches_its_members",
         ),
     ),
     Mutation(
@@ -103,21 +103,23 @@ SENDING: Final = (
         f"{PACKAGE}sending.publications",
         "access_to(type(publication)).require_may_change(sender, locked)\n        check_rate_limit",
         "check_rate_limit",
-        ("tests/unit/sending/test_publications.py::TestRevise::test_a_stranger_to_it_is_refused",),
+        (
+            "tests/unit/sending/test_publications.py::TestRevise::test_revise_and_retract_refuse_sender_without_permission",
+        ),
     ),
     Mutation(
         "A publication is not locked while it is changed",
         f"{PACKAGE}sending.publications",
         'publications.select_for_update(of=("self",)).filter(',
         "publications.filter(",
-        ("tests/integration/test_concurrency.py::TestPublishing::test_two_revisions_are_made_one_after_the_other",),
+        ("tests/integration/test_concurrency.py::TestPublishing::test_concurrent_revise_calls_apply_all_changes",),
     ),
     Mutation(
         "The key of an announcement that has expired stays taken",
         f"{PACKAGE}sending.idempotency",
         "same.exclude(retracted_at=None, expires__gt=timezone.now())",
         "same.exclude(retracted_at=None)",
-        ("tests/unit/sending/test_publications.py::TestKeys::test_the_key_is_free_again_when_it_has_expired",),
+        ("tests/unit/sending/test_publications.py::TestKeys::test_announce_reuses_key_of_expired_announcement",),
     ),
     Mutation(
         "An announcement that is shown again keeps its revision",
@@ -125,8 +127,8 @@ SENDING: Final = (
         "publication.revision + 1}",
         "publication.revision}",
         (
-            "tests/unit/sending/test_publications.py::TestRevise::test_shown_again_it_is_unread_for_everybody_and_comes_first",
-            "tests/integration/web/test_announcements.py::TestChanging::test_shown_again_it_is_unread_for_everybody",
+            "tests/unit/sending/test_publications.py::TestRevise::test_revise_with_show_again_makes_announcement_unread_and_first",
+            "tests/integration/web/test_announcements.py::TestChanging::test_announcement_edit_shown_again_makes_announcement_unread",
         ),
     ),
     Mutation(
@@ -134,14 +136,14 @@ SENDING: Final = (
         f"{PACKAGE}access.publications",
         "require_may_broadcast(sender, action)",
         "require_may_broadcast(None, action)",
-        ("tests/unit/sending/test_broadcasts.py::TestWhoMay::test_the_platforms_people_need_the_permission",),
+        ("tests/unit/sending/test_broadcasts.py::TestWhoMay::test_broadcast_refuses_platform_user_without_permission",),
     ),
     Mutation(
         "A link of any scheme is stored",
         f"{PACKAGE}sending.cleaning",
         '    require_link(columns["url"])',
         "    pass",
-        ("tests/unit/storages/test_storages.py::TestPersistent::test_a_link_that_leads_astray_is_refused",),
+        ("tests/unit/storages/test_storages.py::TestPersistent::test_add_message_refuses_unsafe_url",),
     ),
 )
 INBOX: Final = (
@@ -151,8 +153,8 @@ INBOX: Final = (
         "Message.objects.for_user(user).live(at)",
         "Message.objects.for_user(user)",
         (
-            "tests/unit/inbox/test_inbox.py::TestPage::test_it_shows_nothing_that_has_ended",
-            "tests/unit/storages/test_storages.py::TestPersistent::test_it_is_not_shown_after_it_has_expired",
+            "tests/unit/inbox/test_inbox.py::TestPage::test_page_hides_expired_retracted_and_scheduled_items",
+            "tests/unit/storages/test_storages.py::TestPersistent::test_persistent_message_is_hidden_after_expires",
         ),
     ),
     Mutation(
@@ -161,7 +163,7 @@ INBOX: Final = (
         "publish_at__lte=at, expires__gt=at)",
         "publish_at__lte=at)",
         (
-            "tests/unit/sending/test_publications.py::TestTime::test_it_appears_when_its_time_comes_and_goes_when_it_is_over",
+            "tests/unit/sending/test_publications.py::TestTime::test_announcement_appears_at_publish_at_and_disappears_at_expires",
         ),
     ),
     Mutation(
@@ -170,8 +172,8 @@ INBOX: Final = (
         "self.filter(retracted_at=None, publish_at__lte=at, ",
         "self.filter(retracted_at=None, ",
         (
-            "tests/unit/sending/test_publications.py::TestTime::test_it_appears_when_its_time_comes_and_goes_when_it_is_over",
-            "tests/unit/sending/test_broadcasts.py::TestBroadcast::test_it_appears_in_its_time",
+            "tests/unit/sending/test_publications.py::TestTime::test_announcement_appears_at_publish_at_and_disappears_at_expires",
+            "tests/unit/sending/test_broadcasts.py::TestBroadcast::test_broadcast_with_future_publish_at_appears_when_due",
         ),
     ),
     Mutation(
@@ -180,8 +182,8 @@ INBOX: Final = (
         "self.filter(retracted_at=None, publish_at__lte=at, ",
         "self.filter(publish_at__lte=at, ",
         (
-            "tests/unit/sending/test_publications.py::TestRetract::test_it_is_taken_from_everybody_at_the_next_request",
-            "tests/unit/sending/test_broadcasts.py::TestReading::test_a_revision_and_a_retraction_are_seen_at_once_everywhere",
+            "tests/unit/sending/test_publications.py::TestRetract::test_retract_hides_announcement_from_every_reader",
+            "tests/unit/sending/test_broadcasts.py::TestReading::test_revise_and_retract_of_broadcast_apply_at_once_in_every_tenant",
         ),
     ),
     Mutation(
@@ -189,30 +191,30 @@ INBOX: Final = (
         f"{PACKAGE}inbox.feed",
         "Broadcast.objects.addressed_to(schema)",
         "Broadcast.objects.all()",
-        ("tests/unit/sending/test_broadcasts.py::TestBroadcast::test_chosen_organisations_read_it_and_no_other",),
+        (
+            "tests/unit/sending/test_broadcasts.py::TestBroadcast::test_broadcast_to_selected_tenants_reaches_only_those_tenants",
+        ),
     ),
     Mutation(
         "An announcement to a group is shown to everyone",
         f"{PACKAGE}inbox.feed",
         "Announcement.objects.addressed_to(user)",
         "Announcement.objects.all()",
-        ("tests/unit/sending/test_publications.py::TestGroups::test_who_is_in_the_group_when_reading_reads_it",),
+        ("tests/unit/sending/test_publications.py::TestGroups::test_group_announcement_reaches_current_members",),
     ),
     Mutation(
         "Of entries with one time, the next page leaves out the rest",
         f"{PACKAGE}inbox.feed",
         "return not_later & (earlier | Q(pk__lt=last_id))",
         "return earlier",
-        (
-            "tests/integration/test_inbox_properties.py::test_walking_all_pages_finds_each_entry_once_in_the_order_of_one_list",
-        ),
+        ("tests/integration/test_inbox_properties.py::test_inbox_pages_list_each_item_once_in_order",),
     ),
     Mutation(
         "What must be acknowledged is marked with all the rest",
         f"{PACKAGE}inbox.inbox",
         'each.filter(must_acknowledge=False).values_list("pk", "revision")',
         'each.values_list("pk", "revision")',
-        ("tests/unit/inbox/test_inbox.py::TestMarking::test_what_must_be_acknowledged_can_only_be",),
+        ("tests/unit/inbox/test_inbox.py::TestMarking::test_publication_to_acknowledge_can_only_be_acknowledged",),
     ),
     Mutation(
         "What has come since the page was made is marked with it",
@@ -220,8 +222,8 @@ INBOX: Final = (
         "messages = messages.filter(snapshot.seen_messages)",
         "messages = messages.all()",
         (
-            "tests/unit/inbox/test_inbox.py::TestMarkingAll::test_what_has_come_since_the_page_was_shown_stays",
-            "tests/integration/web/test_pages.py::TestMarkingAll::test_what_has_come_since_the_page_was_made_stays_unread",
+            "tests/unit/inbox/test_inbox.py::TestMarkingAll::test_mark_all_read_with_snapshot_leaves_newer_items_unread",
+            "tests/integration/web/test_pages.py::TestMarkingAll::test_mark_all_read_skips_messages_newer_than_page",
         ),
     ),
     Mutation(
@@ -230,8 +232,8 @@ INBOX: Final = (
         '.values_list("pk", "shown"))',
         '.values_list("pk", "revision"))',
         (
-            "tests/unit/inbox/test_inbox.py::TestMarking::test_what_was_shown_is_marked_not_what_is_there_now",
-            "tests/unit/sending/test_publications.py::TestAcknowledging::test_what_was_revised_meanwhile_stays_unread",
+            "tests/unit/inbox/test_inbox.py::TestMarking::test_mark_read_of_earlier_revision_leaves_new_revision_unread",
+            "tests/unit/sending/test_publications.py::TestAcknowledging::test_acknowledge_of_earlier_revision_leaves_new_revision_unread",
         ),
     ),
     Mutation(
@@ -239,21 +241,21 @@ INBOX: Final = (
         f"{PACKAGE}inbox.inbox",
         "messages_of(self.user).filter(read_at=at).mark_unread()",
         "messages_of(self.user).filter(read_at__lte=at).mark_unread()",
-        ("tests/unit/inbox/test_inbox.py::TestMarkingAll::test_undo_restores_exactly_what_it_changed",),
+        ("tests/unit/inbox/test_inbox.py::TestMarkingAll::test_undo_restores_only_items_of_that_mark_all_read",),
     ),
     Mutation(
         "A page shows what was unread before its own request changed it",
         f"{PACKAGE}inbox.unread",
         "key = (current_schema(), user.pk, change_counter())",
         "key = (current_schema(), user.pk)",
-        ("tests/integration/web/test_pages.py::TestBell::test_what_a_request_has_changed_itself_is_read_again",),
+        ("tests/integration/web/test_pages.py::TestBell::test_unread_for_rereads_after_change_in_request",),
     ),
     Mutation(
         "Somebody else's undo is taken for one's own",
         f"{PACKAGE}web.tokens",
         ":{schema_of(request)}:{request.user.pk}",
         ":{schema_of(request)}",
-        ("tests/integration/web/test_pages.py::TestMarkingAll::test_somebody_elses_undo_is_none",),
+        ("tests/integration/web/test_pages.py::TestMarkingAll::test_undo_with_token_of_other_user_returns_400",),
     ),
     Mutation(
         "The time at which a query was first compiled stays in it",
@@ -262,8 +264,8 @@ INBOX: Final = (
         "{name: __import__('datetime').datetime(2020, 1, 1, tzinfo=__import__('datetime').UTC) "
         "if name == 'at' else Slot(name) for name in key.values if name not in people}",
         (
-            "tests/unit/queries/test_compiled.py::test_time_goes_on_for_a_query_that_is_kept",
-            "tests/unit/queries/test_compiled.py::test_each_compiled_query_returns_what_the_orm_returns",
+            "tests/unit/queries/test_compiled.py::test_compiled_query_uses_current_time_of_each_run",
+            "tests/unit/queries/test_compiled.py::test_compiled_queries_return_same_rows_as_orm",
         ),
     ),
     Mutation(
@@ -271,7 +273,7 @@ INBOX: Final = (
         f"{PACKAGE}queries.compiled",
         "if settings.members or not isinstance(build",
         "if not isinstance(build",
-        ("tests/unit/queries/test_compiled.py::test_nothing_is_kept_where_a_host_says_who_the_members_are",),
+        ("tests/unit/queries/test_compiled.py::test_inbox_query_with_members_setting_is_not_cached",),
     ),
     Mutation(
         "A report names people whom its viewer may not see",
@@ -279,8 +281,8 @@ INBOX: Final = (
         'people.filter(pk__in=policy().visible_people(viewer).values("pk"))',
         "people",
         (
-            "tests/unit/inbox/test_reports.py::TestPeople::test_a_viewer_sees_only_whom_they_may_see_named_but_all_of_the_numbers",
-            "tests/integration/web/test_announcements.py::TestReaders::test_only_who_may_be_seen_is_named",
+            "tests/unit/inbox/test_reports.py::TestPeople::test_read_report_lists_only_people_visible_to_viewer",
+            "tests/integration/web/test_announcements.py::TestReaders::test_reader_report_names_visible_users_only",
         ),
     ),
     Mutation(
@@ -288,7 +290,9 @@ INBOX: Final = (
         f"{PACKAGE}inbox.broadcast_counts",
         "filter(broadcast=broadcast, revision=broadcast.revision)",
         "filter(broadcast=broadcast)",
-        ("tests/unit/inbox/test_broadcast_counts.py::TestCounting::test_shown_again_all_of_it_counts_anew",),
+        (
+            "tests/unit/inbox/test_broadcast_counts.py::TestCounting::test_count_readers_after_show_again_starts_from_zero",
+        ),
     ),
 )
 ACCESS: Final = (
@@ -298,8 +302,8 @@ ACCESS: Final = (
         "people.filter(Q(is_active=True)) if has_activity_flag(people)",
         "people if has_activity_flag(people)",
         (
-            "tests/unit/access/test_policy.py::test_inactive_people_neither_send_nor_receive",
-            "tests/unit/sending/test_messages.py::TestRecipients::test_of_a_group_and_of_a_queryset_who_is_inactive_is_left_out",
+            "tests/unit/access/test_policy.py::test_policy_excludes_inactive_senders_and_recipients",
+            "tests/unit/sending/test_messages.py::TestRecipients::test_send_to_group_or_queryset_skips_inactive_users",
         ),
     ),
     Mutation(
@@ -307,23 +311,21 @@ ACCESS: Final = (
         f"{PACKAGE}access.policy",
         "people.filter(allowed, Exists(member(sender)))",
         "people.filter(allowed)",
-        ("tests/unit/access/test_policy.py::test_inactive_people_neither_send_nor_receive",),
+        ("tests/unit/access/test_policy.py::test_policy_excludes_inactive_senders_and_recipients",),
     ),
     Mutation(
         "Whoever may write to one group of several may announce to all of them",
         f"{PACKAGE}access.policy",
         'bool(counts["all"]) and counts["all"] == counts["allowed"]',
         'bool(counts["all"]) and bool(counts["allowed"])',
-        ("tests/unit/access/test_policy.py::test_announcing_to_groups_needs_a_grant_on_each_of_them",),
+        ("tests/unit/access/test_policy.py::test_may_announce_to_groups_requires_grant_on_each_group",),
     ),
     Mutation(
         "Everybody may change an announcement to a group that they may announce to",
         f"{PACKAGE}access.policy",
         "announcement.sender_id is None or announcement.sender_id != sender.pk",
         "announcement.sender_id is None",
-        (
-            "tests/unit/access/test_policy.py::test_an_announcement_is_changed_by_who_holds_the_permission_or_could_send_it_again",
-        ),
+        ("tests/unit/access/test_policy.py::test_may_change_requires_permission_or_sender_with_may_announce",),
     ),
     Mutation(
         "One's own announcement may be changed after the right to announce is gone",
@@ -331,8 +333,8 @@ ACCESS: Final = (
         "return self.may_announce(sender, groups)\n",
         "return True\n",
         (
-            "tests/unit/access/test_policy.py::test_ones_own_announcement_to_everybody_is_changed_while_one_may_announce",
-            "tests/integration/web/test_announcements.py::TestWhoGetsIn::test_what_one_may_not_announce_any_more_one_may_not_change",
+            "tests/unit/access/test_policy.py::test_may_change_own_announcement_to_everyone_requires_may_announce",
+            "tests/integration/web/test_announcements.py::TestWhoGetsIn::test_announcement_retract_page_after_revoked_grant_returns_403",
         ),
     ),
     Mutation(
@@ -341,8 +343,8 @@ ACCESS: Final = (
         "if here != settings.platform_schema or not",
         "if not",
         (
-            "tests/unit/access/test_policy.py::test_only_the_platforms_staff_may_broadcast",
-            "tests/unit/sending/test_broadcasts.py::TestWhoMay::test_the_permission_granted_in_a_tenant_means_nothing",
+            "tests/unit/access/test_policy.py::test_may_broadcast_allows_only_permitted_platform_users",
+            "tests/unit/sending/test_broadcasts.py::TestWhoMay::test_broadcast_refuses_tenant_user_with_broadcast_permissions",
         ),
     ),
     Mutation(
@@ -350,14 +352,14 @@ ACCESS: Final = (
         f"{PACKAGE}access.policy",
         "reached.filter(pk=target.pk)",
         "reached",
-        ("tests/integration/web/test_grants.py::TestGrant::test_nobody_gives_what_they_do_not_hold",),
+        ("tests/integration/web/test_grants.py::TestGrant::test_grant_form_refuses_target_beyond_own_grants",),
     ),
     Mutation(
         "Whether somebody may write is asked of the replica",
         f"{PACKAGE}access.policy",
-        "for_write(self.reachable_people(sender).filter(pk=recipient.pk)).exists()",
+        "using_primary(self.reachable_people(sender).filter(pk=recipient.pk)).exists()",
         "self.reachable_people(sender).filter(pk=recipient.pk).exists()",
-        ("tests/unit/access/test_policy.py::test_whether_one_may_write_is_asked_of_the_database_that_is_written",),
+        ("tests/unit/access/test_policy.py::test_may_message_queries_primary_database_with_replica_router",),
     ),
     Mutation(
         "Recipients are not locked between the check and the message",
@@ -365,7 +367,7 @@ ACCESS: Final = (
         " FOR KEY SHARE OF person",
         "",
         (
-            "tests/integration/test_concurrency.py::TestSending::test_checked_recipient_cannot_be_deleted_before_the_transaction_ends",
+            "tests/integration/test_concurrency.py::TestSending::test_require_may_send_locks_recipients_until_transaction_ends",
         ),
     ),
     Mutation(
@@ -373,37 +375,35 @@ ACCESS: Final = (
         f"{PACKAGE}access.grants",
         '"permission__codename": right.codename, "permission__content_type__app_label": right.app_label}',
         '"permission__codename": right.codename}',
-        ("tests/unit/access/test_policy.py::test_a_permission_of_the_same_name_in_another_app_opens_nothing",),
+        ("tests/unit/access/test_policy.py::test_policy_ignores_send_message_permission_of_other_app",),
     ),
     Mutation(
         "What one group holds on all, everybody holds",
         f"{PACKAGE}access.grants",
         "Permission.objects.filter(wanted, group__in=keys_of_groups_of(user))",
         "Permission.objects.filter(wanted, group__isnull=False)",
-        ("tests/unit/access/test_policy.py::test_what_others_hold_opens_nobody",),
+        ("tests/unit/access/test_policy.py::test_policy_ignores_grants_of_other_holders",),
     ),
     Mutation(
         "Grants outlive their target",
         f"{PACKAGE}access.grants",
         "_rows(rows, right).filter(object_pk=str(instance.pk)).delete()",
         "pass",
-        (
-            "tests/unit/access/test_policy.py::test_grants_die_with_their_target_and_other_permissions_on_it_are_left_alone",
-        ),
+        ("tests/unit/access/test_policy.py::test_deleting_target_deletes_grants_and_keeps_other_permissions",),
     ),
     Mutation(
         "A host's own policy is compiled once for all people",
         f"{PACKAGE}access.policy_queries",
         "kind in BUILT_IN and has_plain_managers()",
         "has_plain_managers()",
-        ("tests/unit/access/test_page_access.py::test_a_hosts_own_policy_is_asked",),
+        ("tests/unit/access/test_page_access.py::test_accessible_pages_follow_reachable_people_of_custom_policy",),
     ),
     Mutation(
         "A host's own answer about announcements is not asked for",
         f"{PACKAGE}access.pages",
         "announcements=announcements or asked.may_announce_to_everyone(person)",
         "announcements=announcements",
-        ("tests/unit/access/test_page_access.py::test_what_a_hosts_policy_answers_by_yes_or_no_is_asked_of_it",),
+        ("tests/unit/access/test_page_access.py::test_accessible_pages_follow_boolean_answers_of_custom_policy",),
     ),
 )
 LIVE: Final = (
@@ -413,8 +413,8 @@ LIVE: Final = (
         "for text in event.texts(bus.limit)",
         "for text in ChangeEvent(current_schema(), hint.users, hint.groups, hint.everyone).texts(bus.limit)",
         (
-            "tests/isolation/test_deferred.py::test_a_hint_names_the_schema_of_the_change",
-            "tests/integration/live/test_change_events.py::TestWhen::test_not_before_the_commit_and_in_the_schema_of_the_change",
+            "tests/isolation/test_deferred.py::test_change_event_names_schema_of_change",
+            "tests/integration/live/test_change_events.py::TestWhen::test_notify_changed_publishes_after_commit_with_schema_of_change",
         ),
     ),
     Mutation(
@@ -423,8 +423,8 @@ LIVE: Final = (
         "transaction.on_commit(PendingEvents(events).publish, using=connection.alias, robust=True)",
         "PendingEvents(events).publish()",
         (
-            "tests/integration/live/test_change_events.py::TestWhen::test_not_before_the_commit_and_in_the_schema_of_the_change",
-            "tests/integration/live/test_change_events.py::TestWhen::test_never_after_a_rollback",
+            "tests/integration/live/test_change_events.py::TestWhen::test_notify_changed_publishes_after_commit_with_schema_of_change",
+            "tests/integration/live/test_change_events.py::TestWhen::test_notify_changed_publishes_nothing_after_rollback",
         ),
     ),
     Mutation(
@@ -432,77 +432,81 @@ LIVE: Final = (
         f"{PACKAGE}events.changes",
         "if part and size > limit:",
         "if False:",
-        ("tests/integration/live/test_change_events.py::test_a_hint_for_very_many_fits_into_what_the_database_takes",),
+        ("tests/integration/live/test_change_events.py::test_change_event_with_many_users_fits_notify_payload",),
     ),
     Mutation(
         "A change of an account is not looked at at once",
         f"{PACKAGE}events.changes",
         'if created or (update_fields is not None and set(update_fields) <= {"last_login"}):',
         "if True:",
-        ("tests/integration/live/test_change_events.py::TestWhom::test_accounts_whose_right_to_stay_may_have_changed",),
+        ("tests/integration/live/test_change_events.py::TestWhom::test_account_changes_notify_account",),
     ),
     Mutation(
         "The streams of a session stay open when it logs out",
         f"{PACKAGE}live.hub",
         "for session in event.sessions & self.sessions.keys():",
         "for session in ():",
-        ("tests/integration/live/test_hub.py::test_end_of_a_session_ends_its_streams_alone",),
+        ("tests/integration/live/test_hub.py::test_hub_ends_streams_of_ended_session_only",),
     ),
     Mutation(
         "The next change by itself is not looked up again after a publication",
         f"{PACKAGE}live.hub",
         "self.refresh_is_stale |= bool(event.groups) or event.everyone",
         "pass",
-        ("tests/integration/live/test_live.py::TestOneOrganisation::test_what_appears_and_disappears_by_itself",),
+        (
+            "tests/integration/live/test_live.py::TestOneOrganisation::test_scheduled_announcement_updates_streams_on_start_and_expiry",
+        ),
     ),
     Mutation(
         "After a gap nothing is counted again",
         f"{PACKAGE}live.hub",
         "ChangeEvent(None, everyone=True) if text is None",
         "ChangeEvent(None) if text is None",
-        ("tests/integration/live/test_hub.py::test_everybody_is_told_again_after_a_gap",),
+        ("tests/integration/live/test_hub.py::test_hub_notifies_all_streams_after_gap",),
     ),
     Mutation(
         "The streams of an organisation that is closed stay open",
         f"{PACKAGE}live.hub",
         "if tenant.refused >= 2:",
         "if False:",
-        ("tests/integration/live/test_hub.py::TestWhoMayStay::test_of_an_organisation_whose_schema_is_gone_nobody",),
+        ("tests/integration/live/test_hub.py::TestWhoMayStay::test_hub_ends_streams_of_missing_schema",),
     ),
     Mutation(
         "Somebody inactive keeps their stream",
         f"{PACKAGE}live.queries",
-        "for user in for_write(people.filter(pk__in=keys)) if user.is_active}",
-        "for user in for_write(people.filter(pk__in=keys))}",
-        ("tests/integration/live/test_hub.py::TestWhoMayStay::test_nobody_who_is_inactive",),
+        "for user in using_primary(people.filter(pk__in=keys)) if user.is_active}",
+        "for user in using_primary(people.filter(pk__in=keys))}",
+        ("tests/integration/live/test_hub.py::TestWhoMayStay::test_revoked_subscribers_include_inactive_user",),
     ),
     Mutation(
         "Somebody whose password has changed keeps their stream",
         f"{PACKAGE}live.queries",
         "return subscriber.auth_hash is None or constant_time_compare(",
         "return True or constant_time_compare(",
-        ("tests/integration/live/test_hub.py::TestWhoMayStay::test_nobody_whose_password_has_changed",),
+        (
+            "tests/integration/live/test_hub.py::TestWhoMayStay::test_revoked_subscribers_include_user_with_changed_password",
+        ),
     ),
     Mutation(
         "Unread messages are counted in the replica",
         f"{PACKAGE}live.queries",
         "with schema_context(schema), reading_from_primary():\n        return {str(key)",
         "with schema_context(schema):\n        return {str(key)",
-        ("tests/integration/live/test_hub.py::test_unread_messages_are_counted_in_the_database_that_is_written",),
+        ("tests/integration/live/test_hub.py::test_unread_counts_are_read_from_primary",),
     ),
     Mutation(
         "A stream is served that a middleware has refused after the view",
         f"{PACKAGE}live.asgi",
         'if start["status"] != STREAM_STATUS:',
         "if False:",
-        ("tests/integration/live/test_asgi.py::test_what_a_middleware_says_after_the_view_counts",),
+        ("tests/integration/live/test_asgi.py::test_live_updates_answer_with_status_of_host_middleware",),
     ),
     Mutation(
         "A page of another site opens a stream",
         f"{PACKAGE}web.stream",
         'not in ("same-origin", "none"):',
         'not in ("same-origin", "none", "same-site", "cross-site"):',
-        ("tests/integration/live/test_streams.py::TestWho::test_no_page_of_another_origin_opens_one",),
+        ("tests/integration/live/test_streams.py::TestWho::test_stream_from_other_origin_returns_403",),
     ),
     Mutation(
         "A token opens a stream at another organisation",
@@ -566,7 +570,7 @@ LIVE: Final = (
         f"{PACKAGE}live.streams",
         "self._changed = self._changed or changed",
         "self._changed = changed",
-        ("tests/integration/live/test_events.py::test_change_is_told_with_the_number_that_follows_it",),
+        ("tests/integration/live/test_events.py::test_stream_event_after_change_has_latest_unread_count",),
     ),
 )
 MUTATIONS: Final = (*SENDING, *INBOX, *ACCESS, *LIVE)

@@ -41,18 +41,18 @@ def test_mutation_fits_source_and_compiles(mutation: Mutation) -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-def test_mutation_names_one_to_three_tests_that_exist(mutation: Mutation) -> None:
+def test_mutation_names_one_to_three_existing_tests(mutation: Mutation) -> None:
     assert 1 <= len(mutation.caught_by) <= 3
     assert [name for name in mutation.caught_by if not is_there(name)] == []
 
 
-def test_there_are_sixty_mutations_with_unique_names() -> None:
+def test_mutations_are_sixty_with_unique_names() -> None:
     names = Counter(each.name for each in (*MUTATIONS, *MITIGATIONS))
     assert len(MUTATIONS) >= 60
     assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_changed_module_is_compiled_despite_cached_bytecode(sample: Path) -> None:
+def test_install_recompiles_module_despite_cached_bytecode(sample: Path) -> None:
     cached = {file: file.read_bytes() for file in sample.parent.rglob("*.pyc")}
     install(SAMPLE)
     assert import_module(SAMPLE.module).ANSWER == 43
@@ -61,7 +61,7 @@ def test_changed_module_is_compiled_despite_cached_bytecode(sample: Path) -> Non
     assert sample.read_text() == "ANSWER = 42\n"
 
 
-def test_text_that_does_not_occur_once_is_refused(sample: Path) -> None:
+def test_mutation_refuses_text_that_occurs_twice(sample: Path) -> None:
     sample.write_text("ANSWER = 42\nOTHER = 42\n")
     install(SAMPLE)
     with pytest.raises(MutationError, match="occurs 2 times"):
@@ -69,7 +69,7 @@ def test_text_that_does_not_occur_once_is_refused(sample: Path) -> None:
 
 
 @pytest.mark.usefixtures("sample")
-def test_module_that_is_imported_already_is_refused() -> None:
+def test_install_refuses_imported_module() -> None:
     import_module(SAMPLE.module)
     with pytest.raises(MutationError, match="imported already"):
         install(SAMPLE)
@@ -78,7 +78,7 @@ def test_module_that_is_imported_already_is_refused() -> None:
 
 
 @pytest.mark.integration
-def test_mutation_reaches_processes_that_a_process_starts() -> None:
+def test_mutation_applies_to_grandchild_processes() -> None:
     code = "from tests.longrun.mutation import changed_source as c; c.require_installed(c.named({!r}))"
     mutation = MUTATIONS[0]
     again = (

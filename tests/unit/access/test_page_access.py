@@ -55,12 +55,12 @@ def give(person: Any, permission: str) -> None:
     person.user_permissions.add(Permission.objects.get(content_type__app_label=app_label, codename=codename))
 
 
-def test_nobody_is_led_anywhere_without_a_grant(people: Any) -> None:
+def test_accessible_pages_without_grant_is_empty(people: Any) -> None:
     assert {accessible_pages(person) for person in people.values()} == {AccessiblePages()}
     assert accessible_pages(AnonymousUser()) == AccessiblePages()
 
 
-def test_a_grant_opens_and_its_end_closes(people: Any) -> None:
+def test_accessible_pages_follow_grant_and_revoke(people: Any) -> None:
     for target in (people["carol"], EVERYBODY):
         grant(people["bob"], target)
         assert accessible_pages(people["bob"]) == AccessiblePages(compose=True)
@@ -69,24 +69,24 @@ def test_a_grant_opens_and_its_end_closes(people: Any) -> None:
         assert accessible_pages(people["bob"]) == AccessiblePages()
 
 
-def test_a_grant_to_oneself_opens_nothing(people: Any) -> None:
+def test_accessible_pages_with_grant_on_oneself_is_empty(people: Any) -> None:
     grant(people["bob"], people["bob"])
     assert accessible_pages(people["bob"]) == AccessiblePages()
 
 
-def test_a_group_opens_two(people: Any) -> None:
+def test_accessible_pages_with_group_grant_include_announcements(people: Any) -> None:
     grant(people["bob"], Group.objects.create(name="Sales"))
     assert accessible_pages(people["bob"]) == AccessiblePages(compose=True, announcements=True)
 
 
-def test_permissions_open_theirs(people: Any) -> None:
+def test_accessible_pages_follow_model_permissions(people: Any) -> None:
     give(people["bob"], "messages_extends.view_announcement")
     give(people["carol"], "people.change_user")
     assert accessible_pages(people["bob"]) == AccessiblePages(announcements=True)
     assert accessible_pages(people["carol"]) == AccessiblePages(grants=True)
 
 
-def test_broadcasts_are_the_platforms(people: Any, make_user: MakeUser) -> None:
+def test_accessible_pages_include_broadcasts_only_in_platform_schema(people: Any, make_user: MakeUser) -> None:
     give(people["bob"], "broadcasts.add_broadcast")
     assert not accessible_pages(people["bob"]).broadcasts
     with schema_context("platform"):
@@ -95,7 +95,7 @@ def test_broadcasts_are_the_platforms(people: Any, make_user: MakeUser) -> None:
         assert accessible_pages(operator) == AccessiblePages(broadcasts=True)
 
 
-def test_who_is_inactive_is_led_nowhere(people: Any) -> None:
+def test_accessible_pages_for_inactive_user_is_empty(people: Any) -> None:
     grant(people["bob"], EVERYBODY)
     type(people["bob"]).objects.filter(pk=people["bob"].pk).update(is_active=False)
     assert accessible_pages(people["bob"]) == AccessiblePages()
@@ -103,12 +103,12 @@ def test_who_is_inactive_is_led_nowhere(people: Any) -> None:
     assert accessible_pages(people["bob"]) == AccessiblePages()
 
 
-def test_another_organisations_person_is_refused(people: Any) -> None:
+def test_accessible_pages_refuses_user_of_other_tenant(people: Any) -> None:
     with schema_context("globex"), pytest.raises(WrongTenant):
         accessible_pages(people["bob"])
 
 
-def test_a_hosts_own_policy_is_asked(people: Any, settings: Any) -> None:
+def test_accessible_pages_follow_reachable_people_of_custom_policy(people: Any, settings: Any) -> None:
     for person in people.values():
         grant(person, people["carol"])
     settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": NobodyButOneself}
@@ -117,7 +117,7 @@ def test_a_hosts_own_policy_is_asked(people: Any, settings: Any) -> None:
     assert accessible_pages(people["alice"]).compose
 
 
-def test_what_a_hosts_policy_answers_by_yes_or_no_is_asked_of_it(people: Any, settings: Any) -> None:
+def test_accessible_pages_follow_boolean_answers_of_custom_policy(people: Any, settings: Any) -> None:
     give(people["carol"], "people.change_user")
     settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": Seniors}
     assert accessible_pages(people["bob"]) == AccessiblePages(announcements=True, grants=True)
@@ -127,7 +127,7 @@ def test_what_a_hosts_policy_answers_by_yes_or_no_is_asked_of_it(people: Any, se
     assert [accessible_pages(people[name]).grants for name in ("alice", "bob", "carol")] == [False, True, False]
 
 
-def test_what_one_has_announced_oneself_opens_nothing_and_what_others_have_does(people: Any, settings: Any) -> None:
+def test_accessible_pages_include_announcements_only_for_reports_of_others(people: Any, settings: Any) -> None:
     class Readers(Policy):
         def reports_visible_to(self, viewer: Any) -> QuerySet[Announcement]:
             return Announcement.objects.all()
@@ -179,7 +179,7 @@ def give_all(what: str, bob: Any, carol: Any, sales: Group) -> None:
         "messages_extends.change_announcement",
     ],
 )
-def test_a_subclass_that_overrides_nothing_answers_as_the_default(people: Any, settings: Any, what: str) -> None:
+def test_policy_subclass_without_overrides_answers_as_default_policy(people: Any, settings: Any, what: str) -> None:
     sales = Group.objects.create(name="Sales")
     announce("News", to=EVERYONE, sender=None)
     give_all(what, people["bob"], people["carol"], sales)
@@ -194,7 +194,7 @@ def test_a_subclass_that_overrides_nothing_answers_as_the_default(people: Any, s
         assert policy().may_grant(person) is answers[0][0].grants
 
 
-def test_it_takes_one_query(people: Any) -> None:
+def test_accessible_pages_takes_one_query(people: Any) -> None:
     grant(people["bob"], people["carol"])
     with CaptureQueriesContext(connection) as captured:
         accessible_pages(people["bob"])

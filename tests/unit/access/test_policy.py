@@ -92,12 +92,12 @@ def announcement(sender: Any, audience: str, *audience_groups: Group) -> Announc
 # Grants -------------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_grant_one_may_write_to_oneself_alone(alice: Any, bob: Any) -> None:
+def test_policy_without_grant_reaches_only_oneself(alice: Any, bob: Any) -> None:
     assert recipients(alice) == {alice}
     assert groups(alice) == set()
 
 
-def test_what_others_hold_opens_nobody(alice: Any, bob: Any, carol: Any, make_user: MakeUser) -> None:
+def test_policy_ignores_grants_of_other_holders(alice: Any, bob: Any, carol: Any, make_user: MakeUser) -> None:
     make_user("root", is_superuser=True)
     managers = group_of("Managers", bob)
     for holder in (bob, managers):
@@ -107,7 +107,7 @@ def test_what_others_hold_opens_nobody(alice: Any, bob: Any, carol: Any, make_us
     assert groups(alice) == set()
 
 
-def test_a_grant_on_a_person_opens_that_person_one_way(alice: Any, bob: Any, carol: Any) -> None:
+def test_grant_on_user_reaches_that_user_in_one_direction(alice: Any, bob: Any, carol: Any) -> None:
     grant(alice, bob)
     assert recipients(alice) == {alice, bob}
     assert recipients(bob) == {bob}
@@ -116,13 +116,13 @@ def test_a_grant_on_a_person_opens_that_person_one_way(alice: Any, bob: Any, car
     assert recipients(alice) == {alice}
 
 
-def test_whether_one_may_write_is_asked_of_the_database_that_is_written(alice: Any, bob: Any, settings: Any) -> None:
+def test_may_message_queries_primary_database_with_replica_router(alice: Any, bob: Any, settings: Any) -> None:
     grant(alice, bob)
     settings.DATABASE_ROUTERS = [ReplicaRouter()]
     assert policy().may_message(alice, bob)
 
 
-def test_a_grant_of_guardians_own_is_the_same(alice: Any, bob: Any) -> None:
+def test_guardian_assign_perm_equals_grant(alice: Any, bob: Any) -> None:
     assign_perm("send_message", alice, bob)
     assert alice.has_perm("send_message", bob)
     assert recipients(alice) == {alice, bob}
@@ -130,7 +130,7 @@ def test_a_grant_of_guardians_own_is_the_same(alice: Any, bob: Any) -> None:
     assert recipients(alice) == {alice}
 
 
-def test_what_a_group_holds_each_of_its_members_holds(alice: Any, bob: Any, carol: Any) -> None:
+def test_grant_held_by_group_applies_to_members(alice: Any, bob: Any, carol: Any) -> None:
     managers, sales = group_of("Managers", alice), group_of("Sales", carol)
     grant(managers, bob)
     grant(managers, sales)
@@ -139,14 +139,14 @@ def test_what_a_group_holds_each_of_its_members_holds(alice: Any, bob: Any, caro
     assert recipients(carol) == {carol}
 
 
-def test_a_grant_on_a_group_opens_its_members_and_no_other_group(alice: Any, bob: Any, carol: Any) -> None:
+def test_grant_on_group_reaches_members_and_no_other_group(alice: Any, bob: Any, carol: Any) -> None:
     sales, _other = group_of("Sales", bob), group_of("Other", carol)
     grant(alice, sales)
     assert recipients(alice) == {alice, bob}
     assert groups(alice) == {"Sales"}
 
 
-def test_a_change_of_membership_takes_effect_at_once(alice: Any, bob: Any, carol: Any) -> None:
+def test_group_membership_change_takes_effect_at_once(alice: Any, bob: Any, carol: Any) -> None:
     managers, sales = group_of("Managers"), group_of("Sales", bob)
     grant(managers, sales)
     assert recipients(alice) == {alice}
@@ -160,9 +160,7 @@ def test_a_change_of_membership_takes_effect_at_once(alice: Any, bob: Any, carol
 
 
 @pytest.mark.parametrize("through", ["user", "group", "superuser"])
-def test_what_holds_for_everybody_opens_everybody_and_every_group(
-    alice: Any, bob: Any, carol: Any, through: str
-) -> None:
+def test_grant_on_everybody_reaches_all_users_and_groups(alice: Any, bob: Any, carol: Any, through: str) -> None:
     managers, _sales = group_of("Managers", alice), group_of("Sales", bob)
     if through == "superuser":
         User.objects.filter(pk=alice.pk).update(is_superuser=True)
@@ -175,14 +173,14 @@ def test_what_holds_for_everybody_opens_everybody_and_every_group(
         assert recipients(alice) == {alice}
 
 
-def test_the_permission_for_every_group_opens_who_is_in_one(alice: Any, bob: Any, carol: Any) -> None:
+def test_send_group_message_permission_reaches_members_of_any_group(alice: Any, bob: Any, carol: Any) -> None:
     group_of("Sales", bob)
     alice.user_permissions.add(permission("auth.send_group_message"))
     assert groups(alice) == {"Sales"}
     assert recipients(alice) == {alice, bob}
 
 
-def test_another_permission_on_the_same_object_opens_nothing(alice: Any, bob: Any) -> None:
+def test_policy_ignores_other_permissions_on_same_object(alice: Any, bob: Any) -> None:
     sales = group_of("Sales", bob)
     assign_perm("change_user", alice, bob)
     assign_perm("change_group", alice, sales)
@@ -191,7 +189,7 @@ def test_another_permission_on_the_same_object_opens_nothing(alice: Any, bob: An
     assert groups(alice) == set()
 
 
-def test_a_permission_of_the_same_name_in_another_app_opens_nothing(alice: Any, bob: Any) -> None:
+def test_policy_ignores_send_message_permission_of_other_app(alice: Any, bob: Any) -> None:
     sessions = ContentType.objects.get(app_label="sessions")
     theirs = Permission.objects.create(content_type=sessions, codename="send_message", name="Can send")
     row = UserObjectPermission(user=alice, permission=theirs, content_type=sessions, object_pk=str(bob.pk))
@@ -201,7 +199,7 @@ def test_a_permission_of_the_same_name_in_another_app_opens_nothing(alice: Any, 
     assert recorded() == []
 
 
-def test_a_grant_on_a_group_is_none_on_the_person_with_its_key(alice: Any, make_user: MakeUser) -> None:
+def test_grant_on_group_excludes_user_with_same_primary_key(alice: Any, make_user: MakeUser) -> None:
     twin, sales = make_user("twin", pk=700), Group.objects.create(pk=700, name="Sales")
     grant(alice, sales)
     assert recipients(alice) == {alice}
@@ -210,7 +208,7 @@ def test_a_grant_on_a_group_is_none_on_the_person_with_its_key(alice: Any, make_
     assert groups(alice) == set()
 
 
-def test_inactive_people_neither_send_nor_receive(alice: Any, bob: Any, carol: Any) -> None:
+def test_policy_excludes_inactive_senders_and_recipients(alice: Any, bob: Any, carol: Any) -> None:
     grant(alice, EVERYBODY)
     User.objects.filter(pk=bob.pk).update(is_active=False)
     assert recipients(alice) == {alice, carol}
@@ -220,7 +218,7 @@ def test_inactive_people_neither_send_nor_receive(alice: Any, bob: Any, carol: A
     assert not Policy().visible_people(alice).exists()
 
 
-def test_somebody_whose_object_says_inactive_sends_nothing_before_it_is_saved(alice: Any, bob: Any) -> None:
+def test_policy_refuses_sender_marked_inactive_but_unsaved(alice: Any, bob: Any) -> None:
     grant(alice, EVERYBODY)
     alice.is_active = False
     assert not Policy().reachable_people(alice).exists()
@@ -230,7 +228,7 @@ def test_somebody_whose_object_says_inactive_sends_nothing_before_it_is_saved(al
         require_may_send(alice, User.objects.filter(pk=bob.pk))
 
 
-def test_nobody_who_is_not_logged_in_sends(in_acme: Tenant, bob: Any) -> None:
+def test_policy_refuses_anonymous_sender(in_acme: Tenant, bob: Any) -> None:
     assert recipients(AnonymousUser()) == set()
     assert groups(AnonymousUser()) == set()
     with pytest.raises(PermissionDenied):
@@ -238,7 +236,7 @@ def test_nobody_who_is_not_logged_in_sends(in_acme: Tenant, bob: Any) -> None:
 
 
 @pytest.mark.parametrize(("holder", "target"), [("alice", None), (None, "bob"), ("alice", "everybody")])
-def test_what_cannot_be_granted_is_refused_by_its_name(
+def test_grant_refuses_holder_or_target_of_wrong_type(
     alice: Any, bob: Any, holder: str | None, target: str | None
 ) -> None:
     with pytest.raises(TypeError, match="use a user"):
@@ -254,7 +252,7 @@ def same_keys(make_user: MakeUser) -> tuple[Any, Any, Group]:
     return make_user("alice", pk=800), make_user("bob", pk=801), group
 
 
-def test_the_same_keys_in_two_organisations_are_granted_apart(
+def test_grants_on_same_primary_keys_are_separate_in_each_tenant(
     acme: Tenant, globex: Tenant, make_user: MakeUser
 ) -> None:
     for schema, may in (("acme", True), ("globex", False)):
@@ -296,7 +294,7 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
-def test_an_object_of_another_organisation_is_refused(
+def test_access_functions_refuse_objects_of_other_tenant(
     acme: Tenant, globex: Tenant, make_user: MakeUser, call: Callable[..., Any]
 ) -> None:
     found = []
@@ -312,7 +310,7 @@ def test_an_object_of_another_organisation_is_refused(
         assert not GroupObjectPermission.objects.exists()
 
 
-def test_a_cache_of_content_types_that_is_wrong_changes_no_answer(alice: Any, bob: Any) -> None:
+def test_policy_with_wrong_content_type_cache_answers_correctly(alice: Any, bob: Any) -> None:
     sales = group_of("Sales", bob)
     grant(alice, bob)
     grant(alice, sales)
@@ -330,7 +328,7 @@ def test_a_cache_of_content_types_that_is_wrong_changes_no_answer(alice: Any, bo
 
 
 @pytest.mark.parametrize("number", [1, 100])
-def test_the_number_of_queries_does_not_grow(alice: Any, make_user: MakeUser, number: int) -> None:
+def test_policy_query_count_is_independent_of_user_count(alice: Any, make_user: MakeUser, number: int) -> None:
     people = User.objects.bulk_create(User(email=f"{n}@acme.example", name=str(n)) for n in range(number))
     managers, sales = group_of("Managers", alice), group_of("Sales", *people[::2])
     for person in people[1::2]:
@@ -359,7 +357,7 @@ def test_the_number_of_queries_does_not_grow(alice: Any, make_user: MakeUser, nu
 # Announcements and broadcasts ---------------------------------------------------------------------------------------
 
 
-def test_announcing_to_everybody_needs_its_permission(alice: Any) -> None:
+def test_may_announce_to_everyone_requires_add_announcement_permission(alice: Any) -> None:
     assert not Policy().may_announce(alice, None)
     with pytest.raises(PermissionDenied):
         require_may_announce(alice, None)
@@ -368,7 +366,7 @@ def test_announcing_to_everybody_needs_its_permission(alice: Any) -> None:
     require_may_announce(alice, None)
 
 
-def test_announcing_to_groups_needs_a_grant_on_each_of_them(alice: Any, bob: Any) -> None:
+def test_may_announce_to_groups_requires_grant_on_each_group(alice: Any, bob: Any) -> None:
     sales, support = group_of("Sales"), group_of("Support")
     both = Group.objects.filter(pk__in=[sales.pk, support.pk])
     grant(alice, sales)
@@ -382,19 +380,19 @@ def test_announcing_to_groups_needs_a_grant_on_each_of_them(alice: Any, bob: Any
     assert Policy().may_announce(bob, both)
 
 
-def test_announcing_to_no_group_is_allowed_to_nobody(alice: Any) -> None:
+def test_may_announce_to_no_group_returns_false(alice: Any) -> None:
     for _ in range(2):
         assert not Policy().may_announce(alice, Group.objects.none())
         assert not Policy().may_announce(alice, Group.objects.filter(name="no such"))
         alice.user_permissions.add(permission("messages_extends.add_announcement"))
 
 
-def test_the_application_announces_and_changes_without_asking(in_acme: Tenant) -> None:
+def test_guards_allow_application_to_announce_and_change(in_acme: Tenant) -> None:
     require_may_announce(None, None)
     require_may_change(None, announcement(None, "everyone"))
 
 
-def test_an_announcement_is_changed_by_who_holds_the_permission_or_could_send_it_again(alice: Any, bob: Any) -> None:
+def test_may_change_requires_permission_or_sender_with_may_announce(alice: Any, bob: Any) -> None:
     sales = group_of("Sales")
     own, of_the_application = announcement(alice, "groups", sales), announcement(None, "groups", sales)
     assert not Policy().may_change(alice, own)
@@ -410,14 +408,14 @@ def test_an_announcement_is_changed_by_who_holds_the_permission_or_could_send_it
     assert Policy().may_change(bob, of_the_application)
 
 
-def test_ones_own_announcement_to_everybody_is_changed_while_one_may_announce(alice: Any) -> None:
+def test_may_change_own_announcement_to_everyone_requires_may_announce(alice: Any) -> None:
     own = announcement(alice, "everyone")
     assert not Policy().may_change(alice, own)
     alice.user_permissions.add(permission("messages_extends.add_announcement"))
     assert Policy().may_change(alice, own)
 
 
-def test_the_report_is_for_the_sender_and_who_may_view_announcements(alice: Any, bob: Any, carol: Any) -> None:
+def test_may_see_report_allows_sender_and_view_permission(alice: Any, bob: Any, carol: Any) -> None:
     own = announcement(alice, "everyone")
     bob.user_permissions.add(permission("messages_extends.view_announcement"))
     assert [Policy().may_see_report(person, own) for person in (alice, bob, carol)] == [True, True, False]
@@ -427,7 +425,9 @@ def test_the_report_is_for_the_sender_and_who_may_view_announcements(alice: Any,
 
 
 @pytest.mark.parametrize("superuser", [False, True])
-def test_only_the_platforms_staff_may_broadcast(database: None, make_user: MakeUser, superuser: bool) -> None:
+def test_may_broadcast_allows_only_permitted_platform_users(
+    database: None, make_user: MakeUser, superuser: bool
+) -> None:
     for schema, may in (("acme", False), ("platform", True)):
         with schema_context(schema):
             alice = make_user("alice", is_superuser=superuser)
@@ -443,9 +443,7 @@ def test_only_the_platforms_staff_may_broadcast(database: None, make_user: MakeU
                     require_may_broadcast(alice)
 
 
-def test_somebody_of_another_organisation_is_no_staff_inside_the_platforms_schema(
-    database: None, make_user: MakeUser
-) -> None:
+def test_may_broadcast_in_platform_schema_refuses_user_of_other_tenant(database: None, make_user: MakeUser) -> None:
     with schema_context("acme"):
         alice = make_user("alice", pk=900, is_superuser=True)
     with schema_context("platform"):
@@ -454,7 +452,9 @@ def test_somebody_of_another_organisation_is_no_staff_inside_the_platforms_schem
 
 
 @pytest.mark.parametrize(("schema", "may"), [("public", True), ("platform", True), ("acme", False)])
-def test_the_application_broadcasts_from_public_and_from_the_platform(database: None, schema: str, may: bool) -> None:
+def test_require_may_broadcast_allows_application_in_public_and_platform(
+    database: None, schema: str, may: bool
+) -> None:
     with schema_context(schema):
         if may:
             require_may_broadcast(None)
@@ -463,7 +463,9 @@ def test_the_application_broadcasts_from_public_and_from_the_platform(database: 
                 require_may_broadcast(None)
 
 
-def test_without_a_platform_nobody_broadcasts_but_public(database: None, settings: Any, make_user: MakeUser) -> None:
+def test_may_broadcast_without_platform_schema_refuses_everybody(
+    database: None, settings: Any, make_user: MakeUser
+) -> None:
     settings.MESSAGES_EXTENDS = {}
     with schema_context("platform"):
         assert not Policy().may_broadcast(make_user("olivia", is_superuser=True))
@@ -471,9 +473,7 @@ def test_without_a_platform_nobody_broadcasts_but_public(database: None, setting
             require_may_broadcast(None)
 
 
-def test_who_may_view_people_sees_all_members_and_others_whom_they_may_write_to(
-    alice: Any, bob: Any, carol: Any
-) -> None:
+def test_visible_people_with_view_permission_returns_all_active_members(alice: Any, bob: Any, carol: Any) -> None:
     grant(alice, bob)
     assert set(Policy().visible_people(alice)) == {alice, bob}
     alice.user_permissions.add(permission("people.view_user"))
@@ -486,7 +486,7 @@ def test_who_may_view_people_sees_all_members_and_others_whom_they_may_write_to(
 # Refusals -----------------------------------------------------------------------------------------------------------
 
 
-def test_all_recipients_must_be_allowed(alice: Any, bob: Any, carol: Any) -> None:
+def test_require_may_send_refuses_when_one_recipient_is_not_allowed(alice: Any, bob: Any, carol: Any) -> None:
     grant(alice, bob)
     assert require_may_send(alice, User.objects.filter(pk__in=[bob.pk, alice.pk]), exactly=2) == [alice.pk, bob.pk]
     with pytest.raises(PermissionDenied) as refused:
@@ -494,7 +494,7 @@ def test_all_recipients_must_be_allowed(alice: Any, bob: Any, carol: Any) -> Non
     assert not re.search("bob|carol", str(refused.value), re.IGNORECASE)
 
 
-def test_inactive_recipients_are_left_out_unless_each_was_named(alice: Any, bob: Any, carol: Any) -> None:
+def test_require_may_send_refuses_inactive_recipient_only_when_named(alice: Any, bob: Any, carol: Any) -> None:
     User.objects.filter(pk=carol.pk).update(is_active=False)
     grant(alice, bob)
     assert require_may_send(alice, everybody()) == [alice.pk, bob.pk]
@@ -504,7 +504,7 @@ def test_inactive_recipients_are_left_out_unless_each_was_named(alice: Any, bob:
     require_may_send(None, everybody(), exactly=2)
 
 
-def test_an_inactive_sender_is_refused(alice: Any, bob: Any) -> None:
+def test_require_may_send_refuses_inactive_sender(alice: Any, bob: Any) -> None:
     grant(alice, EVERYBODY)
     stale = fresh(alice)
     User.objects.filter(pk=alice.pk).update(is_active=False)
@@ -520,7 +520,7 @@ class GroupsByName(Policy):
         return Group.objects.filter(name="Sales")
 
 
-def test_a_host_that_opens_a_group_opens_its_members(alice: Any, bob: Any, carol: Any, settings: Any) -> None:
+def test_custom_policy_with_reachable_group_reaches_members(alice: Any, bob: Any, carol: Any, settings: Any) -> None:
     settings.MESSAGES_EXTENDS = {"POLICY": GroupsByName}
     sales, other = group_of("Sales", bob), group_of("Other", carol)
     grant(alice, other)
@@ -542,7 +542,7 @@ class Broadcasters(Policy):
 
 
 @pytest.mark.parametrize("schema", ["acme", "platform"])
-def test_a_host_narrows_who_broadcasts_and_never_widens_it(
+def test_custom_policy_narrows_may_broadcast_and_never_widens(
     database: None, make_user: Any, settings: Any, schema: str
 ) -> None:
     settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": Broadcasters}
@@ -566,7 +566,7 @@ class NobodyAtAll(Policy):
         return members().none()
 
 
-def test_oneself_is_always_allowed_whatever_the_policy(alice: Any, bob: Any, settings: Any) -> None:
+def test_require_may_send_allows_oneself_under_every_policy(alice: Any, bob: Any, settings: Any) -> None:
     settings.MESSAGES_EXTENDS = {"POLICY": NobodyAtAll}
     require_may_send(alice, User.objects.filter(pk=alice.pk), exactly=1)
     with pytest.raises(PermissionDenied):
@@ -576,12 +576,12 @@ def test_oneself_is_always_allowed_whatever_the_policy(alice: Any, bob: Any, set
 # The setting --------------------------------------------------------------------------------------------------------
 
 
-def test_the_default_policy_is_the_strict_one(settings: Any) -> None:
+def test_policy_default_is_policy_class(settings: Any) -> None:
     assert type(policy()) is Policy
 
 
 @pytest.mark.parametrize("value", [AllowAll, "messages_extends.policy.AllowAll"])
-def test_allow_all_lets_active_members_write_to_each_other_and_nothing_else(
+def test_allow_all_reaches_active_members_and_allows_nothing_else(
     alice: Any, bob: Any, carol: Any, settings: Any, value: Any
 ) -> None:
     settings.MESSAGES_EXTENDS = {"POLICY": value}
@@ -602,7 +602,7 @@ def reasons(sender: Any, recipient: Any) -> list[tuple[bool, str]]:
     return [(reason.allows, str(reason)) for reason in explain(sender, recipient)]
 
 
-def test_each_ground_is_named(alice: Any, bob: Any) -> None:
+def test_explain_names_every_grant(alice: Any, bob: Any) -> None:
     managers, sales = group_of("Managers", alice), group_of("Sales", bob)
     for holder in (alice, managers):
         for target in (bob, sales):
@@ -629,7 +629,7 @@ class Neighbours(AllowAll):
         return [] if allowed else ["Bob wants his peace."]
 
 
-def test_a_policy_says_why_in_its_own_words(alice: Any, bob: Any, carol: Any, settings: Any) -> None:
+def test_explain_includes_own_reasons_of_custom_policy(alice: Any, bob: Any, carol: Any, settings: Any) -> None:
     grant(alice, bob)
     settings.MESSAGES_EXTENDS = {"POLICY": AllowAll}
     assert reasons(alice, bob) == [
@@ -641,7 +641,7 @@ def test_a_policy_says_why_in_its_own_words(alice: Any, bob: Any, carol: Any, se
     assert reasons(alice, carol) == [(True, "This site's own policy allows it.")]
 
 
-def test_each_obstacle_is_named(alice: Any, bob: Any) -> None:
+def test_explain_names_every_obstacle(alice: Any, bob: Any) -> None:
     assert reasons(alice, bob) == [(False, "Nothing has been granted.")]
     grant(alice, bob)
     User.objects.update(is_active=False)
@@ -655,7 +655,7 @@ def test_each_obstacle_is_named(alice: Any, bob: Any) -> None:
 
 
 @pytest.mark.parametrize("schema", ["acme", "globex", "platform"])
-def test_both_rights_are_in_every_organisation_once(database: None, schema: str) -> None:
+def test_make_permissions_creates_both_permissions_once_in_every_schema(database: None, schema: str) -> None:
     with schema_context(schema):
         make_permissions(apps.get_app_config("messages_extends"), "default")
         rows = Permission.objects.filter(codename__in=["send_message", "send_group_message"])
@@ -664,7 +664,7 @@ def test_both_rights_are_in_every_organisation_once(database: None, schema: str)
         assert rows.count() == 2
 
 
-def test_where_no_permissions_live_none_are_made(database: None) -> None:
+def test_make_permissions_without_permission_tables_makes_no_query(database: None) -> None:
     class Empty:
         def get_model(self, *_names: str) -> Any:
             raise LookupError
@@ -677,7 +677,7 @@ def test_where_no_permissions_live_none_are_made(database: None) -> None:
     assert not [query for query in captured if "search_path" not in query["sql"]]
 
 
-def test_an_administrators_group_may_hold_what_its_settings_name(in_acme: Tenant, settings: Any) -> None:
+def test_admin_permissions_setting_names_existing_permissions(in_acme: Tenant, settings: Any) -> None:
     assert {permission(name) for name in settings.TENANTS_ADMIN_PERMISSIONS}
 
 
@@ -689,9 +689,7 @@ def rows() -> int:
 
 
 @pytest.mark.parametrize("in_bulk", [False, True])
-def test_grants_die_with_their_target_and_other_permissions_on_it_are_left_alone(
-    alice: Any, bob: Any, in_bulk: bool
-) -> None:
+def test_deleting_target_deletes_grants_and_keeps_other_permissions(alice: Any, bob: Any, in_bulk: bool) -> None:
     managers, sales = group_of("Managers", alice), group_of("Sales")
     twin = Group.objects.create(pk=bob.pk + 5000, name="Twin")
     for holder in (alice, managers):
@@ -704,9 +702,7 @@ def test_grants_die_with_their_target_and_other_permissions_on_it_are_left_alone
     assert rows() == 3
 
 
-def test_grants_die_with_their_target_in_this_organisation_alone(
-    acme: Tenant, globex: Tenant, make_user: MakeUser
-) -> None:
+def test_deleting_target_keeps_grants_of_other_tenant(acme: Tenant, globex: Tenant, make_user: MakeUser) -> None:
     for schema in ("acme", "globex"):
         with schema_context(schema):
             alice, bob, _group = same_keys(make_user)
@@ -718,13 +714,13 @@ def test_grants_die_with_their_target_in_this_organisation_alone(
         assert rows() == 1
 
 
-def test_deleting_something_else_touches_no_grant(alice: Any, bob: Any) -> None:
+def test_deleting_other_object_keeps_grants(alice: Any, bob: Any) -> None:
     grant(alice, bob)
     Permission.objects.get(codename="delete_session").delete()
     assert rows() == 1
 
 
-def test_orphans_are_found_and_removed(alice: Any, bob: Any, carol: Any) -> None:
+def test_remove_orphaned_grants_deletes_only_orphans(alice: Any, bob: Any, carol: Any) -> None:
     managers, sales = group_of("Managers", alice), group_of("Sales")
     for holder in (alice, managers):
         for target in (bob, carol, sales):
@@ -747,7 +743,7 @@ def recorded() -> list[tuple[str, str, str, str]]:
     return list(AuditRecord.objects.order_by("pk").values_list("action", "subject", "audience", "actor_id"))
 
 
-def test_what_is_granted_and_revoked_is_recorded_with_ids_and_who_did_it(alice: Any, bob: Any, carol: Any) -> None:
+def test_grant_and_revoke_log_audit_events_with_ids_and_actor(alice: Any, bob: Any, carol: Any) -> None:
     sales = group_of("Sales")
     grant(alice, bob, by=carol)
     grant(alice, bob, by=carol)
@@ -766,7 +762,7 @@ def test_what_is_granted_and_revoked_is_recorded_with_ids_and_who_did_it(alice: 
     ]
 
 
-def test_guardians_and_djangos_own_functions_are_recorded_too(alice: Any, bob: Any) -> None:
+def test_guardian_and_django_permission_changes_log_audit_events(alice: Any, bob: Any) -> None:
     sales, right = group_of("Sales"), permission("people.send_message")
     assign_perm("send_message", alice, bob)
     assign_perm("change_user", alice, bob)
@@ -788,7 +784,7 @@ def test_guardians_and_djangos_own_functions_are_recorded_too(alice: Any, bob: A
 # The page -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_documented_example_runs(alice: Any, bob: Any) -> None:
+def test_permissions_page_example_runs(alice: Any, bob: Any) -> None:
     page = (Path(__file__).parents[3] / "docs" / "how-to" / "permissions.md").read_text("utf-8")
     [code] = re.findall(r"```python\n(# shell\n.*?)```", page, re.DOTALL)
     exec(compile(code, "documentation", "exec"), {"alice": alice, "bob": bob, "managers": group_of("Managers")})

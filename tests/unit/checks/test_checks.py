@@ -203,7 +203,7 @@ RIGHT: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changes", RIGHT.values(), ids=list(RIGHT))
-def test_a_right_configuration_is_silent(changes: dict[str, Any]) -> None:
+def test_checks_accept_valid_configuration(changes: dict[str, Any]) -> None:
     with override_settings(**changes):
         assert found() == []
 
@@ -400,32 +400,32 @@ WRONG: list[tuple[str, str, dict[str, Any]]] = [
     [(wanted, changes) for wanted, _what, changes in WRONG],
     ids=[f"{wanted}: {what}" for wanted, what, _changes in WRONG],
 )
-def test_each_single_misconfiguration_is_reported_by_its_id(wanted: str, changes: dict[str, Any]) -> None:
+def test_checks_report_single_misconfiguration_by_id(wanted: str, changes: dict[str, Any]) -> None:
     with override_settings(**changes):
         assert found() == [wanted]
 
 
-def test_each_derivation_of_the_policy_has_a_question_to_override_instead() -> None:
+def test_not_questions_covers_every_final_policy_method() -> None:
     derived = {name for name, member in vars(Policy).items() if getattr(member, "__final__", False)}
     assert derived == NOT_QUESTIONS.keys() & vars(Policy).keys()
 
 
-def test_a_text_in_place_of_the_list_of_storages_is_reported() -> None:
+def test_check_e041_reports_string_instead_of_storage_list() -> None:
     with override_settings(MESSAGES_STORAGES="messages_extends.storages.PersistentStorage"):
         assert "E041" in found()
 
 
-def test_an_anonymous_user_of_guardian_that_is_cached_is_reported_of_its_own() -> None:
+def test_check_e036_reports_cached_guardian_anonymous_user() -> None:
     with override_settings(ANONYMOUS_USER_NAME="AnonymousUser", GUARDIAN_ANONYMOUS_USER_CACHE_TTL=-1):
         assert found() == ["E035", "E036"]
 
 
-def test_a_check_can_be_silenced_by_its_id() -> None:
+def test_check_is_silenced_by_id() -> None:
     with override_settings(CSRF_COOKIE_DOMAIN=".example.com", SILENCED_SYSTEM_CHECKS=["messages_extends.W032"]):
         call_command("check", fail_level="WARNING")
 
 
-def test_every_setting_of_ours_has_a_type() -> None:
+def test_setting_types_cover_every_setting() -> None:
     assert set(TYPES) == set(Settings.KEYS)
 
 
@@ -458,28 +458,30 @@ def database(**changes: Any) -> Iterator[None]:
         (["W014"], {"DISABLE_SERVER_SIDE_CURSORS": True}, True),
     ],
 )
-def test_the_connection_is_checked(wanted: list[str], changes: dict[str, Any], limit: bool) -> None:
+def test_checks_report_wrong_database_connection_settings(
+    wanted: list[str], changes: dict[str, Any], limit: bool
+) -> None:
     asgi = None if "OPTIONS" in changes and not changes["OPTIONS"] else settings.ASGI_APPLICATION
     with override_settings(TENANT_LIMIT_SET_CALLS=limit, ASGI_APPLICATION=asgi), database(**changes):
         assert found() == wanted
 
 
 @pytest.mark.parametrize("age", [None, 60])
-def test_persistent_connections_under_asgi_are_reported(age: int | None) -> None:
+def test_check_w013_reports_persistent_connections_under_asgi(age: int | None) -> None:
     with database(CONN_MAX_AGE=age, OPTIONS={}):
         assert found() == ["W013"]
 
 
 # E060 needs a proxy: tests/isolation/test_pgbouncer.py.
 @pytest.mark.django_db
-def test_a_database_without_leftovers_is_silent() -> None:
+def test_database_checks_accept_clean_database() -> None:
     assert found(databases=["default"]) == []
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("table", ["messages_extends_message", "people_user", "auth_group", "people_user_groups"])
 @pytest.mark.parametrize("kind", ["TABLE {} (id int)", "VIEW {} AS SELECT 1 AS id"])
-def test_a_table_of_a_tenant_app_that_lies_in_public_is_refused_by_name(table: str, kind: str) -> None:
+def test_check_e015_names_tenant_app_table_in_public(table: str, kind: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE {kind.format(f'public.{table}')}")
     assert found() == [], "without --database no check may query"
@@ -489,7 +491,7 @@ def test_a_table_of_a_tenant_app_that_lies_in_public_is_refused_by_name(table: s
 
 
 @pytest.mark.django_db
-def test_a_leftover_in_an_extra_search_path_is_refused() -> None:
+def test_check_e015_reports_leftover_table_in_extra_search_path() -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE SCHEMA extensions; CREATE TABLE extensions.messages_extends_message (id int)")
     with override_settings(PG_EXTRA_SEARCH_PATHS=["extensions"]):
@@ -497,7 +499,7 @@ def test_a_leftover_in_an_extra_search_path_is_refused() -> None:
 
 
 @pytest.mark.django_db
-def test_migrating_is_refused_while_a_leftover_lies_in_public(acme: Tenant) -> None:
+def test_migrate_schemas_refuses_leftover_table_in_public(acme: Tenant) -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE public.messages_extends_message (id int)")
     with pytest.raises(SystemCheckError, match=r"messages_extends\.E015"):
@@ -505,7 +507,7 @@ def test_migrating_is_refused_while_a_leftover_lies_in_public(acme: Tenant) -> N
 
 
 @pytest.mark.django_db
-def test_a_table_of_an_app_in_both_lists_is_no_leftover() -> None:
+def test_check_e015_ignores_table_of_app_in_both_lists() -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE public.auth_group (id int)")
     with override_settings(**OPERATORS):
@@ -513,7 +515,7 @@ def test_a_table_of_an_app_in_both_lists_is_no_leftover() -> None:
 
 
 @pytest.mark.django_db
-def test_a_tenants_own_table_of_a_shared_app_is_refused(acme: Tenant) -> None:
+def test_check_e080_reports_shared_app_table_in_tenant_schema(acme: Tenant) -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE acme.django_content_type (LIKE public.django_content_type)")
         cursor.execute("CREATE TABLE acme.my_own (id int); CREATE SCHEMA of_nobody")
@@ -527,7 +529,7 @@ def test_a_tenants_own_table_of_a_shared_app_is_refused(acme: Tenant) -> None:
 
 
 @pytest.mark.django_db
-def test_recorded_migrations_that_made_no_table_are_refused(acme: Tenant) -> None:
+def test_check_e081_reports_applied_migration_without_table(acme: Tenant) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE acme.django_session")
     assert found() == []
@@ -540,7 +542,7 @@ def test_recorded_migrations_that_made_no_table_are_refused(acme: Tenant) -> Non
 
 
 @pytest.mark.django_db
-def test_an_empty_database_has_nothing_to_check() -> None:
+def test_database_checks_accept_empty_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET search_path = public; ALTER SCHEMA public RENAME TO other; CREATE SCHEMA public")
     assert found(databases=["default"]) == []
@@ -549,7 +551,7 @@ def test_an_empty_database_has_nothing_to_check() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("right", ["auth.add_group", "auth.change_group", "people.change_user"])
 @pytest.mark.parametrize("by", ["group", "person"])
-def test_who_is_no_superuser_and_may_change_groups_is_reported(
+def test_check_w062_reports_non_superuser_with_group_permissions(
     in_acme: Tenant, make_user: MakeUser, right: str, by: str
 ) -> None:
     app, codename = right.split(".")
@@ -572,7 +574,7 @@ def test_who_is_no_superuser_and_may_change_groups_is_reported(
 
 
 @pytest.mark.parametrize("name", ["django-messages-extends", "django_messages_extends"])
-def test_the_old_distribution_beside_ours_is_refused(name: str, tmp_path: Path) -> None:
+def test_check_e050_refuses_old_distribution_next_to_package(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "django_messages_extends-0.6.3.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.6.3\n")
@@ -583,7 +585,7 @@ def test_the_old_distribution_beside_ours_is_refused(name: str, tmp_path: Path) 
     assert re.search(r"ImproperlyConfigured: \(messages_extends\.E050\) .*pip uninstall", refused.stderr)
 
 
-def test_our_distribution_alone_is_not_taken_for_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_require_single_distribution_accepts_package_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "django_messages_extends_tenants-1.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: django-messages-extends-tenants\nVersion: 1.0\n")
@@ -610,11 +612,11 @@ def ids_on_the_page() -> list[str]:
     return rows
 
 
-def test_an_id_means_one_thing() -> None:
+def test_check_ids_are_unique() -> None:
     assert len(ids_in_code()) == len(set(ids_in_code()))
 
 
-def test_the_page_lists_every_check_once_in_order_and_no_other() -> None:
+def test_checks_page_lists_every_check_once_in_order() -> None:
     in_order = sorted(ids_in_code(), key=lambda found: found[1:])
     assert ids_on_the_page() == in_order
 
@@ -627,7 +629,7 @@ def test_the_page_lists_every_check_once_in_order_and_no_other() -> None:
         ("messages_extends.tenancy.backend", []),
     ],
 )
-def test_a_replica_whose_backend_does_not_follow_the_organisation(
+def test_check_e090_reports_replica_without_tenant_backend(
     monkeypatch: pytest.MonkeyPatch, engine: str, reported: list[str]
 ) -> None:
     monkeypatch.setitem(settings.DATABASES, "replica", {**settings.DATABASES["default"], "ENGINE": engine})
@@ -638,11 +640,11 @@ def test_a_replica_whose_backend_does_not_follow_the_organisation(
     assert all(f"{ROUTER} reads from 'replica'" in report.msg for report in reports)
 
 
-def test_a_user_model_without_groups() -> None:
+def test_check_w091_reports_user_model_without_groups() -> None:
     # A whole host project with such a model is in tests/integration/hosts/no_groups.
     with override_settings(AUTH_USER_MODEL="contenttypes.ContentType"):
         assert [report.id for report in check_user_groups()] == [f"{OURS}W091"]
 
 
-def test_every_check_is_tried_here() -> None:
+def test_every_check_id_occurs_in_module() -> None:
     assert set(re.findall(r"\b[EW]\d{3}\b", Path(__file__).read_text("utf-8"))) == set(ids_in_code())

@@ -85,7 +85,7 @@ def run(code: str, **names: Any) -> dict[str, Any]:
     return names
 
 
-def test_every_block_is_run_by_a_test() -> None:
+def test_every_code_block_is_assigned_to_existing_test_file() -> None:
     lost = [
         block.name
         for block in all_blocks()
@@ -96,7 +96,7 @@ def test_every_block_is_run_by_a_test() -> None:
     assert [file for file in files if not (ROOT / "tests" / file).exists()] == []
 
 
-def test_every_block_says_its_language() -> None:
+def test_every_code_block_names_language() -> None:
     for page in PAGES:
         fences = re.findall(r"^```.*$", page.read_text(), re.MULTILINE)
         assert all(fence == "```" for fence in fences[1::2]), page
@@ -104,7 +104,7 @@ def test_every_block_says_its_language() -> None:
 
 
 @pytest.mark.parametrize("code", blocks("python", "views.py"))
-def test_views(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
+def test_documented_views_run(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
     alice, sally = make_user("alice"), make_user("sally")
     grant(alice, sally)
     run(code, request=make_request(in_acme, alice), sally=sally, order=None)
@@ -112,7 +112,9 @@ def test_views(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
 
 @pytest.mark.usefixtures("known_version")
 @pytest.mark.parametrize("code", blocks("python", "settings.py"))
-def test_settings_pass_our_checks(code: str, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_documented_settings_pass_checks(
+    code: str, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for file in ("storages.py", "policies.py", "routers.py"):
         [(content,)] = [param.values for param in blocks("python", file)]
         (tmp_path / file).write_text(content)
@@ -134,41 +136,43 @@ def test_settings_pass_our_checks(code: str, settings: Any, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("code", blocks("python", "urls.py"))
-def test_urls_include_ours(code: str) -> None:
+def test_documented_urls_resolve_mark_read_page(code: str) -> None:
     resolver = next(item for item in run(code)["urlpatterns"] if isinstance(item, URLResolver))
     assert resolver.resolve("messages/mark_read/5/").url_name == "message_mark_read"
 
 
 @pytest.mark.parametrize("code", blocks("python", "announcements.py"))
-def test_announcements(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
+def test_documented_announcements_run(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
     Group.objects.create(name="Sales")
     run(code, alice=make_user("alice", is_superuser=True))
 
 
 @pytest.mark.parametrize("code", blocks("python", "platform.py"))
 @pytest.mark.parametrize("schema", ["public", "platform"])
-def test_broadcasts(code: str, schema: str, acme: Tenant, globex: Tenant) -> None:
+def test_documented_broadcasts_run_in_public_and_platform_schema(
+    code: str, schema: str, acme: Tenant, globex: Tenant
+) -> None:
     with schema_context(schema):
         run(code, acme=acme, globex=globex)
 
 
 @pytest.mark.parametrize("code", blocks("python", "asgi.py"))
-def test_the_application_has_live_updates(code: str) -> None:
+def test_documented_asgi_application_has_live_updates(code: str) -> None:
     assert isinstance(run(code)["application"], LiveUpdates)
 
 
 @pytest.mark.parametrize("code", blocks("python", "change_events.py"))
-def test_hints(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
+def test_documented_change_events_run(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
     run(code, user=make_user(), group=Group.objects.create(name="Sales"))
 
 
 @pytest.mark.parametrize("code", blocks("python", "tests.py"))
-def test_tests(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
+def test_documented_host_tests_run(code: str, in_acme: Tenant, make_user: MakeUser) -> None:
     run(code, sally=make_user("sally"), bob=make_user("bob"))
 
 
 @pytest.mark.parametrize("code", blocks("html"))
-def test_templates_render_every_kind(
+def test_documented_template_renders_persistent_message(
     code: str, in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage
 ) -> None:
     alice = make_user("alice")
@@ -178,7 +182,7 @@ def test_templates_render_every_kind(
     assert "Hello from the database" in html
 
 
-def test_the_storage_of_the_documentation_takes_its_own(in_acme: Tenant, settings: Any) -> None:
+def test_documented_storage_takes_only_messages_with_own_tag(in_acme: Tenant, settings: Any) -> None:
     [(code,)] = [param.values for param in blocks("python", "storages.py")]
     storage = run(code)["LogStorage"](make_request(in_acme))
     mine, other = (Message(message="m", extra_tags=tags) for tags in ("log", ""))
@@ -187,17 +191,17 @@ def test_the_storage_of_the_documentation_takes_its_own(in_acme: Tenant, setting
     assert storage.written == ["m"]
 
 
-def test_the_readme_is_short() -> None:
+def test_readme_has_at_most_700_words() -> None:
     assert len((ROOT / "README.md").read_text().split()) <= 700
 
 
-def test_every_link_between_the_pages_leads_somewhere() -> None:
+def test_documentation_links_point_to_existing_files() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_every_setting_of_the_package_is_documented_with_its_default() -> None:
+def test_settings_page_documents_every_setting_with_default() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", (DOCS / "reference" / "settings.md").read_text(), re.MULTILINE))
     assert set(Settings.KEYS) <= set(rows)
     assert rows["MAX_BANNERS"] == f"`{Settings().max_banners}`"
@@ -206,7 +210,7 @@ def test_every_setting_of_the_package_is_documented_with_its_default() -> None:
     assert rows["SEND_LIMITS"] == f"`{json.dumps(Settings().send_limits)}`"
 
 
-def test_every_variable_of_the_environment_is_documented() -> None:
+def test_settings_page_documents_every_environment_variable() -> None:
     used = re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "config" / "settings.py").read_text())
     table = (DOCS / "reference" / "settings.md").read_text()
     assert len(used) > 20
@@ -233,7 +237,7 @@ def block_of(page: str, language: str, title: str = "") -> str:
         ("operators-in-public", "with operators in the public schema", operators),
     ],
 )
-def test_the_lists_of_apps_are_those_that_a_suite_of_its_own_runs_with(page: str, title: str, suite: Any) -> None:
+def test_documented_app_lists_equal_settings_of_host_suites(page: str, title: str, suite: Any) -> None:
     documented = run(block_of(f"docs/how-to/{page}.md", "python", f"settings.py, {title}"))
     own = {"customers": "tests.integration.hosts.organisations"} | {
         name: f"tests.integration.hosts.tenant_users.{name}" for name in ("companies", "users")
@@ -244,14 +248,14 @@ def test_the_lists_of_apps_are_those_that_a_suite_of_its_own_runs_with(page: str
     assert documented["MESSAGES_EXTENDS"].get("PLATFORM_SCHEMA") == suite.MESSAGES_EXTENDS.get("PLATFORM_SCHEMA")
 
 
-def test_the_documented_members_are_those_of_this_organisation(in_acme: Tenant, make_user: MakeUser) -> None:
+def test_documented_members_returns_only_users_of_tenant(in_acme: Tenant, make_user: MakeUser) -> None:
     alice, _stranger = make_user("alice"), make_user("stranger")
     alice.groups.add(Group.objects.create(name="acme"))
     members = run(block_of("docs/how-to/shared-users.md", "python", "members.py"))["members"]
     assert list(members()) == [alice]
 
 
-def test_the_documented_policy_lets_colleagues_write_to_each_other(in_acme: Tenant, make_user: MakeUser) -> None:
+def test_documented_policy_reaches_users_of_same_group(in_acme: Tenant, make_user: MakeUser) -> None:
     policy = run(block_of("docs/how-to/own-policy.md", "python", "policies.py"))["Colleagues"]()
     alice, bob, carol, dora = (make_user(name) for name in ("alice", "bob", "carol", "dora"))
     retired = make_user("retired", is_active=False)
@@ -266,7 +270,7 @@ def test_the_documented_policy_lets_colleagues_write_to_each_other(in_acme: Tena
     assert not policy.may_message(bob, carol)
 
 
-def test_the_page_on_policies_names_every_question() -> None:
+def test_own_policy_page_documents_every_overridable_method() -> None:
     table = (DOCS / "how-to" / "own-policy.md").read_text()
     documented = dict(re.findall(r"^\| `(\w+)\(([\w, ]+)\)`", table, re.MULTILINE))
     questions = {
@@ -277,7 +281,7 @@ def test_the_page_on_policies_names_every_question() -> None:
     assert documented == questions
 
 
-def test_our_pages_take_the_layout_of_the_documentation(
+def test_documented_layout_is_used_by_inbox_page(
     in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf, settings: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "messages_extends").mkdir()
@@ -290,14 +294,14 @@ def test_our_pages_take_the_layout_of_the_documentation(
     assert "<h1>Inbox</h1>" in html
 
 
-def test_the_documented_properties_are_those_of_the_style_sheet() -> None:
+def test_documented_css_properties_exist_in_style_sheet() -> None:
     styles = (ROOT / "messages_extends" / "static" / "messages_extends" / "messages.css").read_text()
     documented = set(re.findall(r"--mx-[\w-]+", block_of("docs/how-to/pages.md", "css")))
     assert len(documented) > 10
     assert [name for name in documented if f"var({name}" not in styles or f"{name}:" not in styles] == []
 
 
-def test_the_documented_pool_has_the_numbers_of_the_reference_product() -> None:
+def test_documented_connection_pool_equals_reference_settings() -> None:
     database: dict[str, Any] = {}
     run(block_of("docs/how-to/connections.md", "python", "settings.py"), DATABASES={"default": database})
     ours = django_settings.DATABASES["default"]

@@ -36,7 +36,7 @@ def two(in_acme: Tenant, make_user: MakeUser) -> tuple[Any, Any]:
     return make_user("duplicate"), make_user("kept")
 
 
-def test_merging_moves_what_was_received_and_sent(merge: Any, two: Any, make_user: MakeUser) -> None:
+def test_merge_moves_received_and_sent_messages(merge: Any, two: Any, make_user: MakeUser) -> None:
     duplicate, kept = two
     other = make_user("other")
     grant(duplicate, other)
@@ -52,7 +52,7 @@ def test_merging_moves_what_was_received_and_sent(merge: Any, two: Any, make_use
     assert AuditRecord.objects.get(action=Action.SEND).actor_name == str(duplicate)
 
 
-def test_merging_keeps_one_unread_message_of_a_key(merge: Any, two: Any) -> None:
+def test_merge_keeps_one_unread_message_per_key(merge: Any, two: Any) -> None:
     for person in two:
         send(person, f"for {person}", key="order-7")
     merge(*two)
@@ -60,7 +60,7 @@ def test_merging_keeps_one_unread_message_of_a_key(merge: Any, two: Any) -> None
 
 
 @pytest.mark.parametrize("reader", [0, 1])
-def test_merging_keeps_the_receipt_of_the_newer_text(merge: Any, two: Any, reader: int) -> None:
+def test_merge_keeps_receipt_of_newer_revision(merge: Any, two: Any, reader: int) -> None:
     announced = announce("old", to=EVERYONE)
     for person in two:
         inbox(person).mark_all_read()
@@ -71,7 +71,7 @@ def test_merging_keeps_the_receipt_of_the_newer_text(merge: Any, two: Any, reade
     assert inbox(two[1]).unread_count() == 0
 
 
-def test_merging_moves_grants_from_and_to_the_account(merge: Any, two: Any, make_user: MakeUser) -> None:
+def test_merge_moves_grants_held_by_and_on_account(merge: Any, two: Any, make_user: MakeUser) -> None:
     duplicate, kept = two
     other, third, sales = make_user("other"), make_user("third"), Group.objects.create(name="Sales")
     third.groups.add(sales)
@@ -86,7 +86,7 @@ def test_merging_moves_grants_from_and_to_the_account(merge: Any, two: Any, make
     assert Policy().may_message(third, kept)
 
 
-def test_renaming_keeps_people_logged_in(
+def test_renaming_schema_keeps_users_logged_in(
     acme: Tenant, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf
 ) -> None:
     with schema_context("acme"):
@@ -101,7 +101,7 @@ def test_renaming_keeps_people_logged_in(
         send(type(user).objects.get(pk=user.pk), "Hello")
 
 
-def test_what_was_dumped_can_be_loaded_again(in_acme: Tenant, make_user: MakeUser, tmp_path: Path) -> None:
+def test_loaddata_restores_dump_except_audit_records(in_acme: Tenant, make_user: MakeUser, tmp_path: Path) -> None:
     alice = make_user("alice")
     grant(alice, alice)
     send(alice, "to be kept", params={"a": 1})
@@ -122,7 +122,7 @@ def test_what_was_dumped_can_be_loaded_again(in_acme: Tenant, make_user: MakeUse
         call_command("loaddata", file, verbosity=0)
 
 
-def test_permissions_and_content_types_of_ours_can_be_removed(acme: Tenant, globex: Tenant) -> None:
+def test_uninstalling_removes_permissions_and_content_types(acme: Tenant, globex: Tenant) -> None:
     names = run(block_of("docs/how-to/uninstalling.md", "python", "removing.py"))
     for schema in SCHEMAS:
         with schema_context(schema):
@@ -135,13 +135,13 @@ def test_permissions_and_content_types_of_ours_can_be_removed(acme: Tenant, glob
     assert ContentType.objects.filter(app_label="auth").exists()
 
 
-def test_the_documented_members_of_django_tenant_users_are_those_that_a_suite_of_its_own_runs_with() -> None:
+def test_documented_company_members_equal_code_of_host_suite() -> None:
     code = block_of("docs/how-to/shared-users.md", "python", "company_members.py")
     body = code.partition("return ")[2].strip()
     assert body in (ROOT / "tests" / "integration" / "hosts" / "tenant_users" / "members.py").read_text()
 
 
-def test_the_documented_middleware_for_folders_is_that_which_a_suite_of_its_own_runs_with() -> None:
+def test_documented_subfolder_middleware_equals_settings_of_host_suite() -> None:
     documented = run(block_of("docs/how-to/subfolders.md", "python", "settings.py"))
     assert documented["MIDDLEWARE"] == folders.MIDDLEWARE
     assert documented["TENANT_SUBFOLDER_PREFIX"] == folders.TENANT_SUBFOLDER_PREFIX

@@ -21,7 +21,7 @@ from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.models.content import Content
 from messages_extends.sending.cleaning import MAX_TEXT
 from messages_extends.templatetags.messages_extends import register
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from messages_extends.web.publication_forms import NewPublicationForm
 from tenants.models import Tenant
 from tests.documentation import DOCS
@@ -48,7 +48,7 @@ def signature_of(function: Callable[..., Any]) -> str:
     return str(signature.replace(parameters=parameters, return_annotation=signature.empty))
 
 
-def test_every_function_of_the_api_has_its_signature_on_the_page() -> None:
+def test_api_page_documents_every_function_signature() -> None:
     page = (REFERENCE / "api.md").read_text("utf-8")
     shortcuts = {name for name in api.__all__ if re.search(r"(persist[ae]nt|sticky)_", name)}
     documented = dict(re.findall(r"^### `(\w+)(\(.*\))`$", page, re.MULTILINE))
@@ -57,7 +57,7 @@ def test_every_function_of_the_api_has_its_signature_on_the_page() -> None:
     assert [name for name in api.__all__ if f"`{name}`" not in page and name not in documented] == []
 
 
-def test_the_shortcuts_of_the_api_are_all_on_the_page_and_take_what_it_says() -> None:
+def test_api_page_documents_every_shortcut_with_signature() -> None:
     page = (REFERENCE / "api.md").read_text("utf-8")
     [said] = re.findall(r"All take `(\(.*\))`", page)
     documented = set(re.findall(r"`((?:add_)?(?:persist[ae]nt|sticky)_\w+)`", page))
@@ -65,19 +65,19 @@ def test_the_shortcuts_of_the_api_are_all_on_the_page_and_take_what_it_says() ->
     assert {signature_of(getattr(api, name)) for name in documented} == {said}
 
 
-def test_every_method_of_the_inbox_is_on_the_page() -> None:
+def test_api_page_documents_every_inbox_method() -> None:
     documented = dict(re.findall(r"^\| `(\w+)(\(.*?\))` \|", (REFERENCE / "api.md").read_text("utf-8"), re.MULTILINE))
     methods = {name: method for name, method in vars(Inbox).items() if not name.startswith("_")}
     assert documented == {name: signature_of(method) for name, method in methods.items()}
 
 
-def test_the_page_says_how_much_a_snapshot_holds() -> None:
+def test_api_page_documents_snapshot_limits() -> None:
     page = (REFERENCE / "api.md").read_text("utf-8")
     assert f"The newest {UnreadSnapshot.LISTED} messages are known one by one" in page
     assert (UnreadSnapshot.MARGIN, "ten minutes before" in page) == (timedelta(minutes=10), True)
 
 
-def test_every_error_is_on_the_page_with_what_else_it_is() -> None:
+def test_api_page_documents_every_exception_with_base_class() -> None:
     base = exceptions.MessagesExtendsError
     errors = {
         name: error.__bases__[1].__name__
@@ -91,7 +91,7 @@ def test_every_error_is_on_the_page_with_what_else_it_is() -> None:
 # Levels -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_levels_have_their_numbers_and_words() -> None:
+def test_levels_page_documents_every_level_with_number_and_tags() -> None:
     documented = {
         name.strip("`"): (int(number), tags.strip("`")) for name, number, _kind, tags in rows(REFERENCE / "levels.md")
     }
@@ -100,7 +100,7 @@ def test_the_levels_have_their_numbers_and_words() -> None:
     assert documented == {name: (level, tags[level]) for name, level in levels.items()}
 
 
-def test_a_level_is_of_the_kind_that_the_page_says() -> None:
+def test_levels_page_documents_kind_of_every_level() -> None:
     sets = {"persistent": constants.PERSISTENT_MESSAGE_LEVELS, "sticky": constants.STICKY_MESSAGE_LEVELS}
     for name, _number, kind, _tags in rows(REFERENCE / "levels.md"):
         level = getattr(constants, name.strip("`"))
@@ -110,7 +110,7 @@ def test_a_level_is_of_the_kind_that_the_page_says() -> None:
 # Template tags ------------------------------------------------------------------------------------------------------
 
 
-def test_every_tag_and_filter_is_on_the_page() -> None:
+def test_template_tags_page_documents_every_tag_and_filter() -> None:
     page = (REFERENCE / "template-tags.md").read_text("utf-8")
     assert set(re.findall(r"^\| `\{% (\w+)", page, re.MULTILINE)) == set(register.tags)
     assert set(re.findall(r"^\| `\w+\\\|(\w+)`", page, re.MULTILINE)) == set(register.filters)
@@ -128,7 +128,7 @@ def addresses(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, str]
             yield path, str(each.name)
 
 
-def test_every_address_is_on_the_page() -> None:
+def test_urls_page_documents_every_url() -> None:
     plain = {"<str:message_id>": "<id>", "<str:field>": "<field>", "<uuid:pk>": "<uuid>"}
     found = {re.sub("<.*>", lambda part: plain[part[0]], path): name for path, name in addresses(urls.urlpatterns)}
     page = (REFERENCE / "urls.md").read_text("utf-8")
@@ -140,14 +140,14 @@ def test_every_address_is_on_the_page() -> None:
     ("path", "methods"),
     [(path.strip("`"), methods) for path, _name, methods, _what in rows(REFERENCE / "urls.md")],
 )
-def test_an_address_answers_to_the_methods_on_the_page(
+def test_url_answers_405_except_to_documented_methods(
     path: str, methods: str, acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
 ) -> None:
     """Not to others, that is: what a method leads to is the matter of other tests."""
     schema = "platform" if path.startswith("broadcasts/") else "acme"
     tenant = type(acme).objects.get(schema_name=schema)
     with_id = path.replace("<id>", "1").replace("<uuid>", "00000000-0000-4000-8000-000000000000")
-    with inside(schema):
+    with in_schema(schema):
         browser = browser_of(tenant, make_user(is_superuser=True))
     for method in ("GET", "POST"):
         response = browser.generic(method, f"/messages/{with_id.replace('<field>', 'holder')}")
@@ -168,12 +168,12 @@ def documented_commands() -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-def test_every_command_is_on_the_page() -> None:
+def test_commands_page_documents_every_command() -> None:
     assert sorted(documented_commands()) == our_commands()
 
 
 @pytest.mark.parametrize("name", our_commands())
-def test_every_argument_of_a_command_is_on_the_page(name: str) -> None:
+def test_commands_page_documents_every_argument(name: str) -> None:
     parser = load_command_class(get_commands()[name], name).create_parser("manage.py", name)
     inherited = {action.dest for action in BaseCommand().create_parser("manage.py", name)._actions}
     arguments = {
@@ -182,14 +182,14 @@ def test_every_argument_of_a_command_is_on_the_page(name: str) -> None:
     assert set(re.findall(r"^\| `([\w-]+)` \|", documented_commands()[name], re.MULTILINE)) == arguments
 
 
-def test_every_command_of_run_py_is_on_the_page() -> None:
+def test_commands_page_documents_every_run_py_command() -> None:
     assert set(re.findall(r"^\| `python3 run\.py (\w+)` \|", COMMANDS, re.MULTILINE)) == set(RUN_PY)
 
 
 # Limits -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_limits_are_those_of_the_code() -> None:
+def test_limits_page_agrees_with_code() -> None:
     page = (DOCS / "explanation" / "limits.md").read_text("utf-8")
     tags = Content._meta.get_field("extra_tags").max_length
     assert f"| a text | {MAX_TEXT:,} characters |" in page

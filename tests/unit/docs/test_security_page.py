@@ -13,18 +13,18 @@ NAME = re.compile(r"`([\w/]+\.py::[\w:]+)`")
 PROMISES = [match for match in ROW.findall(PAGE.read_text("utf-8")) if "::" in match[2] or match[0].endswith(".")]
 
 
-def test_there_are_promises() -> None:
+def test_security_page_has_more_than_25_guarantees() -> None:
     assert len(PROMISES) > 25
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise[0][:60])
-def test_a_promise_names_tests_that_are_there(promise: tuple[str, str, str]) -> None:
+def test_security_page_guarantee_names_existing_tests(promise: tuple[str, str, str]) -> None:
     names = NAME.findall(promise[2])
     assert names, "no test shows it"
     assert [name for name in names if not is_there(f"tests/{name}")] == []
 
 
-def test_every_name_on_the_page_stands_in_a_promise() -> None:
+def test_security_page_names_tests_only_in_guarantees() -> None:
     assert set(NAME.findall(PAGE.read_text("utf-8"))) == {
         name for promise in PROMISES for name in NAME.findall(promise[2])
     }

@@ -68,7 +68,7 @@ def add_tenant(schema: str) -> Any:
 
 
 class TestCounting:
-    def test_it_gathers_the_numbers_of_every_organisation(self, written: Broadcast, people: Any) -> None:
+    def test_count_readers_counts_readers_of_every_tenant(self, written: Broadcast, people: Any) -> None:
         read(written, "acme", *people["acme"][:2])
         read(written, "globex", people["globex"][0])
         before = timezone.now()
@@ -79,23 +79,23 @@ class TestCounting:
         assert progress.since is not None
         assert before <= progress.since <= timezone.now()
 
-    def test_those_who_have_gone_are_in_neither_number(self, written: Broadcast, people: Any) -> None:
+    def test_count_readers_excludes_inactive_users(self, written: Broadcast, people: Any) -> None:
         read(written, "acme", *people["acme"][:2])
         with schema_context("acme"):
             type(people["acme"][0]).objects.filter(pk=people["acme"][0].pk).update(is_active=False)
         count_readers(written)
         assert counts()["acme"] == (1, 1)
 
-    def test_another_broadcasts_readers_are_not_counted(self, written: Broadcast, people: Any) -> None:
+    def test_count_readers_ignores_readers_of_other_broadcast(self, written: Broadcast, people: Any) -> None:
         read(broadcast("Another", to=ALL_TENANTS), "acme", people["acme"][0])
         count_readers(written)
         assert counts()["acme"] == (0, 2)
 
-    def test_of_a_selection_only_the_chosen_are_counted(self, people: Any, acme: Tenant) -> None:
+    def test_count_readers_counts_only_selected_tenants(self, people: Any, acme: Tenant) -> None:
         progress = count_readers(broadcast("Hello", to=acme))
         assert (progress.done, progress.total, list(counts())) == (1, 1, ["acme"])
 
-    def test_nobody_is_counted_twice_where_a_host_finds_its_members_by_a_join(
+    def test_count_readers_with_members_by_join_counts_each_user_once(
         self, written: Broadcast, people: Any, settings: Any
     ) -> None:
         alice = people["acme"][0]
@@ -106,11 +106,11 @@ class TestCounting:
         count_readers(written)
         assert counts()["acme"] == (1, 1)
 
-    def test_nobodys_name_is_kept(self) -> None:
+    def test_broadcast_count_has_no_field_for_reader(self) -> None:
         names = {field.name for field in BroadcastCount._meta.get_fields()}
         assert names == {"id", "broadcast", "schema_name", "revision", "readers", "people", "counted_at"}
 
-    def test_shown_again_all_of_it_counts_anew(self, written: Broadcast, people: Any) -> None:
+    def test_count_readers_after_show_again_starts_from_zero(self, written: Broadcast, people: Any) -> None:
         read(written, "acme", people["acme"][0])
         count_readers(written)
         revised = revise(written, show_again=True)
@@ -120,12 +120,12 @@ class TestCounting:
         assert count_readers(written).readers == 1
         assert counts()["acme"] == (1, 2)
 
-    def test_it_works_from_the_platforms_schema(self, written: Broadcast) -> None:
+    def test_count_readers_in_platform_schema_keeps_current_schema(self, written: Broadcast) -> None:
         with schema_context("platform"):
             assert count_readers(written).is_complete
             assert connection.schema_name == "platform"
 
-    def test_a_retracted_one_can_be_counted_and_a_deleted_one_not(self, written: Broadcast) -> None:
+    def test_count_readers_accepts_retracted_and_refuses_deleted_broadcast(self, written: Broadcast) -> None:
         assert count_readers(retract(written)).is_complete
         Broadcast.objects.all().delete()
         with pytest.raises(Broadcast.DoesNotExist):
@@ -133,18 +133,18 @@ class TestCounting:
 
 
 class TestTime:
-    def test_as_many_as_fit_are_counted_and_one_at_least(self, written: Broadcast) -> None:
+    def test_count_readers_with_time_limit_counts_at_least_one_tenant(self, written: Broadcast) -> None:
         assert [one_more(written).done for _ in SCHEMAS] == [1, 2, 3]
         assert count_readers(written, seconds=1.5, clock=ticking()).done == TENANTS
 
-    def test_what_was_counted_is_kept_and_the_next_call_goes_on_with_the_rest(self, written: Broadcast) -> None:
+    def test_count_readers_continues_with_uncounted_tenants(self, written: Broadcast) -> None:
         seen = []
         for _ in SCHEMAS:
             one_more(written)
             seen.append(BroadcastCount.objects.latest("counted_at").schema_name)
         assert sorted(seen) == sorted(SCHEMAS)
 
-    def test_then_the_oldest_is_counted_again(self, written: Broadcast, people: Any) -> None:
+    def test_count_readers_recounts_oldest_count_first(self, written: Broadcast, people: Any) -> None:
         count_readers(written)
         order = list(BroadcastCount.objects.order_by("counted_at").values_list("schema_name", flat=True))
         for schema in SCHEMAS:
@@ -152,7 +152,7 @@ class TestTime:
         one_more(written)
         assert {schema for schema, (readers, _people) in counts().items() if readers} == {order[0]}
 
-    def test_what_interrupts_it_leaves_what_was_counted(
+    def test_count_readers_after_interruption_keeps_counted_tenants(
         self, written: Broadcast, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         begun = count(1)
@@ -169,7 +169,7 @@ class TestTime:
         assert (progress_of(written).done, connection.schema_name) == (1, "public")
         assert count_readers(written, seconds=60).is_complete
 
-    def test_the_number_of_queries_is_two_an_organisation(self, written: Broadcast, acme: Tenant) -> None:
+    def test_count_readers_takes_two_queries_per_tenant(self, written: Broadcast, acme: Tenant) -> None:
         def queries() -> int:
             with CaptureQueriesContext(connection) as captured:
                 count_readers(written)
@@ -180,14 +180,14 @@ class TestTime:
 
 
 class TestMeanwhile:
-    def test_an_organisation_that_came_is_counted_next(self, written: Broadcast) -> None:
+    def test_count_readers_counts_new_tenant_next(self, written: Broadcast) -> None:
         count_readers(written)
         add_tenant("newcomer")
         assert not progress_of(written).is_complete
         one_more(written)
         assert "newcomer" in counts()
 
-    def test_an_organisation_that_went_is_in_no_number(self, written: Broadcast, people: Any) -> None:
+    def test_progress_of_excludes_deleted_tenant(self, written: Broadcast, people: Any) -> None:
         read(written, "acme", people["acme"][0])
         add_tenant("leaver")
         BroadcastCount.objects.create(
@@ -198,7 +198,7 @@ class TestMeanwhile:
         progress = progress_of(written)
         assert (progress.total, progress.done, progress.readers) == (TENANTS, TENANTS, 1)
 
-    def test_an_organisation_that_went_between_two_looks_stops_nothing(
+    def test_count_readers_skips_tenant_dropped_while_counting(
         self, written: Broadcast, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(broadcast_counts, "_oldest_first", lambda _: ["just_dropped", *SCHEMAS])
@@ -206,7 +206,7 @@ class TestMeanwhile:
         assert (progress.done, progress.failed) == (TENANTS, [])
 
     @pytest.mark.parametrize("table", ["messages_extends_receipt", "people_user"])
-    def test_a_broken_organisation_is_noted_and_the_rest_counted(
+    def test_count_readers_reports_broken_tenant_and_counts_others(
         self, written: Broadcast, table: str, caplog: Any
     ) -> None:
         with connection.cursor() as cursor:
@@ -217,7 +217,7 @@ class TestMeanwhile:
         assert str(BroadcastCount.objects.get(schema_name="acme")) == "acme: ?"
         assert "acme could not be counted" in caplog.text
 
-    def test_a_lost_connection_is_no_organisations_fault(
+    def test_count_readers_with_lost_connection_raises_operational_error(
         self, written: Broadcast, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def lose(_people: Any) -> Any:
@@ -229,18 +229,16 @@ class TestMeanwhile:
             count_readers(written)
         assert counts() == {}
 
-    def test_the_public_schema_is_no_organisation_though_it_may_have_a_row(self, written: Broadcast) -> None:
+    def test_count_readers_ignores_tenant_row_of_public_schema(self, written: Broadcast) -> None:
         add_tenant("public")
         progress = count_readers(written)
         assert (progress.total, progress.failed) == (TENANTS, [])
 
-    def test_a_suspended_organisation_is_counted(self, written: Broadcast, acme: Tenant) -> None:
+    def test_count_readers_counts_suspended_tenant(self, written: Broadcast, acme: Tenant) -> None:
         get_tenant_model().objects.filter(pk=acme.pk).update(suspended_at=timezone.now())
         assert count_readers(written).people == 2 * TENANTS
 
-    def test_one_whose_tables_are_being_changed_is_not_waited_for(
-        self, committing: None, acme: Tenant, globex: Tenant
-    ) -> None:
+    def test_count_readers_skips_tenant_with_locked_table(self, committing: None, acme: Tenant, globex: Tenant) -> None:
         written = broadcast("Hello", to=[acme, globex])
         with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}) as other:
             other.execute("LOCK TABLE acme.messages_extends_receipt")
@@ -249,7 +247,7 @@ class TestMeanwhile:
 
 
 class TestWhoMay:
-    def test_nobody_in_an_organisation(self, written: Broadcast, make_user: MakeUser) -> None:
+    def test_count_readers_and_progress_of_refuse_tenant_viewers(self, written: Broadcast, make_user: MakeUser) -> None:
         with schema_context("acme"):
             for viewer in (None, make_user("root", is_superuser=True)):
                 for act in (count_readers, progress_of):
@@ -257,7 +255,9 @@ class TestWhoMay:
                         act(written, viewer=viewer)
         assert counts() == {}
 
-    def test_people_of_the_platform_with_the_permission_to_view(self, written: Broadcast, make_user: MakeUser) -> None:
+    def test_count_readers_requires_view_permission_of_platform_user(
+        self, written: Broadcast, make_user: MakeUser
+    ) -> None:
         with schema_context("platform"):
             with pytest.raises(PermissionDenied):
                 count_readers(written, viewer=make_user("pat"))
@@ -272,7 +272,7 @@ class TestCommand:
         call_command("count_broadcast_readers", *args, stdout=out, stderr=err, no_color=True)
         return out.getvalue(), err.getvalue()
 
-    def test_it_counts_one(self, written: Broadcast, people: Any) -> None:
+    def test_count_broadcast_readers_command_counts_named_broadcast(self, written: Broadcast, people: Any) -> None:
         read(written, "acme", people["acme"][0])
         other = broadcast("Other", to=ALL_TENANTS)
         out, err = self.run(str(written.pk))
@@ -281,14 +281,14 @@ class TestCommand:
         assert err == ""
         assert not BroadcastCount.objects.filter(broadcast=other).exists()
 
-    def test_it_counts_all_that_are_live(self, written: Broadcast) -> None:
+    def test_count_broadcast_readers_command_with_all_counts_live_broadcasts(self, written: Broadcast) -> None:
         retract(broadcast("Other", to=ALL_TENANTS))
         long = broadcast("x" * 100, to=ALL_TENANTS)
         out, _err = self.run("--all")
         assert f"{long.pk}: {'x' * 59}…" in out
         assert set(BroadcastCount.objects.values_list("broadcast_id", flat=True)) == {written.pk, long.pk}
 
-    def test_it_goes_on_until_each_was_counted_since_it_began(
+    def test_count_broadcast_readers_command_counts_until_every_tenant_is_done(
         self, written: Broadcast, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         count_readers(written)
@@ -298,19 +298,19 @@ class TestCommand:
         self.run("--all")
         assert BroadcastCount.objects.filter(counted_at__gte=started).count() == TENANTS
 
-    def test_it_names_what_could_not_be_counted(self, written: Broadcast) -> None:
+    def test_count_broadcast_readers_command_names_failed_tenants(self, written: Broadcast) -> None:
         add_tenant("unmade")
         out, err = self.run("--all")
         assert "6 people" in out
         assert err.strip() == "Could not be counted: unmade"
 
-    def test_it_ends_where_nobody_is_left_to_count(self, people: Any) -> None:
+    def test_count_broadcast_readers_command_without_tenants_ends(self, people: Any) -> None:
         gone = add_tenant("gone")
         written = broadcast("Hello", to=gone)
         get_tenant_model().objects.filter(pk=gone.pk).delete()
         assert "0 of 0 people" in self.run(str(written.pk))[0]
 
-    def test_one_that_is_not_there_is_an_error(self, written: Broadcast) -> None:
+    def test_count_broadcast_readers_command_refuses_missing_broadcast(self, written: Broadcast) -> None:
         Broadcast.objects.all().delete()
         with pytest.raises(CommandError, match="There is no broadcast"):
             self.run(str(written.pk))

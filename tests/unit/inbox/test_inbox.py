@@ -24,7 +24,7 @@ from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, WrongTen
 from messages_extends.maintenance.personal_data import erase
 from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.templatetags.messages_extends import sender_name
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from tenants.models import Tenant
 from tests.conftest import count_our_queries
 from tests.factories import MakeMessage, MakeUser
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("in_acme")
 
 def to_all(text: str, **options: Any) -> Any:
     """Broadcast from public, wherever the test is."""
-    with inside("public"):
+    with in_schema("public"):
         return broadcast(text, to=options.pop("to", ALL_TENANTS), **options)
 
 
@@ -58,26 +58,26 @@ def entry_of(user: Any, text: str) -> Any:
 
 
 class TestPage:
-    def test_it_holds_messages_announcements_and_broadcasts_newest_first(self, alice: Any) -> None:
+    def test_page_returns_all_kinds_newest_first(self, alice: Any) -> None:
         send(alice, "a message")
         announce("an announcement", to=EVERYONE)
         to_all("a broadcast")
         assert texts(inbox(alice).page().entries) == ["a broadcast", "an announcement", "a message"]
 
-    def test_it_shows_what_is_read_too(self, alice: Any) -> None:
+    def test_page_includes_read_items(self, alice: Any) -> None:
         send(alice, "a message")
         announce("an announcement", to=EVERYONE)
         inbox(alice).mark_all_read()
         assert [entry.read for entry in inbox(alice).page().entries] == [True, True]
 
-    def test_it_shows_nothing_that_has_ended(self, alice: Any) -> None:
+    def test_page_hides_expired_retracted_and_scheduled_items(self, alice: Any) -> None:
         send(alice, "over", expires=timezone.now() + timedelta(hours=1))
         Message.objects.update(expires=timezone.now())
         retract(announce("retracted", to=EVERYONE))
         announce("to come", to=EVERYONE, publish_at=timezone.now() + timedelta(hours=1))
         assert texts(inbox(alice).page().entries) == []
 
-    def test_it_names_the_sender(self, alice: Any, bob: Any) -> None:
+    def test_page_returns_sender_and_author_of_items(self, alice: Any, bob: Any) -> None:
         Message.objects.create(user=alice, sender=bob, message="from Bob", level=INFO_PERSISTENT)
         send(alice, "from the application")
         to_all("from the platform", author="The platform")
@@ -88,7 +88,7 @@ class TestPage:
             (bob, ""),
         ]
 
-    def test_who_is_gone_is_told_from_the_application(self, alice: Any, bob: Any) -> None:
+    def test_sender_name_of_deleted_sender_is_former_member(self, alice: Any, bob: Any) -> None:
         Message.objects.create(user=alice, sender=bob, message="from Bob", level=INFO_PERSISTENT)
         announcement = announce("to all", to=EVERYONE)
         Announcement.objects.filter(pk=announcement.pk).update(sender=bob, from_person=True)
@@ -98,12 +98,12 @@ class TestPage:
         assert shown == {"from the application": "", "to all": "Former member", "from Bob": "Former member"}
         assert {str(each): sender_name(each) for each in inbox(alice).banners()} == shown
 
-    def test_who_is_erased_is_told_from_the_application(self, alice: Any, bob: Any) -> None:
+    def test_sender_name_of_erased_sender_is_former_member(self, alice: Any, bob: Any) -> None:
         Message.objects.create(user=alice, sender=bob, message="from Bob", level=INFO_PERSISTENT)
         erase(bob)
         assert [sender_name(entry) for entry in inbox(alice).page().entries] == ["Former member"]
 
-    def test_a_banner_names_the_sender_too(self, alice: Any, bob: Any, make_user: MakeUser) -> None:
+    def test_banners_return_sender_of_publications(self, alice: Any, bob: Any, make_user: MakeUser) -> None:
         announcement = announce("to all", to=EVERYONE)
         Announcement.objects.filter(pk=announcement.pk).update(sender=bob)
         to_all("from the platform")
@@ -127,7 +127,7 @@ class TestPage:
             ({"unread": True, "level": 20}, ["c"]),
         ],
     )
-    def test_it_is_narrowed_down(self, alice: Any, options: Any, expected: list[str]) -> None:
+    def test_page_filters_by_kind_level_and_unread(self, alice: Any, options: Any, expected: list[str]) -> None:
         send(alice, "a")
         inbox(alice).mark_all_read()
         send(alice, "b", level=WARNING_PERSISTENT)
@@ -138,11 +138,11 @@ class TestPage:
         "wrong",
         [{"kind": "letter"}, {"level": 21}, {"after": "x"}, {"after": "1-message-x"}, {"after": "0-broadcast-1"}],
     )
-    def test_what_does_not_exist_is_refused_with_what_does(self, alice: Any, wrong: Any) -> None:
+    def test_page_refuses_invalid_filter_or_cursor(self, alice: Any, wrong: Any) -> None:
         with pytest.raises(ValueError, match=r"is not one of|is not a cursor"):
             inbox(alice).page(**wrong)
 
-    def test_pages_follow_each_other_without_gap_or_overlap(self, alice: Any) -> None:
+    def test_page_cursor_continues_without_gap_or_overlap(self, alice: Any) -> None:
         fill(alice, 7)
         announce("newest", to=EVERYONE)
         first = inbox(alice).page(size=4)
@@ -150,7 +150,7 @@ class TestPage:
         assert texts([*first.entries, *second.entries]) == ["newest", *(f"text {i}" for i in range(1, 8))]
         assert second.next == ""
 
-    def test_a_message_of_a_template_is_a_message(self, alice: Any) -> None:
+    def test_page_returns_message_instances(self, alice: Any) -> None:
         send(alice, "Hello %(name)s", params={"name": "you"}, url="/x/", extra_tags="extra", key="k")
         (entry,) = inbox(alice).page().entries
         assert isinstance(entry, Message)
@@ -166,7 +166,7 @@ class TestQueries:
     """However much there is, the number of queries stays."""
 
     @pytest.mark.parametrize("count", [0, 5, 300])
-    def test_banners_take_one(self, alice: Any, count: int) -> None:
+    def test_banners_take_one_query(self, alice: Any, count: int) -> None:
         fill(alice, count)
         announce("an announcement", to=EVERYONE)
         with count_our_queries() as queries:
@@ -174,7 +174,7 @@ class TestQueries:
         assert len(queries) == 1
 
     @pytest.mark.parametrize("number", [1, 1000])
-    def test_a_page_takes_two_with_its_senders(
+    def test_page_with_senders_takes_two_queries(
         self, alice: Any, bob: Any, django_assert_num_queries: Any, number: int
     ) -> None:
         fill(alice, 20_100)
@@ -189,13 +189,13 @@ class TestQueries:
         assert len(page.entries) == 20
         assert page.entries[0].sender == bob
 
-    def test_the_unread_count_takes_one(self, alice: Any) -> None:
+    def test_unread_count_takes_one_query(self, alice: Any) -> None:
         fill(alice, 300)
         with count_our_queries() as queries:
             assert inbox(alice).unread_count() == 100
         assert len(queries) == 1
 
-    def test_marking_takes_one_for_messages_and_two_for_publications(self, alice: Any) -> None:
+    def test_mark_read_takes_one_query_for_message_and_two_for_publication(self, alice: Any) -> None:
         send(alice, "a message")
         announce("an announcement", to=EVERYONE)
         for text, count in (("a message", 1), ("an announcement", 2)):
@@ -204,7 +204,7 @@ class TestQueries:
                 inbox(alice).mark_read(pk)
             assert len(queries) == count
 
-    def test_marking_all_and_undoing_it_take_two_each(self, alice: Any) -> None:
+    def test_mark_all_read_and_undo_take_two_queries_each(self, alice: Any) -> None:
         fill(alice, 300)
         announce("an announcement", to=EVERYONE)
         with count_our_queries() as queries:
@@ -214,7 +214,7 @@ class TestQueries:
             assert inbox(alice).undo(at) == 301
         assert len(queries) == 2
 
-    def test_so_they_do_with_a_snapshot_which_takes_one(self, alice: Any) -> None:
+    def test_mark_all_read_with_snapshot_takes_two_queries(self, alice: Any) -> None:
         fill(alice, 300)
         announce("an announcement", to=EVERYONE)
         with count_our_queries() as queries:
@@ -226,7 +226,7 @@ class TestQueries:
 
 
 class TestBanners:
-    def test_what_must_be_acknowledged_comes_first_then_the_level_decides_and_then_the_time(self, alice: Any) -> None:
+    def test_banners_are_ordered_by_acknowledgement_level_and_time(self, alice: Any) -> None:
         to_all("acknowledge", must_acknowledge=True)
         announce("older info", to=EVERYONE)
         announce("older error", to=EVERYONE, level=ERROR_PERSISTENT)
@@ -246,15 +246,13 @@ class TestBanners:
             "debug",
         ]
 
-    def test_a_level_of_the_same_family_is_the_same_urgency(self, alice: Any, make_message: MakeMessage) -> None:
+    def test_banners_order_ordinary_level_like_persistent_level(self, alice: Any, make_message: MakeMessage) -> None:
         """Rows that were imported may hold an ordinary level."""
         make_message(alice, "older", level=ERROR)
         make_message(alice, "newer", level=ERROR_PERSISTENT)
         assert texts(inbox(alice).banners()) == ["newer", "older"]
 
-    def test_the_newest_of_each_kind_are_taken_and_the_most_urgent_of_these_shown(
-        self, alice: Any, settings: Any
-    ) -> None:
+    def test_banners_show_most_urgent_of_newest_items_of_each_kind(self, alice: Any, settings: Any) -> None:
         settings.MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": "platform", "MAX_BANNERS": 2}
         announce("acknowledge", to=EVERYONE, must_acknowledge=True)
         send(alice, "too old", level=ERROR_PERSISTENT)
@@ -265,7 +263,7 @@ class TestBanners:
             assert texts(inbox(alice).banners()) == ["acknowledge", "warning", "and 3 more"]
         assert len(queries) == 1
 
-    def test_beyond_the_limit_the_last_says_how_many_more(self, alice: Any, settings: Any) -> None:
+    def test_banners_beyond_limit_end_with_count_of_remaining_items(self, alice: Any, settings: Any) -> None:
         settings.MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": "platform", "MAX_BANNERS": 3}
         fill(alice, 4)
         announce("first", to=EVERYONE)
@@ -273,7 +271,7 @@ class TestBanners:
         fill(alice, 300)
         assert texts(inbox(alice).banners())[-1] == "and 98+ more"
 
-    def test_what_is_read_is_gone(self, alice: Any) -> None:
+    def test_banners_hide_read_items(self, alice: Any) -> None:
         send(alice, "a message")
         announce("an announcement", to=EVERYONE)
         for entry in inbox(alice).page().entries:
@@ -282,13 +280,13 @@ class TestBanners:
 
 
 class TestUnreadCount:
-    def test_it_counts_all_three_kinds(self, alice: Any) -> None:
+    def test_unread_count_includes_all_kinds(self, alice: Any) -> None:
         send(alice, "a message")
         announce("an announcement", to=EVERYONE)
         to_all("a broadcast")
         assert inbox(alice).unread_count() == 3
 
-    def test_it_is_exact_if_asked_to(self, alice: Any) -> None:
+    def test_unread_count_is_capped_unless_exact(self, alice: Any) -> None:
         fill(alice, 150)
         announce("an announcement", to=EVERYONE)
         assert inbox(alice).unread_count() == 100
@@ -297,20 +295,22 @@ class TestUnreadCount:
 
 class TestMarking:
     @pytest.mark.parametrize("publish", [lambda: announce("text", to=EVERYONE), lambda: to_all("text")])
-    def test_a_publication_is_read_by_one_reader_only(self, alice: Any, bob: Any, publish: Callable[[], Any]) -> None:
+    def test_mark_read_of_publication_affects_one_reader(
+        self, alice: Any, bob: Any, publish: Callable[[], Any]
+    ) -> None:
         publish()
         assert inbox(alice).mark_read(entry_of(alice, "text").pk)
         assert not inbox(alice).mark_read(entry_of(alice, "text").pk)
         assert (inbox(alice).unread_count(), inbox(bob).unread_count()) == (0, 1)
 
-    def test_what_was_shown_is_marked_not_what_is_there_now(self, alice: Any) -> None:
+    def test_mark_read_of_earlier_revision_leaves_new_revision_unread(self, alice: Any) -> None:
         announcement = announce("first", to=EVERYONE)
         shown = entry_of(alice, "first").pk
         revise(announcement, message="second", show_again=True)
         inbox(alice).mark_read(shown)
         assert texts(inbox(alice).banners()) == ["second"]
 
-    def test_marking_as_unread_takes_it_back(self, alice: Any) -> None:
+    def test_mark_unread_reverts_mark_all_read(self, alice: Any) -> None:
         send(alice, "a message")
         announce("an announcement", to=EVERYONE)
         at = inbox(alice).mark_all_read().at
@@ -320,7 +320,7 @@ class TestMarking:
             assert not inbox(alice).mark_unread(entry.pk)
         assert inbox(alice).unread_count() == 2
 
-    def test_what_must_be_acknowledged_can_only_be(self, alice: Any) -> None:
+    def test_publication_to_acknowledge_can_only_be_acknowledged(self, alice: Any) -> None:
         announce("the rules", to=EVERYONE, must_acknowledge=True)
         pk = entry_of(alice, "the rules").pk
         with pytest.raises(MustAcknowledge):
@@ -333,12 +333,12 @@ class TestMarking:
             inbox(alice).mark_unread(pk)
 
     @pytest.mark.parametrize("pk", ["0", "x", "", "9" * 18, "9" * 40, "-1", "1.5", "0" * 32 + "-1", "0" * 32 + "-0"])
-    def test_what_does_not_exist_is_not_there(self, alice: Any, pk: str) -> None:
+    def test_marking_with_invalid_reference_raises_no_such_message(self, alice: Any, pk: str) -> None:
         for mark in (inbox(alice).mark_read, inbox(alice).acknowledge, inbox(alice).mark_unread):
             with pytest.raises(NoSuchMessage):
                 mark(pk)
 
-    def test_a_revision_to_come_is_not_there(self, alice: Any) -> None:
+    def test_mark_read_of_future_revision_raises_no_such_message(self, alice: Any) -> None:
         announcement = announce("first", to=EVERYONE)
         with pytest.raises(NoSuchMessage):
             inbox(alice).mark_read(f"{announcement.pk.hex}-2")
@@ -346,13 +346,13 @@ class TestMarking:
 
 
 class TestMarkingAll:
-    def test_it_writes_one_time_to_all(self, alice: Any) -> None:
+    def test_mark_all_read_writes_same_time_to_all_rows(self, alice: Any) -> None:
         send(alice, "a message")
         announce("an announcement", to=EVERYONE)
         at = inbox(alice).mark_all_read().at
         assert (Message.objects.get().read_at, Receipt.objects.get().read_at) == (at, at)
 
-    def test_what_has_come_since_the_page_was_shown_stays(self, alice: Any) -> None:
+    def test_mark_all_read_with_snapshot_leaves_newer_items_unread(self, alice: Any) -> None:
         send(alice, "seen")
         announce("seen too", to=EVERYONE)
         snapshot = inbox(alice).snapshot()
@@ -362,7 +362,7 @@ class TestMarkingAll:
         assert sorted(texts(inbox(alice).banners())) == ["unseen", "unseen too"]
 
     @pytest.mark.parametrize("publish", ["written with an earlier time", "for a group that one joins", "scheduled"])
-    def test_so_does_a_publication_however_old_it_is(self, alice: Any, publish: str) -> None:
+    def test_mark_all_read_with_snapshot_leaves_later_visible_publication(self, alice: Any, publish: str) -> None:
         week, sales = timedelta(days=7), Group.objects.create(name="Sales")
         if publish == "for a group that one joins":
             announce("news", to=sales, publish_at=timezone.now() - week)
@@ -376,14 +376,14 @@ class TestMarkingAll:
         inbox(alice).mark_all_read(snapshot)
         assert texts(inbox(alice).banners()) == ["news"]
 
-    def test_so_does_a_revision_that_was_not_shown(self, alice: Any) -> None:
+    def test_mark_all_read_with_snapshot_leaves_newer_revision_unread(self, alice: Any) -> None:
         announcement = announce("first", to=EVERYONE)
         snapshot = inbox(alice).snapshot()
         revise(announcement, message="second", show_again=True)
         inbox(alice).mark_all_read(snapshot)
         assert texts(inbox(alice).banners()) == ["second"]
 
-    def test_a_snapshot_may_be_of_a_part(self, alice: Any) -> None:
+    def test_mark_all_read_with_filtered_snapshot_marks_only_that_part(self, alice: Any) -> None:
         send(alice, "a message")
         send(alice, "a warning", level=WARNING_PERSISTENT)
         announce("an announcement", to=EVERYONE)
@@ -395,7 +395,9 @@ class TestMarkingAll:
         assert texts(inbox(alice).banners()) == ["an announcement"]
 
     @pytest.mark.parametrize(("minutes", "left"), [(1, []), (0, ["text 501", "text 502"])])
-    def test_of_very_many_the_latest_are_in_doubt(self, alice: Any, minutes: int, left: list[str]) -> None:
+    def test_mark_all_read_beyond_snapshot_limit_leaves_recent_messages_unread(
+        self, alice: Any, minutes: int, left: list[str]
+    ) -> None:
         fill(alice, 502)
         if not minutes:
             Message.objects.update(created=timezone.now() - timedelta(minutes=1))
@@ -406,7 +408,7 @@ class TestMarkingAll:
         assert texts(inbox(alice).page(unread=True).entries) == left
         assert len(snapshot.messages) == 500
 
-    def test_a_restored_database_may_give_primary_keys_again(self, alice: Any) -> None:
+    def test_mark_all_read_with_snapshot_ignores_reused_primary_key(self, alice: Any) -> None:
         send(alice, "seen")
         snapshot = inbox(alice).snapshot()
         Message.objects.all().delete()
@@ -414,7 +416,7 @@ class TestMarkingAll:
         inbox(alice).mark_all_read(snapshot)
         assert texts(inbox(alice).banners()) == ["unseen"]
 
-    def test_undo_restores_exactly_what_it_changed(self, alice: Any) -> None:
+    def test_undo_restores_only_items_of_that_mark_all_read(self, alice: Any) -> None:
         send(alice, "read before")
         inbox(alice).mark_all_read()
         send(alice, "a message")
@@ -425,7 +427,7 @@ class TestMarkingAll:
         assert sorted(texts(inbox(alice).banners())) == ["a message", "an announcement", "later"]
         assert inbox(alice).undo(at) == 0
 
-    def test_undo_brings_back_an_earlier_receipt(self, alice: Any) -> None:
+    def test_undo_restores_earlier_receipt(self, alice: Any) -> None:
         announcement = announce("first", to=EVERYONE)
         earlier = inbox(alice).mark_all_read().at
         revise(announcement, show_again=True)
@@ -434,14 +436,14 @@ class TestMarkingAll:
         assert (receipt.revision, receipt.read_at, receipt.earlier_revision) == (1, earlier, None)
         assert inbox(alice).unread_count() == 1
 
-    def test_undo_leaves_alone_what_has_been_sent_again(self, alice: Any) -> None:
+    def test_undo_ignores_message_sent_again_with_same_key(self, alice: Any) -> None:
         send(alice, "disk full", key="disk")
         at = inbox(alice).mark_all_read().at
         send(alice, "disk full again", key="disk")
         assert inbox(alice).undo(at) == 0
         assert texts(inbox(alice).banners()) == ["disk full again"]
 
-    def test_it_is_one_users_own(self, alice: Any, bob: Any) -> None:
+    def test_mark_all_read_and_undo_affect_one_user(self, alice: Any, bob: Any) -> None:
         send([alice, bob], "for both")
         announce("for everyone", to=EVERYONE)
         at = inbox(alice).mark_all_read().at
@@ -465,11 +467,13 @@ class TestElsewhere:
     }
 
     @pytest.mark.parametrize("read", READS)
-    def test_whatever_it_is_asked_it_refuses(self, alice: Any, globex: Tenant, make_user: MakeUser, read: str) -> None:
+    def test_inbox_in_other_tenant_raises_wrong_tenant(
+        self, alice: Any, globex: Tenant, make_user: MakeUser, read: str
+    ) -> None:
         box = inbox(alice)
         # The statement is compiled already.
         self.READS["banners"](box)
-        with inside("globex"):
+        with in_schema("globex"):
             namesake = get_user_model()(pk=alice.pk, email="namesake@globex.example")
             namesake.save()
             send(namesake, "of globex")

@@ -49,13 +49,13 @@ def may(user: Any, permission: str) -> None:
 
 
 class TestNumbers:
-    def test_they_are_readers_people_and_the_audience_when_it_was_written(self, people: list[Any], root: Any) -> None:
+    def test_read_report_returns_readers_people_and_audience_size(self, people: list[Any], root: Any) -> None:
         announcement = announce("Hello", to=EVERYONE)
         assert numbers(read_report(announcement, root)) == (0, 4, 4)
         read(announcement, *people[:2])
         assert numbers(read_report(announcement, root)) == (2, 4, 4)
 
-    def test_people_who_have_gone_are_in_neither(self, people: list[Any], root: Any) -> None:
+    def test_read_report_excludes_inactive_and_deleted_users(self, people: list[Any], root: Any) -> None:
         announcement = announce("Hello", to=EVERYONE)
         read(announcement, *people, root)
         people[0].is_active = False
@@ -63,12 +63,12 @@ class TestNumbers:
         people[1].delete()
         assert numbers(read_report(announcement, root)) == (2, 2, 4)
 
-    def test_people_who_have_come_are_among_the_people(self, people: list[Any], make_user: MakeUser) -> None:
+    def test_read_report_includes_later_joined_users(self, people: list[Any], make_user: MakeUser) -> None:
         announcement = announce("Hello", to=EVERYONE)
         make_user("dave")
         assert numbers(read_report(announcement, None)) == (0, 4, 3)
 
-    def test_of_a_group_they_count_its_members_now(self, people: list[Any], sales: Group) -> None:
+    def test_read_report_for_groups_counts_current_members(self, people: list[Any], sales: Group) -> None:
         alice, bob, carol = people
         announcement = announce("Hello", to=[sales, Group.objects.create(name="Support")])
         Group.objects.get(name="Support").user_set.add(bob)
@@ -78,13 +78,13 @@ class TestNumbers:
         carol.groups.add(sales)
         assert numbers(read_report(announcement, None)) == (1, 2, 2)
 
-    def test_of_a_deleted_group_nobody_is_left(self, people: list[Any], sales: Group) -> None:
+    def test_read_report_for_deleted_group_counts_nobody(self, people: list[Any], sales: Group) -> None:
         announcement = announce("Hello", to=sales)
         read(announcement, people[0])
         sales.delete()
         assert numbers(read_report(announcement, None)) == (0, 0, 2)
 
-    def test_a_receipt_of_an_earlier_revision_does_not_count(self, people: list[Any]) -> None:
+    def test_read_report_ignores_receipts_of_earlier_revision(self, people: list[Any]) -> None:
         stale = announce("One", to=EVERYONE)
         read(stale, *people[:2])
         revised = revise(stale, message="Two", show_again=True)
@@ -94,7 +94,7 @@ class TestNumbers:
         revise(revised, message="Three")
         assert read_report(stale, None).readers == 1
 
-    def test_nobody_is_counted_twice_where_a_host_finds_its_members_by_a_join(
+    def test_read_report_with_members_by_join_counts_each_user_once(
         self, people: list[Any], sales: Group, settings: Any
     ) -> None:
         Group.objects.create(name="Support").user_set.set(people[:2])
@@ -106,7 +106,7 @@ class TestNumbers:
             assert numbers(report) == (1, 2, 2)
             assert sorted(report.everyone(), key=str) == people[:2]
 
-    def test_they_outlive_its_retraction(self, people: list[Any]) -> None:
+    def test_read_report_after_retraction_keeps_numbers(self, people: list[Any]) -> None:
         announcement = announce("Hello", to=EVERYONE)
         read(announcement, people[0])
         retract(announcement)
@@ -114,7 +114,7 @@ class TestNumbers:
 
 
 class TestPeople:
-    def test_they_are_those_who_have_and_those_who_have_not(self, people: list[Any], root: Any) -> None:
+    def test_read_report_lists_readers_and_non_readers(self, people: list[Any], root: Any) -> None:
         alice, bob, carol = people
         announcement = announce("Hello", to=EVERYONE)
         read(announcement, alice, bob)
@@ -124,7 +124,7 @@ class TestPeople:
         assert set(report.everyone()) == {*people, root}
         assert all(person.read_at for person in report.read())
 
-    def test_a_viewer_sees_only_whom_they_may_see_named_but_all_of_the_numbers(self, people: list[Any]) -> None:
+    def test_read_report_lists_only_people_visible_to_viewer(self, people: list[Any]) -> None:
         alice, bob, carol = people
         announcement = announce("Hello", to=EVERYONE)
         read(announcement, alice, bob)
@@ -135,7 +135,7 @@ class TestPeople:
         may(carol, "people.view_user")
         assert set(report.everyone()) == set(people)
 
-    def test_the_number_of_queries_does_not_depend_on_theirs(
+    def test_read_report_query_count_is_independent_of_people(
         self, people: list[Any], root: Any, make_user: MakeUser
     ) -> None:
         group = Group.objects.create(name="Many")
@@ -156,7 +156,7 @@ class TestPeople:
 
 
 class TestWhoMay:
-    def test_its_sender_and_who_may_view_announcements(self, people: list[Any], sales: Group, root: Any) -> None:
+    def test_read_report_allows_sender_and_view_permission(self, people: list[Any], sales: Group, root: Any) -> None:
         alice, bob, carol = people
         may(alice, "messages_extends.add_announcement")
         announcement = announce("Hello", to=EVERYONE, sender=alice)
@@ -166,13 +166,13 @@ class TestWhoMay:
         with pytest.raises(PermissionDenied, match="who has read this"):
             read_report(announcement, carol)
 
-    def test_the_sender_of_another_announcement_may_not(self, people: list[Any]) -> None:
+    def test_read_report_refuses_sender_of_other_announcement(self, people: list[Any]) -> None:
         may(people[0], "messages_extends.add_announcement")
         announce("Mine", to=EVERYONE, sender=people[0])
         with pytest.raises(PermissionDenied):
             read_report(announce("Hello", to=EVERYONE), people[0])
 
-    def test_nobody_of_another_organisation_and_none_from_there(
+    def test_read_report_refuses_viewer_or_announcement_of_other_tenant(
         self, root: Any, globex: Tenant, make_user: MakeUser
     ) -> None:
         announcement = announce("Hello", to=EVERYONE)

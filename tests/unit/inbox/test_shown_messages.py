@@ -42,7 +42,7 @@ def stored() -> list[dict[str, Any]]:
 
 
 class TestText:
-    def test_a_loop_shows_the_same_text_by_both_ways_in_the_readers_language(self, in_acme: Tenant, alice: Any) -> None:
+    def test_template_loop_renders_message_text_in_reader_language(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, "%(name)s has sent you an invoice", params={"name": "<Bob>"})
         send(alice, MSGID, params={})
         announce(MSGID, params={}, to=EVERYONE)
@@ -52,7 +52,7 @@ class TestText:
         text = "&lt;Bob&gt; has sent you an invoice"
         assert f"[{text}|{text}]" in html
 
-    def test_safe_text_is_safe_in_it_and_any_other_is_escaped(self, in_acme: Tenant, alice: Any) -> None:
+    def test_template_loop_escapes_text_not_marked_safe(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, mark_safe("<b>%(name)s</b>"), params={"name": "<Bob>"})
         assert isinstance(shown_to(alice, in_acme).message, SafeData)
         send(alice, "<i>plain</i>")
@@ -61,18 +61,18 @@ class TestText:
         assert "|&lt;i&gt;plain&lt;/i&gt;]" in html
 
     @pytest.mark.parametrize("params", [None, {}, {"a": 1}])
-    def test_a_text_that_cannot_be_filled_in_is_shown_as_it_is(self, in_acme: Tenant, alice: Any, params: Any) -> None:
+    def test_shown_message_with_unusable_params_keeps_text(self, in_acme: Tenant, alice: Any, params: Any) -> None:
         send(alice, "100% of %(b)s", params=params)
         assert shown_to(alice, in_acme).message == "100% of %(b)s"
 
-    def test_so_it_is_wherever_an_inbox_is_read(self, alice: Any) -> None:
+    def test_inbox_items_return_rendered_text_as_message(self, alice: Any) -> None:
         send(alice, MSGID, params={})
         announce(MSGID, params={}, to=EVERYONE)
         with translation.override("es"):
             for entries in (inbox(alice).banners(), inbox(alice).page().entries, assert_sent_to(alice, "Sí")):
                 assert [entry.message for entry in entries] == ["Sí", "Sí"]
 
-    def test_so_it_is_in_a_template_of_the_hosts_for_one_entry(
+    def test_overridden_entry_template_renders_translated_text(
         self, in_acme: Tenant, alice: Any, browser_of: BrowserOf, settings: Any, tmp_path: Any
     ) -> None:
         folder = tmp_path / "messages_extends" / "includes"
@@ -86,7 +86,7 @@ class TestText:
         for address in ("", "panel/", "banners/"):
             assert "[Ja]" in browser.get(f"/messages/{address}", headers={"accept-language": "de"}).text
 
-    def test_the_version_of_the_banners_is_the_same_in_every_language(self, alice: Any) -> None:
+    def test_banner_version_is_same_in_every_language(self, alice: Any) -> None:
         send(alice, MSGID, params={})
         version = inbox(alice).unread().version
         with translation.override("de"):
@@ -95,9 +95,7 @@ class TestText:
 
 class TestRow:
     @pytest.mark.parametrize("params", [{}, {"name": "Bob"}])
-    def test_saving_what_came_out_of_a_loop_leaves_the_row_as_it_is(
-        self, in_acme: Tenant, alice: Any, params: Any
-    ) -> None:
+    def test_saving_shown_message_keeps_stored_row(self, in_acme: Tenant, alice: Any, params: Any) -> None:
         send(alice, "Hello %(name)s" if params else MSGID, params=params, key="k", url="/x/")
         send(alice, mark_safe("<b>Hello</b>"))
         before = stored()
@@ -112,13 +110,13 @@ class TestRow:
             row.pop("modified")
         assert after == before
 
-    def test_its_message_cannot_be_set(self, in_acme: Tenant, alice: Any) -> None:
+    def test_shown_message_refuses_assignment_of_text(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, MSGID, params={})
         with pytest.raises(AttributeError, match="load it by its primary key"):
             shown_to(alice, in_acme).message = "Ja"
         assert Message.objects.get().message == MSGID
 
-    def test_old_code_marks_it_as_read(self, in_acme: Tenant, alice: Any) -> None:
+    def test_shown_message_is_marked_read_by_setting_read(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, "Hello")
         message = shown_to(alice, in_acme)
         message.read = True
@@ -126,7 +124,7 @@ class TestRow:
         assert Message.objects.get().read_at is not None
         assert Message.objects.get().message == "Hello"
 
-    def test_it_has_all_that_a_message_has(self, in_acme: Tenant, alice: Any) -> None:
+    def test_shown_message_has_attributes_of_row(self, in_acme: Tenant, alice: Any) -> None:
         expires = timezone.now() + timedelta(days=1)
         send(alice, "Hello", level=WARNING_PERSISTENT, url="/x/", key="k", extra_tags="big", expires=expires)
         message, row = shown_to(alice, in_acme), Message.objects.get()
@@ -136,7 +134,7 @@ class TestRow:
         assert message.tags == "big warning persistent unread"
         assert str(message) == str(row)
 
-    def test_it_passes_for_the_row_and_is_equal_to_it(self, in_acme: Tenant, alice: Any) -> None:
+    def test_shown_message_equals_row(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, "Hello")
         message, row = shown_to(alice, in_acme), Message.objects.get()
         assert isinstance(message, Message)
@@ -147,13 +145,13 @@ class TestRow:
         message.delete()
         assert not Message.objects.exists()
 
-    def test_it_stays_what_it_is_in_a_cache(self, in_acme: Tenant, alice: Any) -> None:
+    def test_shown_message_survives_pickling(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, MSGID, params={})
         message = pickle.loads(pickle.dumps(shown_to(alice, in_acme)))
         with translation.override("de"):
             assert message.message == "Ja"
 
-    def test_a_publication_is_an_entry_with_its_text(self, in_acme: Tenant, alice: Any) -> None:
+    def test_shown_publication_is_feed_item(self, in_acme: Tenant, alice: Any) -> None:
         announce(MSGID, params={}, to=EVERYONE, level=ERROR_PERSISTENT, must_acknowledge=True)
         message = shown_to(alice, in_acme)
         assert isinstance(message, FeedItem)
@@ -161,7 +159,7 @@ class TestRow:
         assert message.must_acknowledge
         assert Announcement.objects.get().message == MSGID
 
-    def test_ordinary_messages_are_djangos_own(self, in_acme: Tenant, alice: Any) -> None:
+    def test_ordinary_message_is_django_message(self, in_acme: Tenant, alice: Any) -> None:
         request = make_request(in_acme, alice)
         messages.info(request, mark_safe("<b>Hello</b>"))
         [message] = get_messages(request)

@@ -90,7 +90,7 @@ def operator(database: None, make_user: Make) -> Iterator[Any]:
 # Handing over
 
 
-def test_all_that_is_kept_about_a_person_is_handed_over(alice: Any, bob: Any) -> None:
+def test_export_contains_all_rows_of_user(alice: Any, bob: Any) -> None:
     data = exported(alice)
     assert data["schema"] == "acme"
     assert data["person"] == {"id": alice.pk, "login": alice.email, "name": "alice-zwölf"}
@@ -112,27 +112,27 @@ def test_all_that_is_kept_about_a_person_is_handed_over(alice: Any, bob: Any) ->
     assert "broadcasts_sent" not in data
 
 
-def test_nobody_elses_reading_is_handed_over(alice: Any) -> None:
+def test_export_excludes_read_time_of_sent_messages(alice: Any) -> None:
     data = exported(alice)
     assert all(row["read_at"] for row in data["messages_received"])
     assert "read_at" not in data["messages_sent"][0]
 
 
-def test_who_has_done_nothing_gets_what_is_empty(bob: Any) -> None:
+def test_export_for_user_without_activity_returns_empty_lists(bob: Any) -> None:
     data = exported(bob)
     assert [key for key, value in data.items() if value == []] == [
         "messages_received", "messages_sent", "announcements_sent", "read", "grants", "audit_records",
     ]  # fmt: skip
 
 
-def test_a_receipt_stays_where_its_publication_is_gone(alice: Any) -> None:
+def test_export_includes_receipt_of_deleted_publication(alice: Any) -> None:
     Announcement.objects.all().delete()
     gone = [row for row in exported(alice)["read"] if row["kind"] is None]
     assert [row["text"] for row in gone] == [None]
     assert gone[0]["read_at"]
 
 
-def test_the_platforms_people_get_what_the_platform_keeps(operator: Any) -> None:
+def test_export_for_operator_includes_broadcasts_and_platform_records(operator: Any) -> None:
     data = exported(operator)
     assert texts(data["broadcasts_sent"]) == ["by olga", "by olga for the team"]
     assert [row["author"] for row in data["broadcasts_sent"]] == ["olga", "The platform"]
@@ -140,7 +140,7 @@ def test_the_platforms_people_get_what_the_platform_keeps(operator: Any) -> None
     assert BroadcastRecord.objects.filter(action="export").count() == 1
 
 
-def test_times_are_iso_and_letters_are_themselves(alice: Any) -> None:
+def test_export_json_has_iso_times_and_unescaped_letters(alice: Any) -> None:
     written = "".join(as_json(export(alice)))
     assert "alice-zwölf" in written
     data = json.loads(written)
@@ -148,7 +148,7 @@ def test_times_are_iso_and_letters_are_themselves(alice: Any) -> None:
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time) for time in times)
 
 
-def test_people_of_other_organisations_are_refused_and_so_is_reading_elsewhere(alice: Any, make_user: Make) -> None:
+def test_export_and_erase_refuse_user_of_other_tenant(alice: Any, make_user: Make) -> None:
     data = export(alice)
     with schema_context("globex"):
         gina = make_user("gina")
@@ -161,7 +161,7 @@ def test_people_of_other_organisations_are_refused_and_so_is_reading_elsewhere(a
             list(data["messages_received"])
 
 
-def test_however_much_there_is_little_of_it_is_in_memory(bob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_streams_rows_with_bounded_memory(bob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(personal_data, "CHUNK_SIZE", 20)
     text = "x" * 10_000
     Message.objects.bulk_create(Message(user=bob, message=text, level=INFO_PERSISTENT) for _ in range(400))
@@ -176,7 +176,7 @@ def test_however_much_there_is_little_of_it_is_in_memory(bob: Any, monkeypatch: 
 # Erasing
 
 
-def test_nothing_of_a_person_is_left_but_their_text_and_their_id(alice: Any, bob: Any) -> None:
+def test_erase_removes_all_rows_and_names_of_user(alice: Any, bob: Any) -> None:
     assert "alice-zwölf" in everything()
     gone = erase(alice, by=bob)
     assert gone == {"messages received": 3, "receipts": 2, "messages sent": 1, "announcements": 1, "records": 2}
@@ -195,7 +195,7 @@ def test_nothing_of_a_person_is_left_but_their_text_and_their_id(alice: Any, bob
     assert type(alice).objects.filter(pk=alice.pk).exists()
 
 
-def test_everybody_else_keeps_all(alice: Any, bob: Any) -> None:
+def test_erase_keeps_messages_and_receipts_of_others(alice: Any, bob: Any) -> None:
     read = Receipt.objects.filter(user=bob).count()
     erase(alice)
     assert [str(entry) for entry in inbox(bob).page().entries] == [
@@ -204,13 +204,15 @@ def test_everybody_else_keeps_all(alice: Any, bob: Any) -> None:
     assert Receipt.objects.filter(user=bob).count() == read == 2
 
 
-def test_who_erases_themselves_leaves_no_name_in_the_record_of_that(alice: Any) -> None:
+def test_erase_of_oneself_logs_audit_event_without_name(alice: Any) -> None:
     erase(alice, by=alice)
     record = AuditRecord.objects.get(action="erase")
     assert (record.subject, record.actor_id, record.actor_name) == (f"user {alice.pk}", str(alice.pk), "")
 
 
-def test_somebody_with_the_same_key_elsewhere_keeps_all(alice: Any, make_user: Make, make_message: Make) -> None:
+def test_erase_keeps_user_with_same_primary_key_in_other_tenant(
+    alice: Any, make_user: Make, make_message: Make
+) -> None:
     with schema_context("globex"):
         namesake = make_user("gina", pk=alice.pk)
         make_message(namesake, "there")
@@ -220,12 +222,12 @@ def test_somebody_with_the_same_key_elsewhere_keeps_all(alice: Any, make_user: M
         assert not AuditRecord.objects.exists()
 
 
-def test_erasing_again_finds_nothing(alice: Any) -> None:
+def test_erase_of_erased_user_finds_nothing(alice: Any) -> None:
     erase(alice)
     assert not any(erase(alice).values())
 
 
-def test_a_dry_run_says_what_a_run_does_and_does_nothing(alice: Any, make_message: Make) -> None:
+def test_erase_dry_run_returns_counts_and_changes_nothing(alice: Any, make_message: Make) -> None:
     make_message(alice, "to herself by hand", sender=alice)
     before = everything()
     foretold = erase(alice, dry_run=True)
@@ -233,7 +235,7 @@ def test_a_dry_run_says_what_a_run_does_and_does_nothing(alice: Any, make_messag
     assert erase(alice) == foretold
 
 
-def test_all_of_it_is_erased_or_nothing(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_erase_changes_nothing_when_one_step_fails(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     before = everything()
 
     erase_rows = personal_data.PersonalRows.erase
@@ -250,9 +252,7 @@ def test_all_of_it_is_erased_or_nothing(alice: Any, monkeypatch: pytest.MonkeyPa
     assert everything() == before
 
 
-def test_the_name_of_the_platforms_people_goes_from_broadcasts_too_but_no_namesakes(
-    operator: Any, make_user: Make
-) -> None:
+def test_erase_of_operator_clears_name_in_broadcasts_but_not_of_namesake(operator: Any, make_user: Make) -> None:
     # The name that they had when they wrote it.
     type(operator).objects.filter(pk=operator.pk).update(name="somebody else")
     gone = erase(operator)
@@ -268,7 +268,7 @@ def test_the_name_of_the_platforms_people_goes_from_broadcasts_too_but_no_namesa
         assert BroadcastRecord.objects.get(action="erase").subject == f"user {operator.pk}"
 
 
-def test_an_ordinary_organisation_changes_nothing_of_the_platforms(alice: Any, operator: Any, make_user: Make) -> None:
+def test_erase_in_ordinary_tenant_keeps_platform_records(alice: Any, operator: Any, make_user: Make) -> None:
     with schema_context("acme"):
         namesake = make_user("olga", pk=operator.pk)
         gone = erase(namesake)
@@ -278,7 +278,7 @@ def test_an_ordinary_organisation_changes_nothing_of_the_platforms(alice: Any, o
         assert not BroadcastRecord.objects.filter(action="erase").exists()
 
 
-def test_whose_account_is_gone_is_erased_by_its_id(alice: Any) -> None:
+def test_erase_deleted_erases_rows_of_deleted_account_by_id(alice: Any) -> None:
     key = alice.pk
     with pytest.raises(ValueError, match=f"A user with the id {key}"):
         erase_deleted(key)
@@ -297,11 +297,11 @@ def command(name: str, *arguments: str, schema: str = "acme") -> str:
     return out.getvalue()
 
 
-def test_export_writes_to_the_terminal(alice: Any) -> None:
+def test_export_messages_writes_to_stdout(alice: Any) -> None:
     assert json.loads(command("export_messages", alice.email.upper()))["person"]["id"] == alice.pk
 
 
-def test_export_writes_a_new_file_that_nobody_else_may_read(alice: Any, tmp_path: Path) -> None:
+def test_export_messages_creates_new_file_with_mode_0600(alice: Any, tmp_path: Path) -> None:
     path = tmp_path / "alice.json"
     assert f"Written to {path}" in command("export_messages", alice.email, "--output", str(path))
     assert json.loads(path.read_text())["person"]["id"] == alice.pk
@@ -310,16 +310,14 @@ def test_export_writes_a_new_file_that_nobody_else_may_read(alice: Any, tmp_path
         command("export_messages", alice.email, "--output", str(path))
 
 
-def test_export_leaves_no_file_that_is_not_complete(
-    alice: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_export_messages_leaves_no_incomplete_file(alice: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(personal_data, "_recorded", lambda deed: {"broken": object()})
     with pytest.raises(TypeError):
         command("export_messages", alice.email, "--output", str(tmp_path / "alice.json"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_erase_asks_first(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_erase_messages_asks_for_confirmation(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def answer(text: str) -> Callable[[str], str]:
@@ -335,19 +333,19 @@ def test_erase_asks_first(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(asked) == 2
 
 
-def test_erase_does_nothing_where_nobody_can_be_asked(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_erase_messages_without_terminal_erases_nothing(alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     with pytest.raises(CommandError, match="Nothing was erased"):
         command("erase_messages", alice.email)
 
 
-def test_erase_does_not_ask_with_yes_nor_in_a_dry_run(alice: Any) -> None:
+def test_erase_messages_with_yes_or_dry_run_asks_nothing(alice: Any) -> None:
     assert "Would erase messages received: 3" in command("erase_messages", alice.email, "--dry-run")
     assert "Erased messages received: 3" in command("erase_messages", alice.email, "--yes")
     assert "Erased nothing" in command("erase_messages", alice.email, "--yes")
 
 
-def test_erase_takes_the_id_of_an_account_that_is_gone(alice: Any) -> None:
+def test_erase_messages_with_deleted_accepts_id_of_deleted_account(alice: Any) -> None:
     key = str(alice.pk)
     with pytest.raises(CommandError, match="A user with the id"):
         command("erase_messages", "--deleted", key, "--yes")
@@ -364,13 +362,13 @@ def test_erase_takes_the_id_of_an_account_that_is_gone(alice: Any) -> None:
         (("nobody@acme.example",), "There is no user"),
     ],
 )
-def test_erase_wants_one_person(bob: Any, arguments: tuple[str, ...], said: str) -> None:
+def test_erase_messages_refuses_missing_or_ambiguous_user(bob: Any, arguments: tuple[str, ...], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         command("erase_messages", *arguments, "--yes")
 
 
 @pytest.mark.parametrize("name", ["export_messages", "erase_messages"])
-def test_a_person_is_looked_for_in_one_organisation(name: str, alice: Any) -> None:
+def test_personal_data_commands_look_up_user_in_one_tenant(name: str, alice: Any) -> None:
     with pytest.raises(CommandError, match="no user"):
         command(name, alice.email, schema="globex")
     for schema in ("initech", "public"):
@@ -382,12 +380,12 @@ def test_a_person_is_looked_for_in_one_organisation(name: str, alice: Any) -> No
 
 
 @pytest.mark.parametrize("code", [param for param in blocks("python", "shell") if "lifecycle" in str(param.id)])
-def test_the_shell_of_the_documentation_works(code: str, alice: Any, bob: Any, tmp_path: Path) -> None:
+def test_lifecycle_page_shell_code_runs(code: str, alice: Any, bob: Any, tmp_path: Path) -> None:
     run(code, user=alice, admin=bob, path=tmp_path / "alice.json")
 
 
 @pytest.mark.parametrize("name", ["purge_messages", "export_messages", "erase_messages"])
-def test_the_page_names_every_option(name: str) -> None:
+def test_lifecycle_page_documents_every_command_option(name: str) -> None:
     page = (ROOT / "docs" / "how-to" / "lifecycle.md").read_text()
     source = (ROOT / "messages_extends" / "management" / "commands" / f"{name}.py").read_text()
     options = re.findall(r'"(--[a-z-]+)"', source)

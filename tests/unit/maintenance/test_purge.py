@@ -83,7 +83,7 @@ def clean_platform(committing: None) -> Iterator[None]:
 # What goes, and what stays
 
 
-def test_messages_go_that_were_read_or_have_expired_long_ago(alice: Any, make_message: Make) -> None:
+def test_purge_deletes_messages_read_or_expired_long_ago(alice: Any, make_message: Make) -> None:
     make_message(alice, "read long ago", read_at=ago(91))
     make_message(alice, "expired long ago", expires=ago(91))
     make_message(alice, "read long ago, not expired", read_at=ago(91), expires=ago(-1))
@@ -95,7 +95,7 @@ def test_messages_go_that_were_read_or_have_expired_long_ago(alice: Any, make_me
     assert texts() == ["expired lately", "old, but unread", "read lately"]
 
 
-def test_announcements_go_that_have_ended_long_ago_with_their_groups_and_receipts(alice: Any, make_group: Make) -> None:
+def test_purge_deletes_old_announcements_with_groups_and_receipts(alice: Any, make_group: Make) -> None:
     group = make_group("sales", alice)
     old, lately, live = (announce(text, to=group) for text in ("old", "lately", "live"))
     for entry in inbox(alice).page().entries:
@@ -107,19 +107,19 @@ def test_announcements_go_that_have_ended_long_ago_with_their_groups_and_receipt
     assert AnnouncementGroup.objects.count() == Receipt.objects.count() == 2
 
 
-def test_an_announcement_that_was_retracted_long_ago_goes_whatever_its_expiry(alice: Any) -> None:
+def test_purge_deletes_announcement_retracted_long_ago(alice: Any) -> None:
     old, lately = (retract(announce("x", to=EVERYONE)) for _ in range(2))
     Announcement.objects.filter(pk=old.pk).update(retracted_at=ago(91))
     assert purge() == {"announcements": 1}
     assert Announcement.objects.get() == lately
 
 
-def test_one_that_is_still_to_appear_stays(alice: Any) -> None:
+def test_purge_keeps_scheduled_announcement(alice: Any) -> None:
     announce("soon", to=EVERYONE, publish_at=ago(-400))
     assert purge() == {}
 
 
-def test_broadcasts_go_with_their_organisations_and_counts_and_then_their_receipts(alice: Any, acme: Tenant) -> None:
+def test_purge_deletes_old_broadcasts_with_tenants_counts_and_receipts(alice: Any, acme: Tenant) -> None:
     with schema_context("public"):
         old, live = (broadcast(text, to=[acme]) for text in ("old", "live"))
         for each in (old, live):
@@ -137,7 +137,7 @@ def test_broadcasts_go_with_their_organisations_and_counts_and_then_their_receip
     assert Receipt.objects.get().publication_id == live.pk
 
 
-def test_counts_of_organisations_that_are_gone_go(acme: Tenant) -> None:
+def test_purge_deletes_broadcast_counts_of_missing_tenants(acme: Tenant) -> None:
     with schema_context("public"):
         live = broadcast("live", to=ALL_TENANTS)
         for schema in ("acme", "gone"):
@@ -148,7 +148,7 @@ def test_counts_of_organisations_that_are_gone_go(acme: Tenant) -> None:
         assert BroadcastCount.objects.get().schema_name == "acme"
 
 
-def test_grants_go_whose_target_was_deleted_past_django(alice: Any, make_user: Make) -> None:
+def test_purge_deletes_orphaned_grants(alice: Any, make_user: Make) -> None:
     bob = make_user("bob")
     grant(alice, bob)
     type(bob).objects.filter(pk=bob.pk)._raw_delete(using="default")
@@ -157,7 +157,7 @@ def test_grants_go_whose_target_was_deleted_past_django(alice: Any, make_user: M
     assert not UserObjectPermission.objects.exists()
 
 
-def test_another_organisation_is_left_alone(alice: Any, make_user: Make, make_message: Make) -> None:
+def test_purge_keeps_messages_of_other_tenant(alice: Any, make_user: Make, make_message: Make) -> None:
     with schema_context("globex"):
         make_message(make_user("gina"), "there", read_at=ago(91))
     assert purge() == {}
@@ -165,7 +165,7 @@ def test_another_organisation_is_left_alone(alice: Any, make_user: Make, make_me
         assert texts() == ["there"]
 
 
-def test_messages_are_not_loaded_to_be_deleted(alice: Any, make_message: Make, our_queries: Any) -> None:
+def test_purge_deletes_messages_without_loading_rows(alice: Any, make_message: Make, our_queries: Any) -> None:
     for _ in range(5):
         make_message(alice, read_at=ago(91))
     with our_queries() as queries:
@@ -178,9 +178,7 @@ def test_messages_are_not_loaded_to_be_deleted(alice: Any, make_message: Make, o
 # How long
 
 
-def test_the_setting_says_how_long_and_the_caller_may_say_otherwise(
-    alice: Any, make_message: Make, settings: Any
-) -> None:
+def test_purge_uses_retention_days_setting_or_argument(alice: Any, make_message: Make, settings: Any) -> None:
     for days in (5, 15, 25):
         make_message(alice, f"{days}", read_at=ago(days))
     settings.MESSAGES_EXTENDS = {"RETENTION_DAYS": 20}
@@ -195,9 +193,7 @@ def test_the_setting_says_how_long_and_the_caller_may_say_otherwise(
 # The record
 
 
-def test_what_went_is_recorded_once_with_its_numbers_and_nothing_when_nothing_did(
-    alice: Any, make_message: Make
-) -> None:
+def test_purge_logs_one_audit_event_only_when_rows_were_deleted(alice: Any, make_message: Make) -> None:
     for _ in range(5):
         make_message(alice, read_at=ago(91))
     ended(announce("x", to=EVERYONE), 91)
@@ -208,14 +204,14 @@ def test_what_went_is_recorded_once_with_its_numbers_and_nothing_when_nothing_di
     assert (record.actor_id, record.actor_name, record.text_hash) == ("", "", "")
 
 
-def test_what_went_in_public_is_recorded_there(acme: Tenant) -> None:
+def test_purge_in_public_schema_writes_broadcast_record(acme: Tenant) -> None:
     with schema_context("public"):
         ended(broadcast("x", to=ALL_TENANTS), 91)
         purge()
         assert BroadcastRecord.objects.get(action="purge").count == 1
 
 
-def test_records_stay_however_old(alice: Any) -> None:
+def test_purge_keeps_audit_records(alice: Any) -> None:
     ended(announce("x", to=EVERYONE), 5000)
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE messages_extends_auditrecord DISABLE TRIGGER append_only")
@@ -228,7 +224,7 @@ def test_records_stay_however_old(alice: Any) -> None:
 # A dry run
 
 
-def test_a_dry_run_says_what_a_run_then_does(
+def test_purge_messages_dry_run_prints_counts_of_following_run(
     clean_platform: None, alice: Any, acme: Tenant, make_message: Make
 ) -> None:
     make_message(alice, read_at=ago(91))
@@ -273,9 +269,7 @@ def read_by_sales(alice: Any, make_group: Make) -> Any:
     return ended(announcement, 91)
 
 
-def test_an_announcement_that_is_being_extended_stays_with_its_groups_and_receipts(
-    second: Any, read_by_sales: Any
-) -> None:
+def test_purge_skips_announcement_extended_concurrently(second: Any, read_by_sales: Any) -> None:
     with second.transaction():
         second.execute(EXTEND)
         assert purge() == {}
@@ -283,7 +277,7 @@ def test_an_announcement_that_is_being_extended_stays_with_its_groups_and_receip
     assert Announcement.objects.count() == AnnouncementGroup.objects.count() == Receipt.objects.count() == 1
 
 
-def test_what_is_being_deleted_can_no_longer_be_extended(second: Any, read_by_sales: Any) -> None:
+def test_purge_locks_announcement_against_concurrent_extension(second: Any, read_by_sales: Any) -> None:
     refused: list[Exception] = []
 
     def extend(**_signal: Any) -> None:
@@ -301,7 +295,7 @@ def test_what_is_being_deleted_can_no_longer_be_extended(second: Any, read_by_sa
     assert not Announcement.objects.exists()
 
 
-def test_what_somebody_else_has_locked_is_left_to_the_next_run(second: Any, alice: Any, make_message: Make) -> None:
+def test_purge_skips_locked_message_until_next_run(second: Any, alice: Any, make_message: Make) -> None:
     for text in ("free", "locked"):
         make_message(alice, text, read_at=ago(91))
     with second.transaction():
@@ -331,7 +325,7 @@ def backend() -> int:
 raw_connection: list[Any] = []
 
 
-def test_a_cancelled_statement_ends_the_run_and_what_went_before_is_gone_and_recorded(
+def test_purge_after_cancelled_statement_keeps_and_logs_done_batches(
     second: Any, alice: Any, make_message: Make
 ) -> None:
     for _ in range(6):
@@ -355,7 +349,7 @@ def test_a_cancelled_statement_ends_the_run_and_what_went_before_is_gone_and_rec
     assert purge() == {"messages": 2}
 
 
-def test_a_killed_run_has_lost_nothing_that_stays_and_the_next_one_ends_it(
+def test_purge_messages_after_kill_is_completed_by_next_run(
     committing: None, environment: dict[str, str], alice: Any, make_group: Make
 ) -> None:
     group = make_group("sales", alice)
@@ -394,7 +388,7 @@ def half_migrated(committing: None) -> Iterator[None]:
         cursor.execute("ALTER TABLE acme.elsewhere RENAME TO messages_extends_announcement")
 
 
-def test_an_organisation_that_cannot_be_purged_is_named_and_stops_no_other(
+def test_purge_messages_names_failing_tenant_and_purges_others(
     half_migrated: None, make_user: Make, make_message: Make
 ) -> None:
     for schema in ("acme", "globex"):
@@ -409,7 +403,7 @@ def test_an_organisation_that_cannot_be_purged_is_named_and_stops_no_other(
         assert AuditRecord.objects.get(action="purge").subject.endswith("1 messages")
 
 
-def test_a_lost_connection_is_one_organisations_trouble(
+def test_purge_messages_after_lost_connection_purges_other_tenants(
     committing: None, make_user: Make, make_message: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for schema in ("acme", "globex"):
@@ -431,7 +425,9 @@ def test_a_lost_connection_is_one_organisations_trouble(
 # The command
 
 
-def test_only_the_named_organisations_are_purged(committing: None, make_user: Make, make_message: Make) -> None:
+def test_purge_messages_with_schema_purges_only_named_tenants(
+    committing: None, make_user: Make, make_message: Make
+) -> None:
     for schema in ("acme", "globex", "platform"):
         with schema_context(schema):
             make_message(make_user("alice"), read_at=ago(20))
@@ -440,19 +436,19 @@ def test_only_the_named_organisations_are_purged(committing: None, make_user: Ma
         assert texts() == ["Hello"]
 
 
-def test_an_organisation_that_is_none_is_refused() -> None:
+def test_purge_messages_refuses_unknown_schema() -> None:
     with pytest.raises(CommandError, match="There is no organisation 'initech'"):
         run("--schema", "initech")
 
 
 @pytest.mark.parametrize("option", ["--days", "--batch-size"])
 @pytest.mark.parametrize("value", ["0", "-1", "x", "٣"])
-def test_numbers_are_above_0(option: str, value: str) -> None:
+def test_purge_messages_refuses_numbers_below_1(option: str, value: str) -> None:
     with pytest.raises(CommandError, match="is not a positive number"):
         run(f"{option}={value}")
 
 
-def test_progress_is_said_at_most_once_a_second() -> None:
+def test_purge_progress_prints_at_most_once_per_second() -> None:
     seconds = iter([0, 0.5, 1, 1, 1.5])
     out = io.StringIO()
     said = Progress("acme", OutputWrapper(out), clock=lambda: next(seconds))
@@ -461,7 +457,7 @@ def test_progress_is_said_at_most_once_a_second() -> None:
     assert out.getvalue() == "acme: 2,000 messages so far\n"
 
 
-def test_deleting_an_organisation_forgets_its_counts(acme: Tenant) -> None:
+def test_deleting_tenant_deletes_broadcast_counts(acme: Tenant) -> None:
     with schema_context("public"):
         acme.auto_drop_schema = False
         live = broadcast("live", to=ALL_TENANTS)

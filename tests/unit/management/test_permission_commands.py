@@ -42,14 +42,14 @@ def may(people: Any) -> bool:
 
 @pytest.mark.parametrize("holder", [ALICE, "group:Managers"])
 @pytest.mark.parametrize("target", [BOB, "group:Sales: North", "everybody"])
-def test_what_is_granted_is_revoked_by_the_same_names(people: Any, holder: str, target: str) -> None:
+def test_grant_and_revoke_commands_accept_same_names(people: Any, holder: str, target: str) -> None:
     assert run("grant", holder, target) == f"{holder} may now write to {target}.\n"
     assert may(people)
     assert run("revoke", holder, target) == f"{holder} no longer has this permission to write to {target}.\n"
     assert not may(people)
 
 
-def test_the_answer_is_explained() -> None:
+def test_explain_messaging_prints_answer_and_reasons() -> None:
     assert run("explain", ALICE, BOB) == "no\n- Nothing has been granted.\n"
     run("grant", ALICE, "group:Sales: North")
     assert run("explain", ALICE, BOB) == (
@@ -70,7 +70,7 @@ def test_the_answer_is_explained() -> None:
         (("everybody", BOB), "acme", "no user whose email is 'everybody'"),
     ],
 )
-def test_a_name_that_is_not_there_is_an_error_that_helps(names: tuple[str, str], schema: str, message: str) -> None:
+def test_grant_messaging_refuses_unknown_name_or_schema(names: tuple[str, str], schema: str, message: str) -> None:
     with pytest.raises(CommandError) as refused:
         run("grant", *names, schema=schema)
     assert message in str(refused.value)
@@ -103,7 +103,7 @@ def explained(settings: Any, policy: Any) -> str:
     return run("explain", ALICE, BOB)
 
 
-def test_what_a_policy_of_ones_own_allows_has_a_reason(people: Any, settings: Any) -> None:
+def test_explain_messaging_names_custom_policy_that_allows(people: Any, settings: Any) -> None:
     assert explained(settings, documented_policy()) == "no\n- Nothing has been granted.\n"
     with schema_context("acme"):
         Group.objects.create(name="Both").user_set.set(people)
@@ -112,13 +112,13 @@ def test_what_a_policy_of_ones_own_allows_has_a_reason(people: Any, settings: An
     assert explained(settings, documented_policy()) == "yes\n- The sender has permission to write to the recipient.\n"
 
 
-def test_what_a_policy_of_ones_own_refuses_has_a_reason(settings: Any) -> None:
+def test_explain_messaging_names_custom_policy_that_refuses(settings: Any) -> None:
     run("grant", ALICE, BOB)
     assert explained(settings, Deaf) == "no\n- This site's own policy does not allow it.\n"
 
 
 @pytest.mark.parametrize("policy", [Policy, AllowAll, Lax])
-def test_what_stands_in_the_way_is_a_no_for_every_policy(people: Any, settings: Any, policy: Any) -> None:
+def test_explain_messaging_refuses_inactive_recipient_for_every_policy(people: Any, settings: Any, policy: Any) -> None:
     with schema_context("acme"):
         type(people[1]).objects.filter(pk=people[1].pk).update(is_active=False)
     expected = "no\n- The recipient is inactive or not a member of this organisation.\n"

@@ -1,4 +1,4 @@
-"""Every deed is recorded by the verb that does it, without personal texts; and the database keeps the records."""
+"""Every record is recorded by the verb that does it, without personal texts; and the database keeps the records."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ def operator(database: None, make_user: Make) -> Iterator[Any]:
 # What is recorded
 
 
-def test_a_message_of_a_person_is_recorded_without_its_text(root: Any, bob: Any) -> None:
+def test_send_with_sender_logs_text_hash_without_text(root: Any, bob: Any) -> None:
     send(bob, "You are fired", sender=root)
     record = only()
     assert fields(record) == ("send", "messages", f"user {bob.pk}", 1, sha256("You are fired"), "")
@@ -68,46 +68,46 @@ def test_a_message_of_a_person_is_recorded_without_its_text(root: Any, bob: Any)
     assert "fired" not in str(vars(record))
 
 
-def test_a_message_of_the_application_is_its_own_record(bob: Any) -> None:
+def test_send_by_application_logs_no_audit_event(bob: Any) -> None:
     send(bob, "Backup done")
     assert not AuditRecord.objects.exists()
 
 
-def test_many_recipients_are_counted_not_named(root: Any, bob: Any) -> None:
+def test_send_to_several_recipients_logs_count_without_names(root: Any, bob: Any) -> None:
     send([bob, root], "Lunch", sender=root, key="lunch")
     assert fields(only())[1:4] == ("messages with the key lunch", "2 people", 2)
 
 
-def test_an_announcement_is_recorded_with_its_text_and_who_wrote_it(root: Any, bob: Any) -> None:
+def test_announce_logs_text_and_actor(root: Any, bob: Any) -> None:
     made = announce("Closed tomorrow", to=EVERYONE, sender=root)
     text = ("Closed tomorrow", sha256("Closed tomorrow"))
     assert fields(only()) == ("announce", f"announcement {made.pk}", "everyone", 2, text[1], text[0])
     assert only().actor_id == str(root.pk)
 
 
-def test_changing_and_taking_back_an_announcement_are_recorded(root: Any) -> None:
+def test_revise_and_retract_log_audit_events(root: Any) -> None:
     made = announce("One", to=EVERYONE)
     revise(made, message="Two", sender=root)
     retract(made, sender=root)
     retract(made, sender=root)
-    deeds = AuditRecord.objects.order_by("pk").values_list("action", "text", "actor_name")
-    assert list(deeds) == [("announce", "One", ""), ("revise", "Two", "root"), ("retract", "", "root")]
+    records = AuditRecord.objects.order_by("pk").values_list("action", "text", "actor_name")
+    assert list(records) == [("announce", "One", ""), ("revise", "Two", "root"), ("retract", "", "root")]
 
 
-def test_a_broadcast_is_recorded_in_public_with_who_did_what(operator: Any, acme: Tenant) -> None:
+def test_broadcast_changes_write_broadcast_records_with_actor(operator: Any, acme: Tenant) -> None:
     made = broadcast("Maintenance", to=[acme], sender=operator)
     revise(made, message="No maintenance", sender=operator)
     retract(made, sender=operator)
     assert not AuditRecord.objects.exists()
-    deeds = BroadcastRecord.objects.order_by("pk")
-    assert [deed.action for deed in deeds] == ["broadcast", "revise", "retract"]
-    assert [deed.text for deed in deeds] == ["Maintenance", "No maintenance", ""]
-    assert {(deed.subject, deed.audience, deed.actor_name) for deed in deeds} == {
+    records = BroadcastRecord.objects.order_by("pk")
+    assert [record.action for record in records] == ["broadcast", "revise", "retract"]
+    assert [record.text for record in records] == ["Maintenance", "No maintenance", ""]
+    assert {(record.subject, record.audience, record.actor_name) for record in records} == {
         (f"broadcast {made.pk}", "acme", "operator")
     }
 
 
-def test_what_is_taken_back_by_its_key_is_recorded_with_how_many(bob: Any) -> None:
+def test_cancel_logs_key_and_count(bob: Any) -> None:
     send(bob, "Pay", key="invoice")
     announce("Pay", to=EVERYONE, key="invoice")
     cancel("invoice")
@@ -116,28 +116,28 @@ def test_what_is_taken_back_by_its_key_is_recorded_with_how_many(bob: Any) -> No
     assert fields(record) == ("cancel", "messages with the key invoice", "", 2, "", "")
 
 
-def test_grants_and_their_end_are_recorded(root: Any, bob: Any) -> None:
+def test_grant_and_revoke_log_audit_events(root: Any, bob: Any) -> None:
     grant(bob, root, by=root)
     revoke(bob, root, by=root)
-    assert [deed.action for deed in AuditRecord.objects.order_by("pk")] == ["grant", "revoke"]
+    assert [record.action for record in AuditRecord.objects.order_by("pk")] == ["grant", "revoke"]
 
 
-def test_handing_over_erasing_and_purging_are_recorded(root: Any, bob: Any, make_message: Make) -> None:
+def test_export_purge_and_erase_log_audit_events(root: Any, bob: Any, make_message: Make) -> None:
     make_message(bob, read_at=ago(91))
     export(bob, by=root)
     purge()
     erase(bob, by=root)
-    deeds = AuditRecord.objects.order_by("pk").values_list("action", "subject", "actor_id")
-    assert list(deeds) == [
+    records = AuditRecord.objects.order_by("pk").values_list("action", "subject", "actor_id")
+    assert list(records) == [
         ("export", f"data of user {bob.pk}", str(root.pk)),
         ("purge", "kept for more than 90 days: 1 messages", ""),
         ("erase", f"user {bob.pk}", str(root.pk)),
     ]
 
 
-@pytest.mark.parametrize("deed", ["send", "announce", "cancel"])
-def test_a_deed_that_fails_is_not_recorded_and_one_whose_record_fails_is_not_done(
-    deed: str, root: Any, bob: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("record", ["send", "announce", "cancel"])
+def test_service_functions_change_nothing_when_log_event_fails(
+    record: str, root: Any, bob: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(bob, "Pay", key="invoice")
     acts: dict[str, Callable[[], Any]] = {
@@ -151,18 +151,18 @@ def test_a_deed_that_fails_is_not_recorded_and_one_whose_record_fails_is_not_don
 
     monkeypatch.setattr(audit, "log_event", fail)
     with pytest.raises(RuntimeError):
-        acts[deed]()
+        acts[record]()
     assert Message.objects.get().message == "Pay"
 
 
-def test_what_has_ended_is_neither_changed_nor_recorded(in_acme: Tenant) -> None:
+def test_revise_of_ended_announcement_logs_no_audit_event(in_acme: Tenant) -> None:
     made = ended(announce("x", to=EVERYONE), 1)
     with pytest.raises(NotPublished):
         revise(made, message="y")
     assert AuditRecord.objects.count() == 1
 
 
-def test_what_is_too_long_is_cut(root: Any, bob: Any) -> None:
+def test_log_event_truncates_long_subject_and_audience(root: Any, bob: Any) -> None:
     type(root).objects.filter(pk=root.pk).update(name="r" * 150)
     root.refresh_from_db()
     audit.log_event(Action.SEND, actor=root, subject="s" * 201, audience="a" * 501)
@@ -180,7 +180,7 @@ class Actor:
         return "somebody"
 
 
-def test_a_primary_key_that_is_too_long_is_recorded_by_its_hash_not_by_what_others_share(in_acme: Tenant) -> None:
+def test_log_event_stores_hash_of_too_long_primary_key(in_acme: Tenant) -> None:
     keys = ["k" * 64, "k" * 64 + "a", "k" * 64 + "b"]
     actors: list[Any] = [Actor(key) for key in keys]
     for actor in actors:
@@ -189,13 +189,13 @@ def test_a_primary_key_that_is_too_long_is_recorded_by_its_hash_not_by_what_othe
     assert recorded == [keys[0], sha256(keys[1]), sha256(keys[2])]
 
 
-def test_a_persons_records_are_found_by_what_was_recorded_for_their_key(
+def test_export_and_erase_find_audit_records_by_hashed_actor_id(
     root: Any, bob: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (audit, personal_data):
         monkeypatch.setattr(module, "actor_id_of", lambda pk: f"hash of {pk}")
     send(bob, "x", sender=root)
-    assert [deed["action"] for deed in export(root)["audit_records"]] == ["send"]
+    assert [record["action"] for record in export(root)["audit_records"]] == ["send"]
     erase(root)
     assert not AuditRecord.objects.exclude(actor_name="").exists()
 
@@ -225,7 +225,7 @@ def execute(statement: str) -> None:
         cursor.execute(statement)
 
 
-def test_the_orm_can_neither_change_nor_delete_a_record(record: Any) -> None:
+def test_audit_record_refuses_update_and_delete_by_orm(record: Any) -> None:
     records = type(record).objects
     refused(lambda: records.update(subject="nothing"))
     refused(lambda: records.update(actor_name="mallory"))
@@ -236,7 +236,7 @@ def test_the_orm_can_neither_change_nor_delete_a_record(record: Any) -> None:
     assert records.get().subject == "x"
 
 
-def test_sql_can_neither_change_nor_delete_a_record(record: Any) -> None:
+def test_audit_record_refuses_update_and_delete_by_sql(record: Any) -> None:
     table = record._meta.db_table
     refused(lambda: execute(f"UPDATE {table} SET text_hash = ''"))
     refused(lambda: execute(f"DELETE FROM {table}"))
@@ -244,7 +244,7 @@ def test_sql_can_neither_change_nor_delete_a_record(record: Any) -> None:
     assert type(record).objects.get() == record
 
 
-def test_no_name_is_emptied_but_while_a_person_is_erased(record: Any) -> None:
+def test_actor_name_is_cleared_only_inside_erasing_names(record: Any) -> None:
     records = type(record).objects
     refused(lambda: records.update(actor_name=""))
     with erasing_names():
@@ -252,20 +252,20 @@ def test_no_name_is_emptied_but_while_a_person_is_erased(record: Any) -> None:
     refused(lambda: records.update(actor_name=""))
 
 
-def test_once_a_person_is_erased_names_are_kept_again(root: Any, bob: Any) -> None:
+def test_actor_name_is_protected_again_after_erase(root: Any, bob: Any) -> None:
     send(bob, "x", sender=root)
     erase(bob)
     refused(lambda: AuditRecord.objects.update(actor_name=""))
     assert AuditRecord.objects.get(action="send").actor_name == "root"
 
 
-def test_after_an_erasure_that_failed_names_are_kept_again(record: Any) -> None:
+def test_actor_name_is_protected_again_after_failed_erasure(record: Any) -> None:
     with pytest.raises(RuntimeError), transaction.atomic(), erasing_names():
         raise RuntimeError
     refused(lambda: type(record).objects.update(actor_name=""))
 
 
-def test_while_a_person_is_erased_the_name_alone_can_be_emptied(record: Any) -> None:
+def test_erasing_names_allows_only_clearing_actor_name(record: Any) -> None:
     records = type(record).objects
     changes: list[dict[str, Any]] = [
         {field.attname: F("pk") + 1 if field.primary_key else None}
@@ -284,12 +284,12 @@ def test_while_a_person_is_erased_the_name_alone_can_be_emptied(record: Any) -> 
     assert records.get().actor_name == ""
 
 
-def test_a_tenant_cannot_write_the_platforms_records(root: Any) -> None:
+def test_broadcast_record_refuses_write_from_tenant(root: Any) -> None:
     with pytest.raises(Exception, match="Only the platform writes"), transaction.atomic():
         audit.log_event(Action.BROADCAST, actor=root, subject="x", into=BroadcastRecord)
 
 
-def test_a_record_outlives_whoever_did_it(root: Any, bob: Any) -> None:
+def test_audit_record_survives_deletion_of_actor(root: Any, bob: Any) -> None:
     send(bob, "x", sender=root)
     root_id = root.pk
     root.delete()

@@ -49,7 +49,7 @@ def two(in_acme: Tenant, make_user: Make) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_the_database_has_a_rule_for_every_foreign_key_to_people_and_groups(schema: str, database: None) -> None:
+def test_foreign_keys_to_users_and_groups_have_delete_rules(schema: str, database: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(RULES, [schema])
         rules = {(table.removeprefix("messages_extends_"), column): rest for table, column, *rest in cursor.fetchall()}
@@ -65,7 +65,7 @@ def test_the_database_has_a_rule_for_every_foreign_key_to_people_and_groups(sche
 
 
 @pytest.mark.parametrize("how", ["object", "queryset", "sql"])
-def test_who_is_deleted_takes_their_messages_and_leaves_what_they_wrote(two: tuple[Any, Any], how: str) -> None:
+def test_deleting_user_deletes_received_and_keeps_sent_messages(two: tuple[Any, Any], how: str) -> None:
     alice, bob = two
     ways: dict[str, Callable[[], Any]] = {
         "object": alice.delete,
@@ -82,7 +82,7 @@ def test_who_is_deleted_takes_their_messages_and_leaves_what_they_wrote(two: tup
     connection.check_constraints()
 
 
-def test_an_announcement_to_a_group_that_is_deleted_reaches_nobody(in_acme: Tenant, make_user: Make) -> None:
+def test_deleting_group_leaves_announcement_without_audience(in_acme: Tenant, make_user: Make) -> None:
     alice, group = make_user("alice"), Group.objects.create(name="sales")
     alice.groups.add(group)
     announcement = announce("x", to=group)
@@ -95,9 +95,7 @@ def test_an_announcement_to_a_group_that_is_deleted_reaches_nobody(in_acme: Tena
     connection.check_constraints()
 
 
-def test_an_announcement_that_is_deleted_takes_its_groups_and_a_purge_its_receipts(
-    in_acme: Tenant, make_user: Make
-) -> None:
+def test_deleting_announcement_deletes_groups_and_purge_deletes_receipts(in_acme: Tenant, make_user: Make) -> None:
     alice, group = make_user("alice"), Group.objects.create(name="sales")
     alice.groups.add(group)
     announcement = announce("x", to=group)
@@ -107,7 +105,7 @@ def test_an_announcement_that_is_deleted_takes_its_groups_and_a_purge_its_receip
     assert purge() == {"receipts": 1}
 
 
-def test_an_organisation_that_is_removed_leaves_nothing(make_organisation: Make) -> None:
+def test_remove_organisation_deletes_schema_and_broadcast_rows(make_organisation: Make) -> None:
     tenant, other = make_organisation(), get_tenant_model().objects.get(schema_name="acme")
     try:
         made = [broadcast("x", to=to) for to in ([tenant, other], [tenant], ALL_TENANTS)]

@@ -30,12 +30,12 @@ def message(alice: Any, make_message: MakeMessage) -> Message:
 
 
 class TestRead:
-    def test_it_is_computed_by_the_database_and_can_be_filtered(self, alice: Any, make_message: MakeMessage) -> None:
+    def test_message_read_is_computed_from_read_at(self, alice: Any, make_message: MakeMessage) -> None:
         read, unread = make_message(alice, read_at=timezone.now()), make_message(alice)
         assert (list(Message.objects.filter(read=True)), list(Message.objects.filter(read=False))) == ([read], [unread])
         assert (Message.objects.get(pk=read.pk).read, Message.objects.get(pk=unread.pk).read) == (True, False)
 
-    def test_code_that_sets_it_still_works(self, message: Message) -> None:
+    def test_setting_message_read_updates_read_at(self, message: Message) -> None:
         message.read = True
         assert message.read
         message.save()
@@ -45,19 +45,19 @@ class TestRead:
         stored.save(update_fields=["read"])
         assert Message.objects.get().read_at is None
 
-    def test_setting_what_it_is_already_keeps_the_time(self, alice: Any, make_message: MakeMessage) -> None:
+    def test_setting_read_on_read_message_keeps_read_at(self, alice: Any, make_message: MakeMessage) -> None:
         long_ago = timezone.now() - timedelta(days=9)
         message = make_message(alice, read_at=long_ago)
         message.read = True
         message.save()
         assert Message.objects.get().read_at == long_ago
 
-    def test_read_at_decides_after_the_row_was_written(self, message: Message) -> None:
+    def test_saving_read_at_sets_read(self, message: Message) -> None:
         message.read_at = timezone.now()
         message.save()
         assert Message.objects.get().read
 
-    def test_every_way_to_make_a_row_knows_it(self, alice: Any) -> None:
+    def test_message_read_is_accepted_by_every_create_method(self, alice: Any) -> None:
         values = {"user": alice, "level": INFO_PERSISTENT, "message": "Hello"}
         Message(**values, read=True).save()
         Message.objects.create(**values, read=True)
@@ -65,7 +65,7 @@ class TestRead:
         Message.objects.update_or_create(user=alice, key="k", defaults={**values, "read": True})
         assert list(Message.objects.values_list("read", flat=True)) == [True] * 4
 
-    def test_every_way_to_change_rows_knows_it(self, message: Message) -> None:
+    def test_message_read_is_accepted_by_every_update_method(self, message: Message) -> None:
         assert Message.objects.update(read=True) == 1
         first = Message.objects.get().read_at
         Message.objects.update(read=True)
@@ -75,11 +75,11 @@ class TestRead:
         Message.objects.bulk_update([message], ["read"])
         assert Message.objects.get().read_at is None
 
-    def test_what_it_cannot_be_set_to_is_an_error(self, message: Message) -> None:
+    def test_update_refuses_non_boolean_read(self, message: Message) -> None:
         with pytest.raises(ValueError, match="use True or False"):
             Message.objects.update(read="yes")
 
-    def test_a_fixture_of_old_keeps_it(self, alice: Any, tmp_path: Path) -> None:
+    def test_loaddata_of_old_fixture_keeps_read(self, alice: Any, tmp_path: Path) -> None:
         row = {"user": alice.pk, "level": 19, "message": "Old", "extra_tags": "", "read": True}
         dates = {"created": "2020-01-01T00:00:00Z", "modified": "2020-01-01T00:00:00Z"}
         fixture = tmp_path / "old.json"
@@ -87,7 +87,7 @@ class TestRead:
         call_command("loaddata", str(fixture), verbosity=0)
         assert Message.objects.get().read
 
-    def test_loading_it_alone_changes_nothing(self, alice: Any, make_message: MakeMessage) -> None:
+    def test_loading_only_read_and_saving_keeps_read_at(self, alice: Any, make_message: MakeMessage) -> None:
         long_ago = timezone.now() - timedelta(days=9)
         make_message(alice, read_at=long_ago)
         message = Message.objects.only("read").get()
@@ -98,7 +98,7 @@ class TestRead:
 
 
 class TestMarking:
-    def test_marking_read_is_one_query_and_idempotent(self, alice: Any, make_message: MakeMessage) -> None:
+    def test_mark_read_takes_one_query_and_is_idempotent(self, alice: Any, make_message: MakeMessage) -> None:
         for _ in range(5):
             make_message(alice)
         with count_our_queries() as queries:
@@ -108,14 +108,14 @@ class TestMarking:
         assert Message.objects.for_user(alice).mark_read() == 0
         assert set(Message.objects.values_list("read_at")) == times
 
-    def test_it_can_be_taken_back(self, alice: Any, make_message: MakeMessage) -> None:
+    def test_mark_unread_clears_read_at(self, alice: Any, make_message: MakeMessage) -> None:
         make_message(alice, read_at=timezone.now())
         assert Message.objects.mark_unread() == 1
         assert Message.objects.unread().count() == 1
 
 
 class TestKeys:
-    def test_the_database_allows_one_unread_message_per_key(self, alice: Any, make_message: MakeMessage) -> None:
+    def test_database_allows_one_unread_message_per_key(self, alice: Any, make_message: MakeMessage) -> None:
         make_message(alice, key="k", read_at=timezone.now())
         make_message(alice, key="k")
         make_message(alice, key="")
@@ -125,7 +125,7 @@ class TestKeys:
 
 
 class TestForeignKeys:
-    def test_the_database_deletes_with_the_recipient_and_empties_the_sender_in_every_schema(self, acme: Tenant) -> None:
+    def test_message_foreign_keys_have_delete_rules_in_every_schema(self, acme: Tenant) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 """
@@ -143,7 +143,7 @@ class TestForeignKeys:
             (schema, *rule) for schema in SCHEMAS for rule in expected
         }
 
-    def test_deleting_people_leaves_neither_orphans_nor_errors(
+    def test_deleting_user_deletes_received_messages_and_clears_sender(
         self, alice: Any, make_user: MakeUser, make_message: MakeMessage
     ) -> None:
         bob = make_user("bob")
@@ -169,7 +169,7 @@ class TestBorder:
         return made[0], made[1]
 
     @pytest.mark.parametrize("act", [Message.save, Message.refresh_from_db, Message.delete])
-    def test_elsewhere_it_is_an_error_and_the_other_row_stays(self, twins: tuple[Message, Message], act: Any) -> None:
+    def test_message_methods_in_other_tenant_raise_wrong_tenant(self, twins: tuple[Message, Message], act: Any) -> None:
         with schema_context("acme"):
             loaded = Message.objects.get(pk=500)
         with schema_context("globex"):
@@ -180,14 +180,14 @@ class TestBorder:
                 Message.objects.bulk_update([loaded], ["message"])
             assert Message.objects.get().message == "of globex"
 
-    def test_messages_are_asked_for_by_people_of_here_only(self, twins: tuple[Message, Message]) -> None:
+    def test_for_user_refuses_user_of_other_tenant(self, twins: tuple[Message, Message]) -> None:
         with schema_context("acme"):
             alice = Message.objects.get(pk=500).user
         with schema_context("globex"), pytest.raises(WrongTenant):
             Message.objects.for_user(alice)
 
 
-def test_bulk_create_updates_what_is_there_by_the_name_of_old_code(message: Message) -> None:
+def test_bulk_create_with_update_conflicts_accepts_read(message: Message) -> None:
     message.read = True
     names = {"update_conflicts": True, "unique_fields": ["id"]}
     Message.objects.bulk_create([message], update_fields=["read"], **names)
@@ -230,15 +230,13 @@ def unsent(row: Message) -> None:
         update_later,
     ],
 )
-def test_that_a_person_wrote_it_is_noted_however_it_is_written(
-    in_acme: Tenant, make_user: MakeUser, write: Any
-) -> None:
+def test_from_person_is_set_by_every_write_method(in_acme: Tenant, make_user: MakeUser, write: Any) -> None:
     alice = make_user("alice")
     write(Message(user=alice, sender=alice, message="hello", level=INFO_PERSISTENT), alice)
     assert Message.objects.get().from_person
 
 
-def test_what_was_written_before_is_noted_by_the_migration(in_acme: Tenant, make_user: MakeUser) -> None:
+def test_migration_0011_sets_from_person_on_existing_messages(in_acme: Tenant, make_user: MakeUser) -> None:
     alice = make_user("alice")
     for sender in (alice, None):
         Message.objects.create(user=alice, sender=sender, message="hello", level=INFO_PERSISTENT)
@@ -269,13 +267,13 @@ class TestInOrder:
             return "\n".join(row for (row,) in cursor.fetchall())
 
     @pytest.mark.usefixtures("with_little_memory")
-    def test_what_is_locked_is_chosen_once(self) -> None:
-        changes = Message.objects.filter(level=INFO_PERSISTENT).in_order()
+    def test_in_order_mark_read_evaluates_selection_once(self) -> None:
+        changes = Message.objects.filter(level=INFO_PERSISTENT).locked_in_pk_order()
         assert "InitPlan" in (plan := self.plan_of(changes.mark_read))
         assert "SubPlan" not in plan
         assert not Message.objects.unread().exists()
 
     @pytest.mark.usefixtures("with_little_memory")
-    def test_what_is_deleted_is_chosen_once(self) -> None:
+    def test_delete_in_order_evaluates_selection_once(self) -> None:
         assert "InitPlan" in self.plan_of(Message.objects.filter(level=INFO_PERSISTENT).delete_in_order)
         assert not Message.objects.exists()

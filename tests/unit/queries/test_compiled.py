@@ -62,7 +62,7 @@ def texts_of(user: Any) -> list[str]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(world=worlds)
-def test_each_compiled_query_returns_what_the_orm_returns(in_acme: Any, make_user: Any, world: World) -> None:
+def test_compiled_queries_return_same_rows_as_orm(in_acme: Any, make_user: Any, world: World) -> None:
     in_each_world(world, lambda number: make_user(f"person {number}".replace(" ", "")), "acme")
 
 
@@ -71,9 +71,7 @@ def messages_of_current_reader(user: Any) -> "QuerySet[Any, Any]":
     return Message.objects.filter(user_id=_current_reader.get().pk).values_list("message")
 
 
-def test_a_value_that_was_baked_in_is_found_by_the_comparison_with_the_orm(
-    in_acme: Any, make_user: Any, make_message: Any
-) -> None:
+def test_comparison_with_orm_detects_value_compiled_into_query(in_acme: Any, make_user: Any, make_message: Any) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     make_message(alice, "for Alice"), make_message(bob, "for Bob")
     _current_reader.set(alice)
@@ -86,14 +84,14 @@ def test_a_value_that_was_baked_in_is_found_by_the_comparison_with_the_orm(
 # What is kept -------------------------------------------------------------------------------------------------------
 
 
-def test_a_query_is_compiled_once_for_all_readers(in_acme: Any, make_user: Any, make_message: Any) -> None:
+def test_inbox_query_is_compiled_once_for_all_readers(in_acme: Any, make_user: Any, make_message: Any) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     make_message(alice, "for Alice"), make_message(bob, "for Bob")
     assert [texts_of(alice), texts_of(bob)] == [["for Alice"], ["for Bob"]]
     assert misses() == 1
 
 
-def test_the_same_text_serves_every_schema(acme: Any, globex: Any, make_user: Any, make_message: Any) -> None:
+def test_compiled_query_is_shared_by_every_schema(acme: Any, globex: Any, make_user: Any, make_message: Any) -> None:
     found = set()
     for schema in ("acme", "globex"):
         with schema_context(schema):
@@ -115,7 +113,7 @@ def test_the_same_text_serves_every_schema(acme: Any, globex: Any, make_user: An
     assert misses() == cached
 
 
-def test_time_goes_on_for_a_query_that_is_kept(in_acme: Any, make_user: Any, make_message: Any) -> None:
+def test_compiled_query_uses_current_time_of_each_run(in_acme: Any, make_user: Any, make_message: Any) -> None:
     values = values_of(make_user())
     make_message(values["user"], expires=timezone.now() + timedelta(hours=1))
     assert compiled.count(feed.page, values, "default", **PAGE) == 1
@@ -123,7 +121,7 @@ def test_time_goes_on_for_a_query_that_is_kept(in_acme: Any, make_user: Any, mak
     assert compiled.count(feed.page, values, "default", **PAGE) == 0
 
 
-def test_a_send_by_a_person_compiles_nothing_the_second_time(in_acme: Any, make_user: Any) -> None:
+def test_second_send_with_sender_compiles_no_query(in_acme: Any, make_user: Any) -> None:
     alice, bob, carol = (make_user(name) for name in ("alice", "bob", "carol"))
     grant(alice, EVERYBODY)
     grant(bob, EVERYBODY)
@@ -133,7 +131,7 @@ def test_a_send_by_a_person_compiles_nothing_the_second_time(in_acme: Any, make_
     assert misses() == cached
 
 
-def test_a_user_of_another_schema_is_refused_by_a_query_that_is_kept(acme: Any, globex: Any, make_user: Any) -> None:
+def test_compiled_query_refuses_user_of_other_tenant(acme: Any, globex: Any, make_user: Any) -> None:
     with schema_context("acme"):
         alice = make_user()
         compiled.rows(feed.page, values_of(alice), "default", **PAGE)
@@ -162,20 +160,20 @@ def nobody(user: Any) -> "QuerySet[Any, Any]":
 
 
 @pytest.mark.parametrize("build", [by_another_key, for_some_key])
-def test_a_query_that_depends_on_more_than_the_key_is_not_kept(in_acme: Any, make_user: Any, build: Any) -> None:
+def test_query_depending_on_key_value_is_not_cached(in_acme: Any, make_user: Any, build: Any) -> None:
     assert compiled.kept_query(build, {"user": make_user()}, "default") is None
     make_user("bob")
     alice = get_user_model().objects.get(name="alice")
     assert compiled.rows(build, {"user": alice}, "default") == list(build(alice))
 
 
-def test_a_query_that_depends_on_the_time_of_compiling_is_not_kept(in_acme: Any, make_user: Any) -> None:
+def test_query_depending_on_compile_time_is_not_cached(in_acme: Any, make_user: Any) -> None:
     alice = make_user()
     assert compiled.kept_query(by_the_time, {"user": alice}, "default") is None
     assert compiled.rows(by_the_time, {"user": alice}, "default") == [(alice.pk,)]
 
 
-def test_a_function_that_encloses_a_reader_is_not_kept(in_acme: Any, make_user: Any, make_message: Any) -> None:
+def test_closure_over_reader_is_not_cached(in_acme: Any, make_user: Any, make_message: Any) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     make_message(alice), make_message(bob)
 
@@ -186,19 +184,19 @@ def test_a_function_that_encloses_a_reader_is_not_kept(in_acme: Any, make_user: 
     assert misses() == 0
 
 
-def test_a_value_cannot_become_text_while_a_query_is_compiled(in_acme: Any) -> None:
+def test_slot_refuses_conversion_to_string(in_acme: Any) -> None:
     with pytest.raises(TypeError, match="'schema' is not known"):
         f"{Slot('schema')}"
 
 
-def test_a_query_without_rows_is_not_kept_and_has_none(in_acme: Any, make_user: Any) -> None:
+def test_empty_query_is_not_cached_and_returns_no_rows(in_acme: Any, make_user: Any) -> None:
     values = {"user": make_user()}
     assert compiled.kept_query(nobody, values, "default") is None
     assert compiled.rows(nobody, values, "default") == []
     assert compiled.count(nobody, values, "default") == 0
 
 
-def test_nothing_is_kept_where_a_host_says_who_the_members_are(
+def test_inbox_query_with_members_setting_is_not_cached(
     in_acme: Any, make_user: Any, make_message: Any, settings: Any
 ) -> None:
     alice = make_user()
@@ -208,7 +206,7 @@ def test_nothing_is_kept_where_a_host_says_who_the_members_are(
     assert misses() == 0
 
 
-def test_percent_signs_of_the_text_stay(in_acme: Any, make_user: Any) -> None:
+def test_compiled_query_keeps_percent_sign_of_sql(in_acme: Any, make_user: Any) -> None:
     alice = make_user()
     people = get_user_model().objects.filter(pk=alice.pk).annotate(share=F("pk") % 7).values_list("pk", "share")
     query = CompiledQuery.of(people, "default", "people")
@@ -220,7 +218,7 @@ def with_constants(user: Any) -> "QuerySet[Any, Any]":
     return get_user_model().objects.filter(pk=user.pk).values_list(*constants, 5 - Value(-3))
 
 
-def test_constants_are_in_the_text_unless_they_would_have_to_be_quoted(in_acme: Any, make_user: Any) -> None:
+def test_compiled_query_inlines_only_constants_without_quoting(in_acme: Any, make_user: Any) -> None:
     alice = make_user()
     query = compiled.kept_query(with_constants, {"user": alice}, "default")
     assert query is not None
@@ -241,17 +239,17 @@ class OwnManager(UserManager[Any]):
         return super().get_queryset().filter(is_active=True)
 
 
-def test_only_classes_of_ours_are_compiled() -> None:
+def test_holds_for_everybody_is_false_for_custom_policy() -> None:
     assert [holds_for_everybody(kind) for kind in (Policy, AllowAll, OwnPolicy)] == [True, True, False]
 
 
-def test_a_user_model_with_a_manager_of_its_own_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_has_plain_managers_is_false_for_custom_user_manager(monkeypatch: pytest.MonkeyPatch) -> None:
     assert has_plain_managers()
     monkeypatch.setattr(type(get_user_model()), "_default_manager", OwnManager())
     assert not has_plain_managers()
 
 
-def test_a_hosts_own_policy_is_asked_at_each_send(in_acme: Any, make_user: Any, settings: Any) -> None:
+def test_send_consults_custom_policy_each_time(in_acme: Any, make_user: Any, settings: Any) -> None:
     alice, bob, carol = (make_user(name) for name in ("alice", "bob", "carol"))
     grant(alice, EVERYBODY)
     grant(bob, EVERYBODY)
@@ -262,12 +260,12 @@ def test_a_hosts_own_policy_is_asked_at_each_send(in_acme: Any, make_user: Any, 
 
 
 @pytest.mark.parametrize("kind", [models.SmallAutoField, models.SmallIntegerField, models.PositiveSmallIntegerField])
-def test_a_key_that_holds_small_numbers_only_is_not_made_up(kind: type[models.Field]) -> None:  # type: ignore[type-arg]
+def test_key_maker_returns_none_for_small_integer_key(kind: type[models.Field]) -> None:  # type: ignore[type-arg]
     assert compiled.key_maker(kind(primary_key=True)) is None
 
 
 @pytest.mark.parametrize("kind", [models.AutoField, models.BigAutoField, models.UUIDField, models.CharField])
-def test_any_other_key_is_made_up(kind: type[models.Field]) -> None:  # type: ignore[type-arg]
+def test_key_maker_makes_distinct_valid_keys_for_other_fields(kind: type[models.Field]) -> None:  # type: ignore[type-arg]
     key = kind(primary_key=True, max_length=40)
     make = compiled.key_maker(key)
     assert make is not None

@@ -67,7 +67,7 @@ def rows() -> dict[str, int]:
 
 class TestBroadcast:
     @pytest.mark.parametrize("schema", ["public", "platform"])
-    def test_it_is_written_from_public_and_from_the_platforms_schema(
+    def test_broadcast_from_public_or_platform_schema_reaches_every_tenant(
         self, alice: Any, grace: Any, operator: Any, schema: str
     ) -> None:
         with schema_context(schema):
@@ -75,31 +75,33 @@ class TestBroadcast:
         assert Broadcast.objects.get() == written
         assert texts(alice, "acme") == texts(grace, "globex") == texts(operator, "platform") == ["Maintenance at 5"]
 
-    def test_what_is_not_said_has_a_default(self, acme: Tenant) -> None:
+    def test_broadcast_without_options_uses_defaults(self, acme: Tenant) -> None:
         written = broadcast("Hello", to=ALL_TENANTS)
         assert (written.author, written.level, written.audience) == ("", constants.INFO_PERSISTENT, "all")
         assert written.expires == written.publish_at + DEFAULT_LIFETIME
         organisations = get_tenant_model().objects.exclude(schema_name="public").count()
         assert written.audience_size == organisations >= 3
 
-    def test_its_author_is_its_sender_or_what_was_said(self, operator: Any) -> None:
+    def test_broadcast_author_defaults_to_sender(self, operator: Any) -> None:
         with schema_context("platform"):
             assert broadcast("Hello", to=ALL_TENANTS, sender=operator).author == "olga"
             assert broadcast("Hello", to=ALL_TENANTS, sender=operator, author="Support").author == "Support"
 
-    def test_readers_see_the_author(self, alice: Any) -> None:
+    def test_inbox_page_shows_broadcast_author(self, alice: Any) -> None:
         broadcast("Hello", to=ALL_TENANTS, author="Support")
         with schema_context("acme"):
             [entry] = inbox(alice).page().entries
         assert (entry.kind, entry.author, entry.sender) == ("broadcast", "Support", "Support")
 
-    def test_chosen_organisations_read_it_and_no_other(self, alice: Any, grace: Any, acme: Tenant) -> None:
+    def test_broadcast_to_selected_tenants_reaches_only_those_tenants(
+        self, alice: Any, grace: Any, acme: Tenant
+    ) -> None:
         for to in (acme, [acme, acme], get_tenant_model().objects.filter(schema_name="acme")):
             assert broadcast("To acme", to=to).audience_size == 1
         assert texts(alice, "acme") == ["To acme"] * 3
         assert texts(grace, "globex") == []
 
-    def test_when_the_last_chosen_one_is_removed_nobody_reads_it(self, alice: Any) -> None:
+    def test_broadcast_reaches_nobody_after_last_selected_tenant_is_deleted(self, alice: Any) -> None:
         model = get_tenant_model()
         gone = model.objects.create(schema_name="gone", name="Gone")
         written = broadcast("To the one that is gone", to=gone)
@@ -108,30 +110,30 @@ class TestBroadcast:
         assert (Broadcast.objects.get().audience, texts(alice, "acme")) == ("selected", [])
         assert Broadcast.objects.get() == written
 
-    def test_an_organisation_made_later_is_among_all_and_not_among_the_chosen(self, acme: Tenant) -> None:
+    def test_addressed_to_for_later_tenant_excludes_selected_broadcasts(self, acme: Tenant) -> None:
         broadcast("To all", to=ALL_TENANTS)
         broadcast("To acme", to=acme)
         assert [str(each) for each in Broadcast.objects.addressed_to("made_later")] == ["To all"]
 
-    def test_it_appears_in_its_time(self, alice: Any) -> None:
+    def test_broadcast_with_future_publish_at_appears_when_due(self, alice: Any) -> None:
         written = broadcast("Soon", to=ALL_TENANTS, publish_at=timezone.now() + timedelta(hours=1))
         assert (texts(alice, "acme"), written.state()) == ([], State.SCHEDULED)
         Broadcast.objects.update(publish_at=timezone.now())
         assert texts(alice, "acme") == ["Soon"]
 
     @pytest.mark.parametrize("to", [[], ()])
-    def test_an_empty_audience_is_no_audience(self, acme: Tenant, to: Any) -> None:
+    def test_broadcast_refuses_empty_audience(self, acme: Tenant, to: Any) -> None:
         with pytest.raises(ValueError, match="to is empty, which would reach nobody: name tenants, or ALL_TENANTS"):
             broadcast("Hello", to=to)
         with pytest.raises(ValueError, match="to is empty"):
             broadcast("Hello", to=get_tenant_model().objects.none())
 
     @pytest.mark.parametrize("to", [None, "acme", ["acme"], 1, EVERYONE, [ALL_TENANTS]])
-    def test_an_audience_is_all_or_tenants(self, acme: Tenant, to: Any) -> None:
+    def test_broadcast_refuses_audience_other_than_tenants(self, acme: Tenant, to: Any) -> None:
         with pytest.raises(TypeError, match="use ALL_TENANTS, a tenant, or tenants"):
             broadcast("Hello", to=to)
 
-    def test_a_tenant_has_to_be_saved(self, acme: Tenant, alice: Any) -> None:
+    def test_broadcast_refuses_unsaved_tenant(self, acme: Tenant, alice: Any) -> None:
         for to in (get_tenant_model()(schema_name="new"), [acme, alice]):
             with pytest.raises(TypeError, match="tenants that are saved"):
                 broadcast("Hello", to=to)
@@ -146,14 +148,16 @@ class TestBroadcast:
             ({"level": constants.INFO}, r"level INFO \(20\) is not persistent"),
         ],
     )
-    def test_what_is_refused_writes_nothing(self, acme: Tenant, options: dict[str, Any], words: str) -> None:
+    def test_broadcast_with_invalid_options_writes_nothing(
+        self, acme: Tenant, options: dict[str, Any], words: str
+    ) -> None:
         with pytest.raises(ValueError, match=words):
             broadcast("Hello", to=ALL_TENANTS, **options)
         with pytest.raises(TypeError, match="must_acknowledge is 1"):
             broadcast("Hello", to=ALL_TENANTS, must_acknowledge=1)
         assert set(rows().values()) == {0}
 
-    def test_a_key_is_used_once_until_its_broadcast_has_ended(self, alice: Any, acme: Tenant) -> None:
+    def test_broadcast_with_key_in_use_returns_existing_until_retracted(self, alice: Any, acme: Tenant) -> None:
         first = broadcast("One", to=acme, key="maintenance")
         before = rows()
         assert broadcast("Two", to=ALL_TENANTS, key="maintenance") == first
@@ -162,7 +166,7 @@ class TestBroadcast:
         assert broadcast("Two", to=ALL_TENANTS, key="maintenance") != first
         assert texts(alice, "acme") == ["Two"]
 
-    def test_it_is_recorded_in_public_with_its_text_and_actor(
+    def test_broadcast_revise_and_retract_write_broadcast_records(
         self, operator: Any, acme: Tenant, globex: Tenant
     ) -> None:
         with schema_context("platform"):
@@ -178,9 +182,7 @@ class TestBroadcast:
 
 
 class TestReading:
-    def test_reading_it_in_one_organisation_leaves_it_unread_in_all_others(
-        self, alice: Any, make_user: MakeUser
-    ) -> None:
+    def test_mark_read_in_one_tenant_leaves_broadcast_unread_in_others(self, alice: Any, make_user: MakeUser) -> None:
         with schema_context("globex"):
             twin = make_user("alice", pk=alice.pk)
         written = broadcast("Hello", to=ALL_TENANTS)
@@ -188,7 +190,7 @@ class TestReading:
             assert inbox(alice).mark_read(str(written.reference))
         assert (texts(alice, "acme"), texts(twin, "globex")) == ([], ["Hello"])
 
-    def test_a_revision_and_a_retraction_are_seen_at_once_everywhere(self, alice: Any, grace: Any) -> None:
+    def test_revise_and_retract_of_broadcast_apply_at_once_in_every_tenant(self, alice: Any, grace: Any) -> None:
         written = broadcast("At 5", to=ALL_TENANTS)
         with schema_context("acme"):
             inbox(alice).mark_read(str(written.reference))
@@ -201,7 +203,9 @@ class TestReading:
         with pytest.raises(NotPublished):
             revise(written, message="At 8")
 
-    def test_what_must_be_acknowledged_cannot_be_closed(self, alice: Any, acme: Tenant, browser_of: BrowserOf) -> None:
+    def test_mark_read_of_broadcast_to_acknowledge_returns_409(
+        self, alice: Any, acme: Tenant, browser_of: BrowserOf
+    ) -> None:
         written = broadcast("The new terms", to=ALL_TENANTS, must_acknowledge=True)
         browser: Client = browser_of(acme, alice)
         assert browser.post(f"/messages/mark_read/{written.reference}/", headers=AJAX).status_code == 409
@@ -209,7 +213,7 @@ class TestReading:
         assert browser.post(f"/messages/acknowledge/{written.reference}/", headers=AJAX).status_code == 200
         assert texts(alice, "acme") == []
 
-    def test_one_for_another_organisation_cannot_be_marked(
+    def test_mark_read_of_broadcast_for_other_tenant_returns_404(
         self, alice: Any, acme: Tenant, globex: Tenant, browser_of: BrowserOf
     ) -> None:
         written = broadcast("To globex", to=globex)
@@ -239,22 +243,22 @@ class TestWhoMay:
         assert rows() == before
         assert str(Broadcast.objects.get()) == "Hello"
 
-    def test_the_code_of_a_tenant_may_not(self, written: Any) -> None:
+    def test_broadcast_refuses_code_in_tenant_schema(self, written: Any) -> None:
         with schema_context("acme"):
             self.refused(written, None)
 
-    def test_a_superuser_of_a_tenant_may_not(self, written: Any, make_user: MakeUser) -> None:
+    def test_broadcast_refuses_tenant_superuser(self, written: Any, make_user: MakeUser) -> None:
         with schema_context("acme"):
             self.refused(written, make_user("root", is_superuser=True))
 
-    def test_the_permission_granted_in_a_tenant_means_nothing(self, written: Any, alice: Any) -> None:
+    def test_broadcast_refuses_tenant_user_with_broadcast_permissions(self, written: Any, alice: Any) -> None:
         with schema_context("acme"):
             for codename in ("add_broadcast", "change_broadcast"):
                 grant(alice, codename)
             assert alice.has_perm("broadcasts.add_broadcast"), "the premise"
             self.refused(written, alice)
 
-    def test_a_tenants_superuser_is_not_taken_for_the_one_of_the_platform_who_has_their_key(
+    def test_broadcast_refuses_tenant_superuser_with_primary_key_of_operator(
         self, written: Any, operator: Any, make_user: MakeUser
     ) -> None:
         with schema_context("acme"):
@@ -264,11 +268,11 @@ class TestWhoMay:
                 broadcast("Mine", to=ALL_TENANTS, sender=root)
         assert Broadcast.objects.count() == 1
 
-    def test_the_platforms_people_need_the_permission(self, written: Any, make_user: MakeUser) -> None:
+    def test_broadcast_refuses_platform_user_without_permission(self, written: Any, make_user: MakeUser) -> None:
         with schema_context("platform"):
             self.refused(written, make_user("pat"))
 
-    def test_each_deed_has_its_own_permission(self, written: Any, make_user: MakeUser) -> None:
+    def test_broadcast_and_revise_require_separate_permissions(self, written: Any, make_user: MakeUser) -> None:
         with schema_context("platform"):
             writer, editor = make_user("writer"), make_user("editor")
             grant(writer, "add_broadcast")
@@ -280,7 +284,9 @@ class TestWhoMay:
             with pytest.raises(PermissionDenied):
                 broadcast("Hello", to=ALL_TENANTS, sender=editor)
 
-    def test_without_a_platform_only_public_may(self, written: Any, settings: Any, operator: Any) -> None:
+    def test_broadcast_without_platform_schema_is_allowed_only_in_public(
+        self, written: Any, settings: Any, operator: Any
+    ) -> None:
         settings.MESSAGES_EXTENDS = {}
         with schema_context("platform"):
             self.refused(written, None)
@@ -345,7 +351,7 @@ class TestGuards:
 
     @pytest.mark.parametrize("schema", ["acme", "platform"])
     @pytest.mark.parametrize("write", WRITES.values(), ids=list(WRITES))
-    def test_no_write_from_the_schema_of_an_organisation(
+    def test_broadcast_tables_refuse_writes_from_tenant_schema(
         self, written: Any, alice: Any, write: Callable[[Any], Any], schema: str
     ) -> None:
         before = rows()
@@ -357,19 +363,19 @@ class TestGuards:
             write(written)
         assert (rows(), texts(alice, "acme")) == (before, ["Hello"])
 
-    def test_from_public_each_of_them_can_be_tried(self, written: Any) -> None:
+    def test_broadcast_tables_accept_writes_from_public_schema(self, written: Any) -> None:
         """The premise of the test above: what refuses them there is the guard."""
         for name in ("saving a new one", "updating", "choosing an organisation", "writing a count", "deleting"):
             WRITES[name](written)
 
-    def test_a_restore_which_has_no_schema_may_write(self, written: Any) -> None:
+    def test_broadcast_tables_accept_restore_with_empty_search_path(self, written: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL search_path TO ''")
             cursor.execute("UPDATE public.broadcasts_broadcast SET message = 'Restored'")
             assert cursor.rowcount == 1
             cursor.execute("SET LOCAL search_path TO public")
 
-    def test_a_record_is_neither_changed_nor_deleted_from_public_either(self, written: Any) -> None:
+    def test_broadcast_record_refuses_update_and_delete_in_public(self, written: Any) -> None:
         for act in (lambda: BroadcastRecord.objects.update(text=""), lambda: BroadcastRecord.objects.all().delete()):
             with pytest.raises(Exception, match="are kept"), transaction.atomic():
                 act()
@@ -396,7 +402,7 @@ def _fifty(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
 class TestFiftyOrganisations:
     """10,000 people read one row."""
 
-    def test_one_row_reaches_all_10000_and_its_retraction_too(self, browser_of: BrowserOf) -> None:
+    def test_broadcast_to_fifty_tenants_reaches_10000_users_with_one_row(self, browser_of: BrowserOf) -> None:
         written = broadcast("Maintenance at 5", to=ALL_TENANTS)
         assert rows() == {"Broadcast": 1, "BroadcastTenant": 0, "BroadcastRecord": 1}
         assert sum(self.who_sees_it(schema) for schema in FIFTY) == 10_000
@@ -406,13 +412,13 @@ class TestFiftyOrganisations:
         assert sum(self.who_sees_it(schema) for schema in FIFTY) == 0
         assert self.seen_by_requests(browser_of) == [False] * 20
 
-    def test_who_has_read_it_is_one_fewer(self) -> None:
+    def test_mark_read_removes_broadcast_for_one_user_of_fifty_tenants(self) -> None:
         written = broadcast("Maintenance at 5", to=ALL_TENANTS)
         with schema_context("org07"):
             inbox(get_user_model().objects.first()).mark_read(str(written.reference))
         assert [self.who_sees_it(schema) for schema in ("org06", "org07")] == [200, 199]
 
-    def test_the_number_of_queries_is_that_for_one_organisation(self) -> None:
+    def test_broadcast_query_count_is_independent_of_tenant_count(self) -> None:
         tenants = list(get_tenant_model().objects.filter(schema_name__in=FIFTY))
         assert self.queries_for(ALL_TENANTS) == 3, "organisations are counted, the row and its record are written"
         assert self.queries_for(tenants[:1]) == self.queries_for(tenants) == 4
@@ -511,13 +517,13 @@ class TestSecondRole:
 
     @pytest.mark.parametrize("schema", ["public", "acme", "platform"])
     @pytest.mark.parametrize("write", WRITES.values(), ids=list(WRITES))
-    def test_it_writes_no_broadcast_from_any_schema(
+    def test_restricted_role_cannot_write_broadcast_tables(
         self, written: Any, write: Callable[[Any], Any], schema: str
     ) -> None:
         with pytest.raises(ProgrammingError, match="permission denied for table broadcasts_"), self.as_role(schema):
             write(written)
 
-    def test_it_cannot_take_the_guards_away(self, written: Any) -> None:
+    def test_restricted_role_cannot_remove_triggers(self, written: Any) -> None:
         for statement in (
             "ALTER TABLE public.broadcasts_broadcast DISABLE TRIGGER ALL",
             "DROP TRIGGER public_only ON public.broadcasts_broadcast",
@@ -526,12 +532,12 @@ class TestSecondRole:
             with pytest.raises(ProgrammingError, match=r"must be owner|permission denied"), self.as_role("acme"):
                 sql(statement)(written)
 
-    def test_the_service_fails_too_so_the_platform_needs_the_other_role(self, written: Any) -> None:
+    def test_restricted_role_cannot_broadcast_or_retract(self, written: Any) -> None:
         for act in (lambda: broadcast("Mine", to=ALL_TENANTS), lambda: retract(written)):
             with pytest.raises(ProgrammingError, match="permission denied"), self.as_role("platform"):
                 act()
 
-    def test_reading_and_all_of_an_organisation_work(self, written: Any, alice: Any) -> None:
+    def test_restricted_role_reads_broadcasts_and_writes_tenant_tables(self, written: Any, alice: Any) -> None:
         with self.as_role("acme"):
             assert [str(each) for each in inbox(alice).page().entries] == ["Maintenance"]
             assert inbox(alice).mark_read(str(written.reference))
@@ -544,7 +550,7 @@ class TestSecondRole:
             alice.delete()
             assert not Message.objects.exists()
 
-    def test_pages_work(self, written: Any, alice: Any, acme: Tenant, browser_of: BrowserOf) -> None:
+    def test_restricted_role_serves_pages(self, written: Any, alice: Any, acme: Tenant, browser_of: BrowserOf) -> None:
         browser: Client = browser_of(acme, alice)
         with self.as_role("public"):
             assert "Maintenance" in browser.get("/").content.decode()

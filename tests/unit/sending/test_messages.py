@@ -17,7 +17,7 @@ from messages_extends.constants import ERROR_PERSISTENT, INFO, INFO_PERSISTENT
 from messages_extends.exceptions import NoTenant, RecipientUnavailable, WrongTenant
 from messages_extends.models import AuditRecord, Message
 from messages_extends.models.publication import State
-from messages_extends.tenancy.schemas import inside
+from messages_extends.tenancy.schemas import in_schema
 from tenants.models import Tenant
 from tests.factories import MakeUser
 
@@ -65,7 +65,7 @@ class TestRecipients:
             (lambda people: get_user_model().objects.none(), []),
         ],
     )
-    def test_they_are_a_user_users_a_group_or_a_queryset(
+    def test_send_accepts_user_users_group_or_queryset(
         self, people: Any, sales: Any, choose: Any, expected: list[str]
     ) -> None:
         assert send(choose(people), "Hello") == len(expected)
@@ -74,19 +74,19 @@ class TestRecipients:
     @pytest.mark.parametrize(
         "wrong", [1, "bob", b"bob", None, {}, [1], ["bob"], [None], AnonymousUser(), Group.objects.all(), EVERYONE]
     )
-    def test_anything_else_is_refused_with_what_is_allowed(self, people: Any, wrong: Any) -> None:
+    def test_send_refuses_recipients_of_other_types(self, people: Any, wrong: Any) -> None:
         with pytest.raises(TypeError, match="a user, a group, an iterable of users, or a queryset"):
             send(wrong, "Hello")
         assert readers() == []
 
-    def test_of_a_group_and_of_a_queryset_who_is_inactive_is_left_out(self, people: Any, sales: Any) -> None:
+    def test_send_to_group_or_queryset_skips_inactive_users(self, people: Any, sales: Any) -> None:
         get_user_model().objects.filter(name="bob").update(is_active=False)
         assert send(sales, "Hello") == 1
         assert send(get_user_model().objects.all(), "Hello") == 2
         assert "bob" not in readers()
 
     @pytest.mark.parametrize("gone", ["deleted", "inactive", "unsaved"])
-    def test_named_one_by_one_all_have_to_be_there(self, people: Any, gone: str) -> None:
+    def test_send_refuses_deleted_inactive_or_unsaved_recipient(self, people: Any, gone: str) -> None:
         bob: Any = people["bob"]
         if gone == "deleted":
             get_user_model().objects.filter(pk=bob.pk).delete()
@@ -98,8 +98,10 @@ class TestRecipients:
             send([people["alice"], bob], "Hello")
         assert readers() == []
 
-    def test_of_another_organisation_they_are_refused(self, people: Any, globex: Tenant, make_user: MakeUser) -> None:
-        with inside("globex"):
+    def test_send_refuses_recipient_or_sender_of_other_tenant(
+        self, people: Any, globex: Tenant, make_user: MakeUser
+    ) -> None:
+        with in_schema("globex"):
             stranger = make_user("bob")
         for recipients in (stranger, [people["alice"], stranger]):
             with pytest.raises(WrongTenant):
@@ -108,23 +110,25 @@ class TestRecipients:
             send(people["alice"], "Hello", sender=stranger)
         assert readers() == []
 
-    def test_a_queryset_is_evaluated_where_it_is_sent(self, people: Any, globex: Tenant, make_user: MakeUser) -> None:
+    def test_send_evaluates_queryset_in_current_tenant(self, people: Any, globex: Tenant, make_user: MakeUser) -> None:
         everybody = get_user_model().objects.all()
         assert len(everybody) == 3
-        with inside("globex"):
+        with in_schema("globex"):
             make_user("gina")
             assert send(everybody, "Hello") == 1
             assert readers() == ["gina"]
         assert readers() == []
 
-    def test_outside_any_organisation_nobody_can_be_reached(self, people: Any) -> None:
-        with inside("public"), pytest.raises(NoTenant):
+    def test_send_in_public_schema_raises_no_tenant(self, people: Any) -> None:
+        with in_schema("public"), pytest.raises(NoTenant):
             send([], "Hello")
 
 
 @pytest.mark.integration
 class TestMany:
-    def test_ten_thousand_cost_what_one_costs(self, people: Any, django_assert_num_queries: Any) -> None:
+    def test_send_query_count_is_independent_of_recipient_count(
+        self, people: Any, django_assert_num_queries: Any
+    ) -> None:
         crowd = many_people(10_000)
         # A savepoint, the choice of the people, the insertion, and the release.
         with django_assert_num_queries(4):
@@ -133,7 +137,9 @@ class TestMany:
         with django_assert_num_queries(4):
             assert send(people["bob"], "Hello") == 1
 
-    def test_by_a_person_with_a_key_they_cost_four_more(self, people: Any, django_assert_num_queries: Any) -> None:
+    def test_send_with_sender_and_key_takes_four_more_queries(
+        self, people: Any, django_assert_num_queries: Any
+    ) -> None:
         crowd = many_people(10_000)
         get_user_model().objects.filter(name="alice").update(is_superuser=True)
         alice = get_user_model().objects.get(name="alice")
@@ -146,12 +152,12 @@ class TestMany:
 
 
 class TestPolicy:
-    def test_who_may_write_to_all_of_them_does(self, people: Any, sales: Any) -> None:
+    def test_send_reaches_all_recipients_when_policy_allows(self, people: Any, sales: Any) -> None:
         grant(people["alice"], sales)
         assert send(sales, "Hello", sender=people["alice"]) == 2
         assert set(Message.objects.values_list("sender__name", flat=True)) == {"alice"}
 
-    def test_who_may_not_write_to_one_of_them_writes_to_none(self, people: Any, sales: Any) -> None:
+    def test_send_reaches_nobody_when_policy_forbids_one_recipient(self, people: Any, sales: Any) -> None:
         grant(people["alice"], people["bob"])
         for recipients in (sales, [people["bob"], people["carol"]], get_user_model().objects.all()):
             with pytest.raises(PermissionDenied) as refusal:
@@ -159,7 +165,7 @@ class TestPolicy:
             assert "carol" not in str(refusal.value)
         assert readers() == []
 
-    def test_only_those_are_written_to_about_whom_it_was_asked(self, people: Any, make_user: MakeUser) -> None:
+    def test_send_evaluates_random_queryset_once(self, people: Any, make_user: MakeUser) -> None:
         """A random queryset finds other people whenever it is evaluated: it is evaluated once."""
         alice, crowd = people["alice"], [make_user(f"person{number}") for number in range(10)]
         for person in crowd[::2]:
@@ -177,12 +183,12 @@ class TestPolicy:
         assert sent
         assert refused
 
-    def test_a_message_to_oneself_is_the_applications(self, people: Any) -> None:
+    def test_send_to_oneself_stores_no_sender(self, people: Any) -> None:
         send(people["alice"], "note to self", sender=people["alice"])
         assert Message.objects.get().sender is None
         assert not AuditRecord.objects.exists()
 
-    def test_what_a_person_sends_is_recorded_without_its_text(self, people: Any, sales: Any) -> None:
+    def test_send_with_sender_logs_audit_event_without_text(self, people: Any, sales: Any) -> None:
         grant(people["alice"], sales)
         send(sales, "between us", sender=people["alice"])
         record = AuditRecord.objects.filter(action="send").get()
@@ -191,7 +197,7 @@ class TestPolicy:
 
 
 class TestText:
-    def test_all_of_it_is_stored(self, people: Any) -> None:
+    def test_send_stores_text_and_all_options(self, people: Any) -> None:
         tomorrow = now() + timedelta(days=1)
         options: Any = {"level": ERROR_PERSISTENT, "params": {"n": 1}, "url": "/x/", "extra_tags": "a b", "key": "k"}
         send(people["bob"], "%(n)d left", expires=tomorrow, **options)
@@ -201,16 +207,16 @@ class TestText:
         assert (message.expires, message.read_at, message.is_safe) == (tomorrow, None, False)
         assert message.created == message.modified <= now()
 
-    def test_params_that_are_empty_are_still_params(self, people: Any) -> None:
+    def test_send_with_empty_params_stores_empty_params(self, people: Any) -> None:
         send(people["bob"], "Yes", params={})
         send(people["carol"], "Yes")
         assert [message.params for message in Message.objects.order_by("id")] == [{}, None]
 
-    def test_code_that_vouches_for_it_sends_html(self, people: Any) -> None:
+    def test_send_with_safe_string_marks_message_as_safe(self, people: Any) -> None:
         send(people["bob"], mark_safe("<b>Hello</b>"))
         assert Message.objects.get().is_safe
 
-    def test_a_time_without_a_zone_is_the_current_ones(self, people: Any, settings: Any) -> None:
+    def test_send_with_naive_expires_uses_current_time_zone(self, people: Any, settings: Any) -> None:
         settings.TIME_ZONE = "Europe/Berlin"
         send(people["bob"], "Hello", expires=datetime(2099, 1, 1, 12, 0))
         assert Message.objects.get().expires == datetime(2099, 1, 1, 11, 0, tzinfo=UTC)
@@ -236,7 +242,7 @@ class TestText:
             ({"expires": now()}, "use a time in the future"),
         ],
     )
-    def test_what_is_not_allowed_is_refused_with_what_is(self, people: Any, options: Any, words: str) -> None:
+    def test_send_refuses_invalid_text_and_options(self, people: Any, options: Any, words: str) -> None:
         with pytest.raises(ValueError, match=words):
             send(people["bob"], options.pop("message", "Hello"), **options)
         assert readers() == []
@@ -249,7 +255,7 @@ class TestText:
             datetime.min.replace(tzinfo=timezone(timedelta(hours=8))),
         ],
     )
-    def test_a_time_that_could_not_be_read_again_is_refused(self, people: Any, never: datetime) -> None:
+    def test_send_and_announce_refuse_out_of_range_datetimes(self, people: Any, never: datetime) -> None:
         for publish in (
             lambda: send(people["bob"], "Hello", expires=never),
             lambda: announce("Hello", to=EVERYONE, expires=never),
@@ -259,29 +265,29 @@ class TestText:
                 publish()
         assert inbox(people["bob"]).page().entries == []
 
-    def test_a_time_that_is_none_is_refused(self, people: Any) -> None:
+    def test_send_refuses_expires_of_wrong_type(self, people: Any) -> None:
         with pytest.raises(TypeError, match="use a datetime"):
             send(people["bob"], "Hello", expires="tomorrow")
 
 
 class TestKeys:
-    def test_nothing_is_sent_to_who_has_it_unread(self, people: Any) -> None:
+    def test_send_with_key_skips_recipient_with_unread_message(self, people: Any) -> None:
         assert send(people["bob"], "first", key="k") == 1
         assert send([people["bob"], people["carol"]], "second", key="k") == 1
         assert sorted(Message.objects.values_list("user__name", "message")) == [("bob", "first"), ("carol", "second")]
 
-    def test_what_was_read_is_sent_again(self, people: Any) -> None:
+    def test_send_with_key_sends_again_after_message_is_read(self, people: Any) -> None:
         send(people["bob"], "first", key="k")
         Message.objects.mark_read()
         assert send(people["bob"], "second", key="k") == 1
 
-    def test_what_has_expired_unread_is_replaced(self, people: Any) -> None:
+    def test_send_with_key_replaces_expired_unread_message(self, people: Any) -> None:
         send([people["bob"], people["carol"]], "first", key="k", expires=now() + timedelta(hours=1))
         Message.objects.filter(user=people["bob"]).update(expires=now())
         assert send([people["bob"], people["carol"]], "second", key="k") == 1
         assert sorted(Message.objects.values_list("message", flat=True)) == ["first", "second"]
 
-    def test_nothing_makes_way_but_for_those_who_are_written_to(self, people: Any, make_user: MakeUser) -> None:
+    def test_send_with_key_replaces_messages_of_recipients_only(self, people: Any, make_user: MakeUser) -> None:
         crowd = [make_user(f"person{number}") for number in range(10)]
         send(crowd, "old news", key="k")
         Message.objects.update(expires=now())
@@ -290,28 +296,28 @@ class TestKeys:
             send(somebody[:3], "news", key="k")
             assert set(Message.objects.values_list("user", flat=True)) == {person.pk for person in crowd}
 
-    def test_cancelling_takes_back_what_nobody_has_read(self, people: Any) -> None:
+    def test_cancel_deletes_only_unread_messages_with_key(self, people: Any) -> None:
         send([people["bob"], people["carol"]], "news", key="k")
         send(people["bob"], "other", key="other")
         Message.objects.filter(user=people["carol"]).mark_read()
         assert cancel("k") == 1
         assert sorted(Message.objects.values_list("message", flat=True)) == ["news", "other"]
 
-    def test_cancelling_retracts_an_announcement(self, people: Any) -> None:
+    def test_cancel_retracts_announcement_with_key(self, people: Any) -> None:
         announcement = announce("news", to=EVERYONE, key="k")
         cancel("k")
         announcement.refresh_from_db()
         assert announcement.state() is State.RETRACTED
 
-    def test_without_a_key_nothing_is_cancelled(self, people: Any) -> None:
+    def test_cancel_refuses_empty_key(self, people: Any) -> None:
         send(people["bob"], "Hello")
         with pytest.raises(ValueError, match="key is empty"):
             cancel("")
         assert readers() == ["bob"]
 
-    def test_it_belongs_to_one_organisation(self, people: Any, globex: Tenant, make_user: MakeUser) -> None:
+    def test_send_key_is_separate_in_each_tenant(self, people: Any, globex: Tenant, make_user: MakeUser) -> None:
         send(people["bob"], "news", key="k")
-        with inside("globex"):
+        with in_schema("globex"):
             assert send(make_user("gina"), "news", key="k", level=INFO_PERSISTENT) == 1
             cancel("k")
         assert readers() == ["bob"]
@@ -332,14 +338,14 @@ class TestUnions:
             lambda rows: rows.order_by("-name")[1:3],
         ],
     )
-    def test_it_is_written_to_those_it_has(self, people: Any, narrow: Any) -> None:
+    def test_send_accepts_union_queryset(self, people: Any, narrow: Any) -> None:
         alice, bob, carol = (User.objects.filter(name=name) for name in ("alice", "bob", "carol"))
         union = narrow(alice.union(bob, carol))
         names = sorted(person.name for person in union)
         assert send(union, "hello") == len(names)
         assert sorted(Message.objects.values_list("user__name", flat=True)) == names
 
-    def test_of_an_intersection_and_a_difference_too(self, people: Any) -> None:
+    def test_send_accepts_intersection_and_difference_querysets(self, people: Any) -> None:
         everybody, bob = User.objects.all(), User.objects.filter(name="bob")
         assert send(everybody.intersection(bob), "hello") == 1
         assert send(everybody.difference(bob).order_by("name")[:1], "hello") == 1

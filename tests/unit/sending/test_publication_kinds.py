@@ -123,14 +123,14 @@ def test_publish_to_everybody_saves_no_chosen_rows(notice: Any, access: NoticeAc
     assert (written.audience, written.audience_size, written.floors) == ("all", 100, [])
 
 
-def test_publish_with_a_key_in_use_returns_the_first(notice: Any, access: NoticeAccess, calls: Calls) -> None:
+def test_publish_with_key_in_use_returns_existing_publication(notice: Any, access: NoticeAccess, calls: Calls) -> None:
     first = write(notice, key="lift")
     calls.clear()
     assert write(notice, key="lift") == first
     assert not [call for call in calls if call[0] == "notify"]
 
 
-def test_publish_refuses_a_signature_that_is_too_long(notice: Any, access: NoticeAccess) -> None:
+def test_publish_refuses_too_long_signature(notice: Any, access: NoticeAccess) -> None:
     with pytest.raises(ValueError, match="author has 21 characters; at most 20 are allowed"):
         write(notice, author="x" * 21)
 
@@ -149,7 +149,7 @@ def test_revise_and_retract_check_log_and_notify(notice: Any, access: NoticeAcce
     ]
 
 
-def test_retract_all_retracts_those_that_have_not_ended(notice: Any, access: NoticeAccess, calls: Calls) -> None:
+def test_retract_all_skips_ended_publications(notice: Any, access: NoticeAccess, calls: Calls) -> None:
     retract(write(notice))
     write(notice)
     calls.clear()
@@ -158,7 +158,7 @@ def test_retract_all_retracts_those_that_have_not_ended(notice: Any, access: Not
 
 
 @pytest.mark.parametrize("forbidden", ["write", "address"])
-def test_publish_writes_nothing_where_a_check_refuses(notice: Any, access: NoticeAccess, forbidden: str) -> None:
+def test_publish_writes_nothing_when_access_check_refuses(notice: Any, access: NoticeAccess, forbidden: str) -> None:
     access.forbidden = forbidden
     with pytest.raises(PermissionDenied):
         write(notice)
@@ -167,7 +167,7 @@ def test_publish_writes_nothing_where_a_check_refuses(notice: Any, access: Notic
 
 @pytest.mark.parametrize("forbidden", ["write", "change"])
 @pytest.mark.parametrize("act", [revise, retract])
-def test_revise_and_retract_change_nothing_where_a_check_refuses(
+def test_revise_and_retract_change_nothing_when_access_check_refuses(
     notice: Any, access: NoticeAccess, act: Any, forbidden: str
 ) -> None:
     written = write(notice)
@@ -184,18 +184,18 @@ def test_access_is_registered_for_every_kind() -> None:
         assert access_to(model) is access
 
 
-def test_access_is_inherited_by_a_subclass() -> None:
+def test_access_to_subclass_returns_access_of_base_model() -> None:
     meta = type("Meta", (), {"abstract": True})
     subclass: Any = type("Subclass", (Announcement,), {"__module__": __name__, "Meta": meta})
     assert access_to(subclass) is ACCESS[Announcement]
 
 
-def test_access_to_an_unregistered_model_raises() -> None:
+def test_access_to_unregistered_model_raises_type_error() -> None:
     with pytest.raises(TypeError, match="Publication has no access rules"):
         access_to(Publication)  # type: ignore[type-abstract]
 
 
 @pytest.mark.parametrize("act", [revise, retract])
-def test_anything_but_a_publication_is_refused(act: Any) -> None:
+def test_revise_and_retract_refuse_objects_other_than_publications(act: Any) -> None:
     with pytest.raises(TypeError, match="pass an announcement or a broadcast"):
         act("news")

@@ -54,7 +54,9 @@ def rows() -> tuple[int, int]:
 
 
 class TestAnnounce:
-    def test_it_writes_one_row_that_everybody_reads(self, alice: Any, bob: Any, make_user: MakeUser) -> None:
+    def test_announce_to_everyone_writes_one_row_for_all_readers(
+        self, alice: Any, bob: Any, make_user: MakeUser
+    ) -> None:
         announcement = announce("The canteen is closed.", to=EVERYONE, url="/canteen/", extra_tags="food")
         late = make_user("late")
         assert Announcement.objects.get() == announcement
@@ -63,7 +65,7 @@ class TestAnnounce:
         assert entry(late).tags == "food info persistent announcement unread"
         assert entry(late).url == "/canteen/"
 
-    def test_what_is_not_said_has_a_default(self, alice: Any) -> None:
+    def test_announce_without_options_uses_defaults(self, alice: Any) -> None:
         before = timezone.now()
         announcement = announce("Hello", to=EVERYONE)
         assert before <= announcement.publish_at <= timezone.now()
@@ -75,30 +77,30 @@ class TestAnnounce:
         assert (announcement.level, announcement.sender, announcement.key) == (constants.INFO_PERSISTENT, None, "")
         assert (announcement.must_acknowledge, announcement.revision, announcement.retracted_at) == (False, 1, None)
 
-    def test_thirty_days_begin_when_it_appears(self, alice: Any) -> None:
+    def test_announce_default_lifetime_starts_at_publish_at(self, alice: Any) -> None:
         start = timezone.now() + timedelta(days=5)
         assert announce("Hello", to=EVERYONE, publish_at=start).expires == start + DEFAULT_LIFETIME
 
-    def test_the_size_of_its_audience_is_kept(self, alice: Any, bob: Any, make_user: MakeUser, sales: Group) -> None:
+    def test_announce_stores_audience_size(self, alice: Any, bob: Any, make_user: MakeUser, sales: Group) -> None:
         make_user("gone", is_active=False)
         bob.groups.add(sales)
         assert announce("to all", to=EVERYONE).audience_size == 2
         assert announce("to sales", to=sales).audience_size == 1
 
-    def test_with_params_each_reader_gets_it_in_their_language(self, alice: Any) -> None:
+    def test_announce_with_params_renders_in_reader_language(self, alice: Any) -> None:
         announce("%(count)s more", to=EVERYONE, params={"count": 3})
         announce("Yes", to=EVERYONE, params={})
         with translation.override("de"):
             assert texts(alice) == ["Ja", "3 more"]
 
-    def test_a_naive_time_is_one_of_the_current_zone(self, alice: Any) -> None:
+    def test_announce_with_naive_datetime_uses_current_time_zone(self, alice: Any) -> None:
         with timezone.override("Asia/Tokyo"):
             announcement = announce("Hello", to=EVERYONE, expires=datetime(2099, 1, 1, 9))
         announcement.refresh_from_db()
         assert announcement.expires.isoformat() == "2099-01-01T00:00:00+00:00"
 
     @pytest.mark.parametrize(("to", "count"), [("everyone", 3), ("one group", 6), ("ten groups", 6)])
-    def test_the_number_of_queries_does_not_grow_with_the_audience(
+    def test_announce_query_count_is_independent_of_audience_size(
         self, alice: Any, make_user: MakeUser, to: str, count: int
     ) -> None:
         groups = [Group.objects.create(name=f"Group {number}") for number in range(10)]
@@ -111,13 +113,15 @@ class TestAnnounce:
         statements = [query["sql"] for query in captured if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))]
         assert len(statements) == count, statements
 
-    def test_it_is_recorded_with_its_text(self, alice: Any, sales: Group) -> None:
+    def test_announce_logs_audit_event_with_text(self, alice: Any, sales: Group) -> None:
         announcement = announce("Hello", to=sales)
         record = AuditRecord.objects.get()
         assert (record.action, record.subject, record.text) == ("announce", f"announcement {announcement.pk}", "Hello")
         assert (record.audience, record.count) == (f"group {sales.pk} (Sales)", 0)
 
-    def test_all_of_it_or_nothing_is_written(self, alice: Any, sales: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_announce_writes_nothing_when_audit_log_fails(
+        self, alice: Any, sales: Group, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def fail(*_args: Any, **_options: Any) -> None:
             raise ZeroDivisionError
 
@@ -146,7 +150,7 @@ class TestRefusals:
             ("\ud800", r"a lone surrogate"),
         ],
     )
-    def test_a_text_has_1_to_10000_characters(self, alice: Any, text: str, words: str) -> None:
+    def test_announce_refuses_invalid_text(self, alice: Any, text: str, words: str) -> None:
         with pytest.raises(ValueError, match=words):
             announce(text, to=EVERYONE)
 
@@ -171,11 +175,11 @@ class TestRefusals:
             ({"params": {"what": float("nan")}}, r"Out of range float"),
         ],
     )
-    def test_what_goes_with_it_is_limited(self, alice: Any, options: dict[str, Any], words: str) -> None:
+    def test_announce_refuses_invalid_option_values(self, alice: Any, options: dict[str, Any], words: str) -> None:
         with pytest.raises(ValueError, match=words):
             announce("Hello", to=EVERYONE, **options)
 
-    def test_it_expires_in_the_future_and_after_it_appears(self, alice: Any) -> None:
+    def test_announce_refuses_expires_in_past_or_before_publish_at(self, alice: Any) -> None:
         now = timezone.now()
         with pytest.raises(ValueError, match=r"^expires is in the past \(.*\): use a time in the future\.$"):
             announce("Hello", to=EVERYONE, expires=now)
@@ -184,20 +188,20 @@ class TestRefusals:
                 announce("Hello", to=EVERYONE, publish_at=now + late, expires=now + HOUR)
 
     @pytest.mark.parametrize("to", [[], (), set(), "no group there is"])
-    def test_an_empty_audience_is_no_audience(self, alice: Any, to: Any) -> None:
+    def test_announce_refuses_empty_audience(self, alice: Any, to: Any) -> None:
         with pytest.raises(ValueError, match=r"to is empty, which would reach nobody: name groups, or EVERYONE\."):
             announce("Hello", to=Group.objects.filter(name=to) if isinstance(to, str) else to)
 
     @pytest.mark.parametrize("to", [None, "Sales", b"Sales", 1, [1], ALL_TENANTS, [EVERYONE]])
-    def test_an_audience_is_everyone_or_groups(self, alice: Any, to: Any) -> None:
+    def test_announce_refuses_audience_other_than_groups(self, alice: Any, to: Any) -> None:
         with pytest.raises(TypeError, match=r"to contains .*: use EVERYONE, a group, or groups\."):
             announce("Hello", to=to)
 
-    def test_a_person_is_no_audience(self, alice: Any) -> None:
+    def test_announce_refuses_user_as_audience(self, alice: Any) -> None:
         with pytest.raises(TypeError, match="use EVERYONE, a group, or groups"):
             announce("Hello", to=[alice])
 
-    def test_a_group_has_to_be_there(self, alice: Any, sales: Group) -> None:
+    def test_announce_refuses_unsaved_or_deleted_group(self, alice: Any, sales: Group) -> None:
         gone = Group.objects.create(name="Gone")
         Group.objects.filter(pk=gone.pk).delete()
         for missing in (Group(name="Never saved"), gone):
@@ -213,63 +217,63 @@ class TestRefusals:
             ({"colour": "red"}, "colour"),
         ],
     )
-    def test_values_have_their_types(self, alice: Any, options: dict[str, Any], words: str) -> None:
+    def test_announce_refuses_options_of_wrong_type(self, alice: Any, options: dict[str, Any], words: str) -> None:
         with pytest.raises(TypeError, match=words):
             announce("Hello", to=EVERYONE, **options)
 
-    def test_the_public_schema_has_nobody_to_announce_to(self, alice: Any) -> None:
+    def test_announce_in_public_schema_raises_no_tenant(self, alice: Any) -> None:
         with schema_context("public"), pytest.raises(NoTenant):
             announce("Hello", to=EVERYONE)
 
-    def test_a_group_of_another_organisation_is_none_of_this(self, alice: Any, globex: Tenant) -> None:
+    def test_announce_refuses_group_of_other_tenant(self, alice: Any, globex: Tenant) -> None:
         with schema_context("globex"):
             theirs = Group.objects.create(name="Sales")
         for to in (theirs, [theirs]):
             with pytest.raises(WrongTenant, match="globex"):
                 announce("Hello", to=to)
 
-    def test_a_person_without_the_right_is_refused(self, alice: Any, sales: Group) -> None:
+    def test_announce_refuses_sender_without_permission(self, alice: Any, sales: Group) -> None:
         for to in (EVERYONE, sales):
             with pytest.raises(PermissionDenied):
                 announce("Hello", to=to, sender=alice)
 
 
 class TestKeys:
-    def test_while_one_with_the_key_has_not_ended_it_is_returned_and_nothing_is_written(self, alice: Any) -> None:
+    def test_announce_with_key_in_use_returns_existing_announcement(self, alice: Any) -> None:
         first = announce("One", to=EVERYONE, key="canteen")
         before = rows()
         assert announce("Two", to=EVERYONE, key="canteen") == first
         assert rows() == before
         assert texts(alice) == ["One"]
 
-    def test_one_that_is_still_to_come_counts(self, alice: Any) -> None:
+    def test_announce_with_key_of_scheduled_announcement_returns_existing(self, alice: Any) -> None:
         first = announce("One", to=EVERYONE, key="canteen", publish_at=timezone.now() + HOUR)
         assert announce("Two", to=EVERYONE, key="canteen") == first
 
-    def test_the_key_is_free_again_when_it_has_expired(self, alice: Any) -> None:
+    def test_announce_reuses_key_of_expired_announcement(self, alice: Any) -> None:
         first = announce("One", to=EVERYONE, key="canteen")
         ago(first, publish_at=-2 * HOUR, expires=-HOUR)
         assert announce("Two", to=EVERYONE, key="canteen") != first
         assert texts(alice) == ["Two"]
 
-    def test_the_key_is_free_again_when_it_was_retracted(self, alice: Any) -> None:
+    def test_announce_reuses_key_of_retracted_announcement(self, alice: Any) -> None:
         first = announce("One", to=EVERYONE, key="canteen")
         retract(first)
         assert announce("Two", to=EVERYONE, key="canteen") != first
         assert texts(alice) == ["Two"]
         assert Announcement.objects.count() == 2
 
-    def test_no_key_is_none(self, alice: Any) -> None:
+    def test_announce_with_key_none_publishes_every_time(self, alice: Any) -> None:
         for _ in range(2):
             announce("Hello", to=EVERYONE, key=None)
         assert texts(alice) == ["Hello", "Hello"]
 
-    def test_each_organisation_has_its_own(self, alice: Any, globex: Tenant) -> None:
+    def test_announce_key_is_separate_in_each_tenant(self, alice: Any, globex: Tenant) -> None:
         announce("One", to=EVERYONE, key="canteen")
         with schema_context("globex"):
             assert str(announce("Two", to=EVERYONE, key="canteen")) == "Two"
 
-    def test_cancelling_retracts_it_once(self, alice: Any) -> None:
+    def test_cancel_retracts_announcement_once(self, alice: Any) -> None:
         announcement = announce("Hello", to=EVERYONE, key="canteen")
         assert cancel("canteen") == 1
         assert texts(alice) == []
@@ -277,7 +281,7 @@ class TestKeys:
         announcement.refresh_from_db()
         assert announcement.state() is State.RETRACTED
 
-    def test_what_has_expired_is_not_cancelled(self, alice: Any) -> None:
+    def test_cancel_ignores_expired_announcement(self, alice: Any) -> None:
         announcement = announce("Hello", to=EVERYONE, key="canteen")
         ago(announcement, publish_at=-2 * HOUR, expires=-HOUR)
         before = rows()
@@ -285,7 +289,7 @@ class TestKeys:
         assert rows() == before
         assert retract(announcement).state() is State.EXPIRED
 
-    def test_cancelling_takes_messages_and_the_announcement_of_that_key_only(self, alice: Any) -> None:
+    def test_cancel_ends_only_messages_and_announcement_with_key(self, alice: Any) -> None:
         announce("Hello", to=EVERYONE, key="canteen")
         send(alice, "Hello", key="canteen")
         announce("Stays", to=EVERYONE, key="other")
@@ -293,14 +297,14 @@ class TestKeys:
         assert cancel("canteen") == 2
         assert texts(alice) == ["Stays too", "Stays"]
 
-    def test_an_empty_key_cancels_nothing(self, alice: Any) -> None:
+    def test_cancel_refuses_empty_key(self, alice: Any) -> None:
         announce("Hello", to=EVERYONE)
         with pytest.raises(ValueError, match="key is empty"):
             cancel("")
 
 
 class TestTime:
-    def test_it_appears_when_its_time_comes_and_goes_when_it_is_over(self, alice: Any) -> None:
+    def test_announcement_appears_at_publish_at_and_disappears_at_expires(self, alice: Any) -> None:
         announcement = announce("Soon", to=EVERYONE, publish_at=timezone.now() + HOUR)
         assert (texts(alice), announcement.state()) == ([], State.SCHEDULED)
         with pytest.raises(NoSuchMessage):
@@ -311,7 +315,7 @@ class TestTime:
         assert texts(alice) == []
         assert inbox(alice).page().entries == []
 
-    def test_every_state_is_one_of_the_querysets_too(self, in_acme: Tenant) -> None:
+    def test_in_state_returns_announcements_of_each_state(self, in_acme: Tenant) -> None:
         now = timezone.now()
         made = {
             State.SCHEDULED: announce("1", to=EVERYONE, publish_at=now + HOUR),
@@ -327,7 +331,7 @@ class TestTime:
 
 
 class TestGroups:
-    def test_who_is_in_the_group_when_reading_reads_it(self, alice: Any, bob: Any, sales: Group) -> None:
+    def test_group_announcement_reaches_current_members(self, alice: Any, bob: Any, sales: Group) -> None:
         alice.groups.add(sales)
         announcement = announce("To sales", to=sales)
         assert (texts(alice), texts(bob)) == (["To sales"], [])
@@ -337,14 +341,14 @@ class TestGroups:
         with pytest.raises(NoSuchMessage):
             inbox(alice).mark_read(str(announcement.reference))
 
-    def test_who_is_in_two_of_its_groups_reads_it_once(self, alice: Any, sales: Group) -> None:
+    def test_announcement_to_two_groups_appears_once_for_member_of_both(self, alice: Any, sales: Group) -> None:
         support = Group.objects.create(name="Support")
         alice.groups.add(sales, support)
         announcement = announce("Hello", to=[sales, support, sales])
         assert texts(alice) == ["Hello"]
         assert announcement.audience_size == 1
 
-    def test_when_its_last_group_is_deleted_nobody_reads_it(self, alice: Any, sales: Group) -> None:
+    def test_group_announcement_reaches_nobody_after_group_is_deleted(self, alice: Any, sales: Group) -> None:
         alice.groups.add(sales)
         announcement = announce("To sales", to=sales)
         sales.delete()
@@ -353,21 +357,21 @@ class TestGroups:
         assert announcement.audience == "groups"
         assert not AnnouncementGroup.objects.exists()
 
-    def test_a_queryset_names_groups(self, alice: Any, sales: Group) -> None:
+    def test_announce_accepts_queryset_of_groups(self, alice: Any, sales: Group) -> None:
         alice.groups.add(sales)
         announce("Hello", to=Group.objects.filter(name="Sales"))
         assert texts(alice) == ["Hello"]
 
 
 class TestRevise:
-    def test_everybody_sees_it_at_the_next_request(self, alice: Any, bob: Any) -> None:
+    def test_revise_changes_announcement_for_every_reader(self, alice: Any, bob: Any) -> None:
         announcement = announce("Closed at 4", to=EVERYONE)
         revised = revise(announcement, message="Closed at 5", level=constants.WARNING_PERSISTENT, url="/hours/")
         assert revised == announcement
         assert (texts(alice), texts(bob)) == (["Closed at 5"], ["Closed at 5"])
         assert (entry(alice).level, entry(alice).url) == (constants.WARNING_PERSISTENT, "/hours/")
 
-    def test_what_is_not_changed_stays(self, alice: Any) -> None:
+    def test_revise_keeps_values_not_passed(self, alice: Any) -> None:
         announcement = announce("%(n)s", to=EVERYONE, params={"n": 1}, key="k", extra_tags="t", url="/")
         expires, publish_at = announcement.expires, announcement.publish_at
         revised = revise(announcement, level=constants.ERROR_PERSISTENT)
@@ -375,14 +379,14 @@ class TestRevise:
         assert (revised.params, revised.key, revised.extra_tags, revised.url) == ({"n": 1}, "k", "t", "/")
         assert (revised.expires, revised.publish_at, revised.revision) == (expires, publish_at, 1)
 
-    def test_who_has_read_it_keeps_it_read(self, alice: Any) -> None:
+    def test_revise_keeps_read_announcement_read(self, alice: Any) -> None:
         announcement = announce("Closed at 4", to=EVERYONE)
         inbox(alice).mark_read(entry(alice).pk)
         revise(announcement, message="Closed at 5")
         assert texts(alice) == []
         assert (str(entry(alice)), entry(alice).read) == ("Closed at 5", True)
 
-    def test_shown_again_it_is_unread_for_everybody_and_comes_first(self, alice: Any, bob: Any) -> None:
+    def test_revise_with_show_again_makes_announcement_unread_and_first(self, alice: Any, bob: Any) -> None:
         announcement = announce("Closed at 4", to=EVERYONE)
         announce("Something else", to=EVERYONE)
         inbox(alice).mark_read(str(announcement.reference))
@@ -390,19 +394,19 @@ class TestRevise:
         for reader in (alice, bob):
             assert texts(reader) == ["Closed at 5", "Something else"]
 
-    def test_shown_again_before_it_appeared_it_still_appears_at_its_time(self, alice: Any) -> None:
+    def test_revise_with_show_again_keeps_future_publish_at(self, alice: Any) -> None:
         start = timezone.now() + HOUR
         announcement = announce("Soon", to=EVERYONE, publish_at=start)
         assert revise(announcement, show_again=True).publish_at == start
 
-    def test_its_time_can_be_changed_until_it_has_come(self, alice: Any) -> None:
+    def test_revise_changes_publish_at_only_before_publication(self, alice: Any) -> None:
         announcement = announce("Soon", to=EVERYONE, publish_at=timezone.now() + HOUR)
         revise(announcement, publish_at=timezone.now() - HOUR)
         assert texts(alice) == ["Soon"]
         with pytest.raises(ValueError, match="publish_at cannot be changed: it has been published already"):
             revise(announcement, publish_at=timezone.now())
 
-    def test_it_can_be_made_to_end_sooner(self, alice: Any) -> None:
+    def test_revise_accepts_earlier_expires(self, alice: Any) -> None:
         end = timezone.now() + HOUR
         assert revise(announce("Hello", to=EVERYONE), expires=end).expires == end
 
@@ -419,7 +423,7 @@ class TestRevise:
             ({"must_acknowledge": 1}, TypeError, "must_acknowledge is 1: use True or False"),
         ],
     )
-    def test_what_cannot_be_leaves_it_as_it_is(
+    def test_revise_with_invalid_changes_changes_nothing(
         self, alice: Any, changes: dict[str, Any], error: type[Exception], words: str
     ) -> None:
         announcement = announce("Hello", to=EVERYONE)
@@ -428,7 +432,7 @@ class TestRevise:
             revise(announcement, **changes)
         assert (Announcement.objects.values().get(), rows()) == before
 
-    def test_what_has_ended_or_is_gone_cannot_be_revised(self, alice: Any) -> None:
+    def test_revise_refuses_ended_or_deleted_announcement(self, alice: Any) -> None:
         retracted = retract(announce("1", to=EVERYONE))
         expired, deleted = announce("2", to=EVERYONE), announce("3", to=EVERYONE)
         ago(expired, publish_at=-2 * HOUR, expires=-HOUR)
@@ -437,20 +441,20 @@ class TestRevise:
             with pytest.raises(NotPublished, match="Publish a new one"):
                 revise(ended, message="Again")
 
-    def test_only_publications_are_revised(self, alice: Any, make_message: MakeMessage) -> None:
+    def test_revise_refuses_objects_other_than_publications(self, alice: Any, make_message: MakeMessage) -> None:
         others: list[Any] = [make_message(alice), None]
         for other in others:
             with pytest.raises(TypeError, match="pass an announcement or a broadcast"):
                 revise(other, message="Hello")
 
-    def test_one_of_another_organisation_is_not_changed_from_here(self, alice: Any, globex: Tenant) -> None:
+    def test_revise_and_retract_refuse_announcement_of_other_tenant(self, alice: Any, globex: Tenant) -> None:
         announcement = announce("Hello", to=EVERYONE)
         with schema_context("globex"):
             for act in (revise, retract):
                 with pytest.raises(WrongTenant, match="acme"):
                     act(announcement)
 
-    def test_a_stranger_to_it_is_refused(self, alice: Any) -> None:
+    def test_revise_and_retract_refuse_sender_without_permission(self, alice: Any) -> None:
         announcement = announce("Hello", to=EVERYONE)
         before = rows()
         with pytest.raises(PermissionDenied):
@@ -459,7 +463,7 @@ class TestRevise:
             retract(announcement, sender=alice)
         assert (texts(alice), rows()) == (["Hello"], before)
 
-    def test_it_is_recorded_with_the_new_text(self, alice: Any) -> None:
+    def test_revise_logs_audit_event_with_new_text(self, alice: Any) -> None:
         revise(announce("Closed at 4", to=EVERYONE), message="Closed at 5")
         assert list(AuditRecord.objects.order_by("id").values_list("action", "text")) == [
             ("announce", "Closed at 4"),
@@ -468,7 +472,7 @@ class TestRevise:
 
 
 class TestRetract:
-    def test_it_is_taken_from_everybody_at_the_next_request(self, alice: Any, bob: Any) -> None:
+    def test_retract_hides_announcement_from_every_reader(self, alice: Any, bob: Any) -> None:
         announcement = announce("Wrong", to=EVERYONE)
         inbox(bob).mark_read(entry(bob).pk)
         with count_our_queries() as queries:
@@ -480,7 +484,7 @@ class TestRetract:
             with pytest.raises(NoSuchMessage):
                 inbox(reader).mark_read(str(announcement.reference))
 
-    def test_doing_it_again_changes_nothing(self, alice: Any) -> None:
+    def test_retract_of_retracted_announcement_changes_nothing(self, alice: Any) -> None:
         first = retract(announce("Wrong", to=EVERYONE))
         before = rows()
         assert retract(first).retracted_at == first.retracted_at
@@ -500,13 +504,15 @@ class TestAcknowledging:
     def rules(self, alice: Any) -> Announcement:
         return announce("The new rules", to=EVERYONE, must_acknowledge=True)
 
-    def test_closing_it_is_refused_by_the_url_with_409(self, browser: Client, alice: Any, rules: Announcement) -> None:
+    def test_mark_read_page_for_announcement_to_acknowledge_returns_409(
+        self, browser: Client, alice: Any, rules: Announcement
+    ) -> None:
         answer = browser.post(f"/messages/mark_read/{rules.reference}/", headers=AJAX)
         assert answer.status_code == 409
         assert "acknowledged" in answer.content.decode()
         assert texts(alice) == ["The new rules"]
 
-    def test_closing_it_is_refused_by_the_api(self, alice: Any, rules: Announcement) -> None:
+    def test_inbox_marking_refuses_announcement_to_acknowledge(self, alice: Any, rules: Announcement) -> None:
         for act in (inbox(alice).mark_read, inbox(alice).mark_unread):
             with pytest.raises(MustAcknowledge):
                 act(str(rules.reference))
@@ -514,13 +520,15 @@ class TestAcknowledging:
         assert texts(alice) == ["The new rules"]
         assert not Receipt.objects.exists()
 
-    def test_acknowledging_it_is_for_good(self, browser: Client, alice: Any, rules: Announcement) -> None:
+    def test_acknowledge_cannot_be_reverted_by_mark_unread(
+        self, browser: Client, alice: Any, rules: Announcement
+    ) -> None:
         assert browser.post(f"/messages/acknowledge/{rules.reference}/", headers=AJAX).status_code == 200
         assert texts(alice) == []
         with pytest.raises(MustAcknowledge):
             inbox(alice).mark_unread(str(rules.reference))
 
-    def test_a_script_of_another_organisation_does_not_reach_it(
+    def test_acknowledge_from_other_tenant_returns_404(
         self, alice: Any, rules: Announcement, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         with schema_context("globex"):
@@ -529,13 +537,15 @@ class TestAcknowledging:
         with schema_context("acme"):
             assert texts(alice) == ["The new rules"]
 
-    def test_what_was_revised_meanwhile_stays_unread(self, browser: Client, alice: Any, rules: Announcement) -> None:
+    def test_acknowledge_of_earlier_revision_leaves_new_revision_unread(
+        self, browser: Client, alice: Any, rules: Announcement
+    ) -> None:
         shown = rules.reference
         revise(rules, message="The newer rules", show_again=True)
         assert browser.post(f"/messages/acknowledge/{shown}/", headers=AJAX).status_code == 200
         assert texts(alice) == ["The newer rules"]
 
-    def test_an_ordinary_one_can_be_closed_and_opened_again(self, browser: Client, alice: Any) -> None:
+    def test_ordinary_announcement_can_be_marked_read_and_unread(self, browser: Client, alice: Any) -> None:
         announcement = announce("Hello", to=EVERYONE)
         assert browser.post(f"/messages/mark_read/{announcement.reference}/", headers=AJAX).status_code == 200
         assert texts(alice) == []

@@ -16,11 +16,13 @@ class TestNobody:
     """Whom a query does not find is no error, also where Django sees that without asking the database."""
 
     @pytest.mark.parametrize("filters", [{"pk__in": []}, {"pk__in": [404]}])
-    def test_a_query_that_finds_nobody_sends_nothing(self, in_acme: Tenant, filters: dict[str, Any], key: str) -> None:
+    def test_send_to_queryset_without_results_sends_nothing(
+        self, in_acme: Tenant, filters: dict[str, Any], key: str
+    ) -> None:
         assert send(get_user_model()._default_manager.filter(**filters), "Hello", key=key) == 0
         assert not Message.objects.exists()
 
-    def test_neither_does_an_empty_one_or_an_empty_list(self, in_acme: Tenant, make_user: MakeUser, key: str) -> None:
+    def test_send_to_empty_queryset_or_list_sends_nothing(self, in_acme: Tenant, make_user: MakeUser, key: str) -> None:
         alice = make_user()
         empty: list[Any] = [get_user_model()._default_manager.none(), []]
         for nobody in empty:

@@ -92,7 +92,7 @@ def incompressible(length: int) -> str:
     return get_random_string(length)
 
 
-def test_a_message_is_shown_once_after_a_redirect(browser: Browser) -> None:
+def test_message_is_shown_once_after_redirect(browser: Browser) -> None:
     storage = browser.storage()
     storage.add(constants.INFO, "Saved")
     browser.respond(storage)
@@ -103,7 +103,7 @@ def test_a_message_is_shown_once_after_a_redirect(browser: Browser) -> None:
     assert browser.cookies == {}
 
 
-def test_messages_of_several_posts_add_up_until_they_are_shown(browser: Browser) -> None:
+def test_messages_accumulate_until_shown(browser: Browser) -> None:
     for number in range(3):
         storage = browser.storage()
         storage.add(constants.INFO, f"Message {number}")
@@ -111,7 +111,7 @@ def test_messages_of_several_posts_add_up_until_they_are_shown(browser: Browser)
     assert texts(browser.storage()) == ["Message 0", "Message 1", "Message 2"]
 
 
-def test_a_message_added_and_shown_in_one_request_is_not_stored(browser: Browser) -> None:
+def test_message_added_and_shown_in_one_request_is_not_stored(browser: Browser) -> None:
     storage = browser.storage()
     storage.add(constants.INFO, "Shown at once")
     assert texts(storage) == ["Shown at once"]
@@ -119,7 +119,7 @@ def test_a_message_added_and_shown_in_one_request_is_not_stored(browser: Browser
     assert (browser.cookies, browser.session_texts()) == ({}, [])
 
 
-def test_a_message_added_after_the_page_has_read_them_is_kept_for_the_next(browser: Browser) -> None:
+def test_message_added_after_iteration_is_kept_for_next_request(browser: Browser) -> None:
     storage = browser.storage()
     storage.add(constants.INFO, "First")
     assert texts(storage) == ["First"]
@@ -128,14 +128,14 @@ def test_a_message_added_after_the_page_has_read_them_is_kept_for_the_next(brows
     assert texts(browser.storage()) == ["Second"]
 
 
-def test_a_response_that_added_nothing_stores_nothing(browser: Browser) -> None:
+def test_response_without_new_messages_stores_nothing(browser: Browser) -> None:
     storage = browser.storage()
     unstored, response = browser.respond(storage)
     assert unstored is None
     assert not response.cookies
 
 
-def test_reading_twice_in_one_request_shows_the_same(browser: Browser) -> None:
+def test_iterating_storage_twice_returns_same_messages(browser: Browser) -> None:
     storage = browser.storage()
     storage.add(constants.INFO, "Kept")
     assert not storage.used
@@ -143,7 +143,7 @@ def test_reading_twice_in_one_request_shows_the_same(browser: Browser) -> None:
     assert storage.used
 
 
-def test_counting_is_not_reading(browser: Browser) -> None:
+def test_len_and_contains_do_not_mark_storage_as_used(browser: Browser) -> None:
     storage = browser.storage()
     storage.add(constants.INFO, "One")
     assert (len(storage), storage.used, storage.added_new) == (1, False, True)
@@ -152,13 +152,13 @@ def test_counting_is_not_reading(browser: Browser) -> None:
     assert texts(browser.storage()) == ["One"]
 
 
-def test_an_empty_message_is_not_added(browser: Browser) -> None:
+def test_empty_message_is_not_added(browser: Browser) -> None:
     storage = browser.storage()
     storage.add(constants.INFO, "")
     assert (len(storage), storage.added_new) == (0, False)
 
 
-def test_a_lazy_text_is_stored_in_the_language_of_the_moment(browser: Browser) -> None:
+def test_lazy_text_is_stored_in_current_language(browser: Browser) -> None:
     storage = browser.storage()
     storage.add(constants.INFO, gettext_lazy("lazy message"), extra_tags=gettext_lazy("lazy-tag"))
     browser.respond(storage)
@@ -166,7 +166,7 @@ def test_a_lazy_text_is_stored_in_the_language_of_the_moment(browser: Browser) -
     assert (message.message, message.extra_tags) == ("lazy message", "lazy-tag")
 
 
-def test_safe_text_stays_safe_and_other_text_does_not_become_so(browser: Browser) -> None:
+def test_safe_text_is_restored_as_safe_and_other_text_is_not(browser: Browser) -> None:
     storage = browser.storage()
     storage.add(constants.INFO, mark_safe("<b>safe</b>"))
     storage.add(constants.INFO, "<b>not</b>")
@@ -175,7 +175,7 @@ def test_safe_text_stays_safe_and_other_text_does_not_become_so(browser: Browser
 
 
 @pytest.mark.parametrize("extra_tags", ["", None, "two tags"])
-def test_extra_tags_come_back_as_they_were(browser: Browser, extra_tags: str | None) -> None:
+def test_extra_tags_are_restored_unchanged(browser: Browser, extra_tags: str | None) -> None:
     storage = browser.storage()
     storage.add(constants.INFO, "Tagged", extra_tags=extra_tags)
     browser.respond(storage)
@@ -183,7 +183,7 @@ def test_extra_tags_come_back_as_they_were(browser: Browser, extra_tags: str | N
     assert message.extra_tags == extra_tags
 
 
-def test_few_messages_go_into_the_cookie_alone(browser: Browser) -> None:
+def test_few_messages_are_stored_only_in_cookie(browser: Browser) -> None:
     storage = browser.storage()
     for number in range(5):
         storage.add(constants.INFO, str(number) * 100)
@@ -191,7 +191,7 @@ def test_few_messages_go_into_the_cookie_alone(browser: Browser) -> None:
     assert (len(browser.cookie_texts()), browser.session) == (5, {})
 
 
-def test_what_the_cookie_cannot_hold_goes_into_the_session(browser: Browser) -> None:
+def test_messages_beyond_cookie_size_are_stored_in_session(browser: Browser) -> None:
     sent = [incompressible(400) for _ in range(5)]
     storage = browser.storage()
     for text in sent:
@@ -204,7 +204,7 @@ def test_what_the_cookie_cannot_hold_goes_into_the_session(browser: Browser) -> 
     assert texts(browser.storage()) == sent
 
 
-def test_a_message_too_large_for_the_cookie_goes_into_the_session(browser: Browser) -> None:
+def test_message_too_large_for_cookie_is_stored_in_session(browser: Browser) -> None:
     sent = incompressible(5000)
     storage = browser.storage()
     storage.add(constants.INFO, sent)
@@ -212,7 +212,7 @@ def test_a_message_too_large_for_the_cookie_goes_into_the_session(browser: Brows
     assert (browser.cookie_texts(), browser.session_texts()) == ([], [sent])
 
 
-def test_a_cookie_that_holds_everything_leaves_the_session_unread(browser: Browser) -> None:
+def test_session_is_not_read_when_cookie_holds_all_messages(browser: Browser) -> None:
     storage = browser.storage()
     storage.add(constants.INFO, "In the cookie")
     browser.respond(storage)
@@ -225,7 +225,7 @@ def test_a_cookie_that_holds_everything_leaves_the_session_unread(browser: Brows
     assert texts(browser.storage()) == ["In the cookie"]
 
 
-def test_a_storage_that_is_needed_no_longer_is_emptied(browser: Browser) -> None:
+def test_storages_are_emptied_after_messages_are_shown(browser: Browser) -> None:
     storage = browser.storage()
     for _ in range(5):
         storage.add(constants.INFO, incompressible(400))
@@ -236,7 +236,7 @@ def test_a_storage_that_is_needed_no_longer_is_emptied(browser: Browser) -> None
     assert (browser.cookies, browser.session_texts()) == ({}, [])
 
 
-def test_a_cookie_that_was_tampered_with_shows_nothing(browser: Browser) -> None:
+def test_tampered_cookie_shows_no_messages(browser: Browser) -> None:
     storage = browser.storage()
     storage.add(constants.INFO, "Signed")
     browser.respond(storage)
@@ -244,7 +244,7 @@ def test_a_cookie_that_was_tampered_with_shows_nothing(browser: Browser) -> None
     assert texts(browser.storage()) == []
 
 
-def test_the_cookie_has_the_properties_of_the_session_cookie(browser: Browser) -> None:
+def test_message_cookie_has_attributes_of_session_cookie(browser: Browser) -> None:
     with override_settings(SESSION_COOKIE_SECURE=True, SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Strict"):
         storage = browser.storage()
         storage.add(constants.INFO, "Hello")
@@ -253,7 +253,7 @@ def test_the_cookie_has_the_properties_of_the_session_cookie(browser: Browser) -
     assert (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["expires"]) == (True, True, "Strict", "")
 
 
-def test_the_default_level_is_info(browser: Browser) -> None:
+def test_default_message_level_is_info(browser: Browser) -> None:
     request = browser.request()
     assert get_level(request) == constants.INFO
     request._messages.add(constants.DEBUG, "Too low")
@@ -262,7 +262,7 @@ def test_the_default_level_is_info(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize(("level", "shown"), [(5, 5), (30, 2)])
-def test_set_level_decides_what_is_recorded(browser: Browser, level: int, shown: int) -> None:
+def test_set_level_filters_added_messages(browser: Browser, level: int, shown: int) -> None:
     request = browser.request()
     assert set_level(request, level)
     for recorded in (constants.DEBUG, constants.INFO, constants.SUCCESS, constants.WARNING, constants.ERROR):
@@ -270,14 +270,14 @@ def test_set_level_decides_what_is_recorded(browser: Browser, level: int, shown:
     assert len(request._messages) == shown
 
 
-def test_set_level_none_goes_back_to_the_default(browser: Browser) -> None:
+def test_set_level_none_restores_default(browser: Browser) -> None:
     request = browser.request()
     set_level(request, constants.ERROR)
     set_level(request, None)
     assert get_level(request) == constants.INFO
 
 
-def test_the_setting_message_level_decides_what_is_recorded(browser: Browser, settings: Any) -> None:
+def test_message_level_setting_filters_added_messages(browser: Browser, settings: Any) -> None:
     settings.MESSAGE_LEVEL = 27
     storage = browser.storage()
     assert storage.level == 27
@@ -286,7 +286,7 @@ def test_the_setting_message_level_decides_what_is_recorded(browser: Browser, se
     assert [message.level for message in storage] == [27, constants.WARNING]
 
 
-def test_tags_are_the_extra_tags_and_the_word_of_the_level(browser: Browser) -> None:
+def test_message_tags_join_extra_tags_and_level_tag(browser: Browser) -> None:
     storage = browser.storage()
     storage.level = 0
     storage.add(constants.DEBUG, "Hello", extra_tags="extra")
@@ -299,7 +299,7 @@ def test_tags_are_the_extra_tags_and_the_word_of_the_level(browser: Browser) -> 
     ]
 
 
-def test_the_host_may_name_the_words_of_levels(browser: Browser, settings: Any) -> None:
+def test_message_tags_setting_changes_level_tags(browser: Browser, settings: Any) -> None:
     settings.MESSAGE_TAGS = {constants.ERROR: "bad", constants.WARNING: "", 27: "custom"}
     storage = browser.storage()
     for level in (constants.ERROR, constants.WARNING, 27):
@@ -307,36 +307,36 @@ def test_the_host_may_name_the_words_of_levels(browser: Browser, settings: Any) 
     assert [message.tags for message in storage] == ["bad", "", "custom"]
 
 
-def test_the_words_of_levels_are_looked_up_late(settings: Any) -> None:
+def test_level_tags_are_evaluated_lazily(settings: Any) -> None:
     assert isinstance(base.LEVEL_TAGS, SimpleLazyObject)
     settings.MESSAGE_TAGS = {constants.ERROR: "bad"}
     assert base.LEVEL_TAGS[constants.ERROR] == "bad"
 
 
-def test_repr_names_the_class_and_the_request(browser: Browser) -> None:
+def test_storage_repr_names_class_and_request(browser: Browser) -> None:
     assert repr(browser.storage()) == "<FallbackStorage: request=<HttpRequest>>"
 
 
-def test_a_request_without_a_session_is_refused() -> None:
+def test_fallback_storage_refuses_request_without_session() -> None:
     with pytest.raises(ImproperlyConfigured):
         FallbackStorage(HttpRequest())
 
 
-def test_without_the_middleware_adding_fails() -> None:
+def test_add_message_without_middleware_raises_message_failure() -> None:
     with pytest.raises(MessageFailure):
         messages.add_message(RequestFactory().get("/"), constants.INFO, "Hello")
 
 
-def test_without_the_middleware_adding_can_fail_silently() -> None:
+def test_add_message_without_middleware_can_fail_silently() -> None:
     messages.add_message(RequestFactory().get("/"), constants.INFO, "Hello", fail_silently=True)
 
 
-def test_what_is_no_request_is_a_type_error() -> None:
+def test_add_message_with_none_as_request_raises_type_error() -> None:
     with pytest.raises(TypeError, match="must be an HttpRequest"):
         messages.add_message(None, constants.INFO, "Hello")
 
 
-def test_a_wrapper_of_a_request_will_do(browser: Browser) -> None:
+def test_add_message_accepts_request_wrapper(browser: Browser) -> None:
     request = browser.request()
     wrapper: Callable[..., Any] = type("Wrapper", (), {"__getattr__": lambda _self, name: getattr(request, name)})
     messages.add_message(wrapper(), constants.INFO, "Hello")
@@ -344,7 +344,7 @@ def test_a_wrapper_of_a_request_will_do(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("name", ["debug", "info", "success", "warning", "error"])
-def test_djangos_shortcuts_reach_our_storage(browser: Browser, name: str) -> None:
+def test_django_shortcuts_add_to_fallback_storage(browser: Browser, name: str) -> None:
     request = browser.request()
     set_level(request, 0)
     getattr(messages, name)(request, "Hello", extra_tags="extra")

@@ -69,7 +69,7 @@ class TestLeniency:
             (LONG, {}),
         ],
     )
-    def test_what_send_refuses_is_saved_and_logged(
+    def test_add_message_saves_and_logs_values_refused_by_send(
         self, in_acme: Tenant, alice: Any, logged: Logged, text: str, options: Any
     ) -> None:
         with pytest.raises((ValueError, TypeError)):
@@ -82,7 +82,7 @@ class TestLeniency:
         assert ("in the past" if options else "has 20000 characters") in record.getMessage()
 
     @pytest.mark.parametrize("never", [datetime.max, datetime.max.replace(tzinfo=UTC), datetime(9999, 1, 1)])
-    def test_a_time_that_never_comes_is_none(
+    def test_add_message_with_far_future_expires_stores_none(
         self, in_acme: Tenant, alice: Any, logged: Logged, never: datetime
     ) -> None:
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "For good", expires=never)
@@ -90,7 +90,7 @@ class TestLeniency:
         assert "too late to be stored" in logged()[0].getMessage()
 
     @pytest.mark.parametrize("day", [date(2090, 7, 1), "2090-07-01"])
-    def test_a_date_is_its_midnight(
+    def test_add_message_with_date_as_expires_stores_midnight(
         self, in_acme: Tenant, alice: Any, logged: Logged, settings: Any, day: date | str
     ) -> None:
         settings.TIME_ZONE = "Europe/Berlin"
@@ -99,12 +99,12 @@ class TestLeniency:
         assert "Pass a datetime." in logged()[0].getMessage()
 
     @pytest.mark.parametrize("wrong", ["tomorrow", 5, "2020-13-01"])
-    def test_what_is_no_time_is_an_error(self, in_acme: Tenant, alice: Any, wrong: Any) -> None:
+    def test_add_message_refuses_invalid_expires(self, in_acme: Tenant, alice: Any, wrong: Any) -> None:
         with pytest.raises((TypeError, ValueError)):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", expires=wrong)
         assert not Message.objects.exists()
 
-    def test_beyond_a_hundred_thousand_characters_a_text_is_cut(
+    def test_add_message_truncates_text_beyond_100000_characters(
         self, in_acme: Tenant, alice: Any, logged: Logged
     ) -> None:
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, mark_safe(f"<b>{TOO_LONG}</b>"))
@@ -116,14 +116,14 @@ class TestLeniency:
 
     @pytest.mark.parametrize("blank", [" ", "\n\t", "\u00a0"])
     @pytest.mark.parametrize("anonymous", [False, True])
-    def test_a_blank_text_is_ignored(
+    def test_add_message_ignores_and_logs_blank_text(
         self, in_acme: Tenant, alice: Any, logged: Logged, blank: str, anonymous: bool
     ) -> None:
         messages.add_message(make_request(in_acme, None if anonymous else alice), INFO_PERSISTENT, blank)
         assert not Message.objects.exists()
         assert "blank" in logged()[0].getMessage()
 
-    def test_who_is_inactive_sees_it_once_they_are_active(
+    def test_add_message_for_inactive_user_is_shown_after_activation(
         self, in_acme: Tenant, alice: Any, sally: Any, logged: Logged
     ) -> None:
         grant(alice, sally)
@@ -138,7 +138,7 @@ class TestLeniency:
         assert set(Message.objects.values_list("sender__name", flat=True)) == {"alice", None}
 
     @pytest.mark.parametrize("allowed", ["nobody", "another", "all, but the sender is inactive"])
-    def test_the_policy_is_asked_about_the_inactive_too(
+    def test_add_message_for_inactive_user_respects_policy(
         self, in_acme: Tenant, alice: Any, sally: Any, make_user: MakeUser, allowed: str
     ) -> None:
         type(sally).objects.filter(pk=sally.pk).update(is_active=False)
@@ -152,7 +152,7 @@ class TestLeniency:
             messages.add_message(request, INFO_PERSISTENT, "Hello", user=sally, fail_silently=True)
         assert not Message.objects.exists()
 
-    def test_the_policy_of_a_host_may_leave_out_an_inactive_one(
+    def test_add_message_for_inactive_user_respects_custom_policy(
         self, in_acme: Tenant, alice: Any, sally: Any, make_user: MakeUser, settings: Any
     ) -> None:
         settings.MESSAGES_EXTENDS = {"POLICY": "tests.unit.storages.test_old_code.NotSally"}
@@ -163,7 +163,7 @@ class TestLeniency:
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
         assert [each.user for each in Message.objects.all()] == [bob]
 
-    def test_each_line_of_code_is_logged_once(self, in_acme: Tenant, alice: Any, logged: Logged) -> None:
+    def test_deprecation_is_logged_once_per_line_of_code(self, in_acme: Tenant, alice: Any, logged: Logged) -> None:
         for _ in range(3):
             messages.add_persistant_info(make_request(in_acme, alice), LONG)
             make_request(in_acme, alice)._messages.add(INFO_PERSISTENT, LONG)
@@ -171,7 +171,7 @@ class TestLeniency:
         assert (len(lines), Message.objects.count()) == (2, 6)
         assert lines[1] == lines[0] + 1
 
-    def test_fail_silently_silences_what_django_silences(
+    def test_fail_silently_hides_only_missing_middleware(
         self, in_acme: Tenant, alice: Any, globex: Tenant, make_user: MakeUser
     ) -> None:
         plain = RequestFactory().get("/")
@@ -201,7 +201,7 @@ class NotSally(AllowAll):
 
 
 class TestNames:
-    def test_the_views_are_there(self, in_acme: Tenant, alice: Any) -> None:
+    def test_old_views_mark_messages_read(self, in_acme: Tenant, alice: Any) -> None:
         assert views.message_mark_read.__name__ == "message_mark_read"
         send(alice, "one")
         send(alice, "another")
@@ -224,7 +224,7 @@ class TestNames:
             ("", "PERSISTENT_MESSAGE_LEVELS", lambda: PERSISTENT_MESSAGE_LEVELS),
         ],
     )
-    def test_what_has_a_better_one_is_found_and_logged(self, logged: Logged, module: str, name: str, now: Any) -> None:
+    def test_deprecated_names_are_importable_and_logged(self, logged: Logged, module: str, name: str, now: Any) -> None:
         path = f"messages_extends.{module}".rstrip(".")
         scope: dict[str, Any] = {}
         for _ in range(2):
@@ -234,15 +234,15 @@ class TestNames:
         assert record.getMessage().startswith(f"{path}.{name} is deprecated: use ")
 
     @pytest.mark.parametrize("module", ["", ".models", ".storages"])
-    def test_what_never_was_is_not_there(self, module: str) -> None:
+    def test_unknown_names_raise_attribute_error(self, module: str) -> None:
         with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
             _ = importlib.import_module(f"messages_extends{module}").nothing
 
-    def test_the_words_of_levels_follow_the_settings(self, settings: Any) -> None:
+    def test_level_tags_follow_message_tags_setting(self, settings: Any) -> None:
         settings.MESSAGE_TAGS = {INFO_STICKY: "glued"}
         assert importlib.import_module("messages_extends.models").LEVEL_TAGS[INFO_STICKY] == "glued"
 
-    def test_the_error_about_a_level_can_be_raised_and_caught(self) -> None:
+    def test_level_of_message_exception_is_messages_extends_error(self) -> None:
         with pytest.raises(MessagesExtendsError, match="does not process messages of this level"):
             raise LevelOfMessageException
 
@@ -270,7 +270,7 @@ class TestSubclasses:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_old_code.NewestLast",)
 
     @pytest.mark.usefixtures("_old_storage")
-    def test_their_hook_says_what_is_shown_beside_what_is_published(self, in_acme: Tenant, alice: Any) -> None:
+    def test_message_queryset_override_selects_messages_next_to_publications(self, in_acme: Tenant, alice: Any) -> None:
         for text in ("first", "hidden", "second"):
             send(alice, text)
         announce("for everyone", to=EVERYONE)
@@ -281,14 +281,12 @@ class TestSubclasses:
         assert texts(make_request(in_acme)) == []
 
     @pytest.mark.usefixtures("_old_storage")
-    def test_beyond_the_limit_it_says_how_many_more(self, in_acme: Tenant, alice: Any) -> None:
+    def test_message_queryset_override_beyond_limit_shows_count_of_rest(self, in_acme: Tenant, alice: Any) -> None:
         for number in range(12):
             send(alice, str(number))
         assert texts(make_request(in_acme, alice)) == [*map(str, range(10)), "and 2 more"]
 
-    def test_the_hook_itself_returns_the_messages_of_the_requests_user(
-        self, in_acme: Tenant, alice: Any, sally: Any
-    ) -> None:
+    def test_message_queryset_returns_messages_of_request_user(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
         send([alice, sally], "one")
         inbox(alice).mark_all_read()
         send(alice, "another")
@@ -296,10 +294,12 @@ class TestSubclasses:
         assert [str(each) for each in storage._message_queryset()] == ["another"]
         assert [str(each) for each in storage._message_queryset(include_read=True)] == ["another", "one"]
 
-    def test_a_fallback_may_name_its_storages_itself(self, in_acme: Tenant, alice: Any) -> None:
+    def test_fallback_storage_subclass_uses_own_storages_names(self, in_acme: Tenant, alice: Any) -> None:
         assert [type(each) for each in ByHand(make_request(in_acme, alice)).storages] == [NewestLast]
 
-    def test_get_user_says_whose_they_are(self, in_acme: Tenant, alice: Any, sally: Any, settings: Any) -> None:
+    def test_get_user_override_selects_owner_of_messages(
+        self, in_acme: Tenant, alice: Any, sally: Any, settings: Any
+    ) -> None:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_old_code.SeesAsSally",)
         send(sally, "for Sally")
         assert texts(make_request(in_acme, alice)) == ["for Sally"]
@@ -309,7 +309,7 @@ class TestSubclasses:
 
 
 class TestRows:
-    def test_a_row_equals_a_message_of_django_with_its_level_and_text(self, alice: Any) -> None:
+    def test_message_row_equals_django_message_with_same_level_and_text(self, alice: Any) -> None:
         send(alice, "Yes", params={})
         row = Message.objects.get()
         same = OrdinaryMessage(INFO_PERSISTENT, "Yes")
@@ -319,7 +319,7 @@ class TestRows:
         assert row != OrdinaryMessage(INFO_STICKY, "Yes")
         assert row != "Yes"
 
-    def test_two_rows_are_equal_by_primary_key_alone(self, alice: Any) -> None:
+    def test_message_rows_are_equal_only_by_primary_key(self, alice: Any) -> None:
         send(alice, "same")
         send(alice, "same")
         one, other = Message.objects.all()
@@ -327,7 +327,7 @@ class TestRows:
         assert one == Message.objects.get(pk=one.pk)
         assert len({one, other, Message.objects.get(pk=one.pk)}) == 2
 
-    def test_djangos_own_assertion_about_messages_holds(self, in_acme: Tenant, alice: Any) -> None:
+    def test_django_assert_messages_accepts_message_rows(self, in_acme: Tenant, alice: Any) -> None:
         class Case(MessagesTestMixin, TestCase):
             pass
 
@@ -336,7 +336,7 @@ class TestRows:
         response: Any = type("Response", (), {"wsgi_request": request})
         Case().assertMessages(response, [OrdinaryMessage(INFO_PERSISTENT, "Saved", extra_tags="big")])
 
-    def test_message_in_a_template_is_the_text_to_show(self, in_acme: Tenant, alice: Any) -> None:
+    def test_message_attribute_in_template_is_rendered_text(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, "%(count)d <i>left</i>", params={"count": 3})
         send(alice, mark_safe("<b>safe</b>"))
         announce("%(who)s joins", to=EVERYONE, params={"who": "Bob"})
@@ -345,7 +345,7 @@ class TestRows:
         assert shown == "Bob joins|19;<b>safe</b>|19;3 &lt;i&gt;left&lt;/i&gt;|19;"
         assert Message.objects.order_by("id")[0].message == "%(count)d <i>left</i>"
 
-    def test_a_row_is_no_collection(self, alice: Any) -> None:
+    def test_message_row_refuses_iteration_and_indexing(self, alice: Any) -> None:
         send(alice, "Hello")
         row: Any = Message.objects.get()
         with pytest.raises(TypeError):

@@ -105,7 +105,9 @@ def sally(in_acme: Tenant, make_user: MakeUser) -> Any:
 
 class TestPersistent:
     @pytest.mark.parametrize("level", PERSISTENT_MESSAGE_LEVELS)
-    def test_it_is_saved_and_shown_on_every_page_until_read(self, in_acme: Tenant, alice: Any, level: int) -> None:
+    def test_persistent_message_is_shown_on_every_page_until_read(
+        self, in_acme: Tenant, alice: Any, level: int
+    ) -> None:
         request = make_request(in_acme, alice)
         request._messages.level = 0
         messages.add_message(request, level, "Hello", extra_tags="big")
@@ -118,7 +120,7 @@ class TestPersistent:
         Message.objects.mark_read()
         assert texts(make_request(in_acme, alice)) == []
 
-    def test_user_names_another_recipient_who_sees_it_and_knows_from_whom(
+    def test_add_message_with_user_sends_to_that_user_with_sender(
         self, in_acme: Tenant, alice: Any, sally: Any
     ) -> None:
         grant(alice, sally)
@@ -126,24 +128,24 @@ class TestPersistent:
         assert (texts(make_request(in_acme, alice)), texts(make_request(in_acme, sally))) == ([], ["Hello"])
         assert Message.objects.get().sender == alice
 
-    def test_somebody_else_is_not_written_to_without_a_grant(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
+    def test_add_message_with_user_without_grant_is_refused(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
         with pytest.raises(PermissionDenied):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
         assert not Message.objects.exists()
 
-    def test_the_recipient_and_the_time_may_be_given_by_position(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
+    def test_add_message_accepts_user_and_expires_by_position(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
         grant(alice, sally)
         tomorrow = timezone.now() + timedelta(days=1)
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", "", False, sally, tomorrow)
         sent = Message.objects.get()
         assert (sent.user, sent.expires) == (sally, tomorrow)
 
-    def test_a_recipient_that_is_no_user_object_is_an_error(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
+    def test_add_message_refuses_primary_key_as_user(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
         with pytest.raises(TypeError, match="not a user object"):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally.pk)
         assert not Message.objects.exists()
 
-    def test_an_object_of_a_proxy_of_the_user_model_is_known_by_its_schema_too(
+    def test_add_message_refuses_proxy_user_of_other_tenant(
         self, acme: Tenant, globex: Tenant, make_user: MakeUser
     ) -> None:
         staff = proxy_of_user()
@@ -156,18 +158,16 @@ class TestPersistent:
                 messages.add_message(make_request(acme, alice), INFO_PERSISTENT, "Hello", user=stranger)
             assert not Message.objects.exists()
 
-    def test_an_anonymous_page_may_speak_to_somebody_as_the_application(self, in_acme: Tenant, sally: Any) -> None:
+    def test_add_message_from_anonymous_request_stores_no_sender(self, in_acme: Tenant, sally: Any) -> None:
         messages.add_message(make_request(in_acme), INFO_PERSISTENT, "Somebody tried to log in", user=sally)
         assert Message.objects.get().sender is None
 
-    def test_an_anonymous_recipient_is_an_error_and_nothing_is_saved(self, in_acme: Tenant) -> None:
+    def test_add_message_refuses_anonymous_recipient(self, in_acme: Tenant) -> None:
         with pytest.raises(NotImplementedError, match="anonymous"):
             messages.add_message(make_request(in_acme), INFO_PERSISTENT, "Hello")
         assert not Message.objects.exists()
 
-    def test_a_recipient_of_another_organisation_is_an_error(
-        self, acme: Tenant, globex: Tenant, make_user: MakeUser
-    ) -> None:
+    def test_add_message_refuses_user_of_other_tenant(self, acme: Tenant, globex: Tenant, make_user: MakeUser) -> None:
         with schema_context("globex"):
             stranger = make_user("alice", pk=1000)
         with schema_context("acme"):
@@ -179,7 +179,9 @@ class TestPersistent:
             assert not Message.objects.exists()
 
     @pytest.mark.parametrize("gone", ["deleted", "deleted elsewhere", "never saved"])
-    def test_a_recipient_who_cannot_read_is_an_error(self, in_acme: Tenant, alice: Any, sally: Any, gone: str) -> None:
+    def test_add_message_refuses_deleted_or_unsaved_user(
+        self, in_acme: Tenant, alice: Any, sally: Any, gone: str
+    ) -> None:
         if gone == "deleted":
             sally.delete()
         elif gone == "deleted elsewhere":
@@ -190,22 +192,20 @@ class TestPersistent:
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
         assert not Message.objects.exists()
 
-    def test_a_user_deleted_during_their_own_request_is_an_error(self, in_acme: Tenant, alice: Any) -> None:
+    def test_add_message_refuses_user_deleted_during_own_request(self, in_acme: Tenant, alice: Any) -> None:
         request = make_request(in_acme, alice)
         type(alice).objects.filter(pk=alice.pk).delete()
         with pytest.raises(RecipientUnavailable):
             messages.add_message(request, INFO_PERSISTENT, "Hello")
         assert not Message.objects.exists()
 
-    def test_an_inactive_sender_is_refused(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
+    def test_add_message_refuses_inactive_sender(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
         alice.is_active = False
         with pytest.raises(PermissionDenied):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=sally)
         assert not Message.objects.exists()
 
-    def test_user_with_another_level_is_an_error_and_shown_to_nobody(
-        self, in_acme: Tenant, alice: Any, sally: Any
-    ) -> None:
+    def test_add_message_with_user_refuses_non_persistent_levels(self, in_acme: Tenant, alice: Any, sally: Any) -> None:
         request = make_request(in_acme, alice)
         with pytest.raises(ValueError, match="INFO_PERSISTENT"):
             messages.add_message(request, INFO, "Hello", user=sally)
@@ -213,7 +213,7 @@ class TestPersistent:
             messages.add_message(request, INFO_STICKY, "Hello", user=sally)
         assert texts(request) == []
 
-    def test_it_is_not_shown_after_it_has_expired(self, in_acme: Tenant, alice: Any) -> None:
+    def test_persistent_message_is_hidden_after_expires(self, in_acme: Tenant, alice: Any) -> None:
         now = timezone.now()
         for text, expires in (
             ("Past", now + timedelta(hours=1)),
@@ -224,20 +224,20 @@ class TestPersistent:
         Message.objects.filter(message="Past").update(expires=now - timedelta(hours=1))
         assert texts(make_request(in_acme, alice)) == ["Never", "Future"]
 
-    def test_it_counts_as_its_base_level(self, in_acme: Tenant, alice: Any) -> None:
+    def test_persistent_message_is_filtered_by_base_level(self, in_acme: Tenant, alice: Any) -> None:
         request = make_request(in_acme, alice)
         messages.add_message(request, DEBUG_PERSISTENT, "Below the default level")
         messages.add_message(request, INFO_PERSISTENT, "At it")
         assert texts(make_request(in_acme, alice)) == ["At it"]
 
-    def test_its_text_is_escaped_unless_the_sending_code_marked_it_safe(self, in_acme: Tenant, alice: Any) -> None:
+    def test_persistent_message_is_safe_only_when_marked_safe(self, in_acme: Tenant, alice: Any) -> None:
         for text in ("<i>plain</i>", mark_safe("<b>safe</b>")):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, text)
         safe, plain = make_request(in_acme, alice)._messages
         assert isinstance(str(safe), SafeData)
         assert not isinstance(str(plain), SafeData)
 
-    def test_with_params_it_is_shown_in_each_readers_language(self, in_acme: Tenant, alice: Any) -> None:
+    def test_persistent_message_with_params_uses_reader_language(self, in_acme: Tenant, alice: Any) -> None:
         request = make_request(in_acme, alice)
         messages.add_message(request, INFO_PERSISTENT, "Must be at least %(limit)s", params={"limit": "<3>"})
         messages.add_message(request, INFO_PERSISTENT, "Please enter a valid %(what)s", params={})
@@ -250,7 +250,7 @@ class TestPersistent:
         with translation.override("es"):
             assert str(shown) == "Sí"
 
-    def test_a_lazy_text_with_params_stays_a_msgid(self, in_acme: Tenant, alice: Any) -> None:
+    def test_lazy_text_with_params_is_stored_as_msgid(self, in_acme: Tenant, alice: Any) -> None:
         with translation.override("de"):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, gettext_lazy("Yes"), params={})
         [shown] = make_request(in_acme, alice)._messages
@@ -261,7 +261,7 @@ class TestPersistent:
         ("text", "params"),
         [("%(a)s %(b)s", {"a": 1}), ("%c", [1114112]), ("%d", ["x"]), ("100%", {}), ("%d", {"a": 1})],
     )
-    def test_what_cannot_be_filled_in_is_shown_as_it_is(
+    def test_persistent_message_with_unusable_params_keeps_text(
         self, in_acme: Tenant, alice: Any, text: str, params: Any
     ) -> None:
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, text, params=params)
@@ -271,16 +271,16 @@ class TestPersistent:
         "params",
         ["abc", 5, {"a": timezone.now()}, {"a": float("nan")}, {"a": "\0"}, ["\ud800"], {"a": gettext_lazy("b")}],
     )
-    def test_params_that_cannot_be_stored_are_refused_clearly(self, in_acme: Tenant, alice: Any, params: Any) -> None:
+    def test_add_message_refuses_params_not_storable_as_json(self, in_acme: Tenant, alice: Any, params: Any) -> None:
         with pytest.raises(ValueError, match=r"params|JSON"):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", params=params)
         assert not Message.objects.exists()
 
-    def test_a_backslash_in_params_is_no_nul(self, in_acme: Tenant, alice: Any) -> None:
+    def test_add_message_accepts_escaped_nul_text_in_params(self, in_acme: Tenant, alice: Any) -> None:
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "%(a)s", params={"a": "\\u0000"})
         assert texts(make_request(in_acme, alice)) == ["\\u0000"]
 
-    def test_params_of_a_safe_text_are_escaped(self, in_acme: Tenant, alice: Any) -> None:
+    def test_params_of_safe_text_are_escaped(self, in_acme: Tenant, alice: Any) -> None:
         text = mark_safe("<b>%(name)s</b> has %(count)d")
         messages.add_message(
             make_request(in_acme, alice), INFO_PERSISTENT, text, params={"name": "<script>", "count": 3}
@@ -289,14 +289,14 @@ class TestPersistent:
         assert str(shown) == "<b>&lt;script&gt;</b> has 3"
 
     @pytest.mark.parametrize("text", ["%s", "%r", "%a"])
-    def test_names_of_params_of_a_safe_text_are_escaped(self, in_acme: Tenant, alice: Any, text: str) -> None:
+    def test_names_of_params_of_safe_text_are_escaped(self, in_acme: Tenant, alice: Any, text: str) -> None:
         options = {"params": {'" onclick="alert(1)': 1, "<script>": "<b>"}}
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, mark_safe(text), **options)
         [shown] = make_request(in_acme, alice)._messages
         assert isinstance(str(shown), SafeData)
         assert not set('"<>') & set(str(shown))
 
-    def test_a_key_is_not_sent_again_while_unread(self, in_acme: Tenant, alice: Any) -> None:
+    def test_add_message_with_key_skips_while_unread(self, in_acme: Tenant, alice: Any) -> None:
         def send(text: str, **options: Any) -> None:
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, text, key="disk full", **options)
 
@@ -314,14 +314,14 @@ class TestPersistent:
     @pytest.mark.parametrize(
         "url", ["javascript:alert(1)", "//evil.example/", "/\\evil.example", "ftp://x/", "http:///x"]
     )
-    def test_a_link_that_leads_astray_is_refused(self, in_acme: Tenant, alice: Any, url: str) -> None:
+    def test_add_message_refuses_unsafe_url(self, in_acme: Tenant, alice: Any, url: str) -> None:
         with pytest.raises(ValueError, match="use a path on this site"):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", url=url)
         assert not Message.objects.exists()
 
     @pytest.mark.parametrize("url", DANGEROUS)
     @pytest.mark.parametrize("way", ["ORM", "bulk", "update", "SQL"])
-    def test_a_link_that_came_in_unchecked_is_not_shown(
+    def test_message_hides_unsafe_url_stored_without_validation(
         self, in_acme: Tenant, alice: Any, browser_of: BrowserOf, way: str, url: str
     ) -> None:
         store_link(alice, url, way)
@@ -338,7 +338,9 @@ class TestPersistent:
         assert next(iter(export(alice)["messages_received"]))["url"] == ""
 
     @pytest.mark.parametrize("url", DANGEROUS[:2])
-    def test_nor_is_one_of_a_publication(self, in_acme: Tenant, alice: Any, browser_of: BrowserOf, url: str) -> None:
+    def test_publication_hides_unsafe_url_stored_without_validation(
+        self, in_acme: Tenant, alice: Any, browser_of: BrowserOf, url: str
+    ) -> None:
         announcement = api.announce("Hello", to=api.EVERYONE, sender=None)
         Announcement.objects.update(url=url)
         with schema_context("public"):
@@ -353,21 +355,21 @@ class TestPersistent:
             assert (answer.status_code, "script:" in answer.text) == (200, False)
 
     @pytest.mark.parametrize("url", ["/orders/5/", "orders/", "?page=2", "#top", "https://example.com/x"])
-    def test_a_link_may_be_a_path_or_a_web_address(self, in_acme: Tenant, alice: Any, url: str) -> None:
+    def test_add_message_accepts_path_or_web_address_as_url(self, in_acme: Tenant, alice: Any, url: str) -> None:
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", url=url)
         assert Message.objects.get().url == url
 
     @pytest.mark.parametrize(
         "options", [{"message": "a\0b"}, {"extra_tags": "x" * 129}, {"key": "k" * 201}, {"url": "/" + "u" * 2000}]
     )
-    def test_what_the_table_cannot_hold_is_refused_clearly(
+    def test_add_message_refuses_values_not_storable_in_table(
         self, in_acme: Tenant, alice: Any, options: dict[str, Any]
     ) -> None:
         with pytest.raises(ValueError, match=next(iter(options))):
             messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, **{"message": "Hello", **options})
         assert not Message.objects.exists()
 
-    def test_in_public_it_shows_nothing_and_adding_is_an_error(self, in_acme: Tenant, alice: Any) -> None:
+    def test_persistent_storage_in_public_shows_nothing_and_refuses_messages(self, in_acme: Tenant, alice: Any) -> None:
         public = get_tenant_model()(schema_name="public")
         request = make_request(public, alice)
         with count_our_queries() as queries:
@@ -383,7 +385,7 @@ class TestBanners:
             Message(user=user, level=INFO_PERSISTENT, message=f"Message {number}") for number in range(count)
         )
 
-    def test_the_newest_come_first(self, in_acme: Tenant, alice: Any) -> None:
+    def test_banners_show_newest_message_first(self, in_acme: Tenant, alice: Any) -> None:
         self.send(alice, 3)
         assert texts(make_request(in_acme, alice)) == ["Message 2", "Message 1", "Message 0"]
 
@@ -391,14 +393,14 @@ class TestBanners:
         ("count", "last"),
         [(10, "Message 0"), (11, "and 1 more"), (99, "and 89 more"), (100, "and 90+ more"), (250, "and 90+ more")],
     )
-    def test_at_most_ten_are_shown_and_then_how_many_more(
+    def test_banners_show_ten_messages_and_count_of_rest(
         self, in_acme: Tenant, alice: Any, count: int, last: str
     ) -> None:
         self.send(alice, count)
         shown = list(make_request(in_acme, alice)._messages)
         assert (len(shown), str(shown[-1])) == (min(count, 11), last)
 
-    def test_the_last_item_is_an_ordinary_message_that_is_not_stored(self, in_acme: Tenant, alice: Any) -> None:
+    def test_count_of_remaining_banners_is_ordinary_message_not_stored(self, in_acme: Tenant, alice: Any) -> None:
         self.send(alice, 11)
         request = make_request(in_acme, alice)
         *_saved, more = request._messages
@@ -406,7 +408,7 @@ class TestBanners:
         assert (more.level, hasattr(more, "pk")) == (INFO, False)
         assert respond(request) == {}
 
-    def test_the_setting_max_banners_decides(self, in_acme: Tenant, alice: Any, settings: Any) -> None:
+    def test_max_banners_setting_limits_banners(self, in_acme: Tenant, alice: Any, settings: Any) -> None:
         settings.MESSAGES_EXTENDS = {"MAX_BANNERS": 2}
         self.send(alice, 4)
         assert texts(make_request(in_acme, alice)) == ["Message 3", "Message 2", "and 2 more"]
@@ -414,7 +416,7 @@ class TestBanners:
 
 class TestSticky:
     @pytest.mark.parametrize("level", STICKY_MESSAGE_LEVELS)
-    def test_it_is_shown_with_this_response_and_never_stored(self, in_acme: Tenant, level: int) -> None:
+    def test_sticky_message_is_shown_and_never_stored(self, in_acme: Tenant, level: int) -> None:
         request = make_request(in_acme)
         request._messages.level = 0
         messages.add_message(request, level, "Hello")
@@ -424,7 +426,7 @@ class TestSticky:
         assert (respond(request), request.session) == ({}, {})
 
     @pytest.mark.parametrize("order", [(COOKIE, SESSION, PERSISTENT, STICKY), (STICKY, PERSISTENT, SESSION, COOKIE)])
-    def test_one_that_no_page_has_shown_is_gone_after_its_response(
+    def test_sticky_message_not_shown_is_discarded_after_response(
         self, in_acme: Tenant, settings: Any, order: tuple[str, ...]
     ) -> None:
         settings.MESSAGES_STORAGES = order
@@ -432,7 +434,7 @@ class TestSticky:
         messages.add_message(request, ERROR_STICKY, "Unseen")
         assert (respond(request), request.session) == ({}, {})
 
-    def test_it_counts_as_its_base_level(self, in_acme: Tenant) -> None:
+    def test_sticky_message_is_filtered_by_base_level(self, in_acme: Tenant) -> None:
         request = make_request(in_acme)
         messages.set_level(request, constants.WARNING)
         for level in STICKY_MESSAGE_LEVELS:
@@ -440,7 +442,7 @@ class TestSticky:
         assert [base_level(message.level) for message in request._messages] == [constants.WARNING, constants.ERROR]
 
     @pytest.mark.parametrize("response", [HttpResponseRedirect("/"), HttpResponse("<p>a part of a page</p>")])
-    def test_where_debug_is_on_the_log_says_that_none_has_shown_it(
+    def test_lost_sticky_message_is_logged_only_in_debug(
         self, in_acme: Tenant, settings: Any, caplog: pytest.LogCaptureFixture, response: Any
     ) -> None:
         for settings.DEBUG in (False, True):
@@ -452,7 +454,7 @@ class TestSticky:
         assert "A sticky message was lost" in record.getMessage()
         assert record.getMessage().endswith("Message: 'never seen'")
 
-    def test_of_one_that_was_shown_the_log_says_nothing(
+    def test_shown_sticky_message_is_not_logged(
         self, in_acme: Tenant, settings: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         settings.DEBUG = True
@@ -509,21 +511,21 @@ class TestOrders:
             (PERSISTENT,),
         ],
     )
-    def test_persistent_messages_are_read_whatever_the_order(
+    def test_persistent_messages_are_shown_in_every_storage_order(
         self, in_acme: Tenant, alice: Any, settings: Any, order: tuple[str, ...]
     ) -> None:
         settings.MESSAGES_STORAGES = order
         messages.add_message(make_request(in_acme, alice), WARNING_PERSISTENT, "Saved")
         assert texts(make_request(in_acme, alice)) == ["Saved"]
 
-    def test_the_setting_is_read_when_it_is_used(self, in_acme: Tenant, settings: Any) -> None:
+    def test_messages_storages_setting_is_read_on_use(self, in_acme: Tenant, settings: Any) -> None:
         settings.MESSAGES_STORAGES = (SESSION,)
         request = make_request(in_acme)
         messages.info(request, "Hello")
         assert respond(request) == {}
         assert request.session
 
-    def test_a_storage_of_the_host_takes_its_own_and_passes_the_rest_on(
+    def test_host_storage_stores_own_messages_and_passes_on_others(
         self, in_acme: Tenant, alice: Any, settings: Any
     ) -> None:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_storages.ArchiveStorage", COOKIE, PERSISTENT)
@@ -537,20 +539,20 @@ class TestOrders:
         page.session = request.session
         assert texts(page) == ["Mine", "Yours", "Saved"]
 
-    def test_a_storage_of_the_host_may_swallow_a_message(self, in_acme: Tenant, settings: Any) -> None:
+    def test_host_storage_may_consume_message(self, in_acme: Tenant, settings: Any) -> None:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_storages.SwallowingStorage", COOKIE)
         request = make_request(in_acme)
         messages.add_message(request, INFO, "Gone", loud=True)
         assert (texts(request), request.session) == ([], {"loud": True})
 
-    def test_an_option_of_the_hosts_own_storage_does_not_disturb_ours(
+    def test_persistent_storage_ignores_option_of_host_storage(
         self, in_acme: Tenant, alice: Any, settings: Any
     ) -> None:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_storages.SwallowingStorage", PERSISTENT)
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", loud=False)
         assert texts(make_request(in_acme, alice)) == ["Hello"]
 
-    def test_what_the_last_cannot_take_stays_unstored(self, in_acme: Tenant, settings: Any) -> None:
+    def test_message_refused_by_last_storage_is_returned_unstored(self, in_acme: Tenant, settings: Any) -> None:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_storages.ArchiveStorage",)
         request = make_request(in_acme)
         messages.info(request, "Hello")
@@ -558,9 +560,7 @@ class TestOrders:
 
 
 class TestTenantBinding:
-    def test_a_cookie_of_one_organisation_means_nothing_in_another_and_is_not_destroyed(
-        self, acme: Tenant, globex: Tenant
-    ) -> None:
+    def test_message_cookie_is_ignored_and_kept_in_other_tenant(self, acme: Tenant, globex: Tenant) -> None:
         at_acme = make_request(acme)
         messages.info(at_acme, "Secret of acme")
         cookies = respond(at_acme)
@@ -570,7 +570,7 @@ class TestTenantBinding:
         assert not set(respond(at_globex)) & set(cookies)
         assert texts(make_request(acme, cookies=cookies)) == ["Secret of acme"]
 
-    def test_a_hosts_subclass_of_djangos_storage_is_bound_as_well(
+    def test_host_subclass_of_cookie_storage_is_bound_to_tenant(
         self, acme: Tenant, globex: Tenant, settings: Any
     ) -> None:
         settings.MESSAGES_STORAGES = ("tests.unit.storages.test_storages.OwnCookieStorage",)
@@ -580,20 +580,18 @@ class TestTenantBinding:
         assert set(cookies) == {"own_acme"}
         assert texts(make_request(globex, cookies={"own_globex": cookies["own_acme"]})) == []
 
-    def test_a_renamed_cookie_is_refused_by_its_signature(self, acme: Tenant, globex: Tenant) -> None:
+    def test_message_cookie_renamed_for_other_tenant_is_refused(self, acme: Tenant, globex: Tenant) -> None:
         at_acme = make_request(acme)
         messages.info(at_acme, "Secret of acme")
         [value] = respond(at_acme).values()
         assert texts(make_request(globex, cookies={"messages_globex": value})) == []
 
-    def test_outside_any_organisation_the_cookie_is_djangos(self, acme: Tenant) -> None:
+    def test_message_cookie_in_public_schema_has_django_name(self, acme: Tenant) -> None:
         request = make_request(get_tenant_model()(schema_name="public"))
         messages.info(request, "Hello")
         assert set(respond(request)) == {"messages"}
 
-    def test_session_messages_of_one_organisation_are_not_read_in_another(
-        self, acme: Tenant, globex: Tenant, settings: Any
-    ) -> None:
+    def test_session_messages_are_not_shown_in_other_tenant(self, acme: Tenant, globex: Tenant, settings: Any) -> None:
         settings.MESSAGES_STORAGES = (SESSION,)
         at_acme = make_request(acme)
         messages.info(at_acme, "Secret of acme")
@@ -603,16 +601,14 @@ class TestTenantBinding:
         assert json.dumps(at_acme.session).count("Secret of acme") == 1
         assert texts(at_globex) == []
 
-    def test_a_schema_name_that_no_cookie_may_have_is_hashed(self, acme: Tenant) -> None:
+    def test_message_cookie_hashes_schema_name_with_invalid_characters(self, acme: Tenant) -> None:
         request = make_request(get_tenant_model()(schema_name="acme & söhne"))
         messages.info(request, "Hello")
         [name] = respond(request)
         assert name.isascii()
         assert name.removeprefix("messages_").isalnum()
 
-    def test_the_storages_go_where_the_request_belongs_not_where_the_connection_is(
-        self, in_acme: Tenant, alice: Any
-    ) -> None:
+    def test_storages_use_tenant_of_request_not_of_connection(self, in_acme: Tenant, alice: Any) -> None:
         request = make_request(in_acme, alice)
         with schema_context("globex"):
             messages.add_message(request, INFO_PERSISTENT, "For acme")
@@ -633,18 +629,18 @@ class TestPublicSchema:
         request._messages = FallbackStorage(request)
         return request
 
-    def test_ordinary_messages_work_without_a_session_table(self, db: None) -> None:
+    def test_ordinary_message_in_public_works_without_session_table(self, db: None) -> None:
         request = self.request({"sessionid": "a" * 32})
         messages.info(request, "Hello")
         assert texts(self.request({"sessionid": "a" * 32, **respond(request)})) == ["Hello"]
 
-    def test_what_would_need_the_session_stays_unstored(self, db: None, settings: Any) -> None:
+    def test_session_storage_in_public_returns_message_unstored(self, db: None, settings: Any) -> None:
         settings.MESSAGES_STORAGES = (SESSION,)
         request = self.request({"sessionid": "a" * 32})
         messages.info(request, "Hello")
         assert len(request._messages.update(HttpResponse())) == 1
 
-    def test_writing_into_the_session_is_a_clear_error(self, db: None) -> None:
+    def test_saving_session_in_public_raises_no_session_table(self, db: None) -> None:
         store = SessionStore("a" * 32)
         assert dict(store.items()) == {}
         store["cart"] = 1
@@ -653,12 +649,12 @@ class TestPublicSchema:
 
 
 class TestQueries:
-    def test_a_page_that_never_touches_messages_costs_none(self, in_acme: Tenant, alice: Any) -> None:
+    def test_page_without_messages_takes_no_query(self, in_acme: Tenant, alice: Any) -> None:
         with count_our_queries() as queries:
             respond(make_request(in_acme, alice))
         assert queries == []
 
-    def test_adding_an_ordinary_message_and_redirecting_costs_none(self, in_acme: Tenant, alice: Any) -> None:
+    def test_adding_ordinary_message_takes_no_query(self, in_acme: Tenant, alice: Any) -> None:
         with count_our_queries() as queries:
             request = make_request(in_acme, alice)
             messages.info(request, "Saved")
@@ -666,7 +662,7 @@ class TestQueries:
         assert queries == []
 
     @pytest.mark.parametrize("unread", [0, 1, 200])
-    def test_a_page_that_shows_banners_costs_one(self, in_acme: Tenant, alice: Any, unread: int) -> None:
+    def test_page_with_banners_takes_one_query(self, in_acme: Tenant, alice: Any, unread: int) -> None:
         TestBanners().send(alice, unread)
         with count_our_queries() as queries:
             request = make_request(in_acme, alice)
@@ -678,7 +674,7 @@ class TestQueries:
         assert len(queries) == 1
 
     @pytest.mark.parametrize(("key", "more"), [("", 0), ("k", 1)])
-    def test_adding_a_persistent_message_costs_two_and_three_more_to_somebody_else(
+    def test_adding_persistent_message_takes_two_queries_or_five_for_others(
         self, in_acme: Tenant, alice: Any, sally: Any, key: str, more: int
     ) -> None:
         grant(alice, sally)
@@ -689,7 +685,7 @@ class TestQueries:
             queries = [each["sql"] for each in captured if "SAVEPOINT" not in each["sql"]]
             assert len(queries) == count + more, queries
 
-    def test_a_page_of_somebody_not_logged_in_costs_none(self, in_acme: Tenant) -> None:
+    def test_page_for_anonymous_user_takes_no_query(self, in_acme: Tenant) -> None:
         with count_our_queries() as queries:
             assert texts(make_request(in_acme)) == []
         assert queries == []
@@ -698,7 +694,7 @@ class TestQueries:
 class TestShortcuts:
     @pytest.mark.parametrize("word", ["debug", "info", "success", "warning", "error"])
     @pytest.mark.parametrize("name", ["add_persistant_{}", "persistant_{}", "add_persistent_{}"])
-    def test_the_persistent_ones_are_on_djangos_module_and_ours(
+    def test_persistent_shortcuts_work_on_django_and_api_modules(
         self, in_acme: Tenant, alice: Any, name: str, word: str
     ) -> None:
         request = make_request(in_acme, alice)
@@ -709,7 +705,7 @@ class TestShortcuts:
         assert list(Message.objects.values_list("level", "extra_tags")) == [(level, "extra")] * 2
 
     @pytest.mark.parametrize("word", ["debug", "info", "success", "warning", "error"])
-    def test_the_sticky_ones_too(self, in_acme: Tenant, word: str) -> None:
+    def test_sticky_shortcuts_work_on_django_and_api_modules(self, in_acme: Tenant, word: str) -> None:
         request = make_request(in_acme)
         messages.set_level(request, 0)
         for module in (messages, api):
@@ -717,13 +713,13 @@ class TestShortcuts:
         level = getattr(constants, f"{word.upper()}_STICKY")
         assert [message.level for message in request._messages] == [level] * 2
 
-    def test_what_takes_a_request_is_there_and_nothing_else(self) -> None:
+    def test_django_messages_module_has_only_functions_that_take_request(self) -> None:
         taking = {name for name in api.__all__ if name.startswith(("add_", "aadd_", "aget_", "persist"))}
         ours = {name for name in vars(messages) if getattr(vars(messages)[name], "__module__", "") == api.__name__}
         assert ours == taking
 
 
-def test_a_response_without_messages_makes_no_storages(in_acme: Tenant, make_user: MakeUser) -> None:
+def test_response_without_messages_creates_no_storages(in_acme: Tenant, make_user: MakeUser) -> None:
     storage = FallbackStorage(make_request(in_acme, make_user()))
     storage.update(HttpResponse())
     assert "storages" not in vars(storage)
@@ -731,9 +727,7 @@ def test_a_response_without_messages_makes_no_storages(in_acme: Tenant, make_use
     assert "storages" in vars(storage)
 
 
-def test_storages_that_are_made_late_are_those_of_the_schema_the_request_came_in(
-    in_acme: Tenant, make_user: MakeUser
-) -> None:
+def test_late_created_storages_use_schema_of_request(in_acme: Tenant, make_user: MakeUser) -> None:
     request = make_request(in_acme, make_user())
     del request.tenant
     storage = FallbackStorage(request)

@@ -71,7 +71,7 @@ def run(operation: Operation, before: ProjectState, after: ProjectState, directi
         getattr(operation, direction)(LABEL, editor, before, after)
 
 
-def test_the_state_is_that_of_the_operations_one_by_one_and_models_are_made_once() -> None:
+def test_grouped_operations_reach_same_state_with_one_model_reload() -> None:
     one_by_one = state_after(*first(), *second())
     together = state_after(GroupedOperations(first()), GroupedOperations(second()))
     assert together == one_by_one
@@ -80,7 +80,7 @@ def test_the_state_is_that_of_the_operations_one_by_one_and_models_are_made_once
     assert {field.name for field in book._meta.get_fields()} == {"id", "title", "price", "page"}
 
 
-def test_an_operation_that_fails_leaves_the_state_able_to_make_models() -> None:
+def test_grouped_operations_restore_reload_model_after_failure() -> None:
     state = state_after(GroupedOperations(first()))
     wrong = GroupedOperations([migrations.AddField("nothing", "price", models.IntegerField())])
     with pytest.raises(KeyError):
@@ -89,7 +89,7 @@ def test_an_operation_that_fails_leaves_the_state_able_to_make_models() -> None:
 
 
 @pytest.mark.usefixtures("_in_acme")
-def test_the_database_is_changed_and_changed_back() -> None:
+def test_grouped_operations_migrate_database_forwards_and_backwards() -> None:
     empty, made, changed = state_after(), state_after(*first()), state_after(*first(), *second())
     run(GroupedOperations(first()), empty, made)
     run(GroupedOperations(second()), made, changed)
@@ -106,6 +106,6 @@ def test_the_database_is_changed_and_changed_back() -> None:
         )
 
 
-def test_it_says_what_it_does() -> None:
+def test_grouped_operations_describe_joins_descriptions() -> None:
     assert GroupedOperations(second()).describe().startswith("Add field price to book; Alter field title on book; ")
     assert GroupedOperations(second()).reversible

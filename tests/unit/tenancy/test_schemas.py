@@ -6,16 +6,16 @@ import pytest
 from django.db import connection
 from django_tenants.utils import schema_context
 
-from messages_extends.tenancy.schemas import current_schema, inside, is_per_tenant, is_shared
+from messages_extends.tenancy.schemas import current_schema, in_schema, is_per_tenant, is_shared
 from tenants.models import Tenant
 
 
-def test_the_two_lists_of_apps_decide() -> None:
+def test_is_shared_and_is_per_tenant_follow_app_lists() -> None:
     assert (is_shared("contenttypes"), is_per_tenant("contenttypes")) == (True, False)
     assert (is_shared("messages_extends"), is_per_tenant("messages_extends")) == (False, True)
 
 
-def test_where_tenants_have_types_the_apps_of_every_type_count(settings: Any) -> None:
+def test_is_per_tenant_with_tenant_types_includes_apps_of_every_type(settings: Any) -> None:
     settings.HAS_MULTI_TYPE_TENANTS = True
     settings.TENANT_TYPES = {
         "public": {"APPS": settings.SHARED_APPS},
@@ -29,9 +29,9 @@ def test_where_tenants_have_types_the_apps_of_every_type_count(settings: Any) ->
     ]
 
 
-def test_inside_enters_a_schema_and_leaves_it_on_errors_too(db: None) -> None:
+def test_inside_restores_previous_schema_after_error(db: None) -> None:
     def fail_inside(seen: list[str]) -> None:
-        with inside("globex"):
+        with in_schema("globex"):
             seen.append(current_schema())
             raise ZeroDivisionError
 
@@ -42,7 +42,7 @@ def test_inside_enters_a_schema_and_leaves_it_on_errors_too(db: None) -> None:
         assert (seen, current_schema()) == (["globex"], "acme")
 
 
-def test_inside_the_current_schema_keeps_the_tenant_object(acme: Tenant) -> None:
+def test_inside_current_schema_keeps_tenant_object(acme: Tenant) -> None:
     connection.set_tenant(acme)
-    with inside("acme"):
+    with in_schema("acme"):
         assert connection.tenant is acme

@@ -25,12 +25,12 @@ def copied(acme: Tenant, globex: Tenant) -> str:
     return str(store.session_key)
 
 
-def test_where_it_was_made_it_can_be_read(copied: str) -> None:
+def test_session_in_own_schema_is_readable(copied: str) -> None:
     with schema_context("acme"):
         assert SessionStore(copied)["secret"] == "of acme"
 
 
-def test_elsewhere_it_is_empty_and_saving_takes_another_key(copied: str) -> None:
+def test_session_in_other_schema_is_empty_and_saves_under_new_key(copied: str) -> None:
     with schema_context("globex"):
         before = Session.objects.get(pk=copied).session_data
         store = SessionStore(copied)
@@ -41,7 +41,7 @@ def test_elsewhere_it_is_empty_and_saving_takes_another_key(copied: str) -> None
         assert Session.objects.get(pk=copied).session_data == before
 
 
-def test_the_schema_is_that_of_the_moment_it_was_made(acme: Tenant, globex: Tenant) -> None:
+def test_session_store_is_bound_to_schema_at_creation(acme: Tenant, globex: Tenant) -> None:
     with schema_context("acme"):
         store = SessionStore()
     with schema_context("globex"):
@@ -49,7 +49,7 @@ def test_the_schema_is_that_of_the_moment_it_was_made(acme: Tenant, globex: Tena
         assert SessionStore().decode(store.encode({"a": 1})) == {}
 
 
-def test_in_async_code_it_is_bound_to_the_schema_it_was_made_in(acme: Tenant, globex: Tenant) -> None:
+def test_async_session_methods_are_bound_to_schema_at_creation(acme: Tenant, globex: Tenant) -> None:
     async def write(store: SessionStore) -> str:
         await store.aset("secret", "of acme")
         await store.asave()
@@ -69,7 +69,7 @@ def test_in_async_code_it_is_bound_to_the_schema_it_was_made_in(acme: Tenant, gl
         assert not SessionStore().exists(key)
 
 
-def test_in_public_without_a_table_async_code_finds_it_empty_and_cannot_save(db: None) -> None:
+def test_async_session_without_table_is_empty_and_refuses_save(db: None) -> None:
     async def use(store: SessionStore) -> None:
         assert not await store.aexists("a" * 32)
         assert await store.aget("secret") is None

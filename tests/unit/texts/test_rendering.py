@@ -49,7 +49,7 @@ def in_german(tmp_path: Path, settings: Any) -> Any:
 @pytest.mark.parametrize("params", [{}, [], ()])
 @pytest.mark.parametrize("text", ["Save 50% today", "100% sure", "Your quota is at 90%."])
 @pytest.mark.parametrize("is_safe", [False, True])
-def test_without_parameters_a_percent_sign_is_one(params: Any, text: str, is_safe: bool) -> None:
+def test_render_with_empty_params_keeps_percent_sign(params: Any, text: str, is_safe: bool) -> None:
     shown = render(text, params, is_safe=is_safe)
     assert shown == GERMAN[text]
     assert isinstance(shown, SafeData) is is_safe
@@ -59,15 +59,15 @@ def test_without_parameters_a_percent_sign_is_one(params: Any, text: str, is_saf
     ("text", "params"),
     [("Hello %(name)s", {"name": "Ann"}), ("%(done)s of %(all)s at 100%", {"done": 1, "all": 2})],
 )
-def test_what_cannot_be_filled_in_is_shown_as_its_translation_stands(text: str, params: Any) -> None:
+def test_render_with_unusable_placeholders_returns_translation_unfilled(text: str, params: Any) -> None:
     assert render(text, params, is_safe=False) == GERMAN[text]
 
 
-def test_a_text_without_params_is_not_translated() -> None:
+def test_render_without_params_translates_nothing() -> None:
     assert render("100% sure", None, is_safe=False) == "100% sure"
 
 
-def test_a_reader_sees_it_so(in_acme: Tenant, make_user: MakeUser) -> None:
+def test_inbox_page_renders_percent_sign_in_reader_language(in_acme: Tenant, make_user: MakeUser) -> None:
     alice = make_user("alice")
     send(alice, "Save 50% today", params={})
     send(alice, mark_safe("100% sure"), params={})

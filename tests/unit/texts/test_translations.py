@@ -52,7 +52,7 @@ def marks(text: str) -> list[str]:
     return sorted(re.findall(r"%\(\w+\)[sd]|%[sd]|</?\w+>", text))
 
 
-def test_the_product_speaks_those_languages_that_have_catalogues() -> None:
+def test_languages_setting_equals_existing_catalogues() -> None:
     assert {code for code, _name in settings.LANGUAGES} == set(LANGUAGES)
     for app in APPS:
         assert {path.name for path in (PROJECT / app / "locale").iterdir()} == set(LANGUAGES)
@@ -60,35 +60,35 @@ def test_the_product_speaks_those_languages_that_have_catalogues() -> None:
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(PROJECT).parent.parent))
 class TestCatalogue:
-    def test_everything_is_translated_and_nothing_guessed(self, path: Path) -> None:
+    def test_catalogue_has_no_fuzzy_or_missing_translation(self, path: Path) -> None:
         entries = entries_of(path)
         assert entries
         assert [entry.key for entry in entries if entry.fuzzy or not entry.texts or not all(entry.texts)] == []
 
-    def test_every_form_of_a_plural_is_there(self, path: Path) -> None:
+    def test_catalogue_has_every_plural_form(self, path: Path) -> None:
         forms = int(re.findall(r"nplurals=(\d)", header_of(path))[0])
         assert {len(entry.texts) for entry in entries_of(path) if entry.msgid_plural} <= {forms}
 
-    def test_what_is_compiled_is_what_is_written(self, path: Path) -> None:
+    def test_compiled_catalogue_equals_source(self, path: Path) -> None:
         assert compiled(path) == {entry.key: entry.texts for entry in entries_of(path)}
 
-    def test_placeholders_and_tags_are_kept(self, path: Path) -> None:
+    def test_catalogue_keeps_placeholders_and_tags(self, path: Path) -> None:
         for entry in entries_of(path):
             allowed = [marks(entry.msgid), marks(entry.msgid_plural)]
             assert all(marks(text) in allowed for text in entry.texts), entry.key
 
-    def test_it_has_the_same_texts_as_the_others(self, path: Path) -> None:
+    def test_catalogue_has_same_msgids_as_english(self, path: Path) -> None:
         english = path.parents[2] / "en" / "LC_MESSAGES" / "django.po"
         assert [entry.key for entry in entries_of(path)] == [entry.key for entry in entries_of(english)]
 
-    def test_ours_says_which_language_it_is(self, path: Path) -> None:
+    def test_package_catalogue_names_language_code(self, path: Path) -> None:
         if path.is_relative_to(PROJECT / "messages_extends"):
             assert compiled(path)["language code\x04en"] == [path.parents[1].name]
 
-    def test_its_header_names_nobody_and_no_day(self, path: Path) -> None:
+    def test_catalogue_header_has_no_author_or_date(self, path: Path) -> None:
         assert not re.search(r"@|\d{4}-\d\d|YEAR|#", header_of(path))
 
-    def test_it_takes_no_word_of_dates_for_another(self, path: Path) -> None:
+    def test_catalogue_has_no_msgid_of_month_or_weekday(self, path: Path) -> None:
         """ "May" once was a heading: every date of that month would have been shown with it."""
         with translation.override(None):
             words = {str(word) for word in (*dates.MONTHS.values(), *dates.WEEKDAYS.values())}
@@ -96,7 +96,7 @@ class TestCatalogue:
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_catalogues_hold_what_the_code_and_templates_say_now(app: str, tmp_path: Path) -> None:
+def test_catalogues_equal_makemessages_output(app: str, tmp_path: Path) -> None:
     if shutil.which("xgettext") is None:
         pytest.skip("GNU gettext is not installed (Debian: apt install gettext).")
     copy = shutil.copytree(PROJECT / app, tmp_path / app, ignore=shutil.ignore_patterns("__pycache__", "*.mo"))
@@ -151,7 +151,7 @@ PAGES = {
 class TestPages:
     @pytest.mark.parametrize("number", range(len(TRANSLATED)))
     @pytest.mark.parametrize("address", PAGES)
-    def test_they_speak_the_language_that_the_browser_asks_for(
+    def test_pages_use_language_of_browser(
         self, of_alice: Client, alice: Any, make_user: MakeUser, address: str, number: int
     ) -> None:
         language = ("de", "es")[number]
@@ -164,14 +164,14 @@ class TestPages:
         assert english_left(shown(of_alice, address, "en"), language) != []
 
     @pytest.mark.parametrize("language", TRANSLATED)
-    def test_so_does_an_announcement_with_all_that_can_be_done_to_it(self, of_alice: Client, language: str) -> None:
+    def test_announcement_pages_are_translated(self, of_alice: Client, language: str) -> None:
         announcement = announce("Hola und hello", to=EVERYONE, must_acknowledge=True)
         address = f"/messages/announcements/{announcement.pk}/"
         for page in ("", "edit/", "retract/"):
             assert english_left(shown(of_alice, f"{address}{page}", language), language) == []
 
     @pytest.mark.parametrize("language", TRANSLATED)
-    def test_so_does_the_console_of_the_platform(
+    def test_platform_pages_are_translated(
         self, database: None, make_user: MakeUser, browser_of: BrowserOf, language: str
     ) -> None:
         with schema_context("platform"):
@@ -184,7 +184,7 @@ class TestPages:
             assert english_left(shown(browser, address, language), language) == []
 
     @pytest.mark.parametrize("language", TRANSLATED)
-    def test_so_does_what_is_wrong_with_a_form(self, of_alice: Client, make_user: MakeUser, language: str) -> None:
+    def test_form_errors_are_translated(self, of_alice: Client, make_user: MakeUser, language: str) -> None:
         make_user("bob")
         wrong = {"message": "\0", "url": "javascript:x", "level": "7", "expires": "yesterday", "people": "0"}
         for address in ("/messages/compose/", "/messages/announcements/new/", "/messages/grants/"):
@@ -192,11 +192,11 @@ class TestPages:
             assert response.status_code == 400
             assert english_left(unescape(response.text), language) == []
 
-    def test_other_languages_are_answered_in_english(self, of_alice: Client) -> None:
+    def test_pages_in_unsupported_language_use_english(self, of_alice: Client) -> None:
         response = of_alice.get("/messages/", headers={"accept-language": "fr, ja;q=0.5"})
         assert response.headers["Content-Language"] == "en"
 
-    def test_refusals_that_people_see_are_translated(self, of_alice: Client, alice: Any, make_user: MakeUser) -> None:
+    def test_refusals_are_translated(self, of_alice: Client, alice: Any, make_user: MakeUser) -> None:
         announcement = announce("Hola und hello", to=EVERYONE, must_acknowledge=True)
         with translation.override("de"), pytest.raises(PermissionDenied, match="Ankündigung nicht ändern"):
             require_may_change(make_user("bob"), announcement)
@@ -211,7 +211,7 @@ class TestWords:
     @pytest.mark.parametrize(
         ("language", "words"), [("en", "2 days ago"), ("de", "vor 2 Tagen"), ("es", "hace 2 días")]
     )
-    def test_how_long_ago_has_the_form_of_the_word_that_belongs_there(self, language: str, words: str) -> None:
+    def test_ago_uses_grammatical_form_of_language(self, language: str, words: str) -> None:
         with translation.override(language):
             assert ago(timezone.now() - timedelta(days=2, hours=1)).replace("\xa0", " ") == words
 
@@ -219,12 +219,12 @@ class TestWords:
         ("language", "date"),
         [("en", "May 3, 2026, 2:05 p.m."), ("de", "3. Mai 2026 14:05"), ("es", "3 de mayo de 2026 a las 14:05")],
     )
-    def test_dates_are_those_of_the_readers_language(self, of_alice: Client, language: str, date: str) -> None:
+    def test_dates_use_format_of_reader_language(self, of_alice: Client, language: str, date: str) -> None:
         announce("Hola und hello", to=EVERYONE)
         Announcement.objects.update(publish_at=datetime(2026, 5, 3, 14, 5, tzinfo=UTC))
         assert date in shown(of_alice, "/messages/announcements/", language)
 
-    def test_plurals_follow_the_language(self) -> None:
+    def test_plurals_follow_language(self) -> None:
         with translation.override("es"):
             assert [UnreadBadge(count).name for count in (0, 1, 5)] == [
                 "Mensajes, ninguno sin leer",
@@ -242,7 +242,7 @@ class TestOneMessage:
     GERMAN = "Die Zahlung für die Bestellung 1842 ist fehlgeschlagen: Die Karte ist abgelaufen."
     ENGLISH = "The payment for order 1842 has failed: the card has expired."
 
-    def test_two_readers_see_one_announcement_in_their_languages(
+    def test_announcement_renders_in_language_of_each_reader(
         self, acme: Tenant, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         announce(PAYMENT_FAILED, params={"order": 1842}, to=EVERYONE)
@@ -252,14 +252,14 @@ class TestOneMessage:
         assert self.GERMAN in shown(anna, "/", "de")
         assert Announcement.objects.count() == 1
 
-    def test_one_reader_sees_one_message_in_the_language_of_each_browser(self, of_alice: Client, alice: Any) -> None:
+    def test_message_renders_in_language_of_each_browser(self, of_alice: Client, alice: Any) -> None:
         with translation.override("es"):
             send(alice, PAYMENT_FAILED, params={"order": 1842})
         assert self.GERMAN in shown(of_alice, "/messages/", "de")
         assert self.ENGLISH in shown(of_alice, "/messages/", "en")
         assert Message.objects.get().message == PAYMENT_FAILED
 
-    def test_what_somebody_wrote_is_never_translated(self, of_alice: Client, alice: Any) -> None:
+    def test_message_without_params_is_never_translated(self, of_alice: Client, alice: Any) -> None:
         send(alice, "The payment has failed.")
         assert "The payment has failed." in shown(of_alice, "/messages/", "de")
 
@@ -295,20 +295,20 @@ def host_page(code: str, request: HttpRequest) -> str:
 @pytest.mark.usefixtures("in_arabic")
 class TestUntranslatedInterface:
     @pytest.mark.parametrize("address", [address for address in PAGES if address.startswith("/messages/")])
-    def test_a_page_is_in_one_language_as_a_whole(self, of_alice: Client, address: str) -> None:
+    def test_pages_without_catalogue_for_language_are_fully_english(self, of_alice: Client, address: str) -> None:
         announce("Hello", to=EVERYONE)
         response = of_alice.get(address, headers={"accept-language": "ar"})
         assert re.findall(f".*{ARABIC.pattern}.*", response.text) == []
         assert '<html lang="en">' in response.text
         assert '<div lang="en" dir="ltr">' in response.text
 
-    def test_what_is_wrong_with_a_form_is_too(self, of_alice: Client) -> None:
+    def test_form_errors_without_catalogue_for_language_are_english(self, of_alice: Client) -> None:
         for address in ("/messages/compose/", "/messages/announcements/new/", "/messages/grants/"):
             response = of_alice.post(address, {"level": "7"}, headers={"accept-language": "ar"})
             assert response.status_code == 400
             assert re.findall(f".*{ARABIC.pattern}.*", response.text) == []
 
-    def test_so_are_the_parts_of_a_hosts_page(self, in_acme: Tenant, alice: Any) -> None:
+    def test_template_tags_without_catalogue_for_language_render_english(self, in_acme: Tenant, alice: Any) -> None:
         send(alice, "Hello")
         request = make_request(in_acme, alice)
         tags = "{% message_bell %}{% messages_nav %}{% message_banners %}"
@@ -317,7 +317,7 @@ class TestUntranslatedInterface:
         assert page.count('lang="en" dir="ltr"') == 2
         assert host_page("{% load i18n %}{% translate 'Yes' %}", request) == "نعم"
 
-    def test_so_are_the_parts_that_a_script_asks_for(self, of_alice: Client, alice: Any) -> None:
+    def test_page_fragments_without_catalogue_for_language_are_english(self, of_alice: Client, alice: Any) -> None:
         send(alice, "Hello")
         for address in ("/messages/panel/", "/messages/banners/"):
             page = of_alice.get(address, headers={"accept-language": "ar"}).text
@@ -325,7 +325,9 @@ class TestUntranslatedInterface:
             assert not ARABIC.search(page)
             assert 'lang="en" dir="ltr"' in page
 
-    def test_messages_stay_in_the_readers_language(self, in_acme: Tenant, of_alice: Client, alice: Any) -> None:
+    def test_messages_use_reader_language_on_untranslated_page(
+        self, in_acme: Tenant, of_alice: Client, alice: Any
+    ) -> None:
         """ "Yes" stands for a text of the host's, which has an Arabic catalogue."""
         send(alice, "Yes", params={})
         announce("Sunday", params={}, to=EVERYONE)
@@ -336,7 +338,7 @@ class TestUntranslatedInterface:
         messages.info(request, gettext_lazy("Yes"))
         assert host_page("{% message_banners %}", request).count(">نعم</span>") == 2
 
-    def test_the_language_of_the_product_comes_before_english(self, settings: Any, of_alice: Client) -> None:
+    def test_untranslated_page_prefers_language_code_over_english(self, settings: Any, of_alice: Client) -> None:
         settings.LANGUAGE_CODE = "de"
         settings.LANGUAGES = [*settings.LANGUAGES]
         page = of_alice.get("/messages/", headers={"accept-language": "ar"}).text
@@ -344,9 +346,7 @@ class TestUntranslatedInterface:
         assert '<html lang="de">' in page
         assert english_left(page, "de") == []
 
-    def test_a_catalogue_of_the_hosts_own_adds_a_language(
-        self, settings: Any, of_alice: Client, tmp_path: Path
-    ) -> None:
+    def test_host_catalogue_adds_language(self, settings: Any, of_alice: Client, tmp_path: Path) -> None:
         if shutil.which("msgfmt") is None:
             pytest.skip("GNU gettext is not installed (Debian: apt install gettext).")
         folder = tmp_path / "ar" / "LC_MESSAGES"
@@ -358,7 +358,7 @@ class TestUntranslatedInterface:
         assert "صندوق الوارد" in page
         assert '<html lang="ar" dir="rtl">' in page
 
-    def test_a_regional_variant_of_one_of_ours_is_translated(self, settings: Any, of_alice: Client) -> None:
+    def test_regional_language_variant_is_translated(self, settings: Any, of_alice: Client) -> None:
         settings.LANGUAGES = [*settings.LANGUAGES, ("es-mx", "Español de México")]
         page = of_alice.get("/messages/", headers={"accept-language": "es-mx"}).text
         assert '<html lang="es-mx">' in page

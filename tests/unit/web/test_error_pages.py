@@ -50,7 +50,7 @@ def rendered(tag: str, context: dict[str, Any], request: HttpRequest | None = No
 
 @pytest.mark.usefixtures("host")
 @pytest.mark.parametrize("status", ERRORS)
-def test_an_error_page_with_our_tags_in_its_layout_is_shown(
+def test_error_page_with_template_tags_in_layout_renders(
     status: int, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
 ) -> None:
     alice = make_user("alice")
@@ -63,7 +63,7 @@ def test_an_error_page_with_our_tags_in_its_layout_is_shown(
 
 
 @pytest.mark.usefixtures("host")
-def test_so_is_that_of_a_form_without_its_token(in_acme: Tenant) -> None:
+def test_csrf_error_page_with_template_tags_in_layout_renders(in_acme: Tenant) -> None:
     browser = Client(enforce_csrf_checks=True, headers={"host": "acme.localhost"})
     response = browser.post("/messages/mark_read/all/")
     assert response.status_code == 403
@@ -72,20 +72,18 @@ def test_so_is_that_of_a_form_without_its_token(in_acme: Tenant) -> None:
 
 @pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.parametrize("context", [{}, {"request": None}])
-def test_without_a_request_a_tag_renders_nothing(tag: str, context: dict[str, Any]) -> None:
+def test_template_tags_without_request_render_nothing(tag: str, context: dict[str, Any]) -> None:
     assert rendered(tag, context) == ""
 
 
 @pytest.mark.usefixtures("host")
-def test_an_email_may_have_the_layout_of_the_pages() -> None:
+def test_layout_with_template_tags_renders_without_request() -> None:
     assert "Something is wrong." in render_to_string("500.html")
 
 
 @pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.parametrize("schema", ["acme", "public"])
-def test_for_a_request_that_no_middleware_has_seen_a_tag_shows_nobodys_messages(
-    tag: str, schema: str, acme: Tenant
-) -> None:
+def test_template_tags_without_middleware_show_no_messages(tag: str, schema: str, acme: Tenant) -> None:
     request: Any = RequestFactory().get("/")
     if schema == "acme":
         request.tenant = acme

@@ -25,20 +25,20 @@ from tests.unit.storages.test_storages import make_request
         ({WARNING: "other"}, "error persistent", "error sticky"),
     ],
 )
-def test_a_level_follows_the_hosts_word_for_the_one_that_it_belongs_to(
+def test_level_tags_follow_message_tags_of_base_level(
     settings: Any, tags: dict[int, str], persistent: str, sticky: str
 ) -> None:
     settings.MESSAGE_TAGS = tags
     assert (base.LEVEL_TAGS[ERROR_PERSISTENT], base.LEVEL_TAGS[ERROR_STICKY]) == (persistent, sticky)
 
 
-def test_without_words_of_the_hosts_they_are_ours() -> None:
+def test_level_tags_without_message_tags_use_defaults() -> None:
     with override_settings(MESSAGE_TAGS={ERROR: "danger"}):
         assert base.LEVEL_TAGS[ERROR_PERSISTENT] == "danger persistent"
     assert {level: base.LEVEL_TAGS[level] for level in DEFAULT_TAGS} == DEFAULT_TAGS
 
 
-def test_a_loop_gets_them_for_every_kind_of_message(settings: Any, in_acme: Tenant, make_user: MakeUser) -> None:
+def test_get_messages_applies_message_tags_to_every_kind(settings: Any, in_acme: Tenant, make_user: MakeUser) -> None:
     settings.MESSAGE_TAGS = {ERROR: "danger"}
     alice = make_user("alice")
     announce("announcement", to=EVERYONE, level=ERROR_PERSISTENT)

@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, include, path, reverse
 from messages_extends import urls
 from messages_extends.api import send
 from messages_extends.broadcasts import urls as console
-from messages_extends.links import reverse_if_any, reverse_own
+from messages_extends.links import reverse_if_any, reverse_page
 from messages_extends.models import Message
 from tenants.models import Tenant
 from tests.factories import BrowserOf, MakeUser
@@ -93,19 +93,19 @@ OURS = set(names_in(urls.pages))
 
 
 class TestNames:
-    def test_a_host_gets_two_names_without_a_namespace_and_all_of_them_within_ours(self) -> None:
+    def test_included_urls_expose_two_names_outside_namespace(self) -> None:
         assert {"inbox", "announcements"} | PUBLISHED <= OURS
         with override_settings(ROOT_URLCONF=Bare):
             for name in OURS:
                 args = arguments_of(name)
-                assert reverse(f"messages_extends:{name}", args=args) == reverse_own(name, *args)
+                assert reverse(f"messages_extends:{name}", args=args) == reverse_page(name, *args)
                 if name in PUBLISHED:
-                    assert reverse(name, args=args) == reverse_own(name, *args)
+                    assert reverse(name, args=args) == reverse_page(name, *args)
                 else:
                     with pytest.raises(NoReverseMatch):
                         reverse(name, args=args)
 
-    def test_under_a_namespace_of_the_host_all_of_them_are_within_that(self) -> None:
+    def test_urls_in_host_namespace_are_nested_in_that_namespace(self) -> None:
         with override_settings(ROOT_URLCONF=UnderANamespace):
             assert reverse("ns:message_mark_read", args=[5]) == "/m/mark_read/5/"
             assert reverse("ns:message_mark_all_read") == "/m/mark_read/all/"
@@ -116,16 +116,16 @@ class TestNames:
                     reverse(name)
 
     @pytest.mark.parametrize("urlconf", [Bare, UnderANamespace, Twice, WithPagesOfItsOwn])
-    def test_djangos_own_checks_are_silent(self, urlconf: type) -> None:
+    def test_included_urls_pass_django_url_checks(self, urlconf: type) -> None:
         with override_settings(ROOT_URLCONF=urlconf):
             assert [report.id for report in run_checks(tags=["urls"])] == []
 
-    def test_a_host_keeps_its_own_names_whatever_the_order(self) -> None:
+    def test_included_urls_keep_names_of_host(self) -> None:
         with override_settings(ROOT_URLCONF=WithPagesOfItsOwn):
             assert reverse("inbox") == "/inbox/"
             assert reverse("announcements") == "/announcements/"
-            assert reverse_own("inbox") == "/messages/"
-            assert reverse_own("announcements") == "/messages/announcements/"
+            assert reverse_page("inbox") == "/messages/"
+            assert reverse_page("announcements") == "/messages/announcements/"
 
 
 class TestOwnLinks:
@@ -142,17 +142,17 @@ class TestOwnLinks:
             (WithPagesOfItsOwn, "/messages/"),
         ],
     )
-    def test_they_are_found_wherever_the_host_included_them(self, urlconf: type, prefix: str) -> None:
+    def test_reverse_own_finds_urls_in_every_inclusion(self, urlconf: type, prefix: str) -> None:
         with override_settings(ROOT_URLCONF=urlconf):
-            assert reverse_own("inbox") == prefix
-            assert reverse_own("message_mark_read", 5) == f"{prefix}mark_read/5/"
-            assert reverse_own("message_mark_all_read") == f"{prefix}mark_read/all/"
-            assert reverse_own("broadcasts") == f"{prefix}broadcasts/"
+            assert reverse_page("inbox") == prefix
+            assert reverse_page("message_mark_read", 5) == f"{prefix}mark_read/5/"
+            assert reverse_page("message_mark_all_read") == f"{prefix}mark_read/all/"
+            assert reverse_page("broadcasts") == f"{prefix}broadcasts/"
 
-    def test_where_they_are_missing_the_error_says_what_to_add(self) -> None:
+    def test_reverse_own_without_inclusion_raises_no_reverse_match(self) -> None:
         with override_settings(ROOT_URLCONF=NotIncluded):
             with pytest.raises(NoReverseMatch, match="include"):
-                reverse_own("message_mark_all_read")
+                reverse_page("message_mark_all_read")
             assert reverse_if_any("inbox") == ""
 
 
@@ -174,7 +174,7 @@ class TestPages:
             (WithPagesOfItsOwn, ["/messages/"]),
         ],
     )
-    def test_a_message_is_shown_and_closed(
+    def test_inbox_page_shows_and_closes_message_in_every_inclusion(
         self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf, urlconf: type, prefixes: list[str]
     ) -> None:
         alice = make_user("alice")
@@ -188,7 +188,7 @@ class TestPages:
                 assert browser.post(f"{prefix}mark_read/{message.pk}/").status_code == 302
             assert not Message.objects.filter(read=False).exists()
 
-    def test_a_page_that_the_host_calls_inbox_shows_saved_messages_as_any_other(
+    def test_host_page_named_inbox_shows_banners(
         self, in_acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
         alice = make_user("alice")

@@ -13,7 +13,7 @@ EMAILS = [*(PROJECT / "config").rglob("email/*.txt")]
 
 
 @pytest.mark.parametrize("template", [*TEMPLATES, *EMAILS], ids=lambda path: str(path.relative_to(PROJECT)))
-def test_template_fits_on_a_screen(template: Path) -> None:
+def test_template_stays_within_line_and_column_limits(template: Path) -> None:
     lines = template.read_text().splitlines()
     assert len(lines) <= MAX_LINES
     assert [number for number, line in enumerate(lines, 1) if len(line) > MAX_COLUMNS] == []

@@ -44,11 +44,11 @@ def page(browser: Client, schema: str) -> str:
     return browser.get(f"/clients/{schema}/").content.decode()
 
 
-def test_the_checks_are_silent() -> None:
+def test_checks_report_nothing() -> None:
     call_command("check", databases=["default"], fail_level="WARNING")
 
 
-def test_opening_a_second_organisation_leaves_the_first_logged_in(browser: Client) -> None:
+def test_login_at_second_tenant_keeps_login_at_first_tenant(browser: Client) -> None:
     for _round in range(2):
         for schema in ("t1", "t2"):
             assert f"at_{schema}" in page(browser, schema)
@@ -56,12 +56,12 @@ def test_opening_a_second_organisation_leaves_the_first_logged_in(browser: Clien
     assert "at_t1" in page(browser, "t1")
 
 
-def test_each_organisations_cookie_is_sent_to_its_own_folder(browser: Client) -> None:
+def test_session_cookie_path_is_folder_of_tenant(browser: Client) -> None:
     paths = {name: cookie["path"] for name, cookie in browser.cookies.items() if name.startswith("sessionid")}
     assert paths == {"sessionid_t1": "/clients/t1/", "sessionid_t2": "/clients/t2/"}
 
 
-def test_a_cookie_under_another_organisations_name_logs_nobody_in(browser: Client) -> None:
+def test_session_cookie_renamed_for_other_tenant_is_refused(browser: Client) -> None:
     thief = Client(headers={"host": "example.com"})
     for name in ("sessionid_t2", "sessionid"):
         thief.cookies = copy.deepcopy(browser.cookies)
@@ -72,13 +72,13 @@ def test_a_cookie_under_another_organisations_name_logs_nobody_in(browser: Clien
         assert "at_t1" in page(thief, "t1")
 
 
-def test_logging_out_of_one_organisation_leaves_the_other(browser: Client) -> None:
+def test_logout_of_one_tenant_keeps_login_at_other_tenant(browser: Client) -> None:
     browser.post("/clients/t1/admin/logout/")
     assert "at_t1" not in page(browser, "t1")
     assert "at_t2" in page(browser, "t2")
 
 
-def test_djangos_test_client_logs_in(people: dict[str, User]) -> None:
+def test_django_test_client_logs_in_at_current_tenant(people: dict[str, User]) -> None:
     browser = Client(headers={"host": "example.com"})
     with schema_context("t1"):
         browser.force_login(people["t1"])
@@ -86,7 +86,7 @@ def test_djangos_test_client_logs_in(people: dict[str, User]) -> None:
     assert "at_" not in page(browser, "t2")
 
 
-def test_a_cookie_with_the_host_prefix_keeps_its_path(people: dict[str, User], settings: Any) -> None:
+def test_session_cookie_with_host_prefix_keeps_root_path(people: dict[str, User], settings: Any) -> None:
     settings.SESSION_COOKIE_NAME = "__Host-sessionid"
     browser = Client(headers={"host": "example.com"})
     log_in(browser, "t1", people["t1"])
@@ -103,7 +103,7 @@ def test_a_cookie_with_the_host_prefix_keeps_its_path(people: dict[str, User], s
         ("https://status.example/", "https://status.example/"),
     ],
 )
-def test_a_link_stays_inside_the_organisation(
+def test_message_link_stays_in_folder_of_tenant(
     browser: Client, people: dict[str, User], settings: Any, url: str, link: str
 ) -> None:
     settings.STATIC_URL = "/static/"
@@ -113,16 +113,14 @@ def test_a_link_stays_inside_the_organisation(
         assert f'href="{link}"' in browser.get(f"/clients/t1/{address}").content.decode()
 
 
-def test_a_broadcast_leads_each_reader_into_their_own_organisation(browser: Client) -> None:
+def test_broadcast_link_leads_to_folder_of_reader(browser: Client) -> None:
     with schema_context("public"):
         broadcast("New reports", to=ALL_TENANTS, url="/reports/")
     for schema in ("t1", "t2"):
         assert f'href="/clients/{schema}/reports/"' in page(browser, schema)
 
 
-def test_our_pages_lead_to_each_other_and_to_the_organisations_start_page(
-    browser: Client, people: dict[str, User]
-) -> None:
+def test_package_pages_link_within_folder_of_tenant(browser: Client, people: dict[str, User]) -> None:
     inbox = browser.get("/clients/t1/messages/").content.decode()
     assert 'href="/clients/t1/"' in inbox
     assert 'href="/"' not in inbox
@@ -132,13 +130,13 @@ def test_our_pages_lead_to_each_other_and_to_the_organisations_start_page(
     assert 'close-href="/clients/t1/messages/mark_read/' in page(browser, "t1")
 
 
-def test_requests_do_not_pile_up_in_memory(browser: Client) -> None:
+def test_own_namespace_cache_stays_bounded(browser: Client) -> None:
     for _request in range(40):
         page(browser, "t1")
     assert own_namespace.cache_info().currsize <= 32
 
 
-def test_renaming_a_schema_keeps_people_logged_in_and_numbers_of_readers(browser: Client) -> None:
+def test_rename_schema_keeps_sessions_and_broadcast_counts(browser: Client) -> None:
     with schema_context("public"):
         published = broadcast("New reports", to=ALL_TENANTS)
         BroadcastCount.objects.create(
@@ -150,7 +148,7 @@ def test_renaming_a_schema_keeps_people_logged_in_and_numbers_of_readers(browser
     assert BroadcastCount.objects.get().schema_name == "renamed"
 
 
-def test_renaming_with_djangos_own_sessions_leaves_them_alone(settings: Any) -> None:
+def test_rename_schema_with_django_sessions_leaves_sessions_unchanged(settings: Any) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     rename_schema(get_tenant_model().objects.get(schema_name="t2"), "renamed")
     assert get_tenant_model().objects.filter(schema_name="renamed").exists()

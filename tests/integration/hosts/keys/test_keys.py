@@ -31,13 +31,13 @@ def make_person(number: int) -> Person:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(world=worlds)
-def test_each_compiled_query_returns_what_the_orm_returns(db: Any, world: World) -> None:
+def test_compiled_queries_return_rows_of_orm(db: Any, world: World) -> None:
     with schema_context("t1"):
         in_each_world(world, make_person, "t1")
 
 
 @pytest.mark.django_db
-def test_people_are_written_to_and_read() -> None:
+def test_send_reaches_users_with_non_numeric_keys() -> None:
     with schema_context("t1"):
         people = [make_person(number) for number in range(3)]
         assert send(people[1:], "Hello") == 2

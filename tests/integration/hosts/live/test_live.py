@@ -60,7 +60,7 @@ def id_of_users(schema: str) -> int:
         return ContentType.objects.get(app_label="auth", model="user").pk
 
 
-def test_ids_differ_indeed_and_the_cache_of_one_tenant_is_that_of_another() -> None:
+def test_tenant_content_type_ids_differ_and_share_one_cache() -> None:
     ids = {schema: id_of_users(schema) for schema in ("public", *TENANTS)}
     assert len(set(ids.values())) == 3
     with schema_context("t2"):
@@ -83,14 +83,14 @@ def fill_cache_in_t1() -> None:
     other.join()
 
 
-def test_a_check_finds_tables_of_shared_apps_in_tenants() -> None:
+def test_check_reports_shared_app_tables_in_tenants() -> None:
     assert ids_of_findings("messages_extends.E080") == ["messages_extends.E080"]
     [found] = [each for each in run_checks(databases=["default"]) if each.id == "messages_extends.E080"]
     assert "t1.django_content_type, t2.django_content_type" in found.msg
     assert run_checks() == []
 
 
-def test_while_a_tenant_is_migrated_the_check_looks_at_that_one_alone() -> None:
+def test_check_reports_current_tenant_only_during_migration() -> None:
     move("--schema", "t1")
     with schema_context("t1"):
         assert ids_of_findings("messages_extends.E080") == []
@@ -98,7 +98,7 @@ def test_while_a_tenant_is_migrated_the_check_looks_at_that_one_alone() -> None:
         assert ids_of_findings("messages_extends.E080") == ["messages_extends.E080"]
 
 
-def test_no_permission_and_no_other_row_is_lost_or_means_another_model() -> None:
+def test_share_content_types_keeps_permissions_and_generic_rows() -> None:
     before = {schema: everything_in(schema) for schema in TENANTS}
     assert all(len(each["Permission"]) > 30 and len(each["held"]) > 30 for each in before.values())
     move()
@@ -108,7 +108,7 @@ def test_no_permission_and_no_other_row_is_lost_or_means_another_model() -> None
     call_command("check", databases=["default"], fail_level="WARNING")
 
 
-def test_after_the_move_each_tenant_is_granted_and_refused_rightly_whatever_another_thread_does() -> None:
+def test_permissions_after_share_content_types_hold_with_shared_cache() -> None:
     move()
     with schema_context("t2"):
         alice, bob = User.objects.get(username="alice"), User.objects.get(username="bob")
@@ -120,7 +120,7 @@ def test_after_the_move_each_tenant_is_granted_and_refused_rightly_whatever_anot
         assert User.objects.get(pk=bob.pk).has_perm("auth.send_message", alice)
 
 
-def test_the_database_still_refuses_ids_that_are_no_content_types() -> None:
+def test_share_content_types_keeps_foreign_key_constraints() -> None:
     def rules() -> set[Any]:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -135,7 +135,7 @@ def test_the_database_still_refuses_ids_that_are_no_content_types() -> None:
     assert rules() == before
 
 
-def test_one_tenant_at_a_time_may_be_moved_and_what_was_moved_is_left_alone() -> None:
+def test_share_content_types_with_schema_changes_that_tenant_only() -> None:
     before = {schema: everything_in(schema) for schema in TENANTS}
     assert "t1: changed" in move("--schema", "t1")
     assert [has_own_content_types(schema) for schema in TENANTS] == [False, True]
@@ -143,7 +143,7 @@ def test_one_tenant_at_a_time_may_be_moved_and_what_was_moved_is_left_alone() ->
     assert {schema: everything_in(schema) for schema in TENANTS} == before
 
 
-def test_a_tenant_that_cannot_be_moved_stays_whole_is_named_and_stops_no_other() -> None:
+def test_share_content_types_names_failed_tenant_and_changes_others() -> None:
     before = {schema: everything_in(schema) for schema in TENANTS}
     with connection.cursor() as cursor:
         cursor.execute("CREATE VIEW t1.kinds AS SELECT * FROM t1.django_content_type")
@@ -157,7 +157,7 @@ def test_a_tenant_that_cannot_be_moved_stays_whole_is_named_and_stops_no_other()
     assert {schema: everything_in(schema) for schema in TENANTS} == before
 
 
-def test_a_dry_run_says_what_would_change_and_changes_nothing() -> None:
+def test_share_content_types_dry_run_reports_changes_and_changes_nothing() -> None:
     before = {schema: everything_in(schema) for schema in TENANTS}
     foretold = move("--dry-run")
     assert {schema: everything_in(schema) for schema in TENANTS} == before
@@ -165,24 +165,24 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing() -> None:
     assert move() == foretold.replace("would change", "changed")
 
 
-def test_a_tenant_that_does_not_exist_is_an_error() -> None:
+def test_share_content_types_with_unknown_schema_raises_command_error() -> None:
     with pytest.raises(CommandError, match="There is no tenant 'nowhere'"):
         move("--schema", "nowhere")
 
 
-def test_the_settings_have_to_be_changed_first(settings: Any) -> None:
+def test_share_content_types_with_unchanged_settings_raises_command_error(settings: Any) -> None:
     settings.TENANT_APPS = BEFORE
     with pytest.raises(CommandError, match="List django"):
         move()
     assert all(has_own_content_types(schema) for schema in TENANTS)
 
 
-def test_a_content_type_that_only_a_tenant_has_is_added_to_public() -> None:
+def test_share_content_types_adds_missing_content_types_to_public() -> None:
     move()
     assert ContentType.objects.filter(app_label__startswith="gone").count() == 6
 
 
-def test_tenants_are_migrated_and_made_afterwards_as_ever() -> None:
+def test_tenants_can_be_migrated_and_created_after_share_content_types() -> None:
     from tests.integration.hosts.organisations.models import Tenant
 
     move()

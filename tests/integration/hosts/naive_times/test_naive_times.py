@@ -54,25 +54,25 @@ def is_near(at: datetime, expected: datetime) -> bool:
 
 
 @pytest.mark.django_db
-def test_the_checks_are_silent() -> None:
+def test_checks_report_nothing() -> None:
     call_command("check", databases=["default"], fail_level="WARNING")
 
 
 @pytest.mark.parametrize("aware", [False, True])
-def test_a_message_expires_at_the_moment_that_was_meant(alice: Any, aware: bool) -> None:
+def test_send_stores_expiry_as_same_moment(alice: Any, aware: bool) -> None:
     send(alice, "for an hour", expires=in_an_hour(aware=aware))
     assert is_near(stored_at("expires"), datetime.now(UTC) + HOUR)
     assert [str(each) for each in inbox(alice).page().entries] == ["for an hour"]
 
 
 @pytest.mark.parametrize("aware", [False, True])
-def test_what_is_over_is_refused(alice: Any, aware: bool) -> None:
+def test_send_and_announce_refuse_past_expiry(alice: Any, aware: bool) -> None:
     for write in (lambda at: send(alice, "late", expires=at), lambda at: announce("late", to=EVERYONE, expires=at)):
         with pytest.raises(ValueError, match="in the past"):
             write(in_an_hour(aware=aware) - 2 * HOUR)
 
 
-def test_a_storage_takes_a_time(alice: Any, rf: Any) -> None:
+def test_storage_stores_aware_expiry_as_naive(alice: Any, rf: Any) -> None:
     request = rf.get("/")
     request.user, request.session = alice, SessionStore()
     request._messages = FallbackStorage(request)
@@ -81,7 +81,7 @@ def test_a_storage_takes_a_time(alice: Any, rf: Any) -> None:
 
 
 @pytest.mark.parametrize("aware", [False, True])
-def test_an_announcement_appears_and_disappears(alice: Any, aware: bool) -> None:
+def test_announcement_appears_and_expires_at_given_times(alice: Any, aware: bool) -> None:
     announcement = announce("soon", to=EVERYONE, publish_at=in_an_hour(aware=aware))
     assert announcement.state() is State.SCHEDULED
     assert not inbox(alice).page().entries
@@ -91,7 +91,7 @@ def test_an_announcement_appears_and_disappears(alice: Any, aware: bool) -> None
     assert is_near(stored_at("expires", "messages_extends_announcement"), datetime.now(UTC) + HOUR)
 
 
-def test_a_broadcast_is_read_in_an_organisation(alice: Any) -> None:
+def test_broadcast_with_aware_expiry_is_shown_in_tenant(alice: Any) -> None:
     with schema_context("public"):
         broadcast("maintenance", to=ALL_TENANTS, expires=in_an_hour(aware=True))
     assert [str(each) for each in inbox(alice).banners()] == ["maintenance"]
@@ -99,7 +99,7 @@ def test_a_broadcast_is_read_in_an_organisation(alice: Any) -> None:
         call_command("count_broadcast_readers", "--all", verbosity=0)
 
 
-def test_pages_follow_one_another_to_the_last(alice: Any) -> None:
+def test_inbox_pages_list_all_items_in_order(alice: Any) -> None:
     for number in range(5):
         send(alice, f"number {number}")
     announce("to all", to=EVERYONE)
@@ -113,7 +113,7 @@ def test_pages_follow_one_another_to_the_last(alice: Any) -> None:
     assert texts == ["to all", *(f"number {number}" for number in (4, 3, 2, 1, 0))]
 
 
-def test_pages_are_compiled_once_as_anywhere() -> None:
+def test_feed_queries_are_compiled() -> None:
     values = {"user": User(), "at": datetime.now(), "schema": "t1"}
     assert compiled.kept_query(feed.banners, values, "default", limit=10) is not None
     values |= {"last_at": datetime.now(), "last_id": 1}
@@ -122,7 +122,7 @@ def test_pages_are_compiled_once_as_anywhere() -> None:
 
 
 @pytest.mark.parametrize("aware", [False, True])
-def test_all_that_a_snapshot_saw_are_marked_and_that_is_undone(alice: Any, aware: bool) -> None:
+def test_mark_all_read_with_snapshot_marks_and_undoes_seen_items(alice: Any, aware: bool) -> None:
     send(alice, "before")
     now = datetime.now(UTC) if aware else datetime.now()
     announce("also before", to=EVERYONE, publish_at=now - HOUR)
@@ -134,7 +134,7 @@ def test_all_that_a_snapshot_saw_are_marked_and_that_is_undone(alice: Any, aware
 
 
 @pytest.mark.parametrize("minutes", [0, 30])
-def test_a_snapshot_that_does_not_list_all_marks_what_is_old_enough(
+def test_mark_all_read_with_truncated_snapshot_marks_old_items(
     alice: Any, minutes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(UnreadSnapshot, "LISTED", 1)
@@ -145,13 +145,13 @@ def test_a_snapshot_that_does_not_list_all_marks_what_is_old_enough(
     assert inbox(alice).mark_all_read(inbox(alice).snapshot()).count == (2 if minutes else 1)
 
 
-def test_an_empty_snapshot_marks_nothing(alice: Any) -> None:
+def test_mark_all_read_with_empty_snapshot_marks_nothing(alice: Any) -> None:
     snapshot = inbox(alice).snapshot()
     send(alice, "after")
     assert inbox(alice).mark_all_read(snapshot).count == 0
 
 
-def test_the_inbox_marks_and_undoes_what_its_pages_show(alice: Any, browser_at: MakeBrowser) -> None:
+def test_inbox_pages_mark_all_read_and_undo(alice: Any, browser_at: MakeBrowser) -> None:
     for number in range(25):
         send(alice, f"number {number}")
     browser = browser_at("t1", alice)
@@ -167,7 +167,7 @@ def test_the_inbox_marks_and_undoes_what_its_pages_show(alice: Any, browser_at: 
         assert inbox(alice).unread_count() == 25
 
 
-def test_a_time_is_entered_in_the_zone_that_the_page_names(alice: Any, browser_at: MakeBrowser) -> None:
+def test_announcement_form_reads_time_in_named_time_zone(alice: Any, browser_at: MakeBrowser) -> None:
     alice.user_permissions.set(Permission.objects.filter(codename__endswith="_announcement"))
     wall_clock = (datetime.now() + 2 * HOUR).strftime("%Y-%m-%dT%H:%M")
     values = {"message": "soon", "level": INFO_PERSISTENT, "to": "everybody", "publish_at": wall_clock}
@@ -188,19 +188,19 @@ def publish(browser: Client, values: dict[str, Any]) -> str:
     return look.content.decode()
 
 
-def test_a_time_in_a_page_comes_back_as_it_was() -> None:
+def test_parse_datetime_of_page_returns_naive_datetime() -> None:
     now = timezone.now()
     assert parse_datetime_of_page(now.isoformat()) == now
     assert parse_datetime_of_page(timezone.make_aware(now).isoformat()) == now
 
 
-def test_a_time_without_a_zone_is_one_of_time_zone_whatever_zone_is_active() -> None:
+def test_clean_datetime_ignores_active_time_zone_for_naive_datetime() -> None:
     at = datetime(2030, 1, 1, 12)
     with timezone.override("America/New_York"):
         assert clean_datetime("at", at) == at
 
 
-def test_a_form_takes_times_in_time_zone_whatever_zone_is_active() -> None:
+def test_text_form_ignores_active_time_zone() -> None:
     at = (datetime.now() + HOUR).replace(second=0, microsecond=0)
     with timezone.override("America/New_York"):
         form = TextForm({"message": "x", "level": INFO_PERSISTENT, "expires": at.strftime("%Y-%m-%dT%H:%M")})
@@ -208,7 +208,7 @@ def test_a_form_takes_times_in_time_zone_whatever_zone_is_active() -> None:
         assert (form.text["expires"], form.zone_name) == (at, "Asia/Kolkata")
 
 
-def test_browsers_and_exports_are_told_the_zone(alice: Any) -> None:
+def test_time_element_and_export_include_utc_offset(alice: Any) -> None:
     send(alice, "hello")
     template = '{% include "messages_extends/includes/time.html" with at=at %}'
     assert "T06:30:00+00:00" in engines["django"].from_string(template).render({"at": datetime(2030, 1, 1, 12)})
@@ -216,7 +216,7 @@ def test_browsers_and_exports_are_told_the_zone(alice: Any) -> None:
     assert exported["messages_received"][0]["created"].endswith("+05:30")
 
 
-def test_what_has_ended_is_purged(alice: Any) -> None:
+def test_purge_deletes_messages_read_long_ago(alice: Any) -> None:
     send(alice, "read long ago")
     Message.objects.update(read_at=timezone.now() - timedelta(days=100))
     call_command("purge_messages", verbosity=0)

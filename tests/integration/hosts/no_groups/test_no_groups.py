@@ -41,7 +41,7 @@ def sales(in_t1: None) -> Group:
     return Group.objects.create(name="Sales")
 
 
-def test_a_check_says_so_and_no_other_complains() -> None:
+def test_checks_report_missing_groups_only() -> None:
     reports = checks.run_checks()
     assert [report.id for report in reports] == ["messages_extends.W091"]
     assert "people.Person has no groups" in reports[0].msg
@@ -60,7 +60,7 @@ def test_a_check_says_so_and_no_other_complains() -> None:
         lambda alice, sales: grant(alice, EVERY_GROUP),
     ],
 )
-def test_a_group_is_refused_by_name(alice: Person, sales: Group, write: Callable[..., Any]) -> None:
+def test_writing_to_group_raises_no_groups(alice: Person, sales: Group, write: Callable[..., Any]) -> None:
     with pytest.raises(NoGroups, match="The user model has no groups"):
         write(alice, sales)
     assert not Message.objects.exists()
@@ -68,26 +68,26 @@ def test_a_group_is_refused_by_name(alice: Person, sales: Group, write: Callable
     assert grants_in("t1") == 0
 
 
-def test_the_command_refuses_a_group_in_a_line(alice: Person, sales: Group) -> None:
+def test_grant_messaging_command_refuses_group(alice: Person, sales: Group) -> None:
     with pytest.raises(CommandError, match="The user model has no groups"):
         call_command("grant_messaging", "alice", "group:Sales", schema="t1")
 
 
-def test_people_are_written_to(alice: Person, bob: Person) -> None:
+def test_send_and_announce_reach_users(alice: Person, bob: Person) -> None:
     assert send([alice, bob], "one by one") == 2
     assert send(Person.objects.all(), "by a query") == 2
     announce("to everyone", to=EVERYONE)
     assert [str(entry) for entry in inbox(bob).page().entries] == ["to everyone", "by a query", "one by one"]
 
 
-def test_a_grant_on_a_person_lets_one_write_and_is_revoked(alice: Person, bob: Person) -> None:
+def test_grant_on_user_allows_sending_until_revoked(alice: Person, bob: Person) -> None:
     grant(alice, bob)
     assert send(bob, "hello", sender=alice) == 1
     revoke(alice, bob)
     assert not policy().may_message(alice, bob)
 
 
-def test_what_the_user_model_lacks_grants_nothing(alice: Person, bob: Person, sales: Group) -> None:
+def test_permissions_of_group_grant_nothing(alice: Person, bob: Person, sales: Group) -> None:
     permission = Permission.objects.get(codename="send_message")
     sales.permissions.add(permission)
     assert not policy().reachable_people(alice).exclude(pk=alice.pk).exists()
@@ -96,12 +96,12 @@ def test_what_the_user_model_lacks_grants_nothing(alice: Person, bob: Person, sa
     assert not policy().may_grant(alice)
 
 
-def test_the_policy_offers_no_groups(alice: Person, sales: Group) -> None:
+def test_policy_offers_no_groups(alice: Person, sales: Group) -> None:
     assert not policy().reachable_groups(alice).exists()
     assert not policy().announceable_groups(alice).exists()
 
 
-def test_a_sender_whom_the_manager_hides_is_told_from_the_application_and_kept(alice: Person, bob: Person) -> None:
+def test_sender_hidden_by_manager_is_shown_as_former_member_and_kept(alice: Person, bob: Person) -> None:
     grant(alice, bob)
     send(bob, "hello", sender=alice)
     Person.objects.filter(pk=alice.pk).update(has_left=True)

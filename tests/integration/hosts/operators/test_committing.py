@@ -32,7 +32,7 @@ def block_of(title: str) -> str:
     return code.replace('"acme', '"t1')
 
 
-def test_the_cases_of_the_documentation_pass(django_db_blocker: Any, django_db_setup: None) -> None:
+def test_documented_test_cases_pass(django_db_blocker: Any, django_db_setup: None) -> None:
     names: dict[str, Any] = {"__name__": "test_orders"}
     exec(compile(block_of("test_orders.py"), "documentation", "exec"), names)
     cases = unittest.TestSuite(
@@ -46,7 +46,7 @@ def test_the_cases_of_the_documentation_pass(django_db_blocker: Any, django_db_s
 
 
 @pytest.mark.parametrize(("title", "name"), [("conftest.py", "tenants_stay"), ("runner.py", "TenantRunner")])
-def test_the_set_up_of_the_documentation_is_that_of_pytest_and_of_django(title: str, name: str) -> None:
+def test_documented_test_setup_defines_fixture_and_runner(title: str, name: str) -> None:
     names: dict[str, Any] = {"__name__": title}
     exec(compile(block_of(title), "documentation", "exec"), names)
     assert name in names
@@ -76,33 +76,33 @@ def assert_as_before() -> None:
 
 
 class TestCaseThatCommits(KeepTenants, TransactionTestCase):
-    def test_once(self) -> None:
+    def test_first_run_starts_clean_and_commits(self) -> None:
         assert_as_before()
         write_everywhere()
         with schema_context("t1"):
             assert_sent_to(User.objects.get(), "Hello")
 
-    def test_twice(self) -> None:
-        self.test_once()
+    def test_second_run_starts_clean_and_commits(self) -> None:
+        self.test_first_run_starts_clean_and_commits()
 
 
 class TestThatEndsInATenant(KeepTenants, TransactionTestCase):
     reset_sequences = True
 
-    def test_once(self) -> None:
+    def test_first_run_starts_clean_and_commits(self) -> None:
         assert_as_before()
         write_everywhere()
         connection.set_schema("t1")
         assert User.objects.get().pk == 1
 
-    def test_twice(self) -> None:
-        self.test_once()
+    def test_second_run_starts_clean_and_commits(self) -> None:
+        self.test_first_run_starts_clean_and_commits()
 
 
 class TestServer(KeepTenants, LiveServerTestCase):
     host = "127.0.0.1"
 
-    def test_a_tenant_is_named_by_its_host_name(self) -> None:
+    def test_live_server_serves_tenant_of_host_name(self) -> None:
         write_everywhere()
         with schema_context("t1"):
             cookie = self.log_in(User.objects.get())
@@ -110,7 +110,7 @@ class TestServer(KeepTenants, LiveServerTestCase):
         assert "Hello" in shown
         assert "Hello" not in self.get("t2.example.com", cookie)
 
-    def test_nothing_is_left_of_another_test(self) -> None:
+    def test_live_server_test_starts_clean(self) -> None:
         assert_as_before()
 
     def log_in(self, user: User) -> str:
@@ -132,23 +132,23 @@ def _as_before(keep_tenants: None, transactional_db: None) -> None:
 
 @pytest.mark.usefixtures("_as_before")
 @pytest.mark.parametrize("_time", [1, 2])
-def test_the_fixture_of_pytest_leaves_the_tenants(_time: int) -> None:
+def test_pytest_transactional_db_keeps_tenants(_time: int) -> None:
     write_everywhere()
 
 
 @pytest.mark.usefixtures("_as_before")
-def test_a_live_server_of_pytest_does_too(live_server: Any) -> None:
+def test_pytest_live_server_keeps_tenants(live_server: Any) -> None:
     write_everywhere()
 
 
 @pytest.mark.usefixtures("keep_tenants")
 @pytest.mark.django_db
-def test_a_test_within_a_transaction_is_left_alone() -> None:
+def test_keep_tenants_leaves_test_in_transaction_unchanged() -> None:
     assert_as_before()
     with transaction.atomic():
         User.objects.create_user("alice")
 
 
-def test_django_alone_cannot_flush_public(db: None) -> None:
+def test_flush_command_cannot_flush_public_schema(db: None) -> None:
     with transaction.atomic(), pytest.raises(CommandError, match="couldn't be flushed"):
         call_command("flush", interactive=False, verbosity=0, allow_cascade=False)

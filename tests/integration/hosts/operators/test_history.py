@@ -48,7 +48,7 @@ def findings() -> list[str]:
     return [f"{each.id}: {each.msg}" for each in run_checks(databases=["default"]) if each.is_serious()]
 
 
-def test_auth_that_is_added_to_the_shared_apps_gets_its_tables(history: MakeHistory) -> None:
+def test_create_missing_tables_creates_tables_of_added_shared_apps(history: MakeHistory) -> None:
     with history(**NO_OPERATORS):
         with pytest.raises(ProgrammingError, match="auth_permission"):
             call_command("migrate_schemas", verbosity=0)
@@ -65,7 +65,7 @@ def test_auth_that_is_added_to_the_shared_apps_gets_its_tables(history: MakeHist
         call_command("migrate_schemas", check_unapplied=True, verbosity=0)
 
 
-def test_what_was_recorded_stays_recorded(history: MakeHistory) -> None:
+def test_create_missing_tables_keeps_migration_records(history: MakeHistory) -> None:
     with history(**NO_OPERATORS):
         before = recorded()
         call_command("create_missing_tables", verbosity=0)
@@ -79,20 +79,20 @@ def recorded() -> list[Any]:
         return list(cursor.fetchall())
 
 
-def test_a_dry_run_makes_no_tables(history: MakeHistory, capsys: Any) -> None:
+def test_create_missing_tables_dry_run_creates_nothing(history: MakeHistory, capsys: Any) -> None:
     with history(**NO_OPERATORS):
         call_command("create_missing_tables", dry_run=True)
         assert capsys.readouterr().out == "public: would create the tables of admin, auth, sessions\n"
         assert len(findings()) == 1
 
 
-def test_where_no_table_is_missing_nothing_is_made(history: MakeHistory, capsys: Any) -> None:
+def test_create_missing_tables_without_missing_tables_creates_nothing(history: MakeHistory, capsys: Any) -> None:
     with history():
         call_command("create_missing_tables")
     assert capsys.readouterr().out == "No tables are missing.\n"
 
 
-def test_all_that_is_ours_can_be_taken_out(history: MakeHistory) -> None:
+def test_migrating_to_zero_removes_all_tables_and_functions(history: MakeHistory) -> None:
     with history():
         for label in ("messages_extends", "broadcasts"):
             call_command("migrate_schemas", label, "zero", verbosity=0)
@@ -103,7 +103,7 @@ def test_all_that_is_ours_can_be_taken_out(history: MakeHistory) -> None:
             assert cursor.fetchall() == []
 
 
-def test_content_types_that_were_the_tenants_alone_become_public_s(history: MakeHistory) -> None:
+def test_share_content_types_after_create_missing_tables_uses_public_ids(history: MakeHistory) -> None:
     with history(**NO_SHARED_CONTENT_TYPES):
         assert any("contenttypes in public" in each for each in findings())
         with pytest.raises(CommandError, match="run create_missing_tables first"):

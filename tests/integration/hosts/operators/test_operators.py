@@ -50,7 +50,7 @@ def operator() -> User:
 
 
 @pytest.mark.django_db
-def test_people_are_three_indeed(operator: User) -> None:
+def test_user_counts_differ_between_schemas(operator: User) -> None:
     make_user("only here", "t1")
     counts = []
     for schema in ("t1", "t2", "public"):
@@ -60,21 +60,21 @@ def test_people_are_three_indeed(operator: User) -> None:
 
 
 @pytest.mark.django_db
-def test_an_operator_is_logged_in_at_public_and_nowhere_else(operator: User, browser_at: MakeBrowser) -> None:
+def test_operator_session_is_valid_in_public_only(operator: User, browser_at: MakeBrowser) -> None:
     browser = browser_at("public", operator)
     assert "sam" in page(browser)
     assert "sam" not in browser.get("/", headers={"host": "t1.example.com"}).content.decode()
 
 
 @pytest.mark.django_db
-def test_an_operator_sees_no_messages_of_their_namesakes(operator: User, browser_at: MakeBrowser) -> None:
+def test_operator_sees_no_messages_of_user_with_same_id(operator: User, browser_at: MakeBrowser) -> None:
     with schema_context("t1"):
         write("t1", User.objects.get(pk=5000), "for sam of t1")
     assert "for sam of t1" not in page(browser_at("public", operator))
 
 
 @pytest.mark.django_db
-def test_a_logged_in_operator_cannot_add_persistent_messages_in_public(operator: User, browser_at: MakeBrowser) -> None:
+def test_operator_adding_persistent_message_in_public_raises_no_tenant(operator: User, browser_at: MakeBrowser) -> None:
     with pytest.raises(NoTenant):
         add(browser_at("public", operator), "to myself")
     with pytest.raises(NoTenant):
@@ -83,7 +83,7 @@ def test_a_logged_in_operator_cannot_add_persistent_messages_in_public(operator:
 
 
 @pytest.mark.django_db
-def test_an_operator_is_refused_as_recipient_at_a_tenant(operator: User) -> None:
+def test_storage_add_refuses_operator_as_recipient_in_tenant(operator: User) -> None:
     with schema_context("t1"):
         storage = storage_of(User.objects.get(pk=5000))
         with pytest.raises(WrongTenant):
@@ -92,7 +92,7 @@ def test_an_operator_is_refused_as_recipient_at_a_tenant(operator: User) -> None
 
 
 @pytest.mark.django_db
-def test_an_operator_is_refused_as_sender_at_a_tenant(operator: User) -> None:
+def test_storage_add_refuses_operator_as_sender_in_tenant(operator: User) -> None:
     with schema_context("t1"):
         storage, alice = storage_of(operator), make_user("alice", "t1")
         with pytest.raises(WrongTenant):
@@ -101,7 +101,7 @@ def test_an_operator_is_refused_as_sender_at_a_tenant(operator: User) -> None:
 
 
 @pytest.mark.django_db
-def test_deleting_an_operator_leaves_their_namesakes_messages(operator: User) -> None:
+def test_deleting_operator_keeps_messages_of_users_with_same_id(operator: User) -> None:
     for schema in ("t1", "t2"):
         with schema_context(schema):
             write(schema, User.objects.get(pk=5000), f"for sam of {schema}")
@@ -112,7 +112,7 @@ def test_deleting_an_operator_leaves_their_namesakes_messages(operator: User) ->
 
 
 @pytest.mark.django_db
-def test_grants_die_with_their_people_and_leave_those_of_namesakes(operator: User) -> None:
+def test_deleting_user_deletes_grants_in_own_schema_only(operator: User) -> None:
     for schema in ("t1", "t2"):
         with schema_context(schema):
             sam, alice = User.objects.get(pk=5000), make_user("alice", schema)
@@ -127,7 +127,7 @@ def test_grants_die_with_their_people_and_leave_those_of_namesakes(operator: Use
 
 
 @pytest.mark.django_db
-def test_deleting_somebody_at_one_tenant_leaves_the_other_alone(operator: User) -> None:
+def test_deleting_user_of_one_tenant_leaves_other_tenant_unchanged(operator: User) -> None:
     people = {}
     for schema in ("t1", "t2"):
         with schema_context(schema):
@@ -149,7 +149,7 @@ def run(name: str, schema: str, *arguments: str) -> str:
 
 
 @pytest.mark.django_db
-def test_an_operators_data_is_handed_over_and_erased_in_public_and_no_namesakes(operator: User) -> None:
+def test_operator_data_is_exported_and_erased_in_public_only(operator: User) -> None:
     User.objects.filter(pk=operator.pk).update(is_superuser=True)
     broadcast("to all", to=ALL_TENANTS, sender=operator)
     assert "broadcasts_sent" not in json.loads(run("export_messages", "t1"))
@@ -164,7 +164,7 @@ def test_an_operators_data_is_handed_over_and_erased_in_public_and_no_namesakes(
 
 
 @pytest.mark.django_db
-def test_people_of_public_who_are_no_operators_have_no_data(operator: User, settings: Any) -> None:
+def test_export_and_erase_in_public_raise_no_tenant_without_platform(operator: User, settings: Any) -> None:
     settings.MESSAGES_EXTENDS = {"PLATFORM_SCHEMA": "t1"}
     for act in (export, erase):
         with pytest.raises(NoTenant, match="run it inside a tenant"):
@@ -187,7 +187,7 @@ def superuser(operator: User) -> User:
 
 
 @pytest.mark.django_db
-def test_the_console_is_at_the_bare_domain_for_operators_alone(
+def test_broadcast_console_in_public_is_for_operators_only(
     superuser: User, operator: User, browser_at: MakeBrowser
 ) -> None:
     assert console(superuser, browser_at).status_code == 200
@@ -201,7 +201,7 @@ def test_the_console_is_at_the_bare_domain_for_operators_alone(
 
 
 @pytest.mark.django_db
-def test_an_operator_writes_changes_and_retracts_a_broadcast(superuser: User, browser_at: MakeBrowser) -> None:
+def test_operator_publishes_revises_and_retracts_broadcast(superuser: User, browser_at: MakeBrowser) -> None:
     text = {"to": "everybody", "author": "The platform", "message": "Maintenance on Sunday", "level": 19}
     looked_at = console(superuser, browser_at, "new/", step="look", **text)
     page_of = looked_at.content.decode()
@@ -229,14 +229,14 @@ def test_an_operator_writes_changes_and_retracts_a_broadcast(superuser: User, br
 
 
 @pytest.mark.django_db
-def test_a_test_to_oneself_is_not_sent_in_public(superuser: User, browser_at: MakeBrowser) -> None:
+def test_broadcast_test_step_in_public_sends_nothing(superuser: User, browser_at: MakeBrowser) -> None:
     text = {"to": "everybody", "author": "The platform", "message": "Maintenance", "level": 19}
     assert console(superuser, browser_at, "new/", step="test", **text).status_code == 200
     assert texts_in("t1") == []
 
 
 @pytest.mark.django_db
-def test_the_admin_at_the_bare_domain_has_broadcasts_and_no_messages(superuser: User, browser_at: MakeBrowser) -> None:
+def test_admin_in_public_has_broadcast_models_only(superuser: User, browser_at: MakeBrowser) -> None:
     User.objects.filter(pk=superuser.pk).update(is_staff=True)
     browser = browser_at("public", User.objects.get(pk=superuser.pk))
     for model in ("message", "announcement", "receipt", "auditrecord"):
@@ -249,7 +249,7 @@ def test_the_admin_at_the_bare_domain_has_broadcasts_and_no_messages(superuser: 
 
 
 @pytest.mark.django_db
-def test_the_other_pages_are_not_at_the_bare_domain(superuser: User, browser_at: MakeBrowser) -> None:
+def test_other_package_pages_in_public_return_404(superuser: User, browser_at: MakeBrowser) -> None:
     browser = browser_at("public", User.objects.get(pk=superuser.pk))
     for path in ("", "compose/", "announcements/", "grants/", "badge/", "panel/", "stream/"):
         assert browser.get(f"/messages/{path}").status_code == 404, path

@@ -28,7 +28,7 @@ print("migrated")
 
 
 @pytest.mark.django_db
-def test_schemas_are_migrated_by_several_processes_with_a_pool() -> None:
+def test_migrate_schemas_with_pool_runs_in_several_processes() -> None:
     try:
         multiprocessing.Lock()
     except OSError as error:

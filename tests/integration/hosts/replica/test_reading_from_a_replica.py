@@ -56,7 +56,7 @@ def request_of(user: User) -> Any:
 # The premise ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_replica_is_one_and_refuses_to_write(alice: User) -> None:
+def test_replica_is_read_by_default_and_refuses_writes(alice: User) -> None:
     catch_up()
     assert value("replica", "SELECT pg_is_in_recovery()")
     assert User.objects.get().pk == alice.pk
@@ -65,12 +65,12 @@ def test_the_replica_is_one_and_refuses_to_write(alice: User) -> None:
         User.objects.using("replica").update(first_name="Alice")
 
 
-def test_a_replica_that_is_behind_knows_nothing_new(alice: User, behind: Any) -> None:
+def test_paused_replica_does_not_return_new_rows(alice: User, behind: Any) -> None:
     Group.objects.create(name="Sales")
     assert not Group.objects.exists()
 
 
-def test_the_checks_are_silent() -> None:
+def test_checks_report_nothing() -> None:
     call_command("check", databases=["default"], fail_level="WARNING")
 
 
@@ -83,7 +83,7 @@ def group_of(*people: User) -> Group:
     return group
 
 
-def test_messages_are_sent_and_seen_in_the_same_request(alice: User, bob: User, behind: Any) -> None:
+def test_sent_messages_are_visible_in_same_request(alice: User, bob: User, behind: Any) -> None:
     assert send([alice, bob], "one by one") == 2
     assert send(User.objects.filter(username="bob"), "by a query") == 1
     assert send(User.objects.using("replica").filter(username="bob"), "by a query of the replica") == 1
@@ -93,14 +93,14 @@ def test_messages_are_sent_and_seen_in_the_same_request(alice: User, bob: User, 
     assert inbox(bob).unread_count() == Message.objects.for_user(bob).count() == 4
 
 
-def test_a_person_writes_by_a_grant_of_this_moment(alice: User, bob: User, behind: Any) -> None:
+def test_new_grant_allows_sending_at_once(alice: User, bob: User, behind: Any) -> None:
     grants.grant(alice, bob)
     assert send(bob, "hello", sender=alice) == 1
     assert policy().may_message(alice, bob)
     assert policy().may_compose(alice)
 
 
-def test_a_grant_that_is_revoked_decides_though_the_replica_still_has_it(alice: User, bob: User) -> None:
+def test_revoked_grant_refuses_sending_while_replica_is_behind(alice: User, bob: User) -> None:
     grants.grant(alice, bob)
     with paused():
         grants.revoke(alice, bob)
@@ -109,14 +109,14 @@ def test_a_grant_that_is_revoked_decides_though_the_replica_still_has_it(alice: 
             send(bob, "hello", sender=alice)
 
 
-def test_who_has_been_deactivated_is_not_written_to(bob: User, behind: Any) -> None:
+def test_send_refuses_user_deactivated_at_primary(bob: User, behind: Any) -> None:
     User.objects.filter(pk=bob.pk).update(is_active=False)
     with pytest.raises(RecipientUnavailable):
         send(bob, "hello")
     assert send(User.objects.all(), "to everybody else") == 1
 
 
-def test_a_limit_counts_what_was_sent_this_moment(alice: User, bob: User, behind: Any, settings: Any) -> None:
+def test_rate_limit_counts_messages_sent_at_primary(alice: User, bob: User, behind: Any, settings: Any) -> None:
     settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "SEND_LIMITS": {"hour": 1}}
     grants.grant(alice, bob)
     send(bob, "one", sender=alice)
@@ -125,7 +125,7 @@ def test_a_limit_counts_what_was_sent_this_moment(alice: User, bob: User, behind
         send(bob, "two", sender=alice)
 
 
-def test_a_sender_who_has_just_been_added_is_named(alice: User, behind: Any) -> None:
+def test_message_shows_sender_added_at_primary(alice: User, behind: Any) -> None:
     carol = User.objects.create_superuser("carol")
     send(alice, "hello", sender=carol)
     assert inbox(alice).page().entries[0].sender == carol
@@ -134,7 +134,7 @@ def test_a_sender_who_has_just_been_added_is_named(alice: User, behind: Any) -> 
     assert str(banner) == "hello"
 
 
-def test_a_key_is_known_the_moment_it_is_sent(alice: User, behind: Any) -> None:
+def test_send_and_announce_with_key_see_previous_write(alice: User, behind: Any) -> None:
     assert [send(alice, "news", key="news") for _ in range(2)] == [1, 0]
     begin_request()
     assert cancel("news") == 1
@@ -143,18 +143,18 @@ def test_a_key_is_known_the_moment_it_is_sent(alice: User, behind: Any) -> None:
     assert cancel("news") == 1
 
 
-def test_a_request_adds_messages_and_shows_them(alice: User, behind: Any) -> None:
+def test_storage_shows_message_added_in_same_request(alice: User, behind: Any) -> None:
     request = request_of(alice)
     api.add_persistent_info(request, "saved")
     assert texts(api.get_messages(request)) == ["saved"]
 
 
-def test_a_form_is_sent_once(alice: User, behind: Any) -> None:
+def test_run_once_detects_duplicate_at_primary(alice: User, behind: Any) -> None:
     form = uuid.uuid4()
     assert [run_once(form, lambda: send(alice, "hello")).is_duplicate for _ in range(2)] == [False, True]
 
 
-def test_an_announcement_is_written_changed_and_retracted(alice: User, bob: User, behind: Any) -> None:
+def test_announcement_is_created_revised_and_retracted(alice: User, bob: User, behind: Any) -> None:
     sales = group_of(alice)
     announcement = announce("soon", to=sales)
     assert announcement.audience_size == 1
@@ -167,7 +167,7 @@ def test_an_announcement_is_written_changed_and_retracted(alice: User, bob: User
     assert written(Announcement).get().retracted_at
 
 
-def test_a_broadcast_is_written_and_counted(alice: User, behind: Any) -> None:
+def test_broadcast_is_created_counted_and_revised(alice: User, behind: Any) -> None:
     with schema_context("public"):
         published = broadcast("maintenance", to=ALL_TENANTS)
         assert published.audience_size == 2
@@ -178,7 +178,7 @@ def test_a_broadcast_is_written_and_counted(alice: User, behind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["message", "announcement", "broadcast"])
-def test_what_was_published_is_marked_as_read_and_unread(alice: User, behind: Any, kind: str) -> None:
+def test_mark_read_and_mark_unread_take_effect_at_once(alice: User, behind: Any, kind: str) -> None:
     publish(kind, alice)
     entry = inbox(alice).page().entries[0]
     begin_request()
@@ -199,7 +199,7 @@ def publish(kind: str, reader: User) -> None:
             broadcast("hello", to=ALL_TENANTS)
 
 
-def test_all_are_marked_and_that_is_undone(alice: User, behind: Any) -> None:
+def test_mark_all_read_and_undo_take_effect_at_once(alice: User, behind: Any) -> None:
     for kind in ("message", "announcement", "broadcast"):
         publish(kind, alice)
     begin_request()
@@ -210,14 +210,14 @@ def test_all_are_marked_and_that_is_undone(alice: User, behind: Any) -> None:
     assert inbox(alice).unread_count() == 3
 
 
-def test_what_must_be_acknowledged_is(alice: User, behind: Any) -> None:
+def test_acknowledge_creates_receipt(alice: User, behind: Any) -> None:
     announcement = announce("read this", to=EVERYONE, must_acknowledge=True)
     begin_request()
     assert inbox(alice).acknowledge(str(announcement.reference))
     assert written(Receipt).get().user_id == alice.pk
 
 
-def test_what_has_ended_is_purged(alice: User, behind: Any) -> None:
+def test_purge_deletes_old_messages(alice: User, behind: Any) -> None:
     send(alice, "old")
     inbox(alice).mark_all_read()
     written().update(read_at="2000-01-01 00:00Z")
@@ -225,14 +225,14 @@ def test_what_has_ended_is_purged(alice: User, behind: Any) -> None:
     assert purge() == {"messages": 1}
 
 
-def test_a_person_is_erased(alice: User, bob: User, behind: Any) -> None:
+def test_erase_removes_sender(alice: User, bob: User, behind: Any) -> None:
     grants.grant(alice, bob)
     send(bob, "hello", sender=alice)
     assert erase(alice)["messages sent"] == 1
     assert written().get().sender_id is None
 
 
-def test_the_commands_find_whom_they_are_about(alice: User, behind: Any) -> None:
+def test_grant_messaging_command_finds_user_at_primary(alice: User, behind: Any) -> None:
     User.objects.create_user("carol")
     call_command("grant_messaging", "carol", "alice", schema="t1", verbosity=0, stdout=io.StringIO())
     assert grants.is_held(User.objects.using("default").get(username="carol"), alice)
@@ -241,7 +241,7 @@ def test_the_commands_find_whom_they_are_about(alice: User, behind: Any) -> None
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
-def test_the_replica_is_read_until_the_request_has_written(alice: User) -> None:
+def test_inbox_reads_replica_until_request_writes(alice: User) -> None:
     send(alice, "hello")
     catch_up()
     begin_request()
@@ -268,14 +268,14 @@ def test_the_replica_is_read_until_the_request_has_written(alice: User) -> None:
         lambda alice: Message.objects.filter(user=alice).delete(),
     ],
 )
-def test_what_code_of_the_host_wrote_is_seen(alice: User, behind: Any, write: Callable[[User], Any]) -> None:
+def test_inbox_sees_rows_written_by_host(alice: User, behind: Any, write: Callable[[User], Any]) -> None:
     written().bulk_create([Message(user_id=alice.pk, message="first", level=INFO_PERSISTENT)])
     begin_request()
     write(alice)
     assert inbox(alice).unread_count() == written().filter(read=False).count()
 
 
-def test_pages_that_are_told_of_news_see_it(alice: User, browser_at: MakeBrowser) -> None:
+def test_badge_and_banner_fragments_read_primary(alice: User, browser_at: MakeBrowser) -> None:
     browser = browser_at("t1", alice)
     with paused():
         send(alice, "news")
@@ -289,7 +289,7 @@ def test_pages_that_are_told_of_news_see_it(alice: User, browser_at: MakeBrowser
         assert_sent_to(alice, "news")
 
 
-def test_pages_write_what_they_are_asked_for(alice: User, bob: User, browser_at: MakeBrowser) -> None:
+def test_web_pages_read_primary_for_writes(alice: User, bob: User, browser_at: MakeBrowser) -> None:
     alice.user_permissions.set(Permission.objects.using("default").all())
     browser = browser_at("t1", alice)
     with paused():
@@ -315,7 +315,7 @@ def test_pages_write_what_they_are_asked_for(alice: User, bob: User, browser_at:
 # Whose rows -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_replica_is_read_in_the_organisation_that_is_current() -> None:
+def test_replica_reads_current_schema() -> None:
     for schema in ("t1", "t2"):
         with schema_context(schema):
             User.objects.create_user(f"of {schema}", pk=7)
@@ -326,12 +326,12 @@ def test_the_replica_is_read_in_the_organisation_that_is_current() -> None:
             assert value("replica", "SELECT current_schema()") == schema
 
 
-def test_outside_any_organisation_its_tables_are_not_there() -> None:
+def test_replica_read_outside_tenant_raises_programming_error() -> None:
     with schema_context("public"), pytest.raises(ProgrammingError, match="does not exist"):
         User.objects.using("replica").exists()
 
 
-def test_a_connection_that_has_entered_one_organisation_is_not_read_in_another() -> None:
+def test_replica_in_other_schema_raises_wrong_tenant() -> None:
     connections["replica"].set_schema("t2")
     try:
         with pytest.raises(WrongTenant, match="'replica' has entered the schema 't2', while 'default' is in 't1'"):
@@ -343,7 +343,7 @@ def test_a_connection_that_has_entered_one_organisation_is_not_read_in_another()
     assert value("replica", "SELECT current_schema()") == "t1"
 
 
-def test_a_replica_that_is_in_no_organisation_is_not_read(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replica_outside_schema_raises_improperly_configured(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     send(alice, "hello")
     catch_up()
     begin_request()
@@ -357,7 +357,7 @@ def test_a_replica_that_is_in_no_organisation_is_not_read(alice: User, monkeypat
         connections["plain"].set_schema_to_public()
 
 
-def test_a_replica_whose_backend_does_not_follow_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_reports_replica_with_wrong_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(settings.DATABASES["replica"], "ENGINE", "django_tenants.postgresql_backend")
     [report] = [each for each in checks.run_checks() if each.id == "messages_extends.E090"]
     assert "routers.ReplicaRouter reads from 'replica'" in report.msg
@@ -412,7 +412,7 @@ THEIRS = ('FROM "auth_permission"', 'FROM "django_content_type"')
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_nothing_that_writes_asks_the_replica(prepared_for_all: dict[str, Any], name: str) -> None:
+def test_writing_functions_do_not_query_replica(prepared_for_all: dict[str, Any], name: str) -> None:
     schema = "t2" if name in AT_THE_PLATFORM else "t1"
     begin_request()
     with schema_context(schema), CaptureQueriesContext(connections["replica"]) as asked:
@@ -439,7 +439,7 @@ def test_nothing_that_writes_asks_the_replica(prepared_for_all: dict[str, Any], 
         lambda on: grants.is_held(on["alice"], grants.EVERYBODY),
     ],
 )
-def test_no_yes_or_no_of_the_policy_asks_the_replica(prepared_for_all: dict[str, Any], question: Any) -> None:
+def test_policy_decisions_do_not_query_replica(prepared_for_all: dict[str, Any], question: Any) -> None:
     begin_request()
     with CaptureQueriesContext(connections["replica"]) as asked:
         question(prepared_for_all)

@@ -32,14 +32,14 @@ class TestMessages(HostContract):
 
 
 @pytest.mark.django_db
-def test_users_are_shared_indeed() -> None:
+def test_users_are_shared_between_tenants() -> None:
     user = make_member("alice", "t1")
     with schema_context("t2"):
         assert User.objects.get() == user
 
 
 @pytest.mark.django_db
-def test_a_member_of_two_tenants_reads_in_each_what_was_written_there(browser_at: MakeBrowser) -> None:
+def test_member_of_two_tenants_reads_messages_of_current_tenant(browser_at: MakeBrowser) -> None:
     user = make_member("alice", "t1", "t2")
     for schema in ("t1", "t2"):
         add(browser_at(schema, user), f"written at {schema}")
@@ -50,7 +50,7 @@ def test_a_member_of_two_tenants_reads_in_each_what_was_written_there(browser_at
 
 
 @pytest.mark.django_db
-def test_somebody_who_is_no_member_here_is_not_written_to(browser_at: MakeBrowser) -> None:
+def test_send_refuses_user_of_other_tenant(browser_at: MakeBrowser) -> None:
     alice = make_member("alice", "t1")
     make_member("stranger", "t2")
     with pytest.raises(RecipientUnavailable):
@@ -59,7 +59,7 @@ def test_somebody_who_is_no_member_here_is_not_written_to(browser_at: MakeBrowse
 
 
 @pytest.mark.django_db
-def test_a_superuser_who_is_no_member_here_is_not_written_to(browser_at: MakeBrowser) -> None:
+def test_send_refuses_superuser_without_membership(browser_at: MakeBrowser) -> None:
     alice = make_member("alice", "t1")
     User.objects.create_superuser("root")
     with pytest.raises(RecipientUnavailable):
@@ -67,7 +67,7 @@ def test_a_superuser_who_is_no_member_here_is_not_written_to(browser_at: MakeBro
 
 
 @pytest.mark.django_db
-def test_neither_a_superuser_nor_a_permission_for_all_makes_a_sender(browser_at: MakeBrowser) -> None:
+def test_superuser_or_model_permission_does_not_allow_sending(browser_at: MakeBrowser) -> None:
     alice, bob, sales = make_member("alice", "t1"), make_member("bob", "t1"), Group.objects.create(name="Sales")
     User.objects.filter(pk=alice.pk).update(is_superuser=True)
     alice.user_permissions.set(Permission.objects.all())
@@ -86,7 +86,7 @@ def test_neither_a_superuser_nor_a_permission_for_all_makes_a_sender(browser_at:
 @pytest.mark.django_db
 @pytest.mark.parametrize("belongs", ["t1", "t2"])
 @pytest.mark.parametrize("superuser", [False, True])
-def test_permissions_of_all_organisations_open_none_of_ours_in_the_admin(
+def test_admin_refuses_messages_to_holders_of_global_permissions(
     browser_at: MakeBrowser, belongs: str, superuser: bool
 ) -> None:
     mallory, bob = make_member("mallory", belongs), make_member("bob", "t2")
@@ -112,7 +112,7 @@ def test_permissions_of_all_organisations_open_none_of_ours_in_the_admin(
 
 
 @pytest.mark.django_db
-def test_a_grant_makes_no_sender_of_somebody_who_is_no_member_here() -> None:
+def test_grant_does_not_allow_sending_without_membership() -> None:
     stranger, bob = make_member("stranger", "t2"), make_member("bob", "t1")
     with schema_context("t1"):
         grant(stranger, bob)
@@ -121,7 +121,7 @@ def test_a_grant_makes_no_sender_of_somebody_who_is_no_member_here() -> None:
 
 
 @pytest.mark.django_db
-def test_a_group_of_all_organisations_reaches_the_members_of_this_one() -> None:
+def test_group_grant_reaches_members_of_current_tenant_only() -> None:
     alice, bob, stranger = make_member("alice", "t1"), make_member("bob", "t1"), make_member("stranger", "t2")
     sales = Group.objects.create(name="Sales")
     sales.user_set.add(bob, stranger)
@@ -135,7 +135,7 @@ def test_a_group_of_all_organisations_reaches_the_members_of_this_one() -> None:
 @pytest.mark.parametrize("kind", ["user", "group"])
 @pytest.mark.parametrize("role", ["holder", "target"])
 @pytest.mark.parametrize("in_bulk", [False, True])
-def test_grants_die_in_every_schema_with_their_holder_and_their_target(
+def test_grants_are_deleted_in_every_schema_with_holder_or_target(
     schema: str, kind: str, role: str, in_bulk: bool
 ) -> None:
     other = make_member("bob", "t1", "t2")
@@ -151,14 +151,14 @@ def test_grants_die_in_every_schema_with_their_holder_and_their_target(
 
 
 @pytest.mark.django_db
-def test_grants_are_where_no_table_was_looked_for_in_public() -> None:
+def test_grant_tables_exist_in_tenant_schemas_only() -> None:
     assert schemas_with("guardian_userobjectpermission") == ["t1", "t2"]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("schema", SCHEMAS)
 @pytest.mark.parametrize("in_bulk", [False, True])
-def test_deleting_a_user_from_any_schema_cleans_every_schema(schema: str, in_bulk: bool) -> None:
+def test_deleting_user_cleans_up_every_schema(schema: str, in_bulk: bool) -> None:
     user, other = make_member("alice", "t1", "t2"), make_member("bob", "t1", "t2")
     for tenant in ("t1", "t2"):
         write(tenant, user, "to the deleted")
@@ -181,7 +181,7 @@ def test_deleting_a_user_from_any_schema_cleans_every_schema(schema: str, in_bul
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_deleting_a_group_from_any_schema_leaves_its_announcements_to_nobody(schema: str) -> None:
+def test_deleting_group_keeps_announcements_without_audience(schema: str) -> None:
     user = make_member("alice", "t1", "t2")
     group = Group.objects.create(name="Sales")
     user.groups.add(group)
@@ -199,7 +199,7 @@ def test_deleting_a_group_from_any_schema_leaves_its_announcements_to_nobody(sch
 
 
 @pytest.mark.django_db
-def test_a_person_is_handed_over_and_erased_where_it_is_asked_for_and_nowhere_else() -> None:
+def test_export_and_erase_affect_current_tenant_only() -> None:
     user = make_member("alice", "t1", "t2")
     for tenant in ("t1", "t2"):
         write(tenant, user, f"at {tenant}")

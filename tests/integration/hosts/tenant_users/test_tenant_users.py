@@ -28,12 +28,12 @@ def texts_of(person: Any, schema: str) -> list[str]:
         return sorted(str(entry) for entry in inbox(person).page().entries)
 
 
-def test_the_checks_are_silent_and_migrations_leave_nothing_to_do() -> None:
+def test_checks_and_makemigrations_report_nothing() -> None:
     call_command("check", databases=["default"], fail_level="WARNING")
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
-def test_users_are_shared_and_permissions_are_not(make_person: MakePerson) -> None:
+def test_users_are_shared_and_permissions_are_per_tenant(make_person: MakePerson) -> None:
     person = make_person("alice", "t1")
     assert not {"groups", "is_superuser"} & {field.name for field in type(person)._meta.get_fields()}
     for schema, count in (("public", 1), ("t1", 1), ("t2", 0)):
@@ -41,7 +41,7 @@ def test_users_are_shared_and_permissions_are_not(make_person: MakePerson) -> No
             assert UserTenantPermissions.objects.filter(profile=person).count() == count
 
 
-def test_a_message_reaches_its_reader_in_one_organisation(make_person: MakePerson, browser_at: MakeBrowser) -> None:
+def test_message_is_shown_in_its_tenant_only(make_person: MakePerson, browser_at: MakeBrowser) -> None:
     alice = make_person("alice", "t1", "t2")
     add(browser_at("t1", alice), "the till is open")
     assert "the till is open" in page(browser_at("t1", alice))
@@ -49,13 +49,13 @@ def test_a_message_reaches_its_reader_in_one_organisation(make_person: MakePerso
     assert texts_in("t2") == []
 
 
-def test_who_was_not_added_to_an_organisation_is_not_written_to(make_person: MakePerson) -> None:
+def test_send_refuses_user_of_other_tenant(make_person: MakePerson) -> None:
     stranger = make_person("stranger", "t2")
     with schema_context("t1"), pytest.raises(RecipientUnavailable):
         send(stranger, "lunch is ready")
 
 
-def test_grants_are_each_organisations_own(make_person: MakePerson) -> None:
+def test_grant_counts_in_its_tenant_only(make_person: MakePerson) -> None:
     alice, bob = (make_person(name, "t1", "t2") for name in ("alice", "bob"))
     with schema_context("t1"):
         grant(alice, bob)
@@ -68,7 +68,7 @@ def test_grants_are_each_organisations_own(make_person: MakePerson) -> None:
             send(bob, "hello again", sender=alice)
 
 
-def test_an_announcement_reaches_the_people_of_its_organisation(make_person: MakePerson) -> None:
+def test_announcement_reaches_users_of_its_tenant_only(make_person: MakePerson) -> None:
     alice, bob = make_person("alice", "t1"), make_person("bob", "t2")
     with schema_context("t1"):
         announce("the canteen is closed", to=EVERYONE)
@@ -77,9 +77,7 @@ def test_an_announcement_reaches_the_people_of_its_organisation(make_person: Mak
     assert texts_of(bob, "t1") == []
 
 
-def test_a_superuser_of_public_writes_broadcasts_in_the_console_and_one_of_a_tenant_does_not(
-    make_person: MakePerson, browser_at: MakeBrowser
-) -> None:
+def test_broadcast_console_requires_superuser_of_public(make_person: MakePerson, browser_at: MakeBrowser) -> None:
     root = get_user_model().objects.get(email="root@example.com")
     alice = make_person("alice", "t1")
     with schema_context("t1"):
@@ -95,7 +93,7 @@ def test_a_superuser_of_public_writes_broadcasts_in_the_console_and_one_of_a_ten
     assert texts_of(alice, "t1") == ["Maintenance"]
 
 
-def test_a_permission_in_public_is_enough_for_the_console(make_person: MakePerson, browser_at: MakeBrowser) -> None:
+def test_broadcast_console_allows_view_permission_in_public(make_person: MakePerson, browser_at: MakeBrowser) -> None:
     carol = make_person("carol")
     assert browser_at("public", carol).get("/messages/broadcasts/").status_code == 404
     carol.usertenantpermissions.user_permissions.set(Permission.objects.filter(codename="view_broadcast"))
@@ -104,7 +102,7 @@ def test_a_permission_in_public_is_enough_for_the_console(make_person: MakePerso
         broadcast("x", to=ALL_TENANTS, sender=get_user_model().objects.get(pk=carol.pk))
 
 
-def test_deleting_somebody_for_good_deletes_their_messages_everywhere(make_person: MakePerson) -> None:
+def test_deleting_user_deletes_messages_in_every_tenant(make_person: MakePerson) -> None:
     alice, bob = (make_person(name, "t1", "t2") for name in ("alice", "bob"))
     for schema in ("t1", "t2"):
         with schema_context(schema):
@@ -117,7 +115,7 @@ def test_deleting_somebody_for_good_deletes_their_messages_everywhere(make_perso
     assert texts_in("t1") == texts_in("t2") == []
 
 
-def test_an_organisation_is_made_by_their_own_function() -> None:
+def test_provision_tenant_creates_tenant_with_messages() -> None:
     owner = get_user_model().objects.get(email="owner-t1@example.com")
     from tenant_users.tenants.tasks import provision_tenant
 

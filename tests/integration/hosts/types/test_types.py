@@ -40,18 +40,18 @@ def run(name: str, *arguments: str) -> str:
     return out.getvalue()
 
 
-def test_the_checks_are_silent() -> None:
+def test_checks_report_nothing() -> None:
     call_command("check", databases=["default"], fail_level="WARNING")
 
 
-def test_only_the_type_with_messages_has_their_tables() -> None:
+def test_message_tables_exist_for_tenant_type_with_messages_only() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'messages_extends_message'")
         assert cursor.fetchall() == [("t1",)]
 
 
 @pytest.mark.parametrize("schema", ["t1", "t2"])
-def test_who_is_logged_in_sees_pages_and_ordinary_messages_at_both(schema: str, browser_at: MakeBrowser) -> None:
+def test_ordinary_messages_are_shown_for_both_tenant_types(schema: str, browser_at: MakeBrowser) -> None:
     browser = browser_at(schema, make_user(schema))
     assert "alice" in page(browser)
     add(browser, "saved", constants.SUCCESS)
@@ -59,14 +59,14 @@ def test_who_is_logged_in_sees_pages_and_ordinary_messages_at_both(schema: str, 
     assert "saved" not in page(browser)
 
 
-def test_a_type_with_messages_shows_them(browser_at: MakeBrowser) -> None:
+def test_persistent_message_is_shown_for_tenant_type_with_messages(browser_at: MakeBrowser) -> None:
     browser = browser_at("t1", make_user("t1"))
     add(browser, "the till is open")
     assert "the till is open" in page(browser)
     assert browser.get("/messages/").status_code == 200
 
 
-def test_pages_of_ours_are_not_there_at_a_type_without_messages(browser_at: MakeBrowser) -> None:
+def test_package_pages_return_404_for_tenant_type_without_messages(browser_at: MakeBrowser) -> None:
     browser = browser_at("t2", make_user("t2"))
     for path in ("", "compose/", "announcements/", "broadcasts/", "grants/", "badge/", "panel/", "banners/", "stream/"):
         assert browser.get(f"/messages/{path}").status_code == 404, path
@@ -76,13 +76,13 @@ def test_pages_of_ours_are_not_there_at_a_type_without_messages(browser_at: Make
     assert browser.get("/admin/messages_extends/message/").status_code in {403, 404}
 
 
-def test_a_type_without_people_shows_its_pages_too(browser_at: MakeBrowser) -> None:
+def test_page_is_shown_for_tenant_type_without_users(browser_at: MakeBrowser) -> None:
     browser = browser_at("t3")
     browser.cookies["sessionid"] = "abcdefghijklmnopqrstuvwxyz012345"
     assert "alice" not in page(browser)
 
 
-def test_sending_there_is_an_error_that_says_why() -> None:
+def test_writing_raises_no_tenant_for_tenant_type_without_messages() -> None:
     user = make_user("t2")
     with schema_context("t2"):
         for write in (lambda: send(user, "hello"), lambda: announce("hello", to=EVERYONE)):
@@ -93,12 +93,12 @@ def test_sending_there_is_an_error_that_says_why() -> None:
                 act(user)
 
 
-def test_adding_a_persistent_message_there_is_an_error(browser_at: MakeBrowser) -> None:
+def test_persistent_message_raises_no_tenant_for_type_without_messages(browser_at: MakeBrowser) -> None:
     with pytest.raises(NoTenant):
         add(browser_at("t2", make_user("t2")), "hello")
 
 
-def test_commands_leave_it_out() -> None:
+def test_commands_skip_tenant_type_without_messages() -> None:
     assert "t2" not in run("purge_messages")
     assert "t1: deleted nothing" in run("purge_messages")
     with pytest.raises(CommandError, match="no organisation 't2'"):
@@ -110,7 +110,7 @@ def test_commands_leave_it_out() -> None:
         assert not count_expired()
 
 
-def test_a_broadcast_is_for_those_who_can_read_it(browser_at: MakeBrowser) -> None:
+def test_broadcast_audience_excludes_tenant_type_without_messages(browser_at: MakeBrowser) -> None:
     user = make_user("t1")
     with schema_context("public"):
         published = broadcast("Maintenance", to=ALL_TENANTS)
@@ -124,7 +124,7 @@ def test_a_broadcast_is_for_those_who_can_read_it(browser_at: MakeBrowser) -> No
 
 @pytest.mark.parametrize("schema", ["t1", "t2"])
 @pytest.mark.parametrize("in_bulk", [False, True])
-def test_people_and_groups_can_be_deleted_at_both(schema: str, in_bulk: bool) -> None:
+def test_users_and_groups_can_be_deleted_for_both_tenant_types(schema: str, in_bulk: bool) -> None:
     user, other = make_user(schema), make_user(schema, "bob")
     with schema_context(schema):
         group = Group.objects.create(name="Sales")
@@ -139,13 +139,13 @@ def test_people_and_groups_can_be_deleted_at_both(schema: str, in_bulk: bool) ->
     assert grants_in("t1") == 0
 
 
-def test_unread_messages_are_counted_as_none_there() -> None:
+def test_aunread_count_is_zero_for_tenant_type_without_messages() -> None:
     request = RequestFactory().get("/")
     request.user, request.tenant = make_user("t2"), Tenant.objects.get(schema_name="t2")
     assert async_to_sync(aunread_count)(request) == 0
 
 
-def test_a_tenant_of_another_type_is_checked_for_what_its_own_type_shares() -> None:
+def test_check_reports_tenant_tables_of_apps_shared_for_its_type() -> None:
     assert not has_own_content_types("t2")
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE t2.django_content_type (LIKE public.django_content_type)")
@@ -153,19 +153,19 @@ def test_a_tenant_of_another_type_is_checked_for_what_its_own_type_shares() -> N
         call_command("check", databases=["default"])
 
 
-def test_records_are_kept_where_there_is_a_table_for_them() -> None:
+def test_permission_change_succeeds_without_audit_table() -> None:
     user = make_user("t2")
     with schema_context("t2"):
         user.user_permissions.clear()
 
 
-def test_nothing_is_there_for_a_schema_that_is_no_tenants(browser_at: Any) -> None:
+def test_has_messages_is_false_for_unknown_and_public_schema(browser_at: Any) -> None:
     assert not has_messages("nowhere")
     assert not has_messages("public")
     assert has_messages("t1")
 
 
-def test_guardians_own_configuration_is_warned_of(settings: Any) -> None:
+def test_check_warns_of_default_guardian_config(settings: Any) -> None:
     full = settings.TENANT_TYPES["full"]
     apps = ["guardian" if app == settings.GUARDIAN else app for app in full["APPS"]]
     settings.TENANT_TYPES = {**settings.TENANT_TYPES, "full": {**full, "APPS": apps}}
