@@ -1,4 +1,4 @@
-"""What a scenario says: rows of times, marks that are reached or not, and how the work was checked to be the same."""
+"""The outcome of a scenario: times, targets, and the checks that all did the same work."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that was to be reached, and what was found. `reached`: None where it is only stated."""
+    """A target and the measured value. `reached` is None for a value without a target."""
 
     wanted: str
     found: str

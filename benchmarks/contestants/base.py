@@ -1,4 +1,4 @@
-"""What every contestant built on Django can do: organisations, people, and being emptied."""
+"""The base class of contestants built on Django: create organisations and people, and delete messages."""
 
 import json
 import os
@@ -54,7 +54,7 @@ class DjangoContestant:
         return {name: version(name) for name in (self.package, "django", "django-tenants", "psycopg")}
 
     def prepare(self, organisations: int, people: int) -> None:
-        """Have at least this many organisations, and this many people in each of them: their keys are 1, 2, 3 ..."""
+        """Create organisations, and people in each, up to these numbers; the keys of people are 1, 2, 3 ..."""
         if not self.made:
             self._make_first()
         for number in range(self.made + 1, organisations + 1):
@@ -112,7 +112,7 @@ class DjangoContestant:
         return not self.message_tables or not self._execute(number, f"SELECT {found}")[0][0]
 
     def settle(self) -> None:
-        """Have the server's statistics and hint bits up to date, as autovacuum would by and by."""
+        """Update the server's statistics and hint bits, as autovacuum would eventually do."""
         for number in self.people_in:
             self._execute(number, f"VACUUM (ANALYZE) {', '.join(self.message_tables)}")
 

@@ -1,4 +1,4 @@
-"""The limit: the same work as SQL that somebody has written by hand, by psycopg, without Django.
+"""The lower bound: the same work as hand-written SQL with psycopg, without Django.
 
 It works in our tables and on a connection set as Django's is: client-side binding, nothing prepared.
 """

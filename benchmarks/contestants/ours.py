@@ -1,4 +1,4 @@
-"""This product, called as a host project calls it, with the settings of the reference product."""
+"""This package, called as a host project calls it, with the settings of the reference product."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -6,7 +6,7 @@ from typing import Any, Final
 from benchmarks.bench import Bench, require
 from benchmarks.outcome import Mark, Outcome, Row
 from benchmarks.processes import OURS
-from benchmarks.streams.measure import hints, product, restart, writers
+from benchmarks.streams.measure import change_events, product, restart, writers
 from benchmarks.streams.measure import streams as measure_streams
 from benchmarks.streams.outages import outages, pages_beside_streams
 
@@ -29,13 +29,13 @@ def streams(bench: Bench) -> Outcome:
         rates = writers(sender, people, bench.pick(3.0, 0.5, 0.1))
     gone = outages(bench.pick(5_000, 200, 20))
     beside = pages_beside_streams(bench.contestants.url, rounds=bench.pick(5, 2, 1), pages=bench.pick(25, 25, 2))
-    taken = hints(bench.contestants.url, bench.pick(3.0, 0.5, 0.1))
+    taken = change_events(bench.contestants.url, bench.pick(3.0, 0.5, 0.1))
     outcome.marks += [
         *_reconnecting(back),
         *(_back(name, found) for name, found in gone.items()),
         Mark.at_most("20 streams on a pool of 4 connections: a page takes as long as without", beside, 1.15),
         *(Mark.stated(f"messages committed a second: {name}", f"{rate:.0f}") for name, rate in rates.items()),
-        *(Mark.stated(f"hints a second, sixteen writers, {name}", f"{rate:.0f}") for name, rate in taken.items()),
+        *(Mark.stated(f"change events per second, 16 writers, {name}", f"{rate:.0f}") for name, rate in taken.items()),
     ]
     outcome.checks.append(
         "Every message was heard by its reader and by nobody else; what was announced was heard on every stream, and "

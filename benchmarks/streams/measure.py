@@ -232,7 +232,7 @@ def read_page(port: int, session: str) -> float:
 
 
 def writers(sender: Any, people: list[tuple[str, str]], duration: float = 3) -> dict[str, float]:
-    """Messages a second that are committed with and without publishing, alternating; medians of five."""
+    """Return the messages committed per second with and without publishing: medians of five alternating runs."""
     users = [user for user, _session in people]
     figures: dict[str, float] = {}
     for threads in (1, 4, 16):
@@ -244,8 +244,8 @@ def writers(sender: Any, people: list[tuple[str, str]], duration: float = 3) -> 
     return figures
 
 
-def hints(url: str, duration: float = 3) -> dict[str, float]:
-    """How many hints a second PostgreSQL takes from sixteen writers, by the number of processes that listen."""
+def change_events(url: str, duration: float = 3) -> dict[str, float]:
+    """Return how many change events per second PostgreSQL accepts from 16 writers, by the number of listeners."""
     return {f"{listeners} listening": _published(url, listeners, duration) for listeners in (1, 8, 32)}
 
 

@@ -1,4 +1,4 @@
-"""What becomes of open streams when PostgreSQL, or Redis, is killed and comes back; and of pages beside them."""
+"""Measure the recovery of open streams when PostgreSQL or Redis is killed and restarted."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""How often one person may speak: counted in the records of what they did, so that every process counts the same."""
+"""How often one person may send, counted in the audit records, so that all processes share one count."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ LIMITED_ACTIONS: Final = (Action.SEND, Action.ANNOUNCE, Action.BROADCAST, Action
 
 
 def check_rate_limit(sender: AbstractBaseUser | None, *, records: type[BaseAuditRecord] = AuditRecord) -> None:
-    """Raise TooManyMessages if `sender` has spoken as often as SEND_LIMITS allows; None is the application, which may.
+    """Raise RateLimitExceeded if `sender` has sent as often as SEND_LIMITS allows; None, the application, has no limit.
 
     Call it in the transaction that then logs the action: whatever else this sender does waits until that has ended,
     so that requests at once cannot exceed a limit together. `records` is the model that counts.

@@ -20,7 +20,7 @@ ORDER BY person.{key} FOR KEY SHARE OF person
 # In place of a query for people of whom Django knows that they are nobody.
 NO_PEOPLE: Final = "SELECT {key} FROM {people} WHERE false"
 
-# Held until the transaction ends by everybody who speaks for the same sender.
+# Held until the end of the transaction by everything that sends for the same sender.
 LOCK_SENDER: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(sender_key)s, 0))"
 
 

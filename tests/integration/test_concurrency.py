@@ -87,12 +87,6 @@ def people(committing: None, make_user: MakeUser) -> list[Any]:
         return [make_user(f"person{number}", pk=number) for number in range(30, 0, -1)]
 
 
-@pytest.fixture
-def alice(committing: None, make_user: MakeUser) -> Any:
-    with schema_context("acme"):
-        return make_user("alice", pk=1)
-
-
 @contextmanager
 def in_acme() -> Iterator[None]:
     with schema_context("acme"):

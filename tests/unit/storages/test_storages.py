@@ -98,11 +98,6 @@ def texts(request: Any) -> list[str]:
     return [str(message) for message in request._messages]
 
 
-@pytest.fixture
-def sally(in_acme: Tenant, make_user: MakeUser) -> Any:
-    return make_user("sally")
-
-
 class TestPersistent:
     @pytest.mark.parametrize("level", PERSISTENT_MESSAGE_LEVELS)
     def test_persistent_message_is_shown_on_every_page_until_read(
