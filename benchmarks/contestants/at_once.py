@@ -27,9 +27,6 @@ def at_once(
     make: Callable[[int], Callable[[], object]],
 ) -> dict[str, Any]:
     """Run `make(number)()` in `writers` processes for `length` seconds; return what they did, and waited for."""
-    from django.db import connections
-
-    connections.close_all()
     begin = time.monotonic() + START_S
     started = [_start(number, begin, begin + length, inside, make) for number in range(1, writers + 1)]
     waits: Counter[str] = Counter()

@@ -184,12 +184,16 @@ class DjangoContestant:
 
     def tell_at_once(self, organisation: int, writers: int, length: float, text: str) -> dict[str, Any]:
         """Have processes write for `length` seconds, each to a person of its own; return commits a second."""
+        from django.db import connections
+
         from benchmarks.contestants.at_once import at_once
 
         def write(number: int) -> Callable[[], None]:
             person = self._user(number)
             return lambda: self._tell_one(person, text)
 
+        # A process that is forked must not share a connection with another.
+        connections.close_all()
         return at_once(self.raw, writers, length, partial(self._inside, organisation), write)
 
     def debugs(self) -> bool:

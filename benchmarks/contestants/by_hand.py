@@ -6,6 +6,8 @@ It works in our tables and on a connection set as Django's is: client-side bindi
 import hashlib
 import json
 import os
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from benchmarks.contestants.at_once import at_once
 from benchmarks.contestants.base import schema_name
 from benchmarks.contestants.serving import seconds, serve
 
@@ -185,18 +188,26 @@ def counting(*, exact: bool) -> str:
     return COUNT.format(limit=limit, messages="" if exact else f"ORDER BY m.created DESC, m.id DESC {limit}")
 
 
+INSERT_ONE = INSERT.replace("id <= %(people)s", "id = %(user)s")
+NOTIFY_ONE = "SELECT pg_notify('by_hand', %(payload)s)"
+
+
+def _connect() -> psycopg.Connection[Any]:
+    given = json.loads(os.environ["BENCHMARK_DATABASE"])
+    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    return psycopg.connect(
+        autocommit=True,
+        cursor_factory=psycopg.ClientCursor,
+        prepare_threshold=None,
+        **{names[key]: value for key, value in given.items() if value},
+    )
+
+
 class ByHand:
     """Methods are called by the runner; they answer as those of the contestants do."""
 
     def __init__(self) -> None:
-        given = json.loads(os.environ["BENCHMARK_DATABASE"])
-        names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
-        self.database = psycopg.connect(
-            autocommit=True,
-            cursor_factory=psycopg.ClientCursor,
-            prepare_threshold=None,
-            **{names[key]: value for key, value in given.items() if value},
-        )
+        self.database = _connect()
 
     def insert_select(self, organisation: int, people: int, text: str) -> float:
         values = {"people": people, "text": text}
@@ -229,6 +240,23 @@ class ByHand:
         keys = [str(key) for (key,) in written]
         parts = [keys[start : start + 600] for start in range(0, len(keys), 600)]
         self._fetch(HINTS, {"texts": [json.dumps({"schema": schema, "users": part}) for part in parts]})
+
+    def tell_at_once(self, organisation: int, writers: int, length: float, text: str) -> dict[str, Any]:
+        """Have processes insert a row and notify for `length` seconds, each for a person of its own."""
+
+        def write(number: int) -> Callable[[], None]:
+            # A process that is forked must not share a connection with another.
+            self.database = _connect()
+            self._enter(organisation)
+            payload = json.dumps({"schema": schema_name(organisation), "users": [str(number)]})
+
+            def insert_and_notify() -> None:
+                self.database.execute(INSERT_ONE, {"user": number, "text": text, "now": datetime.now(UTC)})
+                self.database.execute(NOTIFY_ONE, {"payload": payload})
+
+            return insert_and_notify
+
+        return at_once(self.database, writers, length, nullcontext, write)
 
     def copy(self, organisation: int, people: int, text: str) -> float:
         """Read the keys, then COPY: what one does who has the people in Python."""

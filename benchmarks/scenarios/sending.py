@@ -17,6 +17,7 @@ RECORDS: Final = {"few": 5, "500": 500}
 THREADS: Final = 16
 LIMIT: Final = 10
 NOT_LIVE: Final = "messages_extends without live updates"
+BY_HAND: Final = "SQL by hand, with NOTIFY"
 GUARDED: Final = "SQL by hand, guarded as ours"
 
 
@@ -145,6 +146,7 @@ def at_once(bench: Bench) -> Outcome:
     values = {"organisation": 1, "writers": bench.pick(THREADS, THREADS, 2), "length": length, "text": TEXT}
     turns = {name: partial(each.tell_at_once, **values) for name, each in everybody.items()}
     turns[NOT_LIVE] = partial(bench.ours.tell_at_once, live=False, **values)
+    turns[BY_HAND] = partial(bench.raw.tell_at_once, **values)
     answers = bench.alternate(turns, bench.pick(3, 1, 1))
     for name, found in answers.items():
         rate = sorted(each["per_second"] for each in found)[len(found) // 2]
@@ -155,15 +157,17 @@ def at_once(bench: Bench) -> Outcome:
         outcome.rows.append(Row.of("one commit", name, per_commit, note=note))
     for name, contestant in everybody.items():
         rows = contestant.written(organisations=1)
-        both = answers[name] + (answers[NOT_LIVE] if name == OURS else [])
+        both = answers[name] + (answers[NOT_LIVE] + answers[BY_HAND] if name == OURS else [])
         commits = sum(each["commits"] for each in both)
         tables = 2 if name == "django-generic-notifications" else 1
         require(rows == tables * commits, f"{name}: {rows} rows instead of {tables} × {commits}.")
         contestant.clear()
-    peers = [row.seconds for row in outcome.rows if row.who not in {OURS, NOT_LIVE}]
+    peers = [row.seconds for row in outcome.rows if row.who not in {OURS, NOT_LIVE, BY_HAND}]
     if peers:
         alone = min(peers) / outcome.seconds("one commit", NOT_LIVE)
         outcome.marks.append(Mark.stated("without live updates, which the others have not", f"{alone:.3g} ×"))
+        limit = min(peers) / outcome.seconds("one commit", BY_HAND)
+        outcome.marks.append(Mark.stated("SQL by hand: INSERT, then NOTIFY", f"{limit:.3g} ×"))
         ratio = min(peers) / outcome.seconds("one commit", OURS)
         outcome.marks.append(Mark.at_least("commits a second ≥ the best peer's", ratio, 1))
     ours = outcome.rows[0]
@@ -189,6 +193,10 @@ def _mark_peers(outcome: Outcome, title: str, *, limit: float, aim: float) -> No
     if peers:
         ratio = outcome.seconds(title, OURS) / min(peers)
         outcome.marks.append(Mark.at_most(f"{title}: ≤ {limit} × the best peer (aim {aim})", ratio, limit))
+        database = next(row.database for row in outcome.rows if row.who == OURS and row.work == title)
+        if database is not None:
+            alone = Mark.stated(f"{title}: the same statements by psycopg", f"{database / min(peers):.3g} ×")
+            outcome.marks.append(alone)
 
 
 def _check_one(bench: Bench, answers: Mapping[str, list[Any]], peers: Mapping[str, Any], repeat: int) -> None:
