@@ -1,1 +1,1 @@
-"""What this product costs, beside what one would pick instead and beside plain SQL: docs/benchmarks.md says it."""
+"""Compare the cost of this package with alternatives and with plain SQL; docs/benchmarks.md holds the results."""

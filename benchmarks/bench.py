@@ -1,4 +1,4 @@
-"""One run: how large everything is, who takes part, and taking turns."""
+"""One run: its sizes, its contestants, and their alternation."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class Bench:
         return found
 
     def alternate(self, turns: Mapping[str, Turn], rounds: int | None = None) -> dict[str, list[Any]]:
-        """Let everybody have a turn in each round; who is first in one is last in the next."""
+        """Run each contestant once per round; the first of a round is the last of the next."""
         answers: dict[str, list[Any]] = {name: [] for name in turns}
         order = list(turns)
         for _ in range(rounds or self.rounds):
@@ -90,7 +90,7 @@ def typical(answers: Iterable[Any], key: str = "seconds") -> float:
 
 
 class Looks:
-    """How often it was looked whether all have done the same work."""
+    """The number of checks that all contestants have done the same work."""
 
     count = 0
 

@@ -1,4 +1,4 @@
-"""The packages of each peer, in a folder of their own: one of them has the name of ours."""
+"""Install the packages of each peer into a folder of its own, since one of them has this package's name."""
 
 import os
 import sys

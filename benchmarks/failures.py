@@ -1,4 +1,4 @@
-"""What stops a benchmark."""
+"""Exceptions of the benchmarks."""
 
 
 class BenchmarkError(Exception):
@@ -6,4 +6,4 @@ class BenchmarkError(Exception):
 
 
 class Unavailable(Exception):
-    """A package cannot be installed here: it is left out, and the report says so."""
+    """A package that cannot be installed here; the report omits it and says so."""

@@ -1,4 +1,4 @@
-"""What it was measured on: nothing that names the machine."""
+"""Describe the hardware and software of a measurement, without naming the machine."""
 
 import os
 import platform

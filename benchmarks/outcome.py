@@ -1,4 +1,4 @@
-"""What a scenario says: rows of times, marks that are reached or not, and how the work was checked to be the same."""
+"""The outcome of a scenario: times, targets, and the checks that all did the same work."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that was to be reached, and what was found. `reached`: None where it is only stated."""
+    """A target and the measured value. `reached` is None for a value without a target."""
 
     wanted: str
     found: str
@@ -39,6 +39,13 @@ class Mark:
     @classmethod
     def at_most(cls, wanted: str, value: float, limit: float, unit: str = " ×") -> Self:
         return cls(wanted, f"{value:.3g}{unit}", value <= limit)
+
+    @classmethod
+    def near(cls, wanted: str, seconds: float, limit: float, *, times: float = 0, more: float = 0) -> Self:
+        """At most so many times the seconds of `limit`, or, where that is less, so many more seconds."""
+        allowed = max(limit * times, limit + more)
+        said = f"{seconds / limit:.3g} × ({(seconds - limit) * 1000:+.2f} ms)"
+        return cls(wanted, said, seconds <= allowed)
 
     @classmethod
     def at_least(cls, wanted: str, value: float, limit: float, unit: str = " ×") -> Self:

@@ -1,4 +1,4 @@
-"""The contestants' processes: started when they are first asked, each with a database of its own."""
+"""The contestants' processes, which start on first use, each with a database of its own."""
 
 import json
 import os
@@ -25,7 +25,7 @@ LOCK: Final = 5_290_711
 
 @dataclass(frozen=True)
 class Peer:
-    """A package that one would pick instead: what it has to be started with."""
+    """An alternative package, and the options to start it with."""
 
     apps: str
     storage: str = "django.contrib.messages.storage.fallback.FallbackStorage"
@@ -44,7 +44,7 @@ PEERS: Final[Mapping[str, Peer]] = {
 
 
 class Contestant:
-    """A process that answers calls; an error there is an error here."""
+    """A process that executes calls; its errors are raised here."""
 
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""Results as Markdown, between two marks in the document: what stands around them is written by hand."""
+"""Write results as Markdown between two marks in the document; the rest of it is written by hand."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -104,7 +104,7 @@ def _beside(ratio: float) -> str:
 
 
 def time(seconds: float) -> str:
-    """Return a time in the unit that people read it in."""
+    """Return a time in a readable unit."""
     for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
         if seconds < limit:
             return f"{seconds * factor:.3g} {unit}" if seconds * factor < 100 else f"{seconds * factor:,.0f} {unit}"

@@ -65,13 +65,6 @@ def _await(port: int, server: "subprocess.Popen[bytes]") -> None:
     raise BenchmarkError("The server did not come up within half a minute.")
 
 
-def memory_of(pid: int) -> int:
-    """Return how many bytes a process holds that are its own (Linux)."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    private = (line for line in lines if line.startswith(("Private_", "Swap:")))
-    return sum(int(line.split()[1]) for line in private) * 1024
-
-
 def threads_of(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 

@@ -1,4 +1,4 @@
-"""What is refused before it reaches a form."""
+"""Refuse requests before they reach a form."""
 
 import codecs
 

@@ -1,4 +1,4 @@
-"""Static files, served by this process: a proxy in front may cache them, and need not know where they lie."""
+"""Serve static files from this process; a proxy in front may cache them."""
 
 from collections.abc import Awaitable, Callable
 from typing import IO, Any
@@ -10,7 +10,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
-    """WhiteNoise that is at home under ASGI too.
+    """WhiteNoise that also works under ASGI.
 
     WhiteNoise's own middleware is synchronous: it would put a thread between the server and every request, and stream
     files by a synchronous iterator, of which Django warns. Ours are small, so they are sent in one piece.

@@ -160,7 +160,7 @@ def landing(request: HttpRequest) -> HttpResponse:
 @require_safe
 @may_lead_to_organisations
 def find(request: HttpRequest) -> HttpResponse:
-    """Lead to the organisation's address; whether there is one there, its own host name answers."""
+    """Redirect to the organisation's address; its host name says whether there is one."""
     form = FindForm(request.GET)
     if not form.is_valid():
         return render(request, "config/landing.html", {"form": form}, status=400)

@@ -1,4 +1,4 @@
-"""Work that a request leaves behind: it begins when the answer has been sent, in a thread of this process.
+"""Run work in a thread of this process after the response of a request has been sent.
 
 So the answer tells nothing by the time it takes. What is waiting when the process is killed is lost: use it for what
 people can ask for again.

@@ -1,4 +1,4 @@
-"""What operators type in: a search among the organisations, and a new one."""
+"""Forms of the operators: search among the organisations, and create one."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Log lines that say which organisation they belong to."""
+"""Add the schema of the organisation to log records."""
 
 import asyncio
 import logging

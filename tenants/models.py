@@ -15,11 +15,11 @@ from tenants.time_zones import validate_time_zone
 
 class TenantQuerySet(models.QuerySet["Tenant"]):
     def ready(self) -> "TenantQuerySet":
-        """Keep those that were made completely, suspended or not."""
+        """Keep those whose creation is complete, suspended or not."""
         return self.filter(ready_at__isnull=False)
 
     def half_made(self) -> "TenantQuerySet":
-        """Keep those that are being made, or whose making was interrupted."""
+        """Keep those whose creation is in progress or was interrupted."""
         return self.filter(ready_at__isnull=True)
 
     def open(self) -> "TenantQuerySet":
@@ -34,7 +34,7 @@ class TenantQuerySet(models.QuerySet["Tenant"]):
         )
 
     def with_host(self) -> "TenantQuerySet":
-        """Bring the primary host names along, so that `host` and `url` cost no query."""
+        """Prefetch the primary host names, so that `host` and `url` need no query."""
         primary = Domain.objects.filter(tenant=OuterRef("pk"), is_primary=True)
         found: TenantQuerySet = self.annotate(primary_host=Subquery(primary.values("domain")[:1]))
         return found
@@ -98,7 +98,7 @@ class Tenant(TenantMixin):  # type: ignore[misc]
 
     @property
     def is_platform(self) -> bool:
-        """Tell whether the people of this organisation run the others."""
+        """Tell whether this is the organisation of the platform's own staff."""
         return bool(self.schema_name == settings.TENANTS_PLATFORM_SCHEMA)
 
     @property

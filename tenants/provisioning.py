@@ -1,4 +1,4 @@
-"""Makes, suspends, resumes and removes organisations; nothing else does.
+"""Create, suspend, resume and remove organisations. No other code does.
 
 An organisation is a row, a schema with its tables, a domain, a group and a first person. They come and go together.
 """

@@ -1,4 +1,4 @@
-"""Whether an organisation's tables are those that this code was written for."""
+"""Tell whether an organisation's tables match this code."""
 
 from functools import cache
 from typing import Final

@@ -1,4 +1,4 @@
-"""The names of time zones, as this machine knows them."""
+"""The names of time zones that this machine has."""
 
 from functools import cache
 from zoneinfo import available_timezones

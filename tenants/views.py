@@ -1,4 +1,4 @@
-"""The operator's pages: the organisations there are, a new one, suspending and resuming."""
+"""Pages for operators: list, create, suspend and resume organisations."""
 
 import logging
 from typing import Any
@@ -55,7 +55,7 @@ class OrganisationsView(OperatorsOnly):
 
 
 class NewOrganisationView(OperatorsOnly, FormView):  # type: ignore[type-arg]
-    """Makes an organisation while the browser waits, a second or two; all of it is there afterwards, or nothing."""
+    """Create an organisation within the request, which takes a second or two, completely or not at all."""
 
     permissions = ("tenants.add_tenant",)
     template_name = "tenants/organisation_new.html"
@@ -77,7 +77,7 @@ class NewOrganisationView(OperatorsOnly, FormView):  # type: ignore[type-arg]
 
 
 class SuspendView(OperatorsOnly):
-    """Asks before it suspends: nobody of the organisation gets in any more."""
+    """Ask for confirmation, then suspend an organisation, which closes it to everybody."""
 
     permissions = ("tenants.change_tenant",)
 

@@ -5,12 +5,14 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from django_tenants.utils import get_tenant_domain_model, get_tenant_model, schema_context
 from pytest_django import DjangoDbBlocker
 
+from messages_extends.models import Message
 from tenants.models import Tenant
 from tenants.people.models import User
 from tests import factories
@@ -120,6 +122,12 @@ def globex(database: None) -> Tenant:
 
 
 @pytest.fixture
+def platform(database: None) -> Tenant:
+    """The organisation of the platform's own staff."""
+    return Tenant.objects.get(schema_name="platform")
+
+
+@pytest.fixture
 def in_acme(acme: Tenant) -> Iterator[Tenant]:
     """Run the test inside acme."""
     with schema_context("acme"):
@@ -159,9 +167,49 @@ def bob(acme: Tenant) -> User:
 
 
 @pytest.fixture
+def root(acme: Tenant) -> User:
+    """Somebody who may do everything in acme."""
+    with schema_context("acme"):
+        return factories.make_user("root", is_superuser=True, is_staff=True)
+
+
+@pytest.fixture
+def operator(platform: Tenant) -> User:
+    """Somebody who may do everything at the platform."""
+    with schema_context("platform"):
+        return factories.make_user("olga", is_superuser=True)
+
+
+@pytest.fixture
+def people(in_acme: Tenant) -> dict[str, User]:
+    """Three people of acme by their names, who may write to nobody; the test runs inside acme."""
+    return {name: factories.make_user(name) for name in ("alice", "bob", "carol")}
+
+
+@pytest.fixture
+def sales(people: dict[str, User]) -> Group:
+    """The group Sales, which is Bob and Carol."""
+    return factories.make_group("Sales", people["bob"], people["carol"])
+
+
+@pytest.fixture
+def message(alice: User, make_message: MakeMessage) -> Message:
+    """An unread message to Alice."""
+    with schema_context("acme"):
+        return make_message(alice)
+
+
+@pytest.fixture
 def our_queries() -> Callable[[], Any]:
     """Count the queries of ours in a block: without `SET search_path`, sessions and the look-ups of tenant and user."""
     return count_our_queries
+
+
+def queries_of(act: Callable[[], Any]) -> int:
+    """Return how many queries a function makes."""
+    with CaptureQueriesContext(connection) as captured:
+        act()
+    return len(captured)
 
 
 @contextmanager

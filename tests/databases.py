@@ -47,6 +47,12 @@ def copied_database(fill: Callable[[], None]) -> Iterator[None]:
             server.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
+def execute(statement: str) -> None:
+    """Run a statement of SQL in the current schema."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
 def drop_templates() -> None:
     """Leave no template on a server that is not the tests' own."""
     with _server() as server:

@@ -38,3 +38,13 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 def all_blocks() -> list[Block]:
     return [block for page in PAGES for block in blocks_of(page)]
+
+
+def block_of(page: str, language: str, title: str = "") -> str:
+    """Return the one block of a page in this language; with `title`, the one that belongs to the file of this name."""
+    [code] = [
+        block.code
+        for block in all_blocks()
+        if block.page == page and block.language == language and (not title or block.is_titled(title))
+    ]
+    return code

@@ -1,9 +1,10 @@
-"""What every contestant built on Django can do: organisations, people, and being emptied."""
+"""The base class of contestants built on Django: create organisations and people, and delete messages."""
 
 import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from statistics import median
 from typing import Any, ClassVar
 
@@ -54,7 +55,7 @@ class DjangoContestant:
         return {name: version(name) for name in (self.package, "django", "django-tenants", "psycopg")}
 
     def prepare(self, organisations: int, people: int) -> None:
-        """Have at least this many organisations, and this many people in each of them: their keys are 1, 2, 3 ..."""
+        """Create organisations, and people in each, up to these numbers; the keys of people are 1, 2, 3 ..."""
         if not self.made:
             self._make_first()
         for number in range(self.made + 1, organisations + 1):
@@ -112,7 +113,7 @@ class DjangoContestant:
         return not self.message_tables or not self._execute(number, f"SELECT {found}")[0][0]
 
     def settle(self) -> None:
-        """Have the server's statistics and hint bits up to date, as autovacuum would by and by."""
+        """Update the server's statistics and hint bits, as autovacuum would eventually do."""
         for number in self.people_in:
             self._execute(number, f"VACUUM (ANALYZE) {', '.join(self.message_tables)}")
 
@@ -173,6 +174,33 @@ class DjangoContestant:
 
     def _tell(self, people: Any, text: str) -> None:
         raise NotImplementedError
+
+    def tell_one(self, organisation: int, user: int, text: str, repeat: int) -> dict[str, Any]:
+        """Write to one person, each time in a transaction of its own, by the package's documented call."""
+        return self._measured(organisation, user, repeat, lambda person: self._tell_one(person, text))
+
+    def _tell_one(self, user: Any, text: str) -> None:
+        raise NotImplementedError
+
+    def tell_at_once(self, organisation: int, writers: int, length: float, text: str) -> dict[str, Any]:
+        """Have processes write for `length` seconds, each to a person of its own; return commits a second."""
+        from django.db import connections
+
+        from benchmarks.contestants.at_once import at_once
+
+        def write(number: int) -> Callable[[], None]:
+            person = self._user(number)
+            return lambda: self._tell_one(person, text)
+
+        # A process that is forked must not share a connection with another.
+        connections.close_all()
+        return at_once(self.raw, writers, length, partial(self._inside, organisation), write)
+
+    def debugs(self) -> bool:
+        """Tell whether DEBUG is on, which keeps every statement."""
+        from django.conf import settings
+
+        return bool(settings.DEBUG)
 
     def newest(self, organisation: int, user: int) -> list[str]:
         """Return the texts of up to ten unread messages as the package shows them, the newest first."""

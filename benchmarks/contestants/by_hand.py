@@ -1,10 +1,13 @@
-"""The limit: the same work as SQL that somebody has written by hand, by psycopg, without Django.
+"""The lower bound: the same work as hand-written SQL with psycopg, without Django.
 
 It works in our tables and on a connection set as Django's is: client-side binding, nothing prepared.
 """
 
+import hashlib
 import json
 import os
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from benchmarks.contestants.at_once import at_once
 from benchmarks.contestants.base import schema_name
 from benchmarks.contestants.serving import seconds, serve
 
@@ -140,22 +144,70 @@ RECIPIENTS = f"""
     SELECT {{columns}} FROM people_user u WHERE u.is_active {{named}} AND (u.id IN ({ALLOWED}) OR EXISTS ({MODEL_WIDE}))
     AND EXISTS (SELECT FROM people_user me WHERE me.id = %(user)s AND me.is_active)
 """
+# Scenario 16: what a person's message to many has to ask, by hand.
+WAIT = "SELECT pg_advisory_xact_lock(hashtextextended(%(sender_key)s, 0))"
+LIMIT_REACHED = """
+    (SELECT recorded_at FROM messages_extends_auditrecord WHERE actor_id = %(actor)s
+        AND action IN ('send', 'announce', 'broadcast', 'revise') AND recorded_at > %(now)s - interval '1 minute'
+        ORDER BY recorded_at DESC OFFSET 59 LIMIT 1)
+    UNION ALL
+    (SELECT recorded_at FROM messages_extends_auditrecord WHERE actor_id = %(actor)s
+        AND action IN ('send', 'announce', 'broadcast', 'revise') AND recorded_at > %(now)s - interval '1 hour'
+        ORDER BY recorded_at DESC OFFSET 599 LIMIT 1)
+"""
+IN_GROUP = """
+    SELECT u.id FROM people_user u JOIN people_user_groups ug ON ug.user_id = u.id
+    WHERE ug.group_id = 1 AND u.is_active
+"""
+IN_QUERY = "SELECT id FROM people_user WHERE id <= %(people)s AND is_active"
+LOCK_CHOSEN = f"""
+    WITH chosen AS MATERIALIZED ({{chosen}})
+    SELECT p.id, (SELECT count(*) FROM chosen WHERE id <> %(user)s),
+        (SELECT count(*) FROM chosen c WHERE c.id <> %(user)s AND (c.id IN ({ALLOWED}) OR EXISTS ({MODEL_WIDE})))
+    FROM people_user p WHERE p.id = ANY(ARRAY(SELECT id FROM chosen)) ORDER BY p.id FOR KEY SHARE OF p
+"""
+INSERT_CHOSEN = """
+    INSERT INTO messages_extends_message (user_id, sender_id, level, message, params, url, key, is_safe, extra_tags,
+        expires, created, modified, from_person)
+    SELECT id, %(user)s, 19, %(text)s, NULL, '', '', false, '', NULL, %(now)s, %(now)s, true
+    FROM people_user WHERE id = ANY(%(keys)s) ORDER BY id ON CONFLICT DO NOTHING RETURNING user_id
+"""
+RECORD = """
+    INSERT INTO messages_extends_auditrecord (recorded_at, actor_id, actor_name, action, subject, audience, count,
+        text_hash, text)
+    VALUES (%(now)s, %(actor)s, %(name)s, 'send', 'messages', 'people', %(count)s, %(hash)s, '') RETURNING id
+"""
+HINTS = "SELECT pg_notify('messages_extends', text) FROM unnest(%(texts)s::text[]) AS text"
 NAMED = "AND (u.name ILIKE %({0})s OR u.email ILIKE %({0})s)"
 USER = "u.id, u.password, u.last_login, u.is_superuser, u.email, u.name, u.is_staff, u.is_active, u.date_joined"
+
+
+def counting(*, exact: bool) -> str:
+    """Return the statement that counts what is unread."""
+    limit = "" if exact else "LIMIT 100"
+    return COUNT.format(limit=limit, messages="" if exact else f"ORDER BY m.created DESC, m.id DESC {limit}")
+
+
+INSERT_ONE = INSERT.replace("id <= %(people)s", "id = %(user)s")
+NOTIFY_ONE = "SELECT pg_notify('by_hand', %(payload)s)"
+
+
+def _connect() -> psycopg.Connection[Any]:
+    given = json.loads(os.environ["BENCHMARK_DATABASE"])
+    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    return psycopg.connect(
+        autocommit=True,
+        cursor_factory=psycopg.ClientCursor,
+        prepare_threshold=None,
+        **{names[key]: value for key, value in given.items() if value},
+    )
 
 
 class ByHand:
     """Methods are called by the runner; they answer as those of the contestants do."""
 
     def __init__(self) -> None:
-        given = json.loads(os.environ["BENCHMARK_DATABASE"])
-        names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
-        self.database = psycopg.connect(
-            autocommit=True,
-            cursor_factory=psycopg.ClientCursor,
-            prepare_threshold=None,
-            **{names[key]: value for key, value in given.items() if value},
-        )
+        self.database = _connect()
 
     def insert_select(self, organisation: int, people: int, text: str) -> float:
         values = {"people": people, "text": text}
@@ -165,6 +217,46 @@ class ByHand:
         self._enter(organisation)
         values = {"people": people, "text": text, "now": datetime.now(UTC)}
         return seconds(lambda: self._fetch(GUARDED, values))
+
+    def insert_as_person(self, organisation: int, sender: int, people: int, group: bool, text: str) -> float:
+        """Write as a person to a group or a queryset with our guards: limit, policy, locks, conflicts, record, hint."""
+        self._enter(organisation)
+        return seconds(lambda: self._insert_as_person(organisation, sender, people, group, text))
+
+    def _insert_as_person(self, organisation: int, sender: int, people: int, group: bool, text: str) -> None:
+        schema = schema_name(organisation)
+        values: dict[str, Any] = {"user": sender, "actor": str(sender), "people": people, "text": text}
+        values |= {"now": datetime.now(UTC), "speaker": f"{schema}: {sender}", "name": f"Person {sender}"}
+        with self.database.transaction():
+            self._fetch(WAIT, values)
+            if self._fetch(LIMIT_REACHED, values):
+                raise AssertionError("The limit is reached.")
+            locked = self._fetch(LOCK_CHOSEN.format(chosen=IN_GROUP if group else IN_QUERY), values)
+            if len(locked) != people or any(others != may for _key, others, may in locked):
+                raise AssertionError(f"{len(locked)} people instead of {people}, or not allowed.")
+            written = self._fetch(INSERT_CHOSEN, {**values, "keys": [key for key, *_counts in locked]})
+            hashed = hashlib.sha256(text.encode()).hexdigest()
+            self._fetch(RECORD, {**values, "count": len(written), "hash": hashed})
+        keys = [str(key) for (key,) in written]
+        parts = [keys[start : start + 600] for start in range(0, len(keys), 600)]
+        self._fetch(HINTS, {"texts": [json.dumps({"schema": schema, "users": part}) for part in parts]})
+
+    def tell_at_once(self, organisation: int, writers: int, length: float, text: str) -> dict[str, Any]:
+        """Have processes insert a row and notify for `length` seconds, each for a person of its own."""
+
+        def write(number: int) -> Callable[[], None]:
+            # A process that is forked must not share a connection with another.
+            self.database = _connect()
+            self._enter(organisation)
+            payload = json.dumps({"schema": schema_name(organisation), "users": [str(number)]})
+
+            def insert_and_notify() -> None:
+                self.database.execute(INSERT_ONE, {"user": number, "text": text, "now": datetime.now(UTC)})
+                self.database.execute(NOTIFY_ONE, {"payload": payload})
+
+            return insert_and_notify
+
+        return at_once(self.database, writers, length, nullcontext, write)
 
     def copy(self, organisation: int, people: int, text: str) -> float:
         """Read the keys, then COPY: what one does who has the people in Python."""
@@ -180,10 +272,7 @@ class ByHand:
         return seconds(write)
 
     def count(self, organisation: int, user: int, repeat: int, exact: bool = True) -> dict[str, Any]:
-        limit = "" if exact else "LIMIT 100"
-        newest = "" if exact else f"ORDER BY m.created DESC, m.id DESC {limit}"
-        statement = COUNT.format(limit=limit, messages=newest)
-        found = self._repeated(organisation, statement, {"user": user}, repeat)
+        found = self._repeated(organisation, counting(exact=exact), {"user": user}, repeat)
         number = found["value"][0][0]
         return {**found, "value": number if exact else min(number, 100)}
 
@@ -214,6 +303,14 @@ class ByHand:
         statement = RECIPIENTS.format(columns="u.id", named="")
         found = self._repeated(organisation, statement, {"user": user}, repeat)
         return {**found, "value": sorted(row[0] for row in found["value"])}
+
+    def may_message(self, organisation: int, user: int, others: list[int], repeat: int) -> dict[str, Any]:
+        statement = RECIPIENTS.format(columns="1", named="AND u.id = %(other)s")
+        answers = [self._repeated(organisation, statement, {"user": user, "other": other}, repeat) for other in others]
+        return {
+            "seconds": median(answer["seconds"] for answer in answers),
+            "value": [bool(answer["value"]) for answer in answers],
+        }
 
     def search(self, organisation: int, user: int, text: str, repeat: int) -> dict[str, Any]:
         words = {f"word{number}": f"%{word}%" for number, word in enumerate(text.split())}

@@ -1,4 +1,4 @@
-"""Many organisations in little time: the statements that made the first one are sent again for each other.
+"""Create many organisations quickly, by repeating the statements that created the first one.
 
 Making one by Django's migrations takes about half a second, of which little is the database's. What a clone holds is
 compared with its model by `require_same`.

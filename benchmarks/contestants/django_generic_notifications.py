@@ -67,6 +67,11 @@ class GenericNotifications(DjangoContestant):
 
         send_notifications(people, self.news, text=text)
 
+    def _tell_one(self, user: Any, text: str) -> None:
+        from generic_notifications import send_notification
+
+        send_notification(user, self.news, text=text)
+
     def _newest(self, user: Any) -> list[str]:
         from generic_notifications.utils import get_notifications
 

@@ -44,6 +44,21 @@ class MessagesExtends063(DjangoContestant):
         for user in people.iterator():
             messages.add_message(request, level, text, user=user)  # type: ignore[call-arg]
 
+    def _tell_one(self, user: Any, text: str) -> None:
+        from django.contrib import messages
+
+        level = import_module("messages_extends.constants").INFO_PERSISTENT
+        messages.add_message(self._request_once(user), level, text, user=user)  # type: ignore[call-arg]
+
+    def _request_once(self, user: Any) -> Any:
+        """Return a request with a storage of its own, as if it had just come in; making a request is no part of it."""
+        from django.contrib.messages.storage import default_storage
+
+        if not hasattr(self, "_kept"):
+            self._kept = self._request(user)
+        self._kept.user, self._kept._messages = user, default_storage(self._kept)
+        return self._kept
+
     def _newest(self, user: Any) -> list[str]:
         # It shows all of them, in the order of the table.
         shown = sorted(self._shown(user), key=lambda message: (message.created, message.pk), reverse=True)

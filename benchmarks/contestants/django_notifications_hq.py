@@ -64,6 +64,11 @@ class NotificationsHq(DjangoContestant):
 
         notify.send(people.first(), recipient=people, verb=text)
 
+    def _tell_one(self, user: Any, text: str) -> None:
+        from notifications.signals import notify
+
+        notify.send(user, recipient=user, verb=text)
+
     def _newest(self, user: Any) -> list[str]:
         return [notification.verb for notification in user.notifications.unread()[:10]]
 

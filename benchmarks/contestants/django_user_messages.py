@@ -40,6 +40,11 @@ class UserMessages(DjangoContestant):
         for key in people.values_list("pk", flat=True).iterator():
             api.info(key, text, deliver_once=False)
 
+    def _tell_one(self, user: Any, text: str) -> None:
+        from user_messages import api
+
+        api.info(user.pk, text, deliver_once=False)
+
     def _newest(self, user: Any) -> list[str]:
         return [str(message) for message in reversed(self._shown(user)[-10:])]
 

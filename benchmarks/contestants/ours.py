@@ -1,13 +1,17 @@
-"""This product, called as a host project calls it, with the settings of the reference product."""
+"""This package, called as a host project calls it, with the settings of the reference product."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
+from itertools import cycle
 from statistics import median
 from typing import Any
 
-from benchmarks.contestants.base import START, TEXT, numbered
+from benchmarks.contestants.base import START, TEXT, numbered, schema_name
+from benchmarks.contestants.by_hand import BANNERS, counting
 from benchmarks.contestants.reference import ReferenceProduct
+from benchmarks.contestants.round_trips import round_trips
 from benchmarks.contestants.serving import seconds, serve
 
 PAGE_SIZE = 20
@@ -39,6 +43,29 @@ GRANTS = """
     INSERT INTO guardian_groupobjectpermission (permission_id, content_type_id, group_id, object_pk)
     SELECT p.id, p.content_type_id, 1 + mod(n, %(groups)s), (1 + mod(7 * n, %(groups)s))::text
     FROM generate_series(1, %(groups)s) AS n, auth_permission p WHERE p.codename = 'send_group_message'
+    ON CONFLICT DO NOTHING
+"""
+
+# Each sender may write to the recipient and to twenty others, by grants on them. What they have written lies from two
+# minutes ago to an hour ago, so that it counts for the hour.
+SENDERS = """
+    INSERT INTO guardian_userobjectpermission (permission_id, content_type_id, user_id, object_pk)
+    SELECT p.id, p.content_type_id, sender, (%(recipient)s::int + n)::text
+    FROM generate_series(%(first)s::int, %(last)s::int) AS sender, generate_series(0, 20) AS n, auth_permission p
+    WHERE p.codename = 'send_message'
+    ON CONFLICT DO NOTHING;
+    INSERT INTO messages_extends_auditrecord (recorded_at, actor_id, actor_name, action, subject, audience, count,
+        text_hash, text)
+    SELECT now() - interval '2 minutes' - n * interval '5 seconds', sender::text, 'Person ' || sender, 'send',
+        'messages', 'user 1', 1, repeat('0', 64), ''
+    FROM generate_series(%(first)s::int, %(last)s::int) AS sender, generate_series(1, %(records)s::int) AS n ORDER BY n
+"""
+GROUP_SENDER = """
+    INSERT INTO auth_group (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'all') ON CONFLICT DO NOTHING;
+    DELETE FROM people_user_groups;
+    INSERT INTO people_user_groups (user_id, group_id) SELECT n, 1 FROM generate_series(1, %(members)s::int) AS n;
+    INSERT INTO people_user_user_permissions (user_id, permission_id)
+    SELECT %(sender)s::int, id FROM auth_permission WHERE codename IN ('send_message', 'send_group_message')
     ON CONFLICT DO NOTHING
 """
 
@@ -133,12 +160,15 @@ class Ours(ReferenceProduct):
     def count(self, organisation: int, user: int, repeat: int, exact: bool = True) -> dict[str, Any]:
         from messages_extends.api import inbox
 
-        return self._taken_apart(organisation, user, repeat, lambda person: inbox(person).unread_count(exact=exact))
+        by_hand = counting(exact=exact) if exact else ""
+        return self._taken_apart(
+            organisation, user, repeat, lambda person: inbox(person).unread_count(exact=exact), by_hand
+        )
 
     def banners(self, organisation: int, user: int, repeat: int) -> dict[str, Any]:
         from messages_extends.api import inbox
 
-        return self._taken_apart(organisation, user, repeat, lambda person: len(inbox(person).banners()))
+        return self._taken_apart(organisation, user, repeat, lambda person: len(inbox(person).banners()), BANNERS)
 
     def banner_texts(self, organisation: int, user: int) -> list[str]:
         from messages_extends.api import inbox
@@ -174,8 +204,6 @@ class Ours(ReferenceProduct):
         return {**done, "changed": marked[0].count, "at": marked[0].at.isoformat(), **_told(sent)}
 
     def undo(self, organisation: int, user: int, at: str) -> dict[str, Any]:
-        from datetime import datetime
-
         from messages_extends.api import inbox
 
         changed: list[int] = []
@@ -191,19 +219,26 @@ class Ours(ReferenceProduct):
         with self._inside(organisation):
             return int(inbox(self._user(user)).unread_count(exact=True))
 
-    def _taken_apart(self, organisation: int, user: int, repeat: int, act: Callable[[Any], Any]) -> dict[str, Any]:
-        """Measure `act`, and its very statements by psycopg alone on the same connection, one after the other."""
+    def _taken_apart(
+        self, organisation: int, user: int, repeat: int, act: Callable[[Any], Any], by_hand: str = ""
+    ) -> dict[str, Any]:
+        """Measure `act`, its very statements by psycopg alone, and SQL by hand if given, in turns on one connection."""
         with self._inside(organisation):
             person = self._user(user)
             with self._sent() as sent:
                 value = act(person)
-            whole, database = [], []
+            values = {"user": user, "now": datetime.now(UTC), "schema": schema_name(organisation)}
+            asked = [(by_hand, values)] if by_hand else []
+            self._send_again(asked)
+            whole, database, hand = [], [], []
             for _ in range(repeat):
                 whole.append(seconds(lambda: act(person)))
                 database.append(seconds(lambda: self._send_again(sent)))
+                hand.append(seconds(lambda: self._send_again(asked)))
             return {
                 "seconds": median(whole),
                 "database": median(database),
+                **({"by_hand": median(hand)} if asked else {}),
                 "value": value,
                 **_told(sent),
             }
@@ -229,7 +264,174 @@ class Ours(ReferenceProduct):
         with connection.connection.cursor() as cursor:
             for statement, params in statements:
                 cursor.execute(statement, params)
+                while cursor.nextset():
+                    pass
                 cursor.fetchall()
+
+    # 14 to 17: writing to one person, to a group, and at once ---------------------------------------------------------
+
+    def _tell_one(self, user: Any, text: str) -> None:
+        from messages_extends.api import send
+
+        send(user, text)
+
+    def tell_one(self, organisation: int, user: int, text: str, repeat: int, way: str = "send") -> dict[str, Any]:
+        """Write on behalf of the application, by `send`, with a new key each time, or as a message to oneself."""
+        with self._inside(organisation):
+            person = self._user(user)
+            return self._repeated(partial(self._ways()[way], person, text), repeat)
+
+    def _ways(self) -> dict[str, Callable[[Any, str], object]]:
+        from django.contrib import messages
+        from django.contrib.messages.storage import default_storage
+        from django.test import RequestFactory
+
+        from messages_extends.api import send
+        from messages_extends.constants import INFO_PERSISTENT
+
+        keys = iter(range(10**9))
+        request: Any = RequestFactory().get("/")
+        request.session = {}
+
+        def oneself(person: Any, text: str) -> None:
+            request.user, request._messages = person, default_storage(request)
+            messages.add_message(request, INFO_PERSISTENT, text)
+
+        return {
+            "send": send,
+            "oneself": oneself,
+            "key": lambda person, text: send(person, text, key=f"{datetime.now(UTC).isoformat()} {next(keys)}"),
+        }
+
+    def tell_at_once(
+        self, organisation: int, writers: int, length: float, text: str, live: bool = True
+    ) -> dict[str, Any]:
+        """Do so with live updates or, as the other packages, without."""
+        from django.conf import settings
+        from django.test import override_settings
+
+        own = settings.MESSAGES_EXTENDS if live else {**settings.MESSAGES_EXTENDS, "PUSH_BUS": None}
+        with override_settings(MESSAGES_EXTENDS=own):
+            return super().tell_at_once(organisation, writers, length, text)
+
+    def make_senders(self, organisation: int, recipient: int, first: int, count: int, records: int) -> None:
+        """Let people write to `recipient` and twenty others, and have so many records of each in the last hour."""
+        values = {"recipient": recipient, "first": first, "last": first + count - 1, "records": records}
+        for statement in SENDERS.split(";"):
+            self._execute(organisation, statement, values)
+        self._execute(organisation, "ANALYZE")
+
+    def tell_as_person(self, organisation: int, sender: int, user: int, text: str, repeat: int) -> dict[str, Any]:
+        """Write as one person to another, with the limits of the default size."""
+        from messages_extends.api import send
+        from messages_extends.conf import DEFAULT_SEND_LIMITS, settings
+
+        if settings.send_limits != DEFAULT_SEND_LIMITS:
+            raise AssertionError("The limits are not those of the default size.")
+        with self._inside(organisation):
+            writer, reader = self._user(sender), self._user(user)
+            return self._repeated(lambda: send(reader, text, sender=writer), repeat)
+
+    def tell_many_as_person(self, organisation: int, sender: int, people: int, group: bool, text: str) -> float:
+        """Write as a person to all members of the first group, or to people by a queryset."""
+        from django.contrib.auth.models import Group
+
+        from messages_extends.api import send
+
+        with self._inside(organisation):
+            writer = self._user(sender)
+            to = Group.objects.get(pk=1) if group else self._people(people)
+            sent: list[int] = []
+            taken = seconds(lambda: sent.append(send(to, text, sender=writer)))
+            if sent != [people]:
+                raise AssertionError(f"Written to {sent} instead of {people} people.")
+            return taken
+
+    def tell_up_to_limit(self, organisation: int, sender: int, user: int, threads: int, limit: int) -> int:
+        """Have threads write as one person until all are refused; return how many messages are there."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        from django.conf import settings
+        from django.db import connection
+        from django.test import override_settings
+
+        from messages_extends.api import send
+        from messages_extends.exceptions import RateLimitExceeded
+
+        text = f"limited {datetime.now(UTC).isoformat()}"
+
+        def write(_number: int) -> None:
+            with self._inside(organisation):
+                writer, reader = self._user(sender), self._user(user)
+                try:
+                    for _ in range(limit):
+                        send(reader, text, sender=writer)
+                except RateLimitExceeded:
+                    return
+                finally:
+                    connection.close()
+
+        own = {**settings.MESSAGES_EXTENDS, "SEND_LIMITS": {"hour": limit}}
+        with override_settings(MESSAGES_EXTENDS=own), ThreadPoolExecutor(threads) as pool:
+            list(pool.map(write, range(threads)))
+        written = "SELECT count(*) FROM messages_extends_message WHERE message = %s"
+        return int(self._execute(organisation, written, [text])[0][0])
+
+    def make_group_sender(self, organisation: int, sender: int, members: int) -> None:
+        """Let a person write to the first group, of so many members, and to everybody."""
+        values = {"sender": sender, "members": members}
+        for statement in GROUP_SENDER.split(";"):
+            self._execute(organisation, statement, values)
+        self._execute(organisation, "ANALYZE")
+
+    def records_of(self, organisation: int, sender: int) -> int:
+        found = "SELECT count(*) FROM messages_extends_auditrecord WHERE actor_id = %s"
+        return int(self._execute(organisation, found, [str(sender)])[0][0])
+
+    def _repeated(self, act: Callable[[], object], repeat: int) -> dict[str, Any]:
+        """Run `act` so many times, and in the same seconds its statements by psycopg alone; count the round trips.
+
+        The statements are sent again in the transaction that Django has sent them in. They write the same rows, so
+        that `act` has been run 2 * repeat + 2 times for whoever counts them.
+        """
+        from django.db import connection
+
+        act()
+        with self._sent() as sent:
+            act()
+        whole, database = [], []
+        for _ in range(repeat):
+            whole.append(seconds(act))
+            database.append(seconds(partial(self._send_framed, sent)))
+        return {
+            "seconds": median(whole),
+            "database": median(database),
+            "trips": round_trips(connection.connection, act),
+            "hints": self._hints(act),
+            "acts": 2 * repeat + 4,
+            "sql": [statement for statement, _params in sent],
+        }
+
+    def _send_framed(self, sent: list[Statement]) -> None:
+        from django.db import connection
+
+        # What stands before the hint is in one transaction, which one statement is by itself.
+        *written, hint = sent
+        if len(written) == 1:
+            self._send_again(sent)
+            return
+        with connection.connection.transaction():
+            self._send_again(written)
+        self._send_again([hint])
+
+    def _hints(self, act: Callable[[], object]) -> int:
+        """Return how many hints a process that listens hears of one `act`."""
+        self.raw.execute("LISTEN messages_extends")
+        try:
+            act()
+            return len(list(self.raw.notifies(timeout=0.2)))
+        finally:
+            self.raw.execute("UNLISTEN *")
 
     # 7: a request that shows no message ------------------------------------------------------------------------------
 
@@ -316,6 +518,18 @@ class Ours(ReferenceProduct):
             return sorted(policy().reachable_people(person).values_list("pk", flat=True))
 
         return self._taken_apart(organisation, user, repeat, keys)
+
+    def may_message(self, organisation: int, user: int, others: list[int], repeat: int) -> dict[str, Any]:
+        """Ask whether one person may write to each of some others; the times are those of one question."""
+        from messages_extends.access.policy import policy
+
+        with self._inside(organisation):
+            people = [self._user(other) for other in others]
+        asked = cycle(people)
+        found = self._taken_apart(organisation, user, repeat, lambda person: policy().may_message(person, next(asked)))
+        with self._inside(organisation):
+            person = self._user(user)
+            return {**found, "value": [policy().may_message(person, other) for other in people]}
 
     def search(self, organisation: int, user: int, text: str, repeat: int) -> dict[str, Any]:
         """Search as the page for writing does."""

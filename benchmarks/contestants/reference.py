@@ -1,4 +1,4 @@
-"""What both forms of the reference product can do: with us, and without."""
+"""The reference product, with and without this package."""
 
 from statistics import median
 from time import perf_counter

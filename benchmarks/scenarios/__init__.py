@@ -13,6 +13,8 @@ from benchmarks.scenarios.policy import recipients
 from benchmarks.scenarios.quiet import silent_request
 from benchmarks.scenarios.reading import banners, inbox_pages, many_organisations, unread_count
 from benchmarks.scenarios.round_trips import search_path
+from benchmarks.scenarios.sending import as_application, as_person, at_once, to_many
+from benchmarks.scenarios.starting import starting
 from benchmarks.scenarios.streams import streams
 from benchmarks.scenarios.telling import chosen, everyone
 
@@ -37,4 +39,9 @@ SCENARIOS: Final[Mapping[int, Scenario]] = {
     11: Scenario("A whole page from the production server", throughput),
     12: Scenario("Making and migrating organisations", making),
     13: Scenario("Round trips for the search path", search_path),
+    14: Scenario("The application writes to one person", as_application),
+    15: Scenario("One person writes to another", as_person),
+    16: Scenario("One person writes to many", to_many),
+    17: Scenario("Sixteen write at once", at_once),
+    18: Scenario("What a worker imports", starting),
 }

@@ -1,4 +1,4 @@
-"""Scenario 7: a page that shows no message pays for none."""
+"""Scenario 7: the cost of a page that shows no messages."""
 
 from typing import Final
 

@@ -15,7 +15,7 @@ GUARDED: Final = "SQL by hand, guarded as ours"
 
 
 def everyone(bench: Bench) -> Outcome:
-    """Tell all people of one organisation, and of many; for us it is one row."""
+    """Write to all people of one organisation and of many; this package writes one row."""
     outcome = Outcome()
     crowds = [(1, users) for users in bench.pick((100, 1_000, 10_000), (100, 1_000), (10, 20))]
     crowds.append((bench.pick(100, 5, 2), bench.pick(1_000, 100, 5)))

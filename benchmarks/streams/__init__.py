@@ -1,1 +1,1 @@
-"""Live updates: what open streams cost, how soon an event is there, and what publishing costs those who write."""
+"""Live updates: the cost of open streams, the latency of events, and the cost of publishing them."""

@@ -8,10 +8,10 @@ from benchmarks.streams.measure import product, restart, streams, writers
 
 
 def main(url: str, sizes: list[int]) -> None:
-    with product(url, max(sizes)) as (server, sender, people):
+    with product(url, max(1501, *sizes)) as (server, sender, people):
         for size in sizes:
             say(asyncio.run(streams(server, sender, people[:size])))
-        say(asyncio.run(restart(server, people[:1500])))
+        say(asyncio.run(restart(server, people[:1501])))
         say(writers(sender, people))
 
 

@@ -2,20 +2,22 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Sequence
 
 # One address can only have so many connections to one port.
 ADDRESSES = 20
+SET_COOKIE = re.compile(rb"(?im)^set-cookie: ([^=]+)=([^;\r]+)")
 # How many connect at the same moment.
 AT_ONCE = 64
 
 
 class Page(asyncio.Protocol):
-    """An open page; `heard` is what it was told, and when."""
+    """An open page; `heard` is what it was told, and when. What the server sets is kept in `cookies`."""
 
-    def __init__(self, session: str) -> None:
-        self.session = session
+    def __init__(self, cookies: dict[str, str]) -> None:
+        self.cookies = cookies
         self.opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.heard: list[tuple[float, int]] = []
         self.transport: asyncio.Transport | None = None
@@ -26,7 +28,7 @@ class Page(asyncio.Protocol):
         self.transport = transport
         request = (
             "GET /messages/stream/ HTTP/1.1\r\nHost: acme.localhost\r\nAccept: text/event-stream\r\n"
-            f"Cookie: sessionid={self.session}\r\n\r\n"
+            f"Cookie: {'; '.join(map('='.join, self.cookies.items()))}\r\n\r\n"
         )
         transport.write(request.encode())
 
@@ -34,6 +36,8 @@ class Page(asyncio.Protocol):
         at = time.perf_counter()
         *events, self._rest = (self._rest + data).split(b"\n\n")
         for event in events:
+            for name, value in SET_COOKIE.findall(event):
+                self.cookies[name.decode()] = value.decode()
             found = event.find(b"data: ")
             if found >= 0:
                 self.heard.append((at, json.loads(event[found + 6 :].splitlines()[0])["unread"]))
@@ -50,7 +54,8 @@ class Page(asyncio.Protocol):
 
 class Browsers:
     def __init__(self, port: int, sessions: Sequence[str]) -> None:
-        self.port, self.sessions = port, sessions
+        self.port = port
+        self.cookies = [{"sessionid": session} for session in sessions]
         self.pages: list[Page] = []
 
     async def open(self) -> float:
@@ -58,17 +63,17 @@ class Browsers:
         start = time.perf_counter()
         places = asyncio.Semaphore(AT_ONCE)
         self.pages = list(
-            await asyncio.gather(*(self._open(places, number, key) for number, key in enumerate(self.sessions)))
+            await asyncio.gather(*(self._open(places, number, cookies) for number, cookies in enumerate(self.cookies)))
         )
         return time.perf_counter() - start
 
-    async def _open(self, places: asyncio.Semaphore, number: int, session: str) -> Page:
+    async def _open(self, places: asyncio.Semaphore, number: int, cookies: dict[str, str]) -> Page:
         async with places:
             address = (f"127.0.0.{2 + number % ADDRESSES}", 0)
             while True:
                 try:
                     _transport, page = await asyncio.get_running_loop().create_connection(
-                        lambda: Page(session), "127.0.0.1", self.port, local_addr=address
+                        lambda: Page(cookies), "127.0.0.1", self.port, local_addr=address
                     )
                 except OSError:
                     await asyncio.sleep(0.05)

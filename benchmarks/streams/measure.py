@@ -1,6 +1,7 @@
 """Measure live updates on a server of production: one process, one organisation."""
 
 import asyncio
+import http.client
 import random
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -23,6 +24,10 @@ from config.running.ports import check_port
 from config.running.postgres import free_port
 
 BUSES = {"off": None, "postgres": "messages_extends.events.postgres.PostgresBus"}
+
+PAGES_ALONE = 20
+# Memory that has not fallen for so long is not given back.
+SETTLED_S = 3
 
 
 @dataclass
@@ -107,9 +112,37 @@ async def streams(server: Server, sender: Any, people: list[tuple[str, str]], me
     figures |= await _to_one(sender, browsers, people, messages)
     figures |= await _to_all(sender, browsers)
     figures["still open"] = float(browsers.open_now)
-    await browsers.close()
-    figures["kB more after all have gone"] = float(server.kilobytes - memory)
+    figures |= await _again(server, browsers, memory)
     return figures
+
+
+async def _again(server: Server, browsers: Browsers, before: int) -> dict[str, float]:
+    """Close all pages and open them again, as browsers that come back do, and close them."""
+    most = server.kilobytes
+    await browsers.close()
+    after = await _settled(server)
+    processor = server.processor
+    took = await browsers.open()
+    spent = server.processor - processor
+    most_again = server.kilobytes
+    await browsers.close()
+    return {
+        "seconds to open all again": took,
+        "processor ms to open one again": spent / len(browsers.pages) * 1000,
+        "kB of all": float(most - before),
+        "kB after all have gone": float(after - before),
+        "kB more with all again": float(most_again - most),
+    }
+
+
+async def _settled(server: Server) -> int:
+    """Return the memory in kB once it has not fallen for some seconds."""
+    least, since = server.kilobytes, time.perf_counter()
+    while time.perf_counter() - since < SETTLED_S:
+        await asyncio.sleep(0.2)
+        if server.kilobytes < least - 100:
+            least, since = server.kilobytes, time.perf_counter()
+    return least
 
 
 async def _to_one(sender: Any, browsers: Browsers, people: list[tuple[str, str]], messages: int) -> dict[str, float]:
@@ -146,9 +179,14 @@ async def _to_all(sender: Any, browsers: Browsers) -> dict[str, float]:
 
 
 async def restart(server: Server, people: list[tuple[str, str]]) -> dict[str, float]:
-    """Kill the web process with all streams open; return how long after its return all are open again."""
-    browsers = Browsers(server.port, [session for _user, session in people])
+    """Kill the web process with all streams open; return how long after its return all are open again.
+
+    One more person reads page after page, before and meanwhile.
+    """
+    reader, *sessions = [session for _user, session in people]
+    browsers = Browsers(server.port, sessions)
     await browsers.open()
+    alone = await asyncio.to_thread(lambda: [read_page(server.port, reader) for _ in range(PAGES_ALONE)])
     server.stop()
     server.start()
     while True:
@@ -159,16 +197,42 @@ async def restart(server: Server, people: list[tuple[str, str]]) -> dict[str, fl
         else:
             writer.close()
             break
+    back = asyncio.Event()
+    pages = asyncio.create_task(_pages_until(back, server.port, reader))
+    took = await browsers.open()
+    back.set()
+    meanwhile = await pages
+    await browsers.close()
+    return {
+        "clients": float(len(sessions)),
+        "seconds until all are back": took,
+        "a page before: median ms": median(alone) * 1000,
+        "pages meanwhile": float(len(meanwhile)),
+        "a page meanwhile: median ms": median(meanwhile) * 1000,
+        "a page meanwhile: highest ms": max(meanwhile) * 1000,
+    }
+
+
+async def _pages_until(end: asyncio.Event, port: int, session: str) -> list[float]:
+    times = [await asyncio.to_thread(read_page, port, session)]
+    while not end.is_set():
+        times.append(await asyncio.to_thread(read_page, port, session))
+    return times
+
+
+def read_page(port: int, session: str) -> float:
+    """Return how many seconds a page takes, with a connection of its own."""
     start = time.perf_counter()
-    again = Browsers(server.port, [session for _user, session in people])
-    await again.open()
-    took = time.perf_counter() - start
-    await again.close()
-    return {"clients": float(len(people)), "seconds until all are back": took}
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("GET", "/", headers={"Host": "acme.localhost", "Cookie": f"sessionid={session}"})
+        answer = connection.getresponse()
+        answer.read()
+    assert answer.status == 200
+    return time.perf_counter() - start
 
 
 def writers(sender: Any, people: list[tuple[str, str]], duration: float = 3) -> dict[str, float]:
-    """Messages a second that are committed with and without publishing, alternating; medians of five."""
+    """Return the messages committed per second with and without publishing: medians of five alternating runs."""
     users = [user for user, _session in people]
     figures: dict[str, float] = {}
     for threads in (1, 4, 16):
@@ -180,8 +244,8 @@ def writers(sender: Any, people: list[tuple[str, str]], duration: float = 3) -> 
     return figures
 
 
-def hints(url: str, duration: float = 3) -> dict[str, float]:
-    """How many hints a second PostgreSQL takes from sixteen writers, by the number of processes that listen."""
+def change_events(url: str, duration: float = 3) -> dict[str, float]:
+    """Return how many change events per second PostgreSQL accepts from 16 writers, by the number of listeners."""
     return {f"{listeners} listening": _published(url, listeners, duration) for listeners in (1, 8, 32)}
 
 

@@ -1,13 +1,12 @@
-"""What becomes of open streams when PostgreSQL, or Redis, is killed and comes back; and of pages beside them."""
+"""Measure the recovery of open streams when PostgreSQL or Redis is killed and restarted."""
 
 import asyncio
-import http.client
 import time
 from collections.abc import Callable
 from statistics import median
 
 from benchmarks.streams.browsers import Browsers
-from benchmarks.streams.measure import Server, product
+from benchmarks.streams.measure import Server, product, read_page
 from tests.longrun.chaos.server import own_server
 from tests.servers import redis_server
 
@@ -73,14 +72,4 @@ async def _beside(server: Server, people: list[tuple[str, str]], rounds: int, pa
 
 
 def _read_pages(port: int, session: str, pages: int) -> list[float]:
-    times = []
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    for _ in range(pages):
-        start = time.perf_counter()
-        connection.request("GET", "/", headers={"Host": "acme.localhost", "Cookie": f"sessionid={session}"})
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 200
-        times.append(time.perf_counter() - start)
-    connection.close()
-    return times
+    return [read_page(port, session) for _ in range(pages)]

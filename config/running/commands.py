@@ -26,6 +26,7 @@ UVICORN = (PYTHON, "-m", "uvicorn", "config.asgi:application", "--timeout-gracef
 # Anew each time: what was built before would not be looked at again.
 SPHINX = (PYTHON, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
 SCRIPTS = ("messages_extends/static", "config/static")
+STYLELINT = Path(__file__).parent / "stylelint"
 HOW_TO_MAKE_A_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
 
 
@@ -60,13 +61,13 @@ def _at_once() -> list[str]:
 
 
 def mutate(arguments: list[str]) -> int:
-    """Break one rule after the other, and report which test failed."""
+    """Break one rule at a time, and report which test fails."""
     with database_for_tests() as url:
         return _call([PYTHON, "-m", "tests.longrun.mutation.run", *arguments], {**os.environ, "DATABASE_URL": url})
 
 
 def load(arguments: list[str]) -> int:
-    """Have many organisations ask the production server at once, and search every answer for what is another's."""
+    """Send requests of many organisations at once, and search each response for another one's data."""
     with database_for_tests() as url:
         return _call([PYTHON, "-m", "tests.longrun.load.run", *arguments], {**os.environ, "DATABASE_URL": url})
 
@@ -78,7 +79,7 @@ def fuzz(arguments: list[str]) -> int:
 
 
 def chaos(arguments: list[str]) -> int:
-    """Kill, cut, cancel and fill up what the product stands on, while it is used, and count what was lost."""
+    """Kill and interrupt what the product depends on while it is used, and count what was lost."""
     return _call([PYTHON, "-m", "tests.longrun.chaos.run", *arguments], os.environ)
 
 
@@ -91,7 +92,7 @@ def manage(arguments: list[str]) -> int:
 
 
 def check(arguments: list[str]) -> int:
-    """Look for what can be found without running tests."""
+    """Run all checks that are not tests."""
     tools = [str(Path(PYTHON).parent / name) for name in ("ruff", "mypy", "lint-imports", "djade", "deno")]
     ruff, mypy, lint_imports, djade, deno = tools
     commands = [
@@ -108,8 +109,12 @@ def check(arguments: list[str]) -> int:
     ]
     with database_for_tests() as url:
         ensure_database(url)
-        env = {**_demo_environment(url), "DENO_DIR": str(run_dir() / "deno"), "DENO_NO_UPDATE_CHECK": "1"}
+        env = {**_demo_environment(url), **deno_environment()}
         commands.append([*MANAGE, "makemigrations", "--check", "--dry-run"])
+        if fetch_css_linter(deno, env):
+            commands.append(lint_css(deno, _style_sheets()))
+        else:
+            say("NOT LINTED: the style sheets, as the npm registry cannot be reached from here.")
         failed = [command for command in commands if _call(command, env)]
     for command in failed:
         words = shorten(" ".join([Path(command[0]).name, *command[1:]]), 120, placeholder=" …")
@@ -118,7 +123,7 @@ def check(arguments: list[str]) -> int:
 
 
 def audit(arguments: list[str]) -> int:
-    """Ask whether what is locked has weaknesses that are known."""
+    """Look up known vulnerabilities of the locked packages."""
     argparse.ArgumentParser(prog="run.py audit", description=audit.__doc__).parse_args(arguments)
     print(f"run.py: {audit_lock()}")
     return 0
@@ -160,6 +165,42 @@ def _templates() -> list[str]:
     folders = [PROJECT / name for name in ("messages_extends", "config", "tests")]
     found = (folder.rglob(pattern) for folder in folders for pattern in ("*.html", "email/*.txt"))
     return sorted(str(path.relative_to(PROJECT)) for paths in found for path in paths)
+
+
+def _style_sheets() -> list[str]:
+    return sorted(str(path.relative_to(PROJECT)) for name in SCRIPTS for path in (PROJECT / name).rglob("*.css"))
+
+
+def fetch_css_linter(deno: str, env: dict[str, str]) -> bool:
+    """Fetch stylelint into Deno's cache, and return False if the npm registry cannot be reached.
+
+    The hashes are in deno.lock. Raises Failure when what is fetched differs from them.
+    """
+    command = [deno, "cache", "--quiet", "--frozen", f"--config={STYLELINT / 'deno.json'}", str(STYLELINT / "lint.js")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode and "error sending request" not in done.stderr:
+        raise Failure(f"Deno cannot fetch stylelint: {done.stderr.strip()}")
+    return not done.returncode
+
+
+def lint_css(deno: str, files: list[str]) -> list[str]:
+    """Return the command that lints these style sheets with stylelint."""
+    permissions = ("--allow-read", "--allow-env", "--allow-sys")
+    return [
+        deno,
+        "run",
+        "--quiet",
+        "--frozen",
+        *permissions,
+        f"--config={STYLELINT / 'deno.json'}",
+        str(STYLELINT / "lint.js"),
+        *files,
+    ]
+
+
+def deno_environment() -> dict[str, str]:
+    """Return the variables with which Deno keeps its cache among our own files."""
+    return {"DENO_DIR": str(state_dir() / "deno"), "DENO_NO_UPDATE_CHECK": "1"}
 
 
 def _build_docs() -> list[str]:

@@ -1,4 +1,4 @@
-"""What a person can mend, said in one line with its remedy."""
+"""Failures that the user can resolve, reported in one line with a remedy."""
 
 import errno
 
@@ -6,7 +6,7 @@ MOVE = "set RUN_DIR to a folder that you may write to, on a disk with room"
 
 
 class Failure(Exception):
-    """Nothing was broken by this; say it in one line on stderr and stop."""
+    """A failure that is reported in one line on stderr, without a traceback."""
 
 
 def explain(error: OSError) -> Failure:

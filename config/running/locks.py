@@ -1,4 +1,4 @@
-"""Locks that a process loses when it ends, however it ends."""
+"""File locks that are released when their process ends, however it ends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Whether a port is free, and who holds it."""
+"""Check whether a port is free, and name the process that uses it."""
 
 import errno
 import socket

@@ -1,4 +1,4 @@
-"""What the person at the terminal sees of steps that take time."""
+"""Report the progress of steps that take time."""
 
 import time
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Say what begins, and how long it took."""
+    """Print the name of a step, and how long it took."""
     started = time.monotonic()
     say(f"{text} ...")
     yield

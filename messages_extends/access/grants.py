@@ -121,6 +121,11 @@ def by_groups(user: Person, right: Right) -> QuerySet[Any]:
     return _rows(get_group_obj_perms_model(), right).filter(group__in=keys_of_groups_of(user))
 
 
+def grant_models() -> tuple[type[Model], type[Model]]:
+    """Return guardian's models of what users, and of what groups hold on objects."""
+    return get_user_obj_perms_model(), get_group_obj_perms_model()
+
+
 def _rows(model: Any, right: Right) -> QuerySet[Model]:
     # guardian has no type hints.
     # By the permission's name, and in SQL: its key differs between schemas, and caches of content types are the

@@ -11,9 +11,9 @@ from django.db import connections
 from django.db.models import Exists, QuerySet
 from django.utils.translation import gettext
 
-from messages_extends.access.membership import inactive_as_members, may_act, member, members
+from messages_extends.access.membership import has_plain_managers, inactive_as_members, may_act, member, members
 from messages_extends.access.policy import Policy, policy
-from messages_extends.access.policy_queries import has_plain_managers, holds_for_everybody
+from messages_extends.access.policy_queries import holds_for_everybody
 from messages_extends.access.sql import LOCK_CHOSEN, NO_PEOPLE, HasKey, IsChosen
 from messages_extends.conf import settings
 from messages_extends.exceptions import RecipientUnavailable

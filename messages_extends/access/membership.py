@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, Group
 from django.db.models import Q, QuerySet
+from django.db.models.manager import BaseManager
 
 from messages_extends.conf import settings
 from messages_extends.tenancy.databases import using_primary
@@ -48,6 +49,13 @@ def inactive_members() -> QuerySet[AbstractBaseUser]:
 def people_here() -> QuerySet[AbstractBaseUser]:
     """Return the people of the current organisation, inactive ones too."""
     return settings.members() if settings.members else get_user_model()._default_manager.all()
+
+
+def has_plain_managers() -> bool:
+    """Tell whether the user model's managers return all its rows; others may depend on the tenant, or on the time."""
+    people: Any = get_user_model()
+    managers = {type(people._default_manager), type(people._base_manager)}
+    return all(manager.get_queryset is BaseManager.get_queryset for manager in managers)
 
 
 def has_activity_flag(people: QuerySet[AbstractBaseUser]) -> bool:

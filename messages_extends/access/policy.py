@@ -1,6 +1,6 @@
 """Who may message whom: everything that one person says to others passes here."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from messages_extends.access import grants
 from messages_extends.access.membership import (
     Person,
+    has_plain_managers,
     is_active_member,
     keys_of_people_in,
     may_act,
@@ -25,7 +26,8 @@ from messages_extends.access.membership import (
 from messages_extends.access.permissions import Right, send_group_message, send_message
 from messages_extends.conf import settings
 from messages_extends.models import Announcement
-from messages_extends.tenancy.databases import using_primary
+from messages_extends.queries.compiled import condition
+from messages_extends.tenancy.databases import using_primary, write_database
 from messages_extends.tenancy.origin import check_tenant, schema_of_origin
 from messages_extends.tenancy.schemas import current_schema, user_model_has, users_are_shared
 
@@ -47,22 +49,18 @@ class Policy:
         people = members()
         if not may_act(sender):
             return people.none()
-        allowed = (
-            Q(pk=sender.pk)
-            | _model_wide(sender, send_message())
-            | grants.on_object(sender, send_message())
-            | self._in_reachable_groups(sender)
-        )
+        if type(self) in BUILT_IN:
+            allowed = _compiled(reaches_person, sender, get_user_model())
+        else:
+            in_groups = Q(pk__in=keys_of_people_in(self.reachable_groups(sender)))
+            allowed = _compiled(holds_on_person, sender, get_user_model()) | in_groups
         return people.filter(allowed, Exists(member(sender)))
 
     def reachable_groups(self, sender: Person) -> QuerySet[Group]:
         """Return the groups whose members `sender` may write to; none where the user model has no groups."""
         if not (may_act(sender) and user_model_has("groups")):
             return Group.objects.none()
-        allowed = grants.on_object(sender, send_group_message())
-        return Group.objects.filter(
-            allowed | _model_wide(sender, send_group_message(), send_message()), Exists(member(sender))
-        )
+        return Group.objects.filter(_compiled(reaches_group, sender, Group), Exists(member(sender)))
 
     def announceable_groups(self, sender: Person) -> QuerySet[Group]:
         """Return the groups that `sender` may announce to."""
@@ -201,17 +199,6 @@ class Policy:
         reports = self.reports_visible_to(person).exclude(sender=person.pk)
         return Q(Exists(self.announceable_groups(person))) | _sees_all_reports(person) | Q(Exists(reports))
 
-    def _in_reachable_groups(self, sender: Person) -> Q:
-        """Return the condition that picks the people in `reachable_groups` of an active sender."""
-        if type(self) not in BUILT_IN:
-            return Q(pk__in=keys_of_people_in(self.reachable_groups(sender)))
-        # By the grants' own keys: through the groups it takes twice as long.
-        granted = keys_of_people_in(grants.keys_on_object(sender, send_group_message()))
-        in_any = Q(pk__in=keys_of_people_in(None))
-        # As in `_model_wide`, but it is known already whether this sender is a superuser.
-        on_all = Q(pk__in=[]) if users_are_shared() else grants.granted_on_all(sender, send_group_message())
-        return Q(pk__in=granted) | (on_all & in_any)
-
 
 class AllowAll(Policy):
     """Everybody active may write to every active member, as with django-messages-extends; all else stays the same."""
@@ -247,9 +234,37 @@ def _on_announcements(action: str) -> Right:
     return Right("messages_extends", f"{action}_announcement")
 
 
-def _told(condition: Q) -> Case:
-    """Return a column that says whether `condition` holds."""
-    return Case(When(condition, then=Value(True)), default=Value(False))
+def _compiled(build: Callable[[Person], Q], sender: Person, model: type[Model]) -> Q:
+    """Return `build(sender)`, a condition on the primary keys of `model`, compiled once where it may be."""
+    if not has_plain_managers():
+        return build(sender)
+    return condition(build, {"sender": sender}, write_database(), model=model)
+
+
+def holds_on_person(sender: Person) -> Q:
+    """Return the condition that picks `sender` and the people on whom they hold the right to send."""
+    return Q(pk=sender.pk) | _model_wide(sender, send_message()) | grants.on_object(sender, send_message())
+
+
+def reaches_person(sender: Person) -> Q:
+    """Return the condition that picks the people whom `sender`, an active member, may write to."""
+    # By the grants' own keys: through the groups it takes twice as long.
+    granted = keys_of_people_in(grants.keys_on_object(sender, send_group_message()))
+    in_any = Q(pk__in=keys_of_people_in(None))
+    # As in `_model_wide`, but it is known already whether this sender is a superuser.
+    on_all = Q(pk__in=[]) if users_are_shared() else grants.granted_on_all(sender, send_group_message())
+    return holds_on_person(sender) | Q(pk__in=granted) | (on_all & in_any)
+
+
+def reaches_group(sender: Person) -> Q:
+    """Return the condition that picks the groups whose members `sender` may write to."""
+    on_all = _model_wide(sender, send_group_message(), send_message())
+    return grants.on_object(sender, send_group_message()) | on_all
+
+
+def _told(holds: Q) -> Case:
+    """Return a column that says whether a condition holds."""
+    return Case(When(holds, then=Value(True)), default=Value(False))
 
 
 def _sees_all_reports(viewer: Person) -> Q:

@@ -1,9 +1,10 @@
-"""How often one person may speak: counted in the records of what they did, so that every process counts the same."""
+"""How often one person may send, counted in the audit records, so that all processes share one count."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections, router
@@ -11,7 +12,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet, Valu
 from django.utils import timezone
 from django.utils.translation import ngettext
 
-from messages_extends.access.sql import LOCK_SENDER
+from messages_extends.access.sql import FEWER_RECORDS, LOCK_SENDER
 from messages_extends.conf import PERIODS, settings
 from messages_extends.exceptions import RateLimitExceeded
 from messages_extends.models.audit import Action, AuditRecord, BaseAuditRecord, actor_id_of
@@ -20,10 +21,12 @@ from messages_extends.tenancy.schemas import current_schema
 
 # Retracting is none of them: what was wrong can always be taken back.
 LIMITED_ACTIONS: Final = (Action.SEND, Action.ANNOUNCE, Action.BROADCAST, Action.REVISE)
+# How many records a condition reads: enough for the usual limits, and for a greater one while fewer have been sent.
+MAX_COUNTED: Final = 1_000
 
 
 def check_rate_limit(sender: AbstractBaseUser | None, *, records: type[BaseAuditRecord] = AuditRecord) -> None:
-    """Raise TooManyMessages if `sender` has spoken as often as SEND_LIMITS allows; None is the application, which may.
+    """Raise RateLimitExceeded if `sender` has sent as often as SEND_LIMITS allows; None, the application, has no limit.
 
     Call it in the transaction that then logs the action: whatever else this sender does waits until that has ended,
     so that requests at once cannot exceed a limit together. `records` is the model that counts.
@@ -32,19 +35,59 @@ def check_rate_limit(sender: AbstractBaseUser | None, *, records: type[BaseAudit
     if sender is None or not limits:
         return
     actor, using = actor_id_of(sender.pk), router.db_for_write(records)
-    _wait_for_others(f"{current_schema()}.{records._meta.label}: {actor}", using)
+    with connections[using].cursor() as cursor:
+        cursor.execute(LOCK_SENDER, {"sender_key": _speaker(actor, records)})
     now = timezone.now()
-    since = {f"since_{period}": now - _length(period) for period in limits}
-    found = compiled.rows(free_times, {"actor": actor, **since}, using, records=records, limits=tuple(limits.items()))
+    values = {"actor": actor, **_beginnings(limits, now)}
+    found = compiled.rows(free_times, values, using, records=records, limits=tuple(limits.items()))
     free_at = max((at for (at,) in found), default=None)
     if free_at is not None:
         seconds = max(1, math.ceil((free_at - now).total_seconds()))
         raise RateLimitExceeded(_wait_message(seconds), retry_after=seconds)
 
 
-def _wait_for_others(sender_key: str, database: str) -> None:
-    with connections[database].cursor() as cursor:
-        cursor.execute(LOCK_SENDER, {"sender_key": sender_key})
+class LimitCondition(NamedTuple):
+    """The question of `check_rate_limit` as a part of a statement that writes.
+
+    `before` has to be sent first; it waits for others who speak for the same sender. It is a statement of its own,
+    because a statement sees what had been committed when it began.
+    """
+
+    before: list[str]
+    sql: str
+    values: dict[str, Any]
+
+
+def limit_condition(sender: AbstractBaseUser, now: datetime, using: str) -> LimitCondition:
+    """Return the condition that `sender` may write once more.
+
+    It reads MAX_COUNTED records at most, and is false where a greater limit needs more to be counted.
+    """
+    limits = settings.send_limits
+    if not limits:
+        return LimitCondition([], "true", {})
+    actor = actor_id_of(sender.pk)
+    values = {"actor": actor, "sender_key": _speaker(actor, AuditRecord), **_beginnings(limits, now)}
+    return LimitCondition([LOCK_SENDER], _fewer_than(tuple(limits.items()), using), values)
+
+
+@lru_cache
+def _fewer_than(limits: Sequence[tuple[str, int]], using: str) -> str:
+    names = {
+        "records": connections[using].ops.quote_name(AuditRecord._meta.db_table),
+        "actions": ", ".join(f"'{action}'" for action in LIMITED_ACTIONS),
+    }
+    return " AND ".join(
+        FEWER_RECORDS.format(period=period, others=min(limit, MAX_COUNTED) - 1, **names) for period, limit in limits
+    )
+
+
+def _speaker(actor: str, records: type[BaseAuditRecord]) -> str:
+    return f"{current_schema()}.{records._meta.label}: {actor}"
+
+
+def _beginnings(limits: Iterable[str], now: datetime) -> dict[str, datetime]:
+    return {f"since_{period}": now - _length(period) for period in limits}
 
 
 def free_times(

@@ -20,8 +20,41 @@ ORDER BY person.{key} FOR KEY SHARE OF person
 # In place of a query for people of whom Django knows that they are nobody.
 NO_PEOPLE: Final = "SELECT {key} FROM {people} WHERE false"
 
-# Held until the transaction ends by everybody who speaks for the same sender.
+# Held until the end of the transaction by everything that sends for the same sender.
 LOCK_SENDER: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(sender_key)s, 0))"
+
+# Whether fewer have been written in a period than its limit: whether there are no more than `others`.
+FEWER_RECORDS: Final = """
+NOT EXISTS (
+    SELECT FROM {records}
+    WHERE actor_id = %(actor)s AND action IN ({actions}) AND recorded_at > %(since_{period})s OFFSET {others}
+)
+"""
+
+# Whether the sender may write to `person`, a row of the statement around it. First what would allow it: the right on
+# the person, or on a group they are in. Then who holds that right, on all or on that object: the sender or a group of
+# theirs. Each look-up has the whole key of an index, so that a sender may hold any number of grants.
+MAY_WRITE_TO: Final = """
+EXISTS (
+    SELECT FROM {people} AS sender WHERE sender.{key} = %(sender)s{sender_is_active} AND (
+        sender.{key} = person.{key}{sender_is_superuser} OR EXISTS (
+            SELECT FROM ({targets}) AS target (app_label, codename, object_pk)
+            JOIN {content_types} AS kind ON kind.app_label = target.app_label
+            JOIN {permissions} AS permission
+                ON permission.content_type_id = kind.id AND permission.codename = target.codename
+            WHERE {holdings}
+        )
+    )
+)
+"""
+TARGET_PERSON: Final = "SELECT '{app_label}', '{codename}', CAST(person.{key} AS varchar)"
+TARGET_GROUPS: Final = """SELECT '{app_label}', '{codename}', CAST(joined.{group} AS varchar)
+    FROM {memberships} AS joined WHERE joined.{member} = person.{key}"""
+HELD: Final = """EXISTS (SELECT FROM {table} AS held
+    WHERE held.{holder} = %(sender)s AND held.{permission} = permission.id{on_object})"""
+HELD_BY_GROUP: Final = """EXISTS (SELECT FROM {table} AS held JOIN {memberships} AS own ON own.{group} = held.{holder}
+    WHERE own.{member} = %(sender)s AND held.{permission} = permission.id{on_object})"""
+ON_OBJECT: Final = " AND held.object_pk = target.object_pk"
 
 
 class HasKey(Func):

@@ -14,7 +14,8 @@ from messages_extends.conf import settings
 from messages_extends.events.bus import Bus, current_bus
 from messages_extends.live.hub import Hub
 from messages_extends.live.queries import Subscriber
-from messages_extends.live.streams import Event, Scope, Send, Stream
+from messages_extends.live.streams import Event, Scope, Send, Stream, stream_expiry
+from messages_extends.live.tokens import read_token, token_header
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class StreamHandshake:
         self.is_reached = False
         self.subscriber: Subscriber | None = None
         self.headers: Headers = []
+        # When the stream must end.
+        self.expires_at = stream_expiry()
         # The context of the response, from which loggers learn about the request.
         self.context = Context()
 
@@ -90,7 +93,7 @@ class LiveUpdates:
     async def _open(self, hub: Hub, scope: Scope, watcher: "DisconnectWatcher", send: Send) -> None:
         handshake = StreamHandshake()
         if hub.count < settings.max_streams:
-            await self._request(self._handshake_slots, scope, handshake, watcher, send)
+            await self._authenticate(hub, scope, handshake, watcher, send)
             if handshake.subscriber is None:
                 watcher.close()
                 return
@@ -101,10 +104,30 @@ class LiveUpdates:
             await _refuse(send, 429, b"You have reached the maximum number of streams per user.\n")
             watcher.close()
         elif handshake.subscriber:
-            stream = Stream(handshake.subscriber, scope)
+            stream = Stream(handshake.subscriber, scope, handshake.expires_at)
             watcher.on_disconnect(stream.end)
             hub.add(stream)
             await self._serve(hub, stream, handshake, watcher, send)
+
+    async def _authenticate(
+        self, hub: Hub, scope: Scope, handshake: StreamHandshake, watcher: "DisconnectWatcher", send: Send
+    ) -> None:
+        """Set the subscriber by the request's token, or ask the application, which may respond itself."""
+        if token := read_token(scope):
+            subscriber, expires_at = token
+            # Wait for those who came before: one of them may have shown that the application serves the tenant.
+            await self._handshake_slots.acquire()
+            self._handshake_slots.release()
+            is_honoured = hub.honours_tokens(subscriber.schema)
+            if is_honoured and await hub.is_valid(subscriber):
+                # The request itself; what follows is that the browser disconnects.
+                await watcher.receive()
+                handshake.subscriber, handshake.expires_at = subscriber, expires_at
+                return
+        await self._request(self._handshake_slots, scope, handshake, watcher, send)
+        if handshake.subscriber:
+            hub.note_served(handshake.subscriber.schema)
+            handshake.headers += token_header(scope, handshake.subscriber, handshake.expires_at)
 
     async def _serve(
         self, hub: Hub, stream: Stream, handshake: StreamHandshake, watcher: "DisconnectWatcher", send: Send
@@ -112,6 +135,9 @@ class LiveUpdates:
         try:
             start = {"type": "http.response.start", "status": 200, "headers": [*handshake.headers, *HEADERS]}
             await asyncio.create_task(_await(send(start)), context=handshake.context)
+            # A stream lasts long, and this is not needed again.
+            handshake.headers, handshake.context = [], Context()
+            del start
             await stream.write(send)
             if not watcher.is_gone:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -7,7 +7,7 @@ and gaps in the bus add to the set. One query per tenant counts for all of them.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -29,6 +29,10 @@ Result = TypeVar("Result")
 
 # Streams are rechecked at this interval; two intervals are less than a minute.
 RECHECK_INTERVAL_S: Final = 25
+# Tokens of a tenant are honoured for this time after the application has served a request of the tenant.
+SERVED_FOR_S: Final = 2 * RECHECK_INTERVAL_S
+# The number of tokens that one query checks, few enough for pages to be served in between.
+TOKENS_PER_QUERY: Final = 100
 # The first and the longest delay before reconnecting to the bus or the database.
 BACKOFF_S: Final = (0.2, 2.0)
 # The number of subscribers that one query rechecks.
@@ -139,12 +143,17 @@ class Hub:
         self.tenants: dict[str, TenantStreams] = {}
         self.sessions: dict[str, set[Stream]] = {}
         self.count = 0
+        # When the application last served a request of each tenant.
+        self._served: dict[str, float] = {}
+        # The subscribers of tokens that are still to be checked, by schema.
+        self._unchecked: dict[str, list[tuple[Subscriber, asyncio.Future[bool]]]] = {}
         self._has_pending = asyncio.Event()
+        self._has_unchecked = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "messages_extends.live", initializer=queries.use_dedicated_connection)
         # In new contexts: a task that is started in a request would keep that request's tenant.
         self._tasks = [
             asyncio.get_running_loop().create_task(work, context=Context())
-            for work in (self._listen(), self._count_pending(), self._recheck())
+            for work in (self._listen(), self._count_pending(), self._check_tokens(), self._recheck())
         ]
 
     async def close(self) -> None:
@@ -155,6 +164,8 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for unchecked in self._unchecked.values():
+            _answer(unchecked, set())
         await self._in_thread(connections.close_all)
         self._thread.shutdown(wait=False)
 
@@ -182,6 +193,44 @@ class Hub:
         if not tenant.streams:
             tenant.schedule_refresh(None)
             del self.tenants[tenant.schema]
+
+    # Checking tokens --------------------------------------------------------------------------------------------------
+
+    def note_served(self, schema: str) -> None:
+        """Honour tokens of a tenant for some time: the application has just served a request of it."""
+        self._served[schema] = asyncio.get_running_loop().time()
+
+    def honours_tokens(self, schema: str) -> bool:
+        """Tell whether the application has served a request of this tenant lately."""
+        return asyncio.get_running_loop().time() < self._served.get(schema, -SERVED_FOR_S) + SERVED_FOR_S
+
+    async def is_valid(self, subscriber: Subscriber) -> bool:
+        """Tell whether the session and the account are still valid, by one query for all who ask at the same time."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._unchecked.setdefault(subscriber.schema, []).append((subscriber, answer))
+        self._has_unchecked.set()
+        return await answer
+
+    async def _check_tokens(self) -> None:
+        while True:
+            await self._has_unchecked.wait()
+            self._has_unchecked.clear()
+            while self._unchecked:
+                for schema in list(self._unchecked):
+                    unchecked = self._unchecked.pop(schema)
+                    if rest := unchecked[TOKENS_PER_QUERY:]:
+                        self._unchecked[schema] = rest
+                    await self._check_tokens_of(schema, unchecked[:TOKENS_PER_QUERY])
+
+    async def _check_tokens_of(self, schema: str, unchecked: "list[tuple[Subscriber, asyncio.Future[bool]]]") -> None:
+        subscribers = {subscriber for subscriber, _answer in unchecked}
+        valid: set[Subscriber] = set()
+        try:
+            valid = subscribers - await self._in_thread(queries.revoked_subscribers, schema, subscribers)
+        except Exception:
+            logger.exception("Live updates could not check tokens in %s; the application decides instead.", schema)
+        finally:
+            _answer(unchecked, valid)
 
     # Receiving events -------------------------------------------------------------------------------------------------
 
@@ -302,6 +351,7 @@ class Hub:
     async def _recheck(self) -> None:
         while True:
             await asyncio.sleep(RECHECK_INTERVAL_S * random.uniform(0.9, 1))  # noqa: S311 - no secret
+            self._served = {schema: at for schema, at in self._served.items() if self.honours_tokens(schema)}
             # Revoked subscribers of all tenants first, because requests to the application may be slow.
             for check in (self._end_revoked, self._close_if_refused):
                 for tenant in list(self.tenants.values()):
@@ -336,13 +386,22 @@ class Hub:
         for stream in random.sample(streams, min(len(streams), 2)):
             if await self.is_served(stream.scope):
                 tenant.refused = 0
+                self.note_served(tenant.schema)
                 return
         tenant.refused += 1
+        self._served.pop(tenant.schema, None)
         if tenant.refused >= 2:
             _end_streams(tenant, {stream.subscriber for stream in streams})
 
     async def _in_thread(self, act: Callable[..., Result], *args: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, _run_with_reconnect, act, *args)
+
+
+def _answer(unchecked: "Iterable[tuple[Subscriber, asyncio.Future[bool]]]", valid: Collection[Subscriber]) -> None:
+    for subscriber, answer in unchecked:
+        # It is done if the browser has gone meanwhile.
+        if not answer.done():
+            answer.set_result(subscriber in valid)
 
 
 def _end_streams(tenant: TenantStreams, subscribers: Collection[Subscriber]) -> None:

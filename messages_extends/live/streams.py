@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Final
@@ -28,15 +29,31 @@ Event = Mapping[str, object]
 Send = Callable[[Event], Awaitable[None]]
 
 
+def stream_expiry() -> float:
+    """Return when a stream must end whose user is authenticated now."""
+    return time.time() + MAX_STREAM_AGE_S * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+
 class Stream:
     """Hold the latest state for one page; older states are replaced, so a slow client needs no queue."""
 
-    __slots__ = ("_changed", "_has_update", "_spread", "_unread", "has_ended", "scope", "session", "subscriber")
+    __slots__ = (
+        "_changed",
+        "_has_update",
+        "_spread",
+        "_unread",
+        "expires_at",
+        "has_ended",
+        "scope",
+        "session",
+        "subscriber",
+    )
 
-    def __init__(self, subscriber: Subscriber, scope: Scope) -> None:
+    def __init__(self, subscriber: Subscriber, scope: Scope, expires_at: float) -> None:
         """`scope` is that of the request that opened the stream, to repeat the request later."""
         self.subscriber = subscriber
         self.scope = scope
+        self.expires_at = expires_at
         # The session's fingerprint on the bus; empty without a session.
         self.session = fingerprint(subscriber.session_key) if subscriber.session_key else ""
         self.has_ended = False
@@ -59,9 +76,7 @@ class Stream:
     async def write(self, send: Send) -> None:
         """Write events until the stream ends or the client stops reading."""
         await _write(send, f"retry: {random.randint(*RECONNECT_DELAY_MS)}\n\n".encode())  # noqa: S311 - no secret
-        loop = asyncio.get_running_loop()
-        until = loop.time() + MAX_STREAM_AGE_S * random.uniform(0.8, 1.2)  # noqa: S311
-        while not self.has_ended and loop.time() < until:
+        while not self.has_ended and time.time() < self.expires_at:
             try:
                 async with asyncio.timeout(KEEPALIVE_INTERVAL_S):
                     await self._has_update.wait()

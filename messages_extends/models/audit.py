@@ -5,6 +5,7 @@ row.
 """
 
 import hashlib
+from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
@@ -82,15 +83,33 @@ def log_event(
     """
     note_write()
     into._default_manager.create(
-        action=action,
-        actor_id="" if actor is None else actor_id_of(actor.pk),
-        actor_name="" if actor is None else _truncate(str(actor), 200),
-        subject=_truncate(subject, 200),
-        audience=_truncate(audience, 500),
-        count=count,
-        text_hash=hashlib.sha256(text.encode()).hexdigest() if text else "",
-        text=text if keep_text else "",
+        **event_values(
+            action, actor=actor, subject=subject, audience=audience, count=count, text=text, keep_text=keep_text
+        )
     )
+
+
+def event_values(
+    action: str,
+    *,
+    actor: AbstractBaseUser | None,
+    subject: str,
+    audience: str,
+    count: int | None,
+    text: str,
+    keep_text: bool = False,
+) -> dict[str, Any]:
+    """Return the values of a record by field: all but the time. The arguments are those of `log_event`."""
+    return {
+        "action": action,
+        "actor_id": "" if actor is None else actor_id_of(actor.pk),
+        "actor_name": "" if actor is None else _truncate(str(actor), 200),
+        "subject": _truncate(subject, 200),
+        "audience": _truncate(audience, 500),
+        "count": count,
+        "text_hash": hashlib.sha256(text.encode()).hexdigest() if text else "",
+        "text": text if keep_text else "",
+    }
 
 
 def actor_id_of(pk: object) -> str:

@@ -18,7 +18,18 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import CharField, Expression, IntegerField, QuerySet, SmallIntegerField, UUIDField
+from django.db.models import (
+    BooleanField,
+    CharField,
+    Expression,
+    F,
+    IntegerField,
+    Model,
+    Q,
+    QuerySet,
+    SmallIntegerField,
+    UUIDField,
+)
 
 from messages_extends.conf import settings
 from messages_extends.tenancy.origin import check_tenant
@@ -27,7 +38,11 @@ from messages_extends.tenancy.schemas import users_are_shared
 Build = Callable[..., "QuerySet[Any, Any]"]
 Values = Mapping[str, Any]
 
+# In a compiled condition: the alias of the table whose rows it is about, and the place of their primary key.
+ROW: Final = "messages_extends_row"
+KEY: Final = "key_of_row"
 COUNT: Final = "SELECT count(*) FROM ({query}) AS counted"
+PARAMETER: Final = re.compile(r"%%|%\((\w+)\)s")
 # Printable ASCII without what means something in a literal, or to psycopg: % ' \
 PLAIN_TEXT: Final = re.compile(r"[ -$&(-\[\]-~]*")
 
@@ -44,6 +59,34 @@ class Slot(Expression):
 
     def __str__(self) -> str:
         raise TypeError(f"The value {self.name!r} is not known while a query is compiled: leave it to the database.")
+
+
+class CompiledCondition(Expression):
+    """A condition on the primary key of a queryset's rows, from SQL that was compiled before."""
+
+    def __init__(self, key: Any, sql: str, parameters: tuple[tuple[str, Any], ...]) -> None:
+        super().__init__(output_field=BooleanField())
+        self.key = key
+        self.sql = sql
+        self.parameters = parameters
+
+    def get_source_expressions(self) -> list[Any]:
+        return [self.key]
+
+    def set_source_expressions(self, exprs: Sequence[Any]) -> None:
+        (self.key,) = exprs
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        key, _none = compiler.compile(self.key)
+        values, used = dict(self.parameters), []
+
+        def placed(found: re.Match[str]) -> str:
+            if found[1] is None or found[1] == KEY:
+                return found[0] if found[1] is None else str(key)
+            used.append(values[found[1]])
+            return "%s"
+
+        return f"({re.sub(PARAMETER, placed, self.sql)})", used
 
 
 class CacheKey(NamedTuple):
@@ -131,6 +174,26 @@ def rows(build: Build, values: Values, using: str, *, keep: bool = True, **shape
 def count(build: Build, values: Values, using: str, **shape: Any) -> int:
     """Return how many rows `build(**values, **shape)` has."""
     return sum(number for (number,) in _run(COUNT, build, values, using, **shape))
+
+
+def condition(build: Callable[..., Q], values: Values, using: str, *, model: type[Model], **shape: Any) -> Q:
+    """Return the condition `build(**values, **shape)` on rows of `model`, compiled once for all values, if it may be.
+
+    It must name no other column of these rows than their primary key.
+    """
+    query = kept_query(_keys_of_rows, values, using, model=model, says=build, **shape)
+    where = query.sql.partition(" WHERE ")[2] if query else ""
+    if query is None or not where:
+        return build(**values, **shape)
+    key = f"{ROW}.{connections[using].ops.quote_name(str(model._meta.pk.column))}"
+    return Q(CompiledCondition(F("pk"), where.replace(key, f"%({KEY})s"), (*query.parameters(values).items(),)))
+
+
+def _keys_of_rows(*, model: type[Model], says: Callable[..., Q], **given: Any) -> "QuerySet[Any, Any]":
+    rows = model._base_manager.filter(says(**given)).order_by().values("pk")
+    # A name that no subquery has, so that what is about these rows can be told from what is about others.
+    rows.query.change_aliases({str(rows.query.get_initial_alias()): ROW})
+    return rows
 
 
 def _run(statement: str, build: Build, values: Values, using: str, **shape: Any) -> list[tuple[Any, ...]]:

@@ -1,10 +1,16 @@
-"""What SQL that is written by hand needs to know of the user model."""
+"""What SQL that is written by hand needs to know of models: names, types, and values as they are stored."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections
+from django.db.models import Model
+
+# Names of fields, each with the SQL of its value if that is a constant.
+Shape = tuple[tuple[str, str | None], ...]
 
 
 def names_of_people(using: str) -> dict[str, str]:
@@ -20,3 +26,46 @@ def _names_of(people: Any, using: str) -> dict[str, str]:
         "key": connection.ops.quote_name(options.pk.column),
         "type": str(options.pk.rel_db_type(connection)),
     }
+
+
+def shape_of(values: Mapping[str, Any]) -> Shape:
+    """Return the names of fields to be stored, with the SQL of values that are empty, true or false."""
+    return tuple([(name, _constant(value)) for name, value in values.items()])
+
+
+def names_of_columns(model: type[Model], shape: Shape, using: str) -> dict[str, str]:
+    """Return a model's table, its columns and their values as SQL: a constant, or a parameter of `stored_values`."""
+    connection, columns, values = connections[using], [], []
+    for name, constant in shape:
+        # In Django's stubs a field may be a reverse relation, and its column None.
+        field: Any = model._meta.get_field(name)
+        columns.append(connection.ops.quote_name(field.column))
+        values.append(f"CAST({constant or f'%({_parameter(model, name)})s'} AS {field.db_type(connection)})")
+    table = connection.ops.quote_name(model._meta.db_table)
+    return {"table": table, "columns": ", ".join(columns), "values": ", ".join(values)}
+
+
+def stored_values(model: type[Model], values: Mapping[str, Any], using: str) -> dict[str, Any]:
+    """Return the parameters of `names_of_columns`: the values as the database stores them, a person's key for them.
+
+    Their names begin with the model's, as a statement may write rows of several models.
+    """
+    connection, found = connections[using], {}
+    for name, value in values.items():
+        if _constant(value) is None:
+            field: Any = model._meta.get_field(name)
+            plain = value.pk if isinstance(value, AbstractBaseUser) else value
+            found[_parameter(model, name)] = field.get_db_prep_save(plain, connection)
+    return found
+
+
+def _constant(value: Any) -> str | None:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "''" if value == "" else None
+
+
+def _parameter(model: type[Model], field: str) -> str:
+    return f"{model._meta.model_name}_{field}"

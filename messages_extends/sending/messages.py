@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Final, TypedDict, Unpack
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections
 from django.db.models.expressions import RawSQL
@@ -19,6 +18,7 @@ from messages_extends.deprecation import log_once
 from messages_extends.events.changes import notify_changed
 from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.models import Announcement, Message, audit
+from messages_extends.queries.sql import names_of_columns, names_of_people, shape_of, stored_values
 from messages_extends.sending.cleaning import (
     MAX_LEGACY_TEXT,
     MAX_TEXT,
@@ -32,20 +32,13 @@ from messages_extends.sending.constraints import translate_fk_violation
 from messages_extends.sending.idempotency import Sent, run_once
 from messages_extends.sending.publications import retract_all
 from messages_extends.sending.recipients import Addressees, Recipients
+from messages_extends.sending.single import write_to_one
+from messages_extends.sending.sql import INSERT_MESSAGES
 from messages_extends.tenancy.databases import atomic, write_database
 from messages_extends.tenancy.origin import check_tenant
 from messages_extends.tenancy.schemas import current_schema, require_messages
 from messages_extends.texts.content import with_title
 from messages_extends.texts.rendering import Params
-
-# In the order of the users' keys, so that concurrent sends with one key wait and never deadlock.
-INSERT_MESSAGES: Final = """
-INSERT INTO {messages} ({columns})
-SELECT person.{key}, {values} FROM {people} AS person WHERE person.{key} = ANY(CAST(%s AS {type}[]))
-ORDER BY person.{key}
-ON CONFLICT DO NOTHING
-RETURNING {user}
-"""
 
 EXPIRES_IN_PAST: Final = (
     "expires is in the past (%s): the message was saved but will never be shown. Use a time in the future."
@@ -159,7 +152,7 @@ def send_leniently(
         return _save(to, values)
     except RecipientUnavailable:
         # The recipient is inactive, unless this raises the error again.
-        count = _save(Recipients.with_inactive(recipient), values, inactive=True)
+        count = _save(to, values, inactive=True)
         log_once(INACTIVE, recipient.pk)
         return count
 
@@ -208,58 +201,59 @@ def cancel(key: str) -> int:
 
 
 def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) -> int:
-    values = {**values, "from_person": values["sender"] is not None}
+    sender = values["sender"]
+    values = {**values, "from_person": sender is not None}
+    later = values["publish_at"] is not None
+    if len(to.keys) == 1 and not inactive:
+        (key,) = to.keys
+        if write_to_one(key, values, {} if sender is None else _event(to, values, count=1)):
+            notify_changed(users=[key], later=later)
+            return 1
     with translate_fk_violation(), atomic():
-        check_rate_limit(values["sender"])
-        people = to.users if to.keys is None else to.keys
-        keys = require_may_send(values["sender"], people, exactly=to.expected_count, inactive=inactive)
+        check_rate_limit(sender)
+        people, exactly = (to.keys, len(to.keys)) if to.queryset is None else (to.queryset, None)
+        keys = require_may_send(sender, people, exactly=exactly, inactive=inactive)
         if values["key"]:
             # A single parameter for any number of users.
-            column = _column("user").db_type(connections[write_database()])
+            column = _user_column().db_type(connections[write_database()])
             chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*keys]])  # noqa: S611 - a column's type
             with_key = Message.objects.filter(key=values["key"], user__in=chosen)
             with_key.filter(expires__lte=timezone.now()).unread().delete_in_order()
         written_to = _insert(keys, values)
-        if values["sender"] is not None:
-            audit.log_event(
-                audit.Action.SEND,
-                actor=values["sender"],
-                subject=f"messages with the key {values['key']}" if values["key"] else "messages",
-                audience=to.description,
-                count=len(written_to),
-                text=with_title(values["title"], values["message"]),
-            )
-    notify_changed(users=written_to, later=values["publish_at"] is not None)
+        if sender is not None:
+            audit.log_event(**_event(to, values, count=len(written_to)))
+    notify_changed(users=written_to, later=later)
     return len(written_to)
+
+
+def _event(to: Recipients, values: Mapping[str, Any], *, count: int) -> dict[str, Any]:
+    """Return the arguments of `log_event` for a message of a person."""
+    return {
+        "action": audit.Action.SEND,
+        "actor": values["sender"],
+        "subject": f"messages with the key {values['key']}" if values["key"] else "messages",
+        "audience": to.description,
+        "count": count,
+        "text": with_title(values["title"], values["message"]),
+    }
 
 
 def _insert(people: Sequence[object], values: Mapping[str, Any]) -> list[object]:
     """Insert a message for each of the users with these keys; return the keys of those who received one."""
     if not people:
         return []
-    connection = connections[write_database()]
-    quote = connection.ops.quote_name
-    now = timezone.now()
-    stored = {_column(name): value for name, value in {**values, "created": now, "modified": now}.items()}
-    users = get_user_model()._meta
+    using, now = write_database(), timezone.now()
+    values = {**values, "created": now, "modified": now}
     statement = INSERT_MESSAGES.format(
-        messages=quote(Message._meta.db_table),
-        columns=", ".join(quote(field.column) for field in (_column("user"), *stored)),
-        key=quote(str(users.pk.column)),
-        user=quote(_column("user").column),
-        type=_column("user").db_type(connection),
-        values=", ".join(f"CAST(%s AS {field.db_type(connection)})" for field in stored),
-        people=quote(users.db_table),
+        **names_of_columns(Message, shape_of(values), using),
+        **names_of_people(using),
+        user=connections[using].ops.quote_name(_user_column().column),
     )
-    parameters = [
-        field.get_db_prep_save(value.pk if isinstance(value, AbstractBaseUser) else value, connection)
-        for field, value in stored.items()
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [*parameters, [*people]])
+    with connections[using].cursor() as cursor:
+        cursor.execute(statement, stored_values(Message, values, using) | {"keys": [*people]})
         return [user for (user,) in cursor.fetchall()]
 
 
-def _column(name: str) -> Any:
+def _user_column() -> Any:
     # In Django's stubs a field may be a reverse relation, and its column None.
-    return Message._meta.get_field(name)
+    return Message._meta.get_field("user")

@@ -8,7 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.db.models import Model, Q, QuerySet
 
-from messages_extends.access.membership import inactive_members, keys_of_people_in, members, people_here
+from messages_extends.access.membership import inactive_members, keys_of_people_in, members
 from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.tenancy.databases import using_primary
 from messages_extends.tenancy.origin import check_tenant
@@ -22,13 +22,16 @@ ALLOWED = "a user, a group, an iterable of users, or a queryset of users"
 class Recipients:
     """Active members of the current tenant, with a description for the audit log.
 
-    `expected_count` is the required number of users if each was passed individually, and `keys` their primary keys.
+    They are those of a queryset, or, if each was passed individually, those with `keys`, all of whom there must be.
     """
 
-    users: QuerySet[AbstractBaseUser]
-    expected_count: int | None
     description: str
-    keys: Collection[object] | None = None
+    queryset: QuerySet[AbstractBaseUser] | None = None
+    keys: Collection[object] = ()
+
+    @property
+    def users(self) -> QuerySet[AbstractBaseUser]:
+        return members().filter(pk__in=self.keys) if self.queryset is None else self.queryset
 
     @classmethod
     def of(cls, recipients: "Addressees | Recipients") -> "Recipients":
@@ -40,7 +43,7 @@ class Recipients:
         if isinstance(recipients, Group):
             check_tenant(recipients)
             require_groups()
-            return cls(members().filter(Q(groups=recipients.pk)), None, _name(recipients))
+            return cls(_name(recipients), members().filter(Q(groups=recipients.pk)))
         if isinstance(recipients, QuerySet):
             return cls._from_queryset(recipients)
         if isinstance(recipients, Iterable) and not isinstance(recipients, str | bytes | dict):
@@ -57,12 +60,7 @@ class Recipients:
             require_groups()
         found = Q(pk__in=_keys_of_people_in(groups)) | Q(pk__in=[person.pk for person in people])
         names = [_name(group) for group in groups] + ([f"{len(people)} people"] if people else [])
-        return cls(members().filter(found), None, ", ".join(names))
-
-    @classmethod
-    def with_inactive(cls, user: AbstractBaseUser) -> "Recipients":
-        """Return one member of the current tenant, active or not."""
-        return cls(people_here().filter(pk=user.pk), 1, f"user {user.pk}", [user.pk])
+        return cls(", ".join(names), members().filter(found))
 
     @classmethod
     def _from_queryset(cls, people: QuerySet[Model]) -> "Recipients":
@@ -71,7 +69,7 @@ class Recipients:
         # A union cannot be filtered, nor reduced to its keys if it is ordered: it is evaluated here.
         rows = using_primary(people)
         keys = [person.pk for person in rows] if people.query.combinator else rows.values("pk")
-        return cls(members().filter(pk__in=keys), None, "people by a query")
+        return cls("people by a query", members().filter(pk__in=keys))
 
     @classmethod
     def _from_users(cls, users: Collection[AbstractBaseUser], name: str) -> "Recipients":
@@ -82,7 +80,7 @@ class Recipients:
         ids = {user.pk for user in users}
         if None in ids:
             raise RecipientUnavailable
-        return cls(members().filter(pk__in=ids), len(ids), name, ids)
+        return cls(name, keys=ids)
 
 
 def inactive_in(groups: Collection[Group]) -> QuerySet[AbstractBaseUser]:

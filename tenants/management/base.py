@@ -1,4 +1,4 @@
-"""What the commands for organisations share."""
+"""The base class of the commands for organisations."""
 
 from argparse import ArgumentParser
 

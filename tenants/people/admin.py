@@ -16,7 +16,7 @@ from tenants.people.models import User
 # Whoever may give these away could give themselves everything.
 _SUPERUSERS_ONLY = ("is_superuser", "user_permissions")
 
-# Its page to log in is a second page to log in, with the same count.
+# The admin's login page shares the limit of failed logins with the other one.
 admin.site.login_form = AdminLoginForm
 
 

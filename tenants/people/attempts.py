@@ -1,4 +1,4 @@
-"""Makes guessing passwords slow, and keeps mailboxes from being filled: limits within some time.
+"""Limit failed logins and e-mails within a period, against guessing passwords and flooding mailboxes.
 
 How often one account, and one address, may fail to log in; how many e-mails may be asked for to one mailbox, and from
 one address. Each organisation counts for itself, in a table of its own that all processes share. An attempt is written
@@ -45,7 +45,7 @@ class Limits:
 
 
 class TooManyAttempts(Exception):
-    """There have been too many of this account, or from this address; `retry_after` is how many seconds to wait."""
+    """Too many attempts for this account or from this address; `retry_after` is the number of seconds to wait."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"Too many attempts: try again in {retry_after} seconds.")

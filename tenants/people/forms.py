@@ -1,4 +1,4 @@
-"""What people type in: their e-mail address, a new password, whom they invite."""
+"""Forms for logging in, passwords and invitations."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tenants.people.models import Invitation, User
 
 
 class CountedAttempts:
-    """For a form that logs in: too many failures of one account or one address, and no password is looked at."""
+    """A login form that checks no password after too many failures of one account or one address."""
 
     request: Any
     retry_after = 0
@@ -80,7 +80,7 @@ class InvitationForm(forms.Form):
 
 
 class AcceptanceForm(SetPasswordMixin, forms.Form):  # type: ignore[type-arg]
-    """Name and password of somebody who joins."""
+    """Name and password of a person who accepts an invitation."""
 
     name = forms.CharField(
         label=_("Your name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name", "autofocus": True})

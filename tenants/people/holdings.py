@@ -1,4 +1,4 @@
-"""What somebody may do, compared with what they would give to others: nobody gives more than they hold."""
+"""Compare what a person may do with what they would grant: nobody grants more than they have."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

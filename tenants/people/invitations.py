@@ -1,4 +1,4 @@
-"""Asking somebody to join, and joining."""
+"""Invite people to an organisation, and accept invitations."""
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -14,7 +14,7 @@ class AlreadyHere(Exception):
 
 
 def invite(tenant: Tenant, email: str, by: User) -> Invitation:
-    """Send an invitation; one that the same address has had before is worth nothing from now on.
+    """Send an invitation; it invalidates earlier invitations to the same address.
 
     Raise AlreadyHere if the address belongs to one of this organisation's people.
     """
@@ -38,7 +38,7 @@ def find_invitation(tenant: Tenant, token: str) -> Invitation | None:
 
 
 def accept(invitation: Invitation, *, name: str, password: str) -> User:
-    """Make the person that the invitation is for; it is used up.
+    """Create the invited person, and delete the invitation.
 
     Raise Invitation.DoesNotExist if it has been used up or withdrawn meanwhile, AlreadyHere if the person has come in
     another way.

@@ -1,4 +1,4 @@
-"""Finding and making the people of one organisation."""
+"""Find and create the people of one organisation."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any

@@ -110,7 +110,7 @@ class Invitation(OfOneOrganisation):
         return self.email
 
     def renew(self) -> None:
-        """Make earlier links worthless and start the time that the next one has."""
+        """Invalidate earlier links, and start the lifetime of the next one."""
         self.nonce = _new_nonce()
         self.sent_at = timezone.now()
 

@@ -1,4 +1,4 @@
-"""From which organisation an object came: primary keys repeat, so in another one it names somebody else's row.
+"""Remember the organisation of an object: primary keys repeat, so in another one they identify other rows.
 
 It is kept by value, because the connection of an event loop says "public" whatever the organisation.
 """
@@ -74,7 +74,7 @@ def bind(model: type[models.Model]) -> None:
 
 
 def bind_relation(through: type[models.Model]) -> None:
-    """Refuse to change what objects of elsewhere are related to: who is in a group, which permissions it has."""
+    """Refuse to change the relations of another organisation's objects, such as the members of a group."""
     m2m_changed.connect(_require_instance, sender=through, dispatch_uid="tenants.people.origin")
 
 

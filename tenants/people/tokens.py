@@ -1,4 +1,4 @@
-"""Links that prove who somebody is; each is worth something in one organisation only."""
+"""Signed links that identify a person; each is valid in one organisation only."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +27,7 @@ password_tokens: Final = PasswordTokenGenerator()
 
 
 def password_link_arguments(user: "User") -> dict[str, str]:
-    """Return what the address of the page that sets a new password is made of."""
+    """Return the URL arguments of the page that sets a new password."""
     return {"uidb64": urlsafe_base64_encode(force_bytes(user.pk)), "token": password_tokens.make_token(user)}
 
 

@@ -1,4 +1,4 @@
-"""Coming in, going out, passwords and invitations."""
+"""Pages for logging in and out, passwords and invitations."""
 
 import logging
 from functools import partial
@@ -73,7 +73,7 @@ class PasswordResetView(views.PasswordResetView):
 
 
 def _refuse_email(view: Any, form: Any, error: TooManyAttempts) -> HttpResponse:
-    """Answer that no more e-mails can be asked for now, whoever the address belongs to."""
+    """Respond that no more e-mails can be requested now, whether or not the address has an account."""
     form.add_error(None, too_many_emails(error.minutes))
     page: HttpResponse = view.form_invalid(form)
     page.status_code = 429
@@ -138,7 +138,7 @@ class WithdrawInvitationView(PermissionRequiredMixin, View):
 
 @method_decorator([never_cache, sensitive_post_parameters()], name="dispatch")
 class InvitationView(FormView):  # type: ignore[type-arg]
-    """Where the link of an invitation leads: the invited person says their name and chooses a password."""
+    """The page of an invitation, on which the invited person enters their name and chooses a password."""
 
     template_name = "people/invitation.html"
     form_class = AcceptanceForm

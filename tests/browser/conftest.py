@@ -6,12 +6,11 @@ REQUIRE_BROWSER set they fail instead.
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,8 +25,11 @@ from django_tenants.utils import schema_context
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from config.running.folders import PROJECT
+from messages_extends.api import send
+from tenants.models import Tenant
+from tenants.people.models import User
 from tests.processes import eventually
-from tests.servers import at_the_database
+from tests.servers import at_the_database, free_port
 
 # Other processes of the run may have the cores; no time is asserted here.
 expect.set_options(timeout=20_000)
@@ -76,12 +78,6 @@ def port(django_db_setup: None, chromium: str, tmp_path_factory: pytest.TempPath
         yield port
     # Until then the test database cannot be dropped.
     assert eventually(lambda: not _sessions())
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager
@@ -198,3 +194,16 @@ def _session(tenant: Any, user: AbstractBaseUser) -> str:
     with schema_context(tenant.schema_name):
         client.force_login(user, "django.contrib.auth.backends.ModelBackend")
     return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+@pytest.fixture
+def at_acme(acme: Tenant, alice: User, visit: Callable[..., Visitor]) -> Visitor:
+    """Alice, at acme."""
+    return visit(acme, alice)
+
+
+def tell(user: AbstractBaseUser, *texts: str, **options: Any) -> None:
+    """Send messages to somebody of acme."""
+    with schema_context("acme"):
+        for text in texts:
+            send(user, text, **options)

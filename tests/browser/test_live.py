@@ -9,13 +9,14 @@ import pytest
 from django_tenants.utils import get_tenant_model, schema_context
 from playwright.sync_api import Page, Request, expect
 
-from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, retract, revise, send
+from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, retract, revise
 from messages_extends.constants import ERROR_PERSISTENT, INFO_PERSISTENT, WARNING_PERSISTENT
 from messages_extends.models import Message
 from tenants.models import Tenant
-from tests.browser.conftest import Visitor, free_port, serving
+from tests.browser.conftest import Visitor, serving, tell
 from tests.factories import MakeUser
 from tests.processes import eventually
+from tests.servers import free_port
 
 HIDE = """hidden => {
   const state = { hidden, visibilityState: hidden ? "hidden" : "visible" };
@@ -32,17 +33,6 @@ COVERS = """() => {
 TABS = 12
 # The primary key of one person in each of two organisations.
 SAME = 7_000
-
-
-@pytest.fixture
-def at_acme(acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> Visitor:
-    return visit(acme, alice)
-
-
-def tell(user: Any, *texts: str, **options: Any) -> None:
-    with schema_context("acme"):
-        for text in texts:
-            send(user, text, **options)
 
 
 class Streams:

@@ -12,13 +12,14 @@ import pytest
 from django_tenants.utils import schema_context
 from playwright.sync_api import Page, Request, expect
 
-from messages_extends.api import EVERYONE, announce, inbox, send
+from messages_extends.api import EVERYONE, announce, inbox
 from messages_extends.constants import ERROR_PERSISTENT, WARNING_PERSISTENT
 from messages_extends.models import Message
 from tenants.models import Tenant
-from tests.browser.conftest import Visitor, free_port, serving
+from tests.browser.conftest import Visitor, serving, tell
 from tests.browser.host.turbo import fetch_turbo
 from tests.factories import MakeUser
+from tests.servers import free_port
 
 LIBRARIES = ("htmx-2", "htmx-4", "turbo")
 COMPUTERS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -84,12 +85,6 @@ def library(request: pytest.FixtureRequest, served: tuple[int, Path], tmp_path: 
     if request.param == "turbo" and not [*served[1].iterdir()]:
         shutil.copy(fetch_turbo(tmp_path) / "turbo.es2017-umd.js", served[1])
     return str(request.param)
-
-
-def tell(user: Any, *texts: str, **options: Any) -> None:
-    with schema_context("acme"):
-        for text in texts:
-            send(user, text, **options)
 
 
 def contrast(one: str, other: str) -> float:

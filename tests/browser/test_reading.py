@@ -11,23 +11,12 @@ from messages_extends.api import EVERYONE, announce, inbox, send
 from messages_extends.constants import ERROR_PERSISTENT
 from messages_extends.models import Message
 from tenants.models import Tenant
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import Visitor, tell
 from tests.factories import MakeUser
 
 WIDTHS = (320, 768, 1280)
 # The primary key of one person in each of two organisations.
 SAME = 7_000
-
-
-@pytest.fixture
-def at_acme(acme: Tenant, alice: Any, visit: Callable[..., Visitor]) -> Visitor:
-    return visit(acme, alice)
-
-
-def tell(user: Any, *texts: str, **options: Any) -> None:
-    with schema_context("acme"):
-        for text in texts:
-            send(user, text, **options)
 
 
 def unread_of(user: Any) -> int:

@@ -15,6 +15,7 @@ from benchmarks.failures import BenchmarkError
 from benchmarks.outcome import Mark, Outcome, Plot, Row
 from benchmarks.processes import OURS, PEERS, PLAIN, RAW, Contestants
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.scenarios.reading import SAME_CONNECTION
 from config.running.database import ensure_database
 from config.running.folders import PROJECT
 from config.running.locks import lock
@@ -24,15 +25,20 @@ EVERYBODY = {OURS, *PEERS}
 TAKE_PART = {
     1: EVERYBODY,
     2: {*EVERYBODY, RAW, "COPY by hand", "SQL by hand, guarded as ours", "Django's bulk_create"},
-    3: {*EVERYBODY, RAW},
-    4: {*EVERYBODY, RAW},
+    3: {*EVERYBODY, RAW, SAME_CONNECTION},
+    4: {*EVERYBODY, RAW, SAME_CONNECTION},
     5: {OURS, RAW, "django-notifications-hq", "django-generic-notifications"},
     6: {*EVERYBODY, RAW} - {"django-user-messages"},
     7: {OURS, "Django's FallbackStorage"},
     9: {OURS, RAW},
     11: {OURS, PLAIN},
     12: {OURS, PLAIN},
+    18: {OURS, PLAIN},
     13: {"path set once (default)", "TENANT_LIMIT_SET_CALLS = False"},
+    14: EVERYBODY,
+    15: EVERYBODY,
+    16: {OURS, "SQL by hand, guarded as ours"},
+    17: {*EVERYBODY, "messages_extends without live updates"},
 }
 
 

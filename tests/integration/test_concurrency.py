@@ -29,7 +29,7 @@ from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, can
 from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
 from messages_extends.exceptions import NoSuchMessage, RecipientUnavailable
 from messages_extends.maintenance.purge import purge
-from messages_extends.models import Announcement, Message, Receipt
+from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.models.publication import State
 from tenants.models import Tenant
 from tests.factories import BrowserOf, MakeUser
@@ -85,12 +85,6 @@ def people(committing: None, make_user: MakeUser) -> list[Any]:
     """Make people whose rows lie in the table in the opposite order of their keys."""
     with schema_context("acme"):
         return [make_user(f"person{number}", pk=number) for number in range(30, 0, -1)]
-
-
-@pytest.fixture
-def alice(committing: None, make_user: MakeUser) -> Any:
-    with schema_context("acme"):
-        return make_user("alice", pk=1)
 
 
 @contextmanager
@@ -251,6 +245,28 @@ class TestSending:
             assert require_may_send(None, users.filter(pk=5), exactly=1) == [5]
             with pytest.raises(LockNotAvailable):
                 other.execute(f'SELECT FROM acme."{users.model._meta.db_table}" WHERE id = 5 FOR UPDATE NOWAIT')
+
+    @pytest.mark.parametrize("is_person", [False, True])
+    def test_send_to_one_person_who_is_deleted_meanwhile_raises_recipient_unavailable(
+        self, at_once: AtOnce, people: list[Any], is_person: bool
+    ) -> None:
+        reader = people[-1]
+        sender = people[0] if is_person else None
+        with in_acme():
+            get_user_model().objects.filter(pk=people[0].pk).update(is_superuser=True)
+
+        def write() -> str:
+            try:
+                return str(send(reader, "Hello", sender=sender))
+            except RecipientUnavailable:
+                return "unavailable"
+
+        def delete() -> None:
+            get_user_model().objects.filter(pk=reader.pk).delete()
+
+        assert at_once(*while_open(delete, write))[1] == "unavailable"
+        with in_acme():
+            assert (Message.objects.count(), AuditRecord.objects.count()) == (0, 0)
 
     def test_send_by_sender_deleted_meanwhile_raises_recipient_unavailable(
         self, at_once: AtOnce, people: list[Any]

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections
+from django_tenants.utils import schema_context
 from pytest_django import DjangoDbBlocker
+
+from tenants.people.models import User
+from tests.factories import MakeUser
 
 OURS = "messages_extends.tenancy.backend"
 THEIRS = "django_tenants.postgresql_backend"
@@ -50,3 +54,13 @@ def in_threads(committing: None) -> Callable[..., list[Any]]:
             return list(pool.map(closing, functions))
 
     return run
+
+
+@pytest.fixture
+def twins(make_user: MakeUser) -> dict[str, User]:
+    """Two people with the same primary key, of acme and of globex."""
+    found = {}
+    for schema in ("acme", "globex"):
+        with schema_context(schema):
+            found[schema] = make_user(pk=1)
+    return found

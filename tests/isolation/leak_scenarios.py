@@ -1,7 +1,7 @@
 """The ways in which a schema for each tenant is known to leak, and the tests that have them in hand.
 
 Each was seen with django-tenants 4.0.1. A premise shows that it does happen without our mitigation; the others that it
-does not with ours. `test_traps` holds the names to the tests that there are.
+does not with ours. `test_leak_scenarios` holds the names to the tests that there are.
 """
 
 from dataclasses import dataclass

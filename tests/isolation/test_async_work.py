@@ -26,7 +26,8 @@ from messages_extends.live.asgi import LiveUpdates
 from messages_extends.models import Message
 from messages_extends.tenancy.schemas import current_schema
 from tenants.models import Tenant
-from tests.factories import BrowserOf, MakeMessage, MakeUser
+from tenants.people.models import User
+from tests.factories import BrowserOf, MakeMessage
 from tests.isolation.conftest import OURS, OpenConnection
 from tests.isolation.test_house_rules import SOURCES
 from tests.pools import in_use_before, in_use_when_settled
@@ -35,14 +36,12 @@ Communicator: Any = ApplicationCommunicator
 
 
 @pytest.fixture
-def people(make_user: MakeUser, make_message: MakeMessage) -> dict[str, Any]:
-    """People of the same key in acme and globex, who have a message each."""
-    made = {}
-    for schema in ("acme", "globex"):
+def people(twins: dict[str, User], make_message: MakeMessage) -> dict[str, User]:
+    """The twins, who have a message each."""
+    for schema, person in twins.items():
         with schema_context(schema):
-            made[schema] = make_user(pk=1)
-            make_message(made[schema], f"of {schema}")
-    return made
+            make_message(person, f"of {schema}")
+    return twins
 
 
 def texts(schema: str) -> list[str]:

@@ -15,14 +15,10 @@ from guardian.models import UserObjectPermission
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.models import Message
 from messages_extends.tenancy.schemas import is_per_tenant, is_shared
+from tests.databases import execute
 from tests.factories import MakeMessage, MakeUser
 
 TABLE = "messages_extends_message"
-
-
-def execute(statement: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
 
 
 def tables_in(schema: str) -> set[str]:

@@ -23,26 +23,16 @@ from messages_extends.tenancy.sessions import SessionStore
 from tenants.models import Tenant
 from tenants.people.models import LoginAttempt
 from tenants.people.origin import WrongOrganisation
-from tests.factories import MakeMessage, MakeUser
+from tests.factories import MakeMessage
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def people(make_user: MakeUser) -> dict[str, Any]:
-    """Two people of the same id, one per organisation."""
-    found = {}
-    for schema in ("acme", "globex"):
-        with schema_context(schema):
-            found[schema] = make_user(pk=1)
-    return found
-
-
-@pytest.fixture
-def messages(people: dict[str, Any], make_message: MakeMessage) -> dict[str, Message]:
+def messages(twins: dict[str, Any], make_message: MakeMessage) -> dict[str, Message]:
     """Two messages of the same id, one per organisation."""
     found = {}
-    for schema, person in people.items():
+    for schema, person in twins.items():
         with schema_context(schema):
             found[schema] = make_message(person, f"of {schema}", pk=1000)
     return found
@@ -104,7 +94,7 @@ def _people_groups_and_permissions() -> list[Any]:
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=list(WRITES))
 def test_users_and_groups_refuse_writes_in_other_tenant(
-    write: Callable[[Any, Group], Any], people: dict[str, Any]
+    write: Callable[[Any, Group], Any], twins: dict[str, Any]
 ) -> None:
     groups = {}
     for schema in ("acme", "globex"):
@@ -120,9 +110,9 @@ def test_users_and_groups_refuse_writes_in_other_tenant(
     assert _people_groups_and_permissions() == before
 
 
-def test_origin_stamp_is_set_on_insert_and_kept_on_update(people: dict[str, Any]) -> None:
+def test_origin_stamp_is_set_on_insert_and_kept_on_update(twins: dict[str, Any]) -> None:
     """Of whatever model: a host's own may let itself be saved elsewhere."""
-    user = people["acme"]
+    user = twins["acme"]
     with schema_context("globex"):
         post_save.send(type(user), instance=user, created=False, using="default")
         assert schema_of_origin(user) == "acme"
@@ -159,11 +149,9 @@ def test_message_refuses_use_in_other_tenant(
     assert texts() == {"acme": ["of acme"], "globex": ["of globex"]}
 
 
-def test_message_from_bulk_create_refuses_save_in_other_tenant(people: dict[str, Any]) -> None:
+def test_message_from_bulk_create_refuses_save_in_other_tenant(twins: dict[str, Any]) -> None:
     with schema_context("acme"):
-        [message] = Message.objects.bulk_create(
-            [Message(user=people["acme"], message="of acme", level=INFO_PERSISTENT)]
-        )
+        [message] = Message.objects.bulk_create([Message(user=twins["acme"], message="of acme", level=INFO_PERSISTENT)])
     with schema_context("globex"), pytest.raises(WrongTenant):
         message.save()
 
@@ -188,21 +176,21 @@ RECIPIENT: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("use", RECIPIENT.values(), ids=list(RECIPIENT))
-def test_recipient_of_other_tenant_is_refused(use: Callable[[Any], Any], people: dict[str, Any]) -> None:
+def test_recipient_of_other_tenant_is_refused(use: Callable[[Any], Any], twins: dict[str, Any]) -> None:
     with schema_context("globex"), pytest.raises(WrongTenant):
-        use(people["acme"])
+        use(twins["acme"])
     assert texts() == {"acme": [], "globex": []}
 
 
-def test_send_refuses_sender_of_other_tenant(people: dict[str, Any]) -> None:
+def test_send_refuses_sender_of_other_tenant(twins: dict[str, Any]) -> None:
     with schema_context("globex"), pytest.raises(WrongTenant):
-        send(people["globex"], "by the wrong one", sender=people["acme"])
+        send(twins["globex"], "by the wrong one", sender=twins["acme"])
     assert texts() == {"acme": [], "globex": []}
 
 
-def test_send_accepts_user_reloaded_in_current_tenant(people: dict[str, Any]) -> None:
+def test_send_accepts_user_reloaded_in_current_tenant(twins: dict[str, Any]) -> None:
     with schema_context("globex"):
-        send(get_user_model()._default_manager.get(pk=people["acme"].pk), "right")
+        send(get_user_model()._default_manager.get(pk=twins["acme"].pk), "right")
     assert texts() == {"acme": [], "globex": ["right"]}
 
 
@@ -218,10 +206,10 @@ def request_at(tenant: Any, user: Any) -> HttpRequest:
 
 
 def test_fallback_storage_uses_tenant_of_request(
-    acme: Tenant, people: dict[str, Any], messages: dict[str, Message]
+    acme: Tenant, twins: dict[str, Any], messages: dict[str, Message]
 ) -> None:
     with schema_context("acme"):
-        request = request_at(acme, people["acme"])
+        request = request_at(acme, twins["acme"])
     with schema_context("globex"):
         storage = FallbackStorage(request)
         storage.add(INFO_PERSISTENT, "added")
@@ -232,10 +220,10 @@ def test_fallback_storage_uses_tenant_of_request(
 
 
 def test_fallback_storage_without_request_tenant_uses_connection_schema(
-    people: dict[str, Any], messages: dict[str, Message]
+    twins: dict[str, Any], messages: dict[str, Message]
 ) -> None:
     with schema_context("globex"):
-        user = get_user_model()._default_manager.get(pk=people["acme"].pk)
+        user = get_user_model()._default_manager.get(pk=twins["acme"].pk)
         # No tenant on the request: the connection is all there is to ask.
         request = request_at(None, user)
         assert [str(message) for message in FallbackStorage(request)] == ["of globex"]

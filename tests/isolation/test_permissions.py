@@ -13,14 +13,10 @@ from django.db import connection
 from django_tenants.utils import schema_context
 from guardian.shortcuts import assign_perm, get_objects_for_user, get_perms
 
+from tests.databases import execute
 from tests.factories import MakeUser
 
 SCHEMAS = ("acme", "globex", "platform")
-
-
-def execute(statement: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
 
 
 def schemas_with(table: str) -> set[str]:

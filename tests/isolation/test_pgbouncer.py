@@ -19,6 +19,7 @@ from django.db import connection
 from messages_extends.checks.database import check_connection_processes
 from tests.isolation.conftest import OURS, THEIRS, OpenConnection
 from tests.isolation.test_search_path import in_tenant, schema_in_force
+from tests.servers import free_port
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="PgBouncer is not installed (Debian: apt install pgbouncer).")
@@ -63,12 +64,6 @@ def pgbouncer(folder: Path, mode: str, size: int) -> Iterator[int]:
         process.wait(10)
         if process.stderr:
             process.stderr.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:

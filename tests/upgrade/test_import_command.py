@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand, OutputWrapper
-from django.db import connection
 from django_tenants.utils import schema_context
 
 from messages_extends.management.commands.import_messages_extends import Command, Progress
 from messages_extends.models import Message
+from tests.databases import execute
 from tests.upgrade.shapes import TABLE
 
 ASIDE = "messages_extends_message_0_6_3"
@@ -62,11 +62,6 @@ def no_ids(_schema: str) -> list[tuple[str, str]]:
 HERE = "tests.upgrade.test_import_command"
 
 
-def sql(statement: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-
-
 def run(*arguments: str) -> str:
     out = io.StringIO()
     call_command("import_messages_extends", *arguments, stdout=out, stderr=out)
@@ -76,15 +71,15 @@ def run(*arguments: str) -> str:
 @pytest.fixture
 def old_table(db: None) -> None:
     """A shared table with two people and three messages: two for Alice, one for Bob."""
-    sql(OLD_TABLE)
-    sql("INSERT INTO public.people_before (email) VALUES ('alice@acme.example'), ('bob@acme.example')")
+    execute(OLD_TABLE)
+    execute("INSERT INTO public.people_before (email) VALUES ('alice@acme.example'), ('bob@acme.example')")
     write(ALICE, "one")
     write(BOB, "two")
     write(ALICE, "three")
 
 
 def write(user: int | None, text: str) -> None:
-    sql(
+    execute(
         f"INSERT INTO public.{TABLE} (user_id, level, message, extra_tags, created, modified, read) "
         f"VALUES ({user or 'NULL'}, 21, '{text}', '', now(), now(), false)"
     )
@@ -113,7 +108,7 @@ def test_import_keeps_order_and_assigns_messages_to_matching_user(alice: Any, ho
 
 
 def test_import_with_documented_mapping_imports_messages(alice: Any) -> None:
-    sql(f"INSERT INTO public.people_before (id, email) VALUES ({alice.pk}, 'x') ON CONFLICT DO NOTHING")
+    execute(f"INSERT INTO public.people_before (id, email) VALUES ({alice.pk}, 'x') ON CONFLICT DO NOTHING")
     write(alice.pk, "mine")
     run("--mapping", f"{HERE}.of_the_documentation")
     assert (alice.pk, "mine") in messages_in("acme")
@@ -139,7 +134,7 @@ def test_import_dry_run_prints_rename_import_and_drop(alice: Any) -> None:
 
 
 def test_import_with_drop_drops_completely_imported_table(alice: Any) -> None:
-    sql(f"DELETE FROM public.{TABLE} WHERE user_id = {BOB}")
+    execute(f"DELETE FROM public.{TABLE} WHERE user_id = {BOB}")
     assert "Nothing is left." in run("--match", "email", "--dry-run")
     printed = run("--match", "email", "--drop")
     assert "--drop drops it" in printed
@@ -149,7 +144,7 @@ def test_import_with_drop_drops_completely_imported_table(alice: Any) -> None:
 
 
 def test_import_refuses_discard_count_above_remaining_rows(alice: Any) -> None:
-    sql(f"DELETE FROM public.{TABLE} WHERE user_id = {BOB}")
+    execute(f"DELETE FROM public.{TABLE} WHERE user_id = {BOB}")
     with pytest.raises(CommandError, match="all its rows are imported, but --discard is 3"):
         run("--match", "email", "--drop", "--discard", "3")
 
@@ -217,19 +212,19 @@ def test_import_refuses_app_in_shared_apps(old_table: None, settings: Any) -> No
 
 
 def test_import_refuses_two_old_tables(old_table: None) -> None:
-    sql(f"CREATE TABLE public.{ASIDE} ()")
+    execute(f"CREATE TABLE public.{ASIDE} ()")
     with pytest.raises(CommandError, match="public has both"):
         run("--prepare")
 
 
 def test_import_refuses_table_not_of_0_6_3(old_table: None) -> None:
-    sql(f"ALTER TABLE public.{TABLE} ADD COLUMN read_at timestamptz")
+    execute(f"ALTER TABLE public.{TABLE} ADD COLUMN read_at timestamptz")
     with pytest.raises(CommandError, match=r"is not the table of django-messages-extends 0\.6\.3"):
         run("--prepare")
 
 
 def test_import_without_user_foreign_key_requires_mapping(old_table: None) -> None:
-    sql("DROP TABLE public.people_before CASCADE")
+    execute("DROP TABLE public.people_before CASCADE")
     with pytest.raises(CommandError, match="no longer has a foreign key"):
         run("--match", "email")
 

@@ -1,4 +1,4 @@
-"""Settings for the other packages: what they write about themselves, and django-tenants at its fastest.
+"""Settings for the other packages, as their documentation recommends, with the fastest options of django-tenants.
 
 `BENCHMARK_APPS` names the package's apps, `BENCHMARK_DATABASE` its database as JSON.
 """

@@ -146,7 +146,7 @@ def _ensure_person(email: str, name: str) -> None:
 
 
 def _greet(organisation: str) -> None:
-    """Leave a few messages for everybody to find."""
+    """Send a few messages to everybody."""
     for person in get_user_model().objects.all():
         greeting = {"organisation": organisation, "person": str(person)}
         send(person, WELCOME, params=greeting, level=constants.SUCCESS_PERSISTENT)
@@ -163,7 +163,7 @@ def _ensure_groups(organisation: Organisation) -> None:
 
 
 def _fill(organisation: Organisation) -> None:
-    """Leave what shows who may write to whom: from a person to a group, to everybody, from the application to one."""
+    """Send messages and publish announcements that show who may write to whom."""
     administrator = _person(organisation, organisation.administrator[0])
     for who, name in organisation.managers.items():
         text = "The numbers for October are in. Well done, everybody!"

@@ -23,7 +23,7 @@ const jittered = (/** @type {number} */ time) => time * (0.75 + Math.random() / 
  * @returns {MessagesExtends.Session}
  */
 const startSession = (root) => {
-  const { mxLive: name, mxStream, mxBadge, mxFresh, mxPanel } = root.dataset;
+  const { mxLive: name, mxStream, mxLanguage, mxBadge, mxFresh, mxPanel } = root.dataset;
   const ending = new AbortController();
   const known = new Set(root.dataset.mxUrgent.split(" "));
   const toasts = mx.createToaster(root, ending.signal);
@@ -181,7 +181,7 @@ const startSession = (root) => {
 
   const openStream = () => {
     if (!mxStream || !globalThis.EventSource) return pollInstead();
-    const source = new EventSource(withName(mxStream));
+    const source = new EventSource(`${withName(mxStream)}&language=${mxLanguage}`);
     connection.source = source;
     /* A proxy may hold everything back. */
     const timeout = setTimeout(() => source === connection.source && pollInstead(), FIRST_MESSAGE_TIMEOUT_MS);

@@ -1,4 +1,4 @@
-"""The tutorial, followed to the letter: its files, its commands, and what its reader sees in a real browser.
+"""The tutorial: its blocks of code in order, and after each section what the product then does in a real browser.
 
 Only what a reader chooses is chosen here: where the package is (a wheel of this tree), the server, the name of the
 database, and the port. What would be fetched from an index is lent from the environment of the tests.
@@ -19,7 +19,7 @@ from urllib.request import urlopen
 import django
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from config.running.binaries import find_binaries
 from config.running.postgres import free_port
@@ -34,8 +34,8 @@ pytestmark = pytest.mark.longrun
 __all__ = ["chromium", "wheel"]
 
 PAGE = DOCS / "tutorial" / "first-broadcast.md"
-# What the page consists of: blocks of code, and what is done in the browser.
-PART = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$|^- (?P<steps>[^\n]+)$", re.MULTILINE | re.DOTALL)
+# What the page consists of: sections, and blocks of code in them.
+PART = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$|^## (?P<section>[^\n]+)$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"\A(?:# |<!-- )(?P<end>at the end of )?(?P<path>[\w/.]+)(?: -->)?\n")
 PASSWORD = "open sesame"
 # Each release of Django has its own words before these.
@@ -115,80 +115,126 @@ class Terminal:
             self.site.wait()
 
 
-class Reader:
-    """Does in the browser what the page says, as whoever it says, each with a browser of their own."""
+class Visitors:
+    """The users of the product, each with a browser of their own."""
 
     def __init__(self, browser: Browser, port: int) -> None:
         self._browser = browser
         self._port = port
-        self._people: dict[str, BrowserContext] = {}
-        self.page: Page
-        sentences: dict[str, Callable[..., None]] = {
-            r"Open <(\S+)> as `(\w+)`": self._open,
-            r"You see “([^”]+)”": self._see,
-            r"You see “([^”]+)” and “([^”]+)”": self._see,
-            r"You see “([^”]+)” once": self._see_once,
-            r"You do not see “([^”]+)”": self._do_not_see,
-            r"Press “([^”]+)”": self._press,
-            r"Tick “([^”]+)”": self._tick,
-            r"Choose “([^”]+)”": self._choose,
-            r"Write “([^”]+)” into “([^”]+)”": self._write,
-        }
-        end = r"(?:: [^.]*)?\.(?: |$)"  # and why, for the reader
-        self._sentences = {re.compile(pattern + end): act for pattern, act in sentences.items()}
+        self._contexts: dict[str, BrowserContext] = {}
 
-    def follow(self, steps: str) -> None:
-        while steps:
-            found = [(match, act) for pattern, act in self._sentences.items() if (match := pattern.match(steps))]
-            assert len(found) == 1, f"nobody can follow this: {steps}"
-            [(match, act)] = found
-            try:
-                act(*match.groups())
-            except Exception as error:
-                error.add_note(f"{match[0]}\n{self.page.url}\n{self.page.inner_text('body')[:2000]}")
-                raise
-            steps = steps[match.end() :]
+    def open(self, name: str, organisation: str, path: str = "/") -> Page:
+        """Open a page as this user, who logs in first if need be."""
+        if name not in self._contexts:
+            self._contexts[name] = self._browser.new_context()
+        page = self._contexts[name].new_page()
+        page.set_default_timeout(30_000)
+        page.goto(f"http://{organisation}.localhost:{self._port}{path}")
+        if "/login/" in page.url:
+            page.get_by_label("Username").fill(name)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Log in").click()
+            page.wait_for_url(lambda url: "/login/" not in url)
+        return page
 
-    def _open(self, address: str, name: str) -> None:
-        if name not in self._people:
-            self._people[name] = self._browser.new_context()
-        self.page = self._people[name].new_page()
-        self.page.set_default_timeout(30_000)
-        self.page.goto(address.replace(":8000", f":{self._port}"))
-        if "/login/" in self.page.url:
-            self.page.get_by_label("Username").fill(name)
-            self.page.get_by_label("Password").fill(PASSWORD)
-            self.page.get_by_role("button", name="Log in").click()
-            self.page.wait_for_url(lambda url: "/login/" not in url)
 
-    def _see(self, *texts: str) -> None:
-        for text in texts:
-            expect(self.page.get_by_text(text).filter(visible=True).first).to_be_visible(timeout=30_000)
+def require_text(page: Page, *texts: str) -> None:
+    for text in texts:
+        expect(page.get_by_text(text).filter(visible=True).first).to_be_visible(timeout=30_000)
 
-    def _see_once(self, text: str) -> None:
-        expect(self.page.locator("main, body").last.get_by_text(text, exact=True).filter(visible=True)).to_have_count(1)
 
-    def _do_not_see(self, text: str) -> None:
-        expect(self.page.locator("body")).to_be_visible()
-        expect(self.page.get_by_text(text).filter(visible=True)).to_have_count(0)
+def require_no_text(page: Page, text: str) -> None:
+    expect(page.locator("body")).to_be_visible()
+    expect(page.get_by_text(text).filter(visible=True)).to_have_count(0)
 
-    def _press(self, name: str) -> None:
-        button, link = (self.page.get_by_role(role, name=name, exact=True) for role in ("button", "link"))
-        button.or_(link).first.click()
-        self.page.wait_for_load_state("networkidle")
 
-    def _tick(self, name: str) -> None:
-        box, radio = (self.page.get_by_role(role, name=name) for role in ("checkbox", "radio"))
-        ticked: Locator = box.or_(radio).first
-        ticked.check()
+def press(page: Page, name: str) -> None:
+    button, link = (page.get_by_role(role, name=name, exact=True) for role in ("button", "link"))
+    button.or_(link).first.click()
+    page.wait_for_load_state("networkidle")
 
-    def _write(self, text: str, label: str) -> None:
-        box = self.page.get_by_label(label, exact=True).and_(self.page.locator("input, textarea"))
-        box.clear()
-        box.press_sequentially(text)  # a search reacts to keys
 
-    def _choose(self, name: str) -> None:
-        self.page.get_by_role("option", name=name).click()
+def write(page: Page, label: str, text: str) -> None:
+    box = page.get_by_label(label, exact=True).and_(page.locator("input, textarea"))
+    box.clear()
+    box.press_sequentially(text)  # a search reacts to keys
+
+
+ORDERED = "Your order has been placed."
+REMINDER = "Please pay within 14 days."
+ANNOUNCED = "The office closes at four on Friday."
+
+
+def check_ordinary_message(visitors: Visitors) -> None:
+    page = visitors.open("alice", "acme")
+    require_text(page, "Hello alice!")
+    press(page, "Order")
+    require_text(page, ORDERED)
+    require_no_text(visitors.open("alice", "acme"), ORDERED)
+
+
+def check_persistent_message(visitors: Visitors) -> None:
+    page = visitors.open("alice", "acme")
+    press(page, "Order")
+    require_text(page, ORDERED, REMINDER)
+    page = visitors.open("alice", "acme")
+    require_text(page, REMINDER)
+    require_no_text(page, ORDERED)
+    press(page, "Order")
+    inbox = visitors.open("alice", "acme", "/messages/").locator("main, body").last
+    # Its key is not sent again while it is unread.
+    expect(inbox.get_by_text(REMINDER, exact=True).filter(visible=True)).to_have_count(1)
+    press(visitors.open("alice", "acme"), f"Close: {REMINDER}")
+    require_no_text(visitors.open("alice", "acme"), REMINDER)
+
+
+def check_message_to_colleague(visitors: Visitors) -> None:
+    page = visitors.open("alice", "acme", "/messages/compose/")
+    write(page, "People", "bob")
+    page.get_by_role("option", name="bob").click()
+    write(page, "Text", "Lunch at noon?")
+    press(page, "Continue")
+    press(page, "Send to 1 person")
+    require_text(visitors.open("bob", "acme"), "Lunch at noon?")
+    page = visitors.open("carol", "globex")
+    require_text(page, "Hello carol!")
+    require_no_text(page, "Lunch at noon?")
+
+
+def check_announcement(visitors: Visitors) -> None:
+    require_text(visitors.open("alice", "acme"), ANNOUNCED)
+    require_text(visitors.open("bob", "acme"), ANNOUNCED)
+    require_no_text(visitors.open("carol", "globex"), ANNOUNCED)
+
+
+def check_broadcast(visitors: Visitors) -> None:
+    page = visitors.open("olga", "platform", "/messages/broadcasts/new/")
+    page.get_by_role("radio", name="All current and future organisations").check()
+    write(page, "Text", "Maintenance on Sunday at five.")
+    press(page, "Continue")
+    require_text(page, "Publish this broadcast?")
+    press(page, "Publish it")
+    require_text(visitors.open("bob", "acme"), "Maintenance on Sunday at five.")
+    require_text(visitors.open("carol", "globex"), "Maintenance on Sunday at five.")
+    page = visitors.open("olga", "platform", "/messages/broadcasts/")
+    press(page, "Maintenance on Sunday at five.")
+    press(page, "Change")
+    write(page, "Text", "Maintenance on Sunday at six.")
+    press(page, "Save")
+    page = visitors.open("carol", "globex")
+    require_text(page, "Maintenance on Sunday at six.")
+    require_no_text(page, "Maintenance on Sunday at five.")
+    require_text(visitors.open("alice", "acme", "/messages/broadcasts/"), "Page not found")
+
+
+# What the product does once the blocks of a section have been run.
+CHECKS: dict[str, Callable[[Visitors], None]] = {
+    "An empty product": check_ordinary_message,
+    "Messages that stay": check_persistent_message,
+    "From one person to another": check_message_to_colleague,
+    "To everybody in an organisation": check_announcement,
+    "To every organisation": check_broadcast,
+}
 
 
 @pytest.fixture
@@ -244,21 +290,26 @@ def _bundled_pip() -> Path:
 
 
 def test_tutorial_steps_lead_to_working_product(terminal: Terminal, chromium: str) -> None:
+    checks = dict(CHECKS)
+    section = ""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        reader = Reader(browser, terminal.port)
+        visitors = Visitors(browser, terminal.port)
         for part in PART.finditer(PAGE.read_text("utf-8")):
-            _do(part, terminal, reader)
+            if part["section"]:
+                if section in checks:
+                    terminal.wait_for_restart()
+                    checks.pop(section)(visitors)
+                section = part["section"]
+            else:
+                _do(part, terminal)
         browser.close()
+    assert checks == {}, "the page has no section of this name"
     assert "OK" in terminal.output.splitlines(), "the reader's own test, which comes last"
 
 
-def _do(part: re.Match[str], terminal: Terminal, reader: Reader) -> None:
-    if part["steps"]:
-        if "](" not in part["steps"]:  # a list of other pages
-            terminal.wait_for_restart()
-            reader.follow(part["steps"])
-    elif part["language"] == "sh":
+def _do(part: re.Match[str], terminal: Terminal) -> None:
+    if part["language"] == "sh":
         terminal.run(part["code"])
     elif part["language"] == "text":
         assert part["code"] in terminal.output

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from messages_extends.live.queries import Subscriber
-from messages_extends.live.streams import Stream
+from messages_extends.live.streams import Stream, stream_expiry
 
 
 def events_of(stream: Stream) -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def events_of(stream: Stream) -> list[dict[str, Any]]:
 
 
 def test_stream_event_after_change_has_latest_unread_count() -> None:
-    stream = Stream(Subscriber("acme", "1", "en"), None)
+    stream = Stream(Subscriber("acme", "1", "en"), {}, stream_expiry())
     stream.update(1, changed=True, spread=0)
     stream.update(2, changed=False, spread=0)
     [event] = events_of(stream)
@@ -38,7 +38,7 @@ def test_stream_event_after_change_has_latest_unread_count() -> None:
 
 @pytest.mark.parametrize(("language", "name"), [("en", "Messages, 1 unread"), ("de", "Nachrichten, 1 ungelesen")])
 def test_stream_event_is_in_language_of_subscriber(language: str, name: str) -> None:
-    stream = Stream(Subscriber("acme", "1", language), None)
+    stream = Stream(Subscriber("acme", "1", language), {}, stream_expiry())
     stream.update(1, changed=False, spread=0)
     [event] = events_of(stream)
     assert event["name"] == name

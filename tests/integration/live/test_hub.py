@@ -21,7 +21,7 @@ from messages_extends.live import hub as hub_module
 from messages_extends.live import queries
 from messages_extends.live.hub import Hub
 from messages_extends.live.queries import Subscriber
-from messages_extends.live.streams import Stream
+from messages_extends.live.streams import Stream, stream_expiry
 from tests.factories import MakeUser
 from tests.routers import ReplicaRouter
 
@@ -40,7 +40,7 @@ class Told(Stream):
     __slots__ = ("numbers", "spreads")
 
     def __init__(self, subscriber: Subscriber, scope: Any = None) -> None:
-        super().__init__(subscriber, scope)
+        super().__init__(subscriber, scope, stream_expiry())
         self.numbers: list[int] = []
         self.spreads: list[int] = []
 
@@ -226,6 +226,23 @@ class TestWhoMayStay:
                     await asyncio.sleep(0.05)
 
         with_hub(act, refused)
+
+    def test_tokens_are_not_honoured_once_the_application_refuses(self, alice: Any) -> None:
+        answers = [True]
+
+        async def is_served(_scope: Any) -> bool:
+            return answers[0]
+
+        async def act(hub: Hub) -> None:
+            hub.add(Told(subscriber(alice)))
+            async with asyncio.timeout(TIMEOUT_S):
+                while not hub.honours_tokens("acme"):
+                    await asyncio.sleep(0.05)
+                answers[0] = False
+                while hub.honours_tokens("acme"):
+                    await asyncio.sleep(0.05)
+
+        with_hub(act, is_served)
 
     def test_hub_keeps_streams_served_by_host_when_others_are_refused(self, alice: Any, make_user: MakeUser) -> None:
         """A host may have a middleware that refuses who is logged out: that is no word about the organisation."""

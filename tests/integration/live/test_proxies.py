@@ -27,11 +27,6 @@ SERVERS = {"uvicorn": UVICORN, "granian": GRANIAN}
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 
 
-@pytest.fixture
-def database(committing: None) -> None:
-    """Have tests commit: the server is another process."""
-
-
 @pytest.fixture(scope="module", params=SERVERS)
 def site(request: pytest.FixtureRequest, django_db_setup: None, tmp_path_factory: Any) -> Iterator[Site]:
     with served(tmp_path_factory.mktemp("site"), command=SERVERS[request.param]) as site:

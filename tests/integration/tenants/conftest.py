@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db import connection as django_connection
+from django.test import Client
 from django_tenants.utils import quote_schema_name
 from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 
 from tenants.models import Tenant
+from tenants.people.models import User
 from tenants.provisioning import Administrator, create_organisation
+from tests.factories import BrowserOf, MakeUser
 
 PASSWORD = "correct horse battery"
 
@@ -21,6 +23,18 @@ PASSWORD = "correct horse battery"
 @pytest.fixture(autouse=True)
 def fast_passwords(settings: Settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def bob(in_acme: Tenant, make_user: MakeUser) -> User:
+    """Somebody of acme with a password; the test runs inside acme."""
+    return make_user("bob", password=PASSWORD)
+
+
+@pytest.fixture
+def at_acme(in_acme: Tenant, browser_of: BrowserOf) -> Client:
+    """A browser at acme in which nobody is logged in."""
+    return browser_of(in_acme)
 
 
 @pytest.fixture
@@ -58,7 +72,7 @@ def make_organisation(names: Callable[[], str]) -> Callable[..., Tenant]:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """The environment of another process that is to use the test database."""
-    parameters = django_connection.settings_dict
+    parameters = connection.settings_dict
     user = parameters["USER"] + (f":{parameters['PASSWORD']}" if parameters["PASSWORD"] else "")
     address = f"{parameters['HOST']}:{parameters['PORT']}" if parameters["PORT"] else parameters["HOST"]
     return {

@@ -31,11 +31,6 @@ def bob(in_acme: Tenant, make_user: MakeUser) -> User:
     return make_user("bob", password=PASSWORD, is_staff=True)
 
 
-@pytest.fixture
-def at_acme(in_acme: Tenant, browser_of: BrowserOf) -> Client:
-    return browser_of(in_acme)
-
-
 def log_in(browser: Client, email: str, password: str = PASSWORD, *, at: str = "/login/", by: str = "192.0.2.1") -> Any:
     return browser.post(at, {"username": email, "password": password}, REMOTE_ADDR=by)
 

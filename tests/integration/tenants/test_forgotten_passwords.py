@@ -24,9 +24,9 @@ from pytest_django.fixtures import Settings
 from tenants import background
 from tenants.models import Tenant
 from tenants.people.models import LoginAttempt, User
-from tests.factories import BrowserOf, MakeUser
-from tests.integration.tenants.conftest import PASSWORD
-from tests.integration.tenants.test_people_pages import NEW, break_mail, link_in, text_of
+from tests.factories import MakeUser
+from tests.html import text_of
+from tests.integration.tenants.test_people_pages import NEW, break_mail, link_in
 from tests.processes import eventually
 from tests.servers import Site, free_port, served
 
@@ -38,16 +38,6 @@ SENT = "/password/forgotten/sent/"
 def _nothing_is_left(committing: None) -> Iterator[None]:
     yield
     background.wait_for_all()
-
-
-@pytest.fixture
-def bob(in_acme: Tenant, make_user: MakeUser) -> User:
-    return make_user("bob", password=PASSWORD)
-
-
-@pytest.fixture
-def at_acme(in_acme: Tenant, browser_of: BrowserOf) -> Client:
-    return browser_of(in_acme)
 
 
 def sent() -> list[EmailMessage]:

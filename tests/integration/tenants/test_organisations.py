@@ -11,7 +11,6 @@ from django.core import mail
 from django.db import connection
 from django.template import Context, Template
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_tenants.utils import schema_context, schema_exists
 from pytest_django.fixtures import Settings
@@ -20,18 +19,15 @@ from tenants import provisioning
 from tenants.models import Domain, Tenant
 from tenants.people.models import User
 from tenants.time_zones import time_zones
+from tests.conftest import queries_of
 from tests.factories import BrowserOf, MakeUser
+from tests.html import text_of
 from tests.integration.tenants.conftest import drop
 from tests.integration.tenants.test_people_pages import break_mail
 
 pytestmark = pytest.mark.integration
 
 LIST, NEW = "/organisations/", "/organisations/new/"
-
-
-@pytest.fixture
-def platform(database: None) -> Tenant:
-    return Tenant.objects.get(schema_name="platform")
 
 
 @pytest.fixture
@@ -52,16 +48,6 @@ def at_platform(platform: Tenant, make_user: MakeUser, browser_of: BrowserOf) ->
 def operator(at_platform: Any) -> Client:
     browser: Client = at_platform("add", "change")
     return browser
-
-
-def text_of(response: Any) -> str:
-    return " ".join(response.content.decode().split())
-
-
-def queries_of(act: Callable[[], Any]) -> int:
-    with CaptureQueriesContext(connection) as captured:
-        act()
-    return len(captured)
 
 
 def pages_of(tenant: Tenant) -> list[tuple[str, str]]:

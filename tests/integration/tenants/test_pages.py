@@ -15,23 +15,15 @@ from messages_extends.models import Message
 from tenants.models import Tenant
 from tenants.people.models import User
 from tests.factories import BrowserOf, MakeUser
+from tests.html import text_of
 from tests.integration.tenants.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def bob(in_acme: Tenant, make_user: MakeUser) -> User:
-    return make_user("bob", password=PASSWORD)
-
-
-@pytest.fixture
 def at_bobs(in_acme: Tenant, bob: User, browser_of: BrowserOf) -> Client:
     return browser_of(in_acme, bob)
-
-
-def text_of(response: Any) -> str:
-    return str(response.content.decode())
 
 
 def alerts_in(response: Any) -> int:

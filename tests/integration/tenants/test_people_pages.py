@@ -21,6 +21,7 @@ from tenants.models import Tenant
 from tenants.people.invitations import AlreadyHere, accept, find_invitation
 from tenants.people.models import Invitation, User
 from tests.factories import BrowserOf, MakeUser
+from tests.html import text_of
 from tests.integration.tenants.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -42,11 +43,6 @@ def break_mail(settings: Settings) -> None:
 
 
 @pytest.fixture
-def bob(in_acme: Tenant, make_user: MakeUser) -> User:
-    return make_user("bob", password=PASSWORD)
-
-
-@pytest.fixture
 def admin(in_acme: Tenant, make_user: MakeUser) -> User:
     admin = make_user("ada", password=PASSWORD)
     admin.user_permissions.add(Permission.objects.get(codename="add_user", content_type__app_label="people"))
@@ -56,11 +52,6 @@ def admin(in_acme: Tenant, make_user: MakeUser) -> User:
 @pytest.fixture
 def at_admins(in_acme: Tenant, admin: User, browser_of: BrowserOf) -> Client:
     return browser_of(in_acme, admin)
-
-
-@pytest.fixture
-def at_acme(in_acme: Tenant, browser_of: BrowserOf) -> Client:
-    return browser_of(in_acme)
 
 
 def the_mail() -> EmailMessage:
@@ -73,10 +64,6 @@ def link_in(sent: EmailMessage) -> str:
     """Return the path of the e-mail's one long link."""
     [link] = re.findall(r"https?://acme\.localhost(?::\d+)?(/\S+)", str(sent.body))
     return str(link)
-
-
-def text_of(response: Any) -> str:
-    return str(response.content.decode())
 
 
 def test_user_logs_in_and_out(at_acme: Client, bob: User) -> None:

@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
-from django.db import connection
 from django.db.models import QuerySet
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django_tenants.utils import get_tenant_model, schema_context
@@ -28,8 +26,9 @@ from messages_extends.models.publication import State
 from messages_extends.policy import Policy
 from messages_extends.web import announcements
 from tenants.models import Tenant
+from tests.conftest import queries_of
 from tests.factories import BrowserOf, MakeUser
-from tests.html import text_of
+from tests.html import content_of, text_of
 
 GRANTS = "/messages/grants/"
 LIST, NEW, GROUPS = "/messages/announcements/", "/messages/announcements/new/", "/messages/announcements/groups/"
@@ -81,11 +80,6 @@ def manager(at: Any) -> Client:
 @pytest.fixture
 def written(people: Any) -> Announcement:
     return announce("Hello everybody", to=EVERYONE, sender=people["admin"])
-
-
-def content_of(response: Any) -> str:
-    """Return the page without the banners, where announcements are too."""
-    return text_of(response).split("</section>", 1)[1]
 
 
 def entered(**other: Any) -> dict[str, Any]:
@@ -354,12 +348,6 @@ class TestAHostsOwnPolicy:
         announce("For Carol", to=EVERYONE)
         assert at("carol").get(LIST).status_code == 200
         assert at("carol").get(NEW).status_code == 403
-
-
-def queries_of(act: Callable[[], Any]) -> int:
-    with CaptureQueriesContext(connection) as captured:
-        act()
-    return len(captured)
 
 
 class TestFigures:

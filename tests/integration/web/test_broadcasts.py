@@ -26,15 +26,10 @@ from messages_extends.web import broadcasts, search
 from tenants.models import Tenant
 from tests.conftest import SCHEMAS
 from tests.factories import BrowserOf, MakeUser
-from tests.html import text_of
+from tests.html import content_of, text_of
 
 LIST, NEW = "/messages/broadcasts/", "/messages/broadcasts/new/"
 ORGANISATIONS = "/messages/broadcasts/organisations/"
-
-
-@pytest.fixture
-def platform(database: None) -> Any:
-    return get_tenant_model().objects.get(schema_name="platform")
 
 
 @pytest.fixture
@@ -69,11 +64,6 @@ def readers(database: None, make_user: MakeUser) -> dict[str, Any]:
 @pytest.fixture
 def written(database: None) -> Broadcast:
     return broadcast("Maintenance tonight", to=ALL_TENANTS, author="The platform's team")
-
-
-def content_of(response: Any) -> str:
-    """Return the page without the banners, where broadcasts are too."""
-    return text_of(response).split("</section>", 1)[1]
 
 
 def page_of(publication: Broadcast, page: str = "") -> str:

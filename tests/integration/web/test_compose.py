@@ -27,6 +27,7 @@ from messages_extends.web.search import search_people
 from tenants.models import Tenant
 from tests.factories import BrowserOf, MakeUser
 from tests.html import text_of
+from tests.rows import recipient_names
 
 URL = "/messages/compose/"
 SEARCH = "/messages/compose/recipients/"
@@ -56,11 +57,6 @@ def alice(people: dict[str, Any], sales: Group) -> Any:
     return people["alice"]
 
 
-@pytest.fixture
-def browser(in_acme: Tenant, alice: Any, browser_of: BrowserOf) -> Client:
-    return browser_of(in_acme, alice)
-
-
 def fields(**changes: Any) -> dict[str, Any]:
     return {"message": "Hello <b>you</b>", "level": str(WARNING_PERSISTENT), "step": "look", **changes}
 
@@ -76,10 +72,6 @@ def number_of(answer: Any) -> str:
     found = re.search(r'name="number" value="([^"]+)"', text_of(answer))
     assert found
     return found[1]
-
-
-def readers() -> list[str]:
-    return sorted(Message.objects.values_list("user__name", flat=True))
 
 
 def found(browser: Client, search: str = "", **more: str) -> list[str]:
@@ -288,7 +280,7 @@ class TestTampering:
         assert "Secret" not in text_of(answer)
         assert not Message.objects.exists()
 
-    @pytest.mark.parametrize("key", ["0", "-1", "x", "", "10e3", "9" * 40, "\u0661\u0661", "1; DROP TABLE x"])
+    @pytest.mark.parametrize("key", ["0", "-1", "x", "", "10e3", "9" * 40, "\u0661" * 12, "1; DROP TABLE x"])
     @pytest.mark.parametrize("name", ["people", "groups"])
     def test_compose_with_malformed_recipient_key_returns_400(self, browser: Client, name: str, key: str) -> None:
         for step in ("look", "search"):
@@ -363,13 +355,13 @@ class TestTest:
         values = fields(**to(sales), step="test", number=str(uuid.uuid4()))
         for _click in range(2):
             browser.post(URL, values)
-        assert readers() == ["alice"]
+        assert recipient_names() == ["alice"]
 
     def test_compose_test_step_does_not_use_up_submission_number(self, browser: Client, sales: Group) -> None:
         number = str(uuid.uuid4())
         browser.post(URL, fields(**to(sales), step="test", number=number))
         browser.post(URL, fields(**to(sales), step="send", number=number))
-        assert readers() == ["alice", "bob", "carol"]
+        assert recipient_names() == ["alice", "bob", "carol"]
 
 
 class TestSend:
@@ -383,7 +375,7 @@ class TestSend:
         answer = self.send(browser, people["bob"], people["dan"], sales, url="/x/")
         assert (answer.status_code, answer["Location"]) == (302, "/messages/")
         assert [str(message) for message in get_messages(answer.wsgi_request)] == ["Sent to 3 people."]
-        assert readers() == ["bob", "carol", "dan"]
+        assert recipient_names() == ["bob", "carol", "dan"]
         message = Message.objects.first()
         assert message is not None
         assert (message.sender, message.level, message.url) == (people["alice"], WARNING_PERSISTENT, "/x/")
@@ -412,7 +404,7 @@ class TestSend:
         assert first != second
         for number in (first, second):
             self.send(browser, people["bob"], number=number)
-        assert readers() == ["bob", "bob"]
+        assert recipient_names() == ["bob", "bob"]
 
     @pytest.mark.parametrize("number", ["", "x", "0" * 100])
     def test_compose_send_without_valid_number_shows_confirmation(
@@ -450,7 +442,7 @@ class TestSend:
         self.send(browser, people["erin"], number=number)
         assert not Submission.objects.exists()
         self.send(browser, people["bob"], number=number)
-        assert readers() == ["bob"]
+        assert recipient_names() == ["bob"]
 
     @pytest.mark.parametrize(
         ("meanwhile", "error"),
@@ -486,7 +478,7 @@ class TestSend:
         assert not Message.objects.exists()
         monkeypatch.undo()
         assert self.send(browser, people["bob"], number=number).status_code == 302
-        assert readers() == ["bob"]
+        assert recipient_names() == ["bob"]
 
     def test_purge_deletes_old_submissions(self, browser: Client, people: Any) -> None:
         self.send(browser, people["bob"])

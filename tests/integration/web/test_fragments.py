@@ -22,11 +22,6 @@ pytestmark = pytest.mark.usefixtures("in_acme")
 BADGE, BANNERS = "/messages/badge/", "/messages/banners/"
 
 
-@pytest.fixture
-def browser(in_acme: Tenant, browser_of: BrowserOf, alice: Any) -> Client:
-    return browser_of(in_acme, alice)
-
-
 def bell(response: Any) -> dict[str, str]:
     """Return what the bell says to the script."""
     root = re.search(r"<div class=\"mx-bell\"[^>]*>", text_of(response))

@@ -19,16 +19,6 @@ from tests.factories import BrowserOf, MakeMessage, MakeUser
 pytestmark = pytest.mark.usefixtures("in_acme")
 
 
-@pytest.fixture
-def message(alice: Any, make_message: MakeMessage) -> Message:
-    return make_message(alice)
-
-
-@pytest.fixture
-def browser(in_acme: Tenant, alice: Any, browser_of: BrowserOf) -> Client:
-    return browser_of(in_acme, alice)
-
-
 def url_of(message: Any) -> str:
     return f"/messages/mark_read/{message if isinstance(message, int) else message.pk}/"
 

@@ -32,11 +32,6 @@ pytestmark = pytest.mark.usefixtures("in_acme")
 HOSTILE = "<script>alert(1)</script> \u202eevil 😀 " + "x" * 9_000
 
 
-@pytest.fixture
-def browser(in_acme: Tenant, browser_of: BrowserOf, alice: Any) -> Client:
-    return browser_of(in_acme, alice)
-
-
 def text_of(response: Any) -> str:
     return re.sub(r"\s+", " ", response.content.decode())
 

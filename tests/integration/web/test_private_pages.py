@@ -73,14 +73,9 @@ class Urls:
 
 
 @pytest.fixture
-def alice(in_acme: Tenant, make_user: MakeUser) -> Any:
-    return make_user("alice", is_staff=True, is_superuser=True)
-
-
-@pytest.fixture
-def browser(in_acme: Tenant, alice: Any, browser_of: BrowserOf) -> Any:
+def browser(in_acme: Tenant, root: Any, browser_of: BrowserOf) -> Any:
     with override_settings(ROOT_URLCONF=Urls):
-        yield browser_of(in_acme, alice)
+        yield browser_of(in_acme, root)
 
 
 @pytest.fixture
@@ -94,8 +89,8 @@ def directives(response: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["banners", "bell", "nav", "loop", "late", "said", "sticky"])
-def test_host_page_with_messages_is_private(browser: Client, alice: Any, name: str) -> None:
-    api.send(alice, "of alice")
+def test_host_page_with_messages_is_private(browser: Client, root: Any, name: str) -> None:
+    api.send(root, "of alice")
     assert directives(browser.get(f"/host/{name}/")) == {"private"}
 
 
@@ -111,17 +106,17 @@ def test_public_host_page_without_login_is_unchanged(browser: Client, acme: Tena
     assert directives(anonymous.get("/host/said/")) == {"private"}
 
 
-def test_cache_directives_of_host_are_not_weakened(browser: Client, alice: Any) -> None:
-    api.send(alice, "of alice")
+def test_cache_directives_of_host_are_not_weakened(browser: Client, root: Any) -> None:
+    api.send(root, "of alice")
     assert directives(browser.get("/host/public/")) == {"private", "max-age=600"}
     assert {"no-store", "private"} <= directives(browser.get("/host/never/"))
     assert directives(browser.get("/host/nostore/")) == {"no-store"}
 
 
 @pytest.mark.parametrize("name", ["kept", "kept_late"])
-def test_django_page_cache_does_not_store_messages(browser: Client, alice: Any, bobs: Client, name: str) -> None:
+def test_django_page_cache_does_not_store_messages(browser: Client, root: Any, bobs: Client, name: str) -> None:
     cache.clear()
-    api.send(alice, "of alice")
+    api.send(root, "of alice")
     assert "of alice" in browser.get(f"/host/{name}/").text
     assert "of alice" not in bobs.get(f"/host/{name}/").text
     # One without them is.
@@ -145,11 +140,9 @@ def test_refused_page_is_private(bobs: Client, page: str) -> None:
 
 
 @pytest.mark.parametrize("page", OWN_PAGES)
-def test_own_pages_for_logged_in_user_are_private(
-    in_acme: Tenant, alice: Any, browser_of: BrowserOf, page: str
-) -> None:
-    api.send(alice, "of alice")
-    assert directives(browser_of(in_acme, alice).get(page)) & {"private", "no-store"}
+def test_own_pages_for_logged_in_user_are_private(in_acme: Tenant, root: Any, browser_of: BrowserOf, page: str) -> None:
+    api.send(root, "of alice")
+    assert directives(browser_of(in_acme, root).get(page)) & {"private", "no-store"}
 
 
 def test_message_middleware_is_installed() -> None:

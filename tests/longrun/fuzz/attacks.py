@@ -74,7 +74,7 @@ class Attack:
         return [f"wrote {rows} rows in {schema}" for schema, rows in wrote.items() if rows and schema not in own]
 
     def path(self, data: Data) -> str:
-        """Return the entry_point's path, with keys in it that exist somewhere."""
+        """Return the path of the entry point, with keys in it that exist somewhere."""
         return self.entry_point.path(
             *(data.draw(st.sampled_from(self.world.keys[kind])) for kind in self.entry_point.kinds)
         )

@@ -4,12 +4,14 @@ Hypothesis tries them in the suite; `python3 run.py fuzz` has them tried along t
 """
 
 import json
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
 
 import hypothesis.strategies as st
+from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages import INFO
@@ -27,6 +29,8 @@ from messages_extends.events.changes import KEY_FIELDS, ChangeEvent
 from messages_extends.inbox.cursor import Cursor
 from messages_extends.inbox.inbox import Marked
 from messages_extends.inbox.snapshot import UnreadSnapshot
+from messages_extends.live.queries import Subscriber
+from messages_extends.live.tokens import COOKIE_NAME, read_token, token_header
 from messages_extends.models.publication import Reference
 from messages_extends.sending.cleaning import EARLIEST, LATEST, parse_datetime_of_page, require_link
 from messages_extends.storages import CookieStorage
@@ -143,6 +147,22 @@ def an_invitation_is_ours(forgery: tuple[int, int, str]) -> None:
     token = invitation_token(Invitation(pk=7, nonce="nonce"), SCHEMA)
     assert read_invitation_token(token, SCHEMA) == (7, "nonce")
     assert read_invitation_token(forge(token, forgery), SCHEMA) is None
+
+
+@rule(FORGERIES)
+def a_stream_token_is_ours(forgery: tuple[int, int, str]) -> None:
+    subscriber, expires_at = Subscriber(SCHEMA, "7", "en", "session", "hash"), time.time() + 100
+    ((_name, cookie),) = token_header(stream_scope(""), subscriber, expires_at)
+    token = cookie.decode().partition(";")[0].partition("=")[2]
+    assert read_token(stream_scope(token)) == (subscriber, expires_at)
+    # A cookie with something around it is still the same cookie.
+    assert read_token(stream_scope(forge(token, forgery))) in (None, (subscriber, expires_at))
+
+
+def stream_scope(token: str) -> dict[str, object]:
+    cookie = f"{django_settings.SESSION_COOKIE_NAME}=session; {COOKIE_NAME}={token}"
+    headers = [(b"host", HOST.encode()), (b"cookie", cookie.encode("utf-8", "replace"))]
+    return {"path": "/messages/stream/", "query_string": b"", "headers": headers}
 
 
 @rule(FORGERIES)

@@ -44,6 +44,7 @@ LINES: Final = (
     b"X-Forwarded-Host: globex.localhost\r\nX-Forwarded-For: \xff",
     b"Accept: text/event-stream",
     b"Last-Event-ID: \xff\x00",
+    b"Cookie: messages_extends_stream=\xff:\x00",
     b'Cookie: ; =;; a="\\\xff; messages_acme="\\073\\000"',
     b"Cookie: " + b"a=b; " * 3_000,
     b"Accept-Language: \xc0\x80",

@@ -299,7 +299,7 @@ def _show_any_link() -> None:
 
 
 def _count_without_waiting() -> None:
-    _replace("messages_extends.access.rate_limits._wait_for_others", lambda *_names: None)
+    _replace("messages_extends.access.rate_limits.LOCK_SENDER", "SELECT 1")
 
 
 def _count_attempts_of_all_together() -> None:

@@ -24,7 +24,7 @@ SENDING: Final = (
     Mutation(
         "What a sender may not send is sent",
         f"{PACKAGE}sending.messages",
-        'require_may_send(values["sender"], people,',
+        "require_may_send(sender, people,",
         "require_may_send(None, people,",
         (
             "tests/unit/sending/test_messages.py::TestPolicy::test_send_reaches_nobody_when_policy_forbids_one_recipient",
@@ -34,8 +34,8 @@ SENDING: Final = (
     Mutation(
         "The limit is asked about before the transaction, not inside it",
         f"{PACKAGE}sending.messages",
-        'with translate_fk_violation(), atomic():\n        check_rate_limit(values["sender"])',
-        'check_rate_limit(values["sender"])\n    with translate_fk_violation(), atomic():',
+        "with translate_fk_violation(), atomic():\n        check_rate_limit(sender)",
+        "check_rate_limit(sender)\n    with translate_fk_violation(), atomic():",
         ("tests/integration/test_rate_limits.py::test_concurrent_sends_do_not_exceed_limit",),
     ),
     Mutation(
@@ -544,6 +544,63 @@ LIVE: Final = (
         'not in ("same-origin", "none"):',
         'not in ("same-origin", "none", "same-site", "cross-site"):',
         ("tests/integration/live/test_streams.py::TestWho::test_stream_from_other_origin_returns_403",),
+    ),
+    Mutation(
+        "A token opens a stream at another organisation",
+        f"{PACKAGE}live.tokens",
+        'scope["query_string"], headers, session]',
+        'scope["query_string"], session]',
+        (
+            "tests/integration/live/test_tokens.py::test_token_is_refused_at_another_organisation",
+            "tests/integration/live/test_tokens.py::test_token_of_a_different_request_asks_the_application",
+        ),
+    ),
+    Mutation(
+        "A token opens a stream with the session of somebody else",
+        f"{PACKAGE}live.tokens",
+        'scope["query_string"], headers, session]',
+        'scope["query_string"], headers]',
+        ("tests/integration/live/test_tokens.py::test_token_with_the_session_of_another_user_asks_the_application",),
+    ),
+    Mutation(
+        "A token does not expire",
+        f"{PACKAGE}live.tokens",
+        "if time.time() < expires_at else None",
+        "if True else None",
+        ("tests/integration/live/test_tokens.py::test_token_expires_when_the_first_stream_does",),
+    ),
+    Mutation(
+        "A token is given to whom the session does not identify",
+        f"{PACKAGE}live.tokens",
+        " or not subscriber.auth_hash:",
+        ":",
+        ("tests/integration/live/test_tokens.py::test_subscriber_not_authenticated_by_the_session_gets_no_token",),
+    ),
+    Mutation(
+        "A token outlives the session and the account",
+        f"{PACKAGE}live.asgi",
+        "if is_honoured and await hub.is_valid(subscriber):",
+        "if is_honoured:",
+        (
+            "tests/integration/live/test_tokens.py::test_token_of_an_ended_session_or_account_asks_the_application",
+            "tests/integration/live/test_tokens.py::test_token_is_refused_after_logout",
+        ),
+    ),
+    Mutation(
+        "A token is honoured without asking whether the application serves the tenant",
+        f"{PACKAGE}live.asgi",
+        "is_honoured = hub.honours_tokens(subscriber.schema)",
+        "is_honoured = True",
+        ("tests/integration/live/test_tokens.py::test_token_of_a_tenant_not_served_lately_asks_the_application",),
+    ),
+    Mutation(
+        "Tokens of a tenant are honoured after the application has refused it",
+        f"{PACKAGE}live.hub",
+        "self._served.pop(tenant.schema, None)",
+        "pass",
+        (
+            "tests/integration/live/test_hub.py::TestWhoMayStay::test_tokens_are_not_honoured_once_the_application_refuses",
+        ),
     ),
     Mutation(
         "A change that is not told yet is forgotten when a number follows",

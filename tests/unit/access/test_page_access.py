@@ -16,7 +16,6 @@ from messages_extends.api import EVERYONE, announce
 from messages_extends.exceptions import WrongTenant
 from messages_extends.models import Announcement
 from messages_extends.policy import Policy
-from tenants.models import Tenant
 from tests.factories import MakeUser
 
 
@@ -43,11 +42,6 @@ class Auditors(Policy):
 
     def may_grant(self, person: Any) -> bool:
         return super().may_grant(person) and not person.name.startswith("c")
-
-
-@pytest.fixture
-def people(in_acme: Tenant, make_user: MakeUser) -> dict[str, Any]:
-    return {name: make_user(name) for name in ("alice", "bob", "carol")}
 
 
 def give(person: Any, permission: str) -> None:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,6 +37,7 @@ from messages_extends.exceptions import RecipientUnavailable, WrongTenant
 from messages_extends.models import Announcement, AuditRecord
 from messages_extends.policy import AllowAll, Policy
 from tenants.models import Tenant
+from tests.documentation import block_of
 from tests.factories import MakeUser
 from tests.routers import ReplicaRouter
 
@@ -785,6 +785,5 @@ def test_guardian_and_django_permission_changes_log_audit_events(alice: Any, bob
 
 
 def test_permissions_page_example_runs(alice: Any, bob: Any) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "how-to" / "permissions.md").read_text("utf-8")
-    [code] = re.findall(r"```python\n(# shell\n.*?)```", page, re.DOTALL)
+    code = block_of("docs/how-to/permissions.md", "python", "shell")
     exec(compile(code, "documentation", "exec"), {"alice": alice, "bob": bob, "managers": group_of("Managers")})

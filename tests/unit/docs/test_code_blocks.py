@@ -21,7 +21,7 @@ from messages_extends.live.asgi import LiveUpdates
 from messages_extends.models import Message
 from messages_extends.policy import Policy
 from tenants.models import Tenant
-from tests.documentation import DOCS, PAGES, ROOT, all_blocks
+from tests.documentation import DOCS, PAGES, ROOT, all_blocks, block_of
 from tests.factories import BrowserOf, MakeMessage, MakeUser
 from tests.integration.hosts.operators import settings as operators
 from tests.integration.hosts.shared_users import settings as shared_users
@@ -218,15 +218,6 @@ def test_settings_page_documents_every_environment_variable() -> None:
 
 
 # The blocks of single pages -----------------------------------------------------------------------------------------
-
-
-def block_of(page: str, language: str, title: str = "") -> str:
-    [code] = [
-        block.code
-        for block in all_blocks()
-        if block.page == page and block.language == language and (not title or block.is_titled(title))
-    ]
-    return code
 
 
 @pytest.mark.parametrize(

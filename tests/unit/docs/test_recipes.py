@@ -18,10 +18,10 @@ from messages_extends.models.audit import Action
 from messages_extends.policy import Policy
 from tenants.models import Tenant
 from tests.conftest import SCHEMAS
-from tests.documentation import ROOT
+from tests.documentation import ROOT, block_of
 from tests.factories import BrowserOf, MakeUser
 from tests.integration.hosts.folders import settings as folders
-from tests.unit.docs.test_code_blocks import block_of, run
+from tests.unit.docs.test_code_blocks import run
 
 LIFECYCLE = "docs/how-to/lifecycle.md"
 

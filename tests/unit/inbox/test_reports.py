@@ -16,6 +16,8 @@ from messages_extends.models import Announcement
 from tenants.models import Tenant
 from tests.factories import MakeUser
 
+pytestmark = pytest.mark.usefixtures("in_acme")
+
 
 @pytest.fixture
 def people(in_acme: Tenant, make_user: MakeUser) -> list[Any]:
@@ -27,11 +29,6 @@ def sales(people: list[Any]) -> Group:
     group = Group.objects.create(name="Sales")
     group.user_set.set(people[:2])
     return group
-
-
-@pytest.fixture
-def root(in_acme: Tenant, make_user: MakeUser) -> Any:
-    return make_user("root", is_superuser=True)
 
 
 def read(announcement: Announcement, *readers: Any) -> None:

@@ -22,12 +22,11 @@ from messages_extends.exceptions import WrongTenant
 from messages_extends.maintenance import personal_data
 from messages_extends.maintenance.personal_data import as_json, erase, erase_deleted, export
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
-from tenants.models import Tenant
 from tests.unit.docs.test_code_blocks import ROOT, blocks, run
 
 Make = Callable[..., Any]
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 
 def exported(user: Any, **options: Any) -> dict[str, Any]:
@@ -46,11 +45,6 @@ def everything() -> str:
     for model in (Message, Announcement, Receipt, AuditRecord, Broadcast, BroadcastRecord):
         found += [str(list(model.objects.values_list()))]
     return "\n".join(found)
-
-
-@pytest.fixture
-def bob(in_acme: Tenant, make_user: Make) -> Any:
-    return make_user("bob")
 
 
 @pytest.fixture

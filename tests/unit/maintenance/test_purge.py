@@ -11,7 +11,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.core.management.base import OutputWrapper
 from django.db import OperationalError, connection
@@ -28,12 +27,13 @@ from messages_extends.maintenance.purge import count_expired, purge
 from messages_extends.management.commands.purge_messages import Progress
 from messages_extends.models import Announcement, AnnouncementGroup, AuditRecord, Message, Receipt
 from tenants.models import Tenant
+from tests.factories import make_group
 from tests.integration.tenants.conftest import environment as environment  # noqa: PLC0414 - a fixture
 from tests.processes import eventually
 
 Make = Callable[..., Any]
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 
 def ago(days: float) -> datetime:
@@ -54,22 +54,6 @@ def run(*arguments: str) -> str:
     out = io.StringIO()
     call_command("purge_messages", *arguments, stdout=out, stderr=out)
     return out.getvalue()
-
-
-@pytest.fixture
-def alice(in_acme: Tenant, make_user: Make) -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def make_group(in_acme: Tenant) -> Make:
-    def make(name: str, *members: Any) -> Group:
-        group = Group.objects.create(name=name)
-        for member in members:
-            member.groups.add(group)
-        return group
-
-    return make
 
 
 @pytest.fixture
@@ -95,7 +79,7 @@ def test_purge_deletes_messages_read_or_expired_long_ago(alice: Any, make_messag
     assert texts() == ["expired lately", "old, but unread", "read lately"]
 
 
-def test_purge_deletes_old_announcements_with_groups_and_receipts(alice: Any, make_group: Make) -> None:
+def test_purge_deletes_old_announcements_with_groups_and_receipts(alice: Any) -> None:
     group = make_group("sales", alice)
     old, lately, live = (announce(text, to=group) for text in ("old", "lately", "live"))
     for entry in inbox(alice).page().entries:
@@ -262,7 +246,7 @@ EXTEND = "UPDATE messages_extends_announcement SET expires = now() + interval '1
 
 
 @pytest.fixture
-def read_by_sales(alice: Any, make_group: Make) -> Any:
+def read_by_sales(alice: Any) -> Any:
     """An announcement to a group, read, that ended long ago."""
     announcement = announce("x", to=make_group("sales", alice))
     inbox(alice).mark_all_read()
@@ -350,7 +334,7 @@ def test_purge_after_cancelled_statement_keeps_and_logs_done_batches(
 
 
 def test_purge_messages_after_kill_is_completed_by_next_run(
-    committing: None, environment: dict[str, str], alice: Any, make_group: Make
+    committing: None, environment: dict[str, str], alice: Any
 ) -> None:
     group = make_group("sales", alice)
     keep = [announce("stays", to=group) for _ in range(3)]

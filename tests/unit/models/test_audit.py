@@ -1,11 +1,11 @@
-"""Every record is recorded by the verb that does it, without personal texts; and the database keeps the records."""
+"""Every change is recorded by its action, without personal texts; and the database keeps the records."""
 
 import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django_tenants.utils import schema_context
 
@@ -20,11 +20,12 @@ from messages_extends.models import AuditRecord, Message, audit
 from messages_extends.models.audit import Action
 from messages_extends.tenancy.triggers import erasing_names
 from tenants.models import Tenant
+from tests.databases import execute
 from tests.unit.maintenance.test_purge import ago, ended
 
 Make = Callable[..., Any]
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("in_acme")
 
 
 def sha256(text: str) -> str:
@@ -37,17 +38,6 @@ def fields(record: Any) -> tuple[Any, ...]:
 
 def only(records: Any = AuditRecord) -> Any:
     return records.objects.get()
-
-
-@pytest.fixture
-def root(in_acme: Tenant, make_user: Make) -> Any:
-    """Somebody who may do everything in acme."""
-    return make_user("root", is_superuser=True)
-
-
-@pytest.fixture
-def bob(in_acme: Tenant, make_user: Make) -> Any:
-    return make_user("bob")
 
 
 @pytest.fixture
@@ -135,13 +125,13 @@ def test_export_purge_and_erase_log_audit_events(root: Any, bob: Any, make_messa
     ]
 
 
-@pytest.mark.parametrize("record", ["send", "announce", "cancel"])
+@pytest.mark.parametrize("action", ["send", "announce", "cancel"])
 def test_service_functions_change_nothing_when_log_event_fails(
-    record: str, root: Any, bob: Any, monkeypatch: pytest.MonkeyPatch
+    action: str, root: Any, bob: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(bob, "Pay", key="invoice")
     acts: dict[str, Callable[[], Any]] = {
-        "send": lambda: send(bob, "Hello", sender=root),
+        "send": lambda: send([bob, root], "Hello", sender=root),
         "announce": lambda: announce("Hello", to=EVERYONE),
         "cancel": lambda: cancel("invoice"),
     }
@@ -151,7 +141,7 @@ def test_service_functions_change_nothing_when_log_event_fails(
 
     monkeypatch.setattr(audit, "log_event", fail)
     with pytest.raises(RuntimeError):
-        acts[record]()
+        acts[action]()
     assert Message.objects.get().message == "Pay"
 
 
@@ -218,11 +208,6 @@ def record(request: pytest.FixtureRequest, root: Any) -> Iterator[Any]:
 def refused(act: Callable[[], Any]) -> None:
     with pytest.raises(IntegrityError, match="are kept: they can be neither changed nor deleted"), transaction.atomic():
         act()
-
-
-def execute(statement: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
 
 
 def test_audit_record_refuses_update_and_delete_by_orm(record: Any) -> None:

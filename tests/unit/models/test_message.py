@@ -24,11 +24,6 @@ from tests.factories import MakeMessage, MakeUser
 pytestmark = pytest.mark.usefixtures("in_acme")
 
 
-@pytest.fixture
-def message(alice: Any, make_message: MakeMessage) -> Message:
-    return make_message(alice)
-
-
 class TestRead:
     def test_message_read_is_computed_from_read_at(self, alice: Any, make_message: MakeMessage) -> None:
         read, unread = make_message(alice, read_at=timezone.now()), make_message(alice)

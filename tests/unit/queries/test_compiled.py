@@ -9,15 +9,16 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import UserManager
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import F, QuerySet, Value
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.utils import timezone
 from django_tenants.utils import schema_context
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 
 from messages_extends.access.grants import EVERYBODY, grant
+from messages_extends.access.membership import has_plain_managers
 from messages_extends.access.policy import AllowAll, Policy
-from messages_extends.access.policy_queries import has_plain_managers, holds_for_everybody
+from messages_extends.access.policy_queries import holds_for_everybody
 from messages_extends.api import inbox, send
 from messages_extends.exceptions import WrongTenant
 from messages_extends.inbox import feed
@@ -126,7 +127,7 @@ def test_second_send_with_sender_compiles_no_query(in_acme: Any, make_user: Any)
     alice, bob, carol = (make_user(name) for name in ("alice", "bob", "carol"))
     grant(alice, EVERYBODY)
     grant(bob, EVERYBODY)
-    send(bob, "Hello", sender=alice)
+    send([bob, carol], "Hello", sender=alice)
     cached = misses()
     assert send([alice, carol], "Hello", sender=bob) == 2
     assert misses() == cached
@@ -138,6 +139,53 @@ def test_compiled_query_refuses_user_of_other_tenant(acme: Any, globex: Any, mak
         compiled.rows(feed.page, values_of(alice), "default", **PAGE)
     with schema_context("globex"), pytest.raises(WrongTenant):
         compiled.rows(feed.page, values_of(alice, "globex"), "default", **PAGE)
+
+
+# Conditions ---------------------------------------------------------------------------------------------------------
+
+
+def is_friend_of(sender: Any) -> Q:
+    return Q(pk=sender.pk) | Q(pk__in=Message.objects.filter(sender_id=sender.pk).values("user_id"))
+
+
+def condition_of(sender: Any) -> Any:
+    return compiled.condition(is_friend_of, {"sender": sender}, "default", model=get_user_model())
+
+
+def test_condition_of_two_senders_is_compiled_once(in_acme: Any, make_user: Any, make_message: Any) -> None:
+    alice, bob, carol = (make_user(name) for name in ("alice", "bob", "carol"))
+    make_message(carol, sender=bob)
+    people = get_user_model().objects
+    assert set(people.filter(condition_of(alice))) == {alice}
+    assert set(people.filter(condition_of(bob))) == {bob, carol}
+    assert misses() == 1
+
+
+def test_condition_in_subquery_is_about_its_own_rows(in_acme: Any, make_user: Any, make_message: Any) -> None:
+    alice, bob, carol = (make_user(name) for name in ("alice", "bob", "carol"))
+    make_message(bob, sender=alice)
+    people = get_user_model().objects
+    friends = people.filter(condition_of(alice), pk=OuterRef("pk"))
+    assert set(people.filter(Exists(friends))) == {alice, bob}
+    assert set(people.exclude(condition_of(alice))) == {carol}
+    both = people.filter(condition_of(alice)).union(people.filter(condition_of(carol)))
+    assert set(both) == {alice, bob, carol}
+
+
+def test_condition_is_not_kept_where_host_names_members(in_acme: Any, make_user: Any, settings: Any) -> None:
+    alice = make_user()
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MEMBERS": get_user_model().objects.all}
+    assert set(get_user_model().objects.filter(condition_of(alice))) == {alice}
+    assert misses() == 0
+
+
+def test_reachable_people_compiles_nothing_for_second_sender(in_acme: Any, make_user: Any) -> None:
+    alice, bob = make_user("alice"), make_user("bob")
+    grant(bob, EVERYBODY)
+    assert set(Policy().reachable_people(alice)) == {alice}
+    cached = misses()
+    assert set(Policy().reachable_people(bob)) == {alice, bob}
+    assert cached == misses() == 1
 
 
 # What is not --------------------------------------------------------------------------------------------------------

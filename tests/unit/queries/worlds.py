@@ -9,17 +9,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import hypothesis.strategies as st
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
+from django.test import override_settings
 from django.utils import timezone
 from django_tenants.utils import get_tenant_model, schema_context
 
-from messages_extends.access import guards, pages, rate_limits
+from messages_extends.access import guards, pages, policy_queries, rate_limits
 from messages_extends.access.grants import EVERY_GROUP, EVERYBODY, grant
-from messages_extends.access.policy import AllowAll, Policy
+from messages_extends.access.policy import AllowAll, Policy, holds_on_person, reaches_group, reaches_person
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import ERROR_PERSISTENT, INFO_PERSISTENT
+from messages_extends.exceptions import RateLimitExceeded
 from messages_extends.inbox import feed
 from messages_extends.inbox.filters import InboxFilter
 from messages_extends.inbox.inbox import unread_counts
@@ -27,6 +31,7 @@ from messages_extends.inbox.items import KINDS
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.models.content import VIEWS
 from messages_extends.queries import compiled
+from messages_extends.queries.sql import names_of_people
 from messages_extends.tenancy.databases import read_database, write_database
 
 PEOPLE, GROUPS = 3, 2
@@ -98,6 +103,7 @@ def in_each_world(world: World, make_person: Callable[[int], Any], schema: str) 
             hold_feed(one, schema)
         hold_counts(people)
         hold_policy(people)
+        hold_pairs(people)
         hold_limits(people)
         transaction.set_rollback(True)
 
@@ -185,6 +191,17 @@ def hold(build: Any, values: dict[str, Any], using: str, **shape: Any) -> None:
     assert compiled.count(build, values, using, **shape) == len(expected)
 
 
+def hold_condition(build: Any, sender: Any, model: Any) -> None:
+    """Assert that the condition is compiled for everybody, and picks the rows that the ORM finds without that."""
+    compiled_once = compiled.condition(build, {"sender": sender}, write_database(), model=model)
+    assert isinstance(compiled_once.children[0], compiled.CompiledCondition), f"{build.__name__} is not kept"
+    rows = model._base_manager.all()
+    expected = set(rows.filter(build(sender)))
+    assert set(rows.filter(compiled_once)) == expected, build.__name__
+    # In a subquery the rows have another name.
+    assert set(rows.filter(pk__in=rows.filter(compiled_once))) == expected, build.__name__
+
+
 def hold_counts(people: Sequence[Any]) -> None:
     shape = {"limit": 100, "chosen": InboxFilter(unread=True)}
     values = {"at": timezone.now(), "schema": connection.schema_name}
@@ -202,6 +219,9 @@ def hold_policy(people: Sequence[Any]) -> None:
             continue
         for kind in (Policy, AllowAll):
             hold(pages.page_access, {"person": sender}, read_database(), kind=kind)
+        hold_condition(holds_on_person, sender, get_user_model())
+        hold_condition(reaches_person, sender, get_user_model())
+        hold_condition(reaches_group, sender, Group)
         reachable = {one.pk for one in Policy().reachable_people(sender)}
         for chosen in (keys, keys[:2], keys[1:], keys[2:]):
             wanted = members & set(chosen)
@@ -215,8 +235,37 @@ def hold_policy(people: Sequence[Any]) -> None:
             assert set(guards.require_may_send(None, chosen)) == wanted
 
 
+def hold_pairs(people: Sequence[Any]) -> None:
+    """Assert that the question about two people has the answer of the one about everybody."""
+    using = write_database()
+    member = policy_queries.member_condition(using)
+    for kind in (Policy, AllowAll):
+        pair = policy_queries.pair_condition(kind, using)
+        assert member is not None
+        assert pair is not None
+        statement = f"SELECT {{key}} FROM {{people}} AS person WHERE {member} AND {pair}"
+        for sender in people:
+            with connection.cursor() as cursor:
+                cursor.execute(statement.format(**names_of_people(using)), {"sender": sender.pk})
+                found = {key for (key,) in cursor.fetchall()}
+            reachable = {one.pk for one in kind().reachable_people(sender)}
+            assert found == reachable, f"{kind.__name__} of {sender.pk!r}"
+
+
 def hold_limits(people: Sequence[Any]) -> None:
     now = timezone.now()
+    own = {**getattr(django_settings, "MESSAGES_EXTENDS", {}), "SEND_LIMITS": dict(LIMITS)}
+    for one in people:
+        with override_settings(MESSAGES_EXTENDS=own), connection.cursor() as cursor:
+            condition = rate_limits.limit_condition(one, now, write_database())
+            cursor.execute(f"SELECT {condition.sql}", condition.values)
+            is_free = cursor.fetchone() == (True,)
+            try:
+                rate_limits.check_rate_limit(one)
+            except RateLimitExceeded:
+                assert not is_free
+            else:
+                assert is_free
     since = {"since_minute": now - timedelta(minutes=1), "since_hour": now - HOUR}
     for one in people:
         values = {"actor": str(one.pk), **since}

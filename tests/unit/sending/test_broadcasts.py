@@ -1,10 +1,8 @@
 """Broadcasts: one row that reaches every organisation, which only the platform can write."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +25,7 @@ from messages_extends.models import Message, Receipt
 from messages_extends.models.publication import DEFAULT_LIFETIME, State
 from tenants.models import Tenant
 from tests.databases import name_here
+from tests.documentation import DOCS, blocks_of
 from tests.factories import BrowserOf, MakeUser
 
 TABLES = (
@@ -42,13 +41,6 @@ AJAX = {"X-Requested-With": "XMLHttpRequest"}
 def grace(globex: Tenant, make_user: MakeUser) -> Any:
     with schema_context("globex"):
         return make_user("grace")
-
-
-@pytest.fixture
-def operator(database: None, make_user: MakeUser) -> Any:
-    """A superuser of the platform's own organisation."""
-    with schema_context("platform"):
-        return make_user("olga", is_superuser=True)
 
 
 def texts(user: Any, schema: str) -> list[str]:
@@ -501,8 +493,7 @@ class TestSecondRole:
 
     @pytest.fixture(autouse=True)
     def _role(self, acme: Tenant) -> None:
-        page = (Path(__file__).parents[3] / "docs" / "how-to" / "publications.md").read_text()
-        blocks = re.findall(r"^```sql\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        blocks = [block.code for block in blocks_of(DOCS / "how-to" / "publications.md") if block.language == "sql"]
         assert len(blocks) == 2, "the making of the role, and what is run again for new tables"
         with connection.cursor() as cursor:
             for block in blocks:

@@ -42,11 +42,6 @@ LONG, TOO_LONG = "x" * 20_000, "x" * 150_000
 
 
 @pytest.fixture
-def sally(in_acme: Tenant, make_user: MakeUser) -> Any:
-    return make_user("sally")
-
-
-@pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[logging.LogRecord]]]:
     """Return what has been logged, as if nothing had been before; a warning of the warnings module is an error."""
     deprecation._logged.clear()

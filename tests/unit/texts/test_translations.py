@@ -34,6 +34,8 @@ from tests.catalogues import compiled, entries_of, header_of
 from tests.factories import BrowserOf, MakeUser
 from tests.unit.storages.test_storages import make_request
 
+pytestmark = pytest.mark.usefixtures("in_acme")
+
 APPS = ("messages_extends", "tenants", "config")
 LANGUAGES = ("en", "es", "de")
 TRANSLATED = ("es", "de")
@@ -112,13 +114,8 @@ def test_catalogues_equal_makemessages_output(app: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def alice(in_acme: Tenant, make_user: MakeUser) -> Any:
-    return make_user("alice", is_superuser=True, is_staff=True)
-
-
-@pytest.fixture
-def of_alice(acme: Tenant, alice: Any, browser_of: BrowserOf) -> Client:
-    return browser_of(acme, alice)
+def of_alice(acme: Tenant, root: Any, browser_of: BrowserOf) -> Client:
+    return browser_of(acme, root)
 
 
 def shown(browser: Client, address: str, language: str) -> str:
@@ -152,10 +149,10 @@ class TestPages:
     @pytest.mark.parametrize("number", range(len(TRANSLATED)))
     @pytest.mark.parametrize("address", PAGES)
     def test_pages_use_language_of_browser(
-        self, of_alice: Client, alice: Any, make_user: MakeUser, address: str, number: int
+        self, of_alice: Client, root: Any, make_user: MakeUser, address: str, number: int
     ) -> None:
         language = ("de", "es")[number]
-        send(alice, "Hola und hello")
+        send(root, "Hola und hello")
         announce("Hola und hello", to=EVERYONE)
         make_user("bob")
         page = shown(of_alice, address, language)
@@ -196,7 +193,7 @@ class TestPages:
         response = of_alice.get("/messages/", headers={"accept-language": "fr, ja;q=0.5"})
         assert response.headers["Content-Language"] == "en"
 
-    def test_refusals_are_translated(self, of_alice: Client, alice: Any, make_user: MakeUser) -> None:
+    def test_refusals_are_translated(self, of_alice: Client, root: Any, make_user: MakeUser) -> None:
         announcement = announce("Hola und hello", to=EVERYONE, must_acknowledge=True)
         with translation.override("de"), pytest.raises(PermissionDenied, match="Ankündigung nicht ändern"):
             require_may_change(make_user("bob"), announcement)
@@ -252,15 +249,15 @@ class TestOneMessage:
         assert self.GERMAN in shown(anna, "/", "de")
         assert Announcement.objects.count() == 1
 
-    def test_message_renders_in_language_of_each_browser(self, of_alice: Client, alice: Any) -> None:
+    def test_message_renders_in_language_of_each_browser(self, of_alice: Client, root: Any) -> None:
         with translation.override("es"):
-            send(alice, PAYMENT_FAILED, params={"order": 1842})
+            send(root, PAYMENT_FAILED, params={"order": 1842})
         assert self.GERMAN in shown(of_alice, "/messages/", "de")
         assert self.ENGLISH in shown(of_alice, "/messages/", "en")
         assert Message.objects.get().message == PAYMENT_FAILED
 
-    def test_message_without_params_is_never_translated(self, of_alice: Client, alice: Any) -> None:
-        send(alice, "The payment has failed.")
+    def test_message_without_params_is_never_translated(self, of_alice: Client, root: Any) -> None:
+        send(root, "The payment has failed.")
         assert "The payment has failed." in shown(of_alice, "/messages/", "de")
 
 
@@ -308,17 +305,17 @@ class TestUntranslatedInterface:
             assert response.status_code == 400
             assert re.findall(f".*{ARABIC.pattern}.*", response.text) == []
 
-    def test_template_tags_without_catalogue_for_language_render_english(self, in_acme: Tenant, alice: Any) -> None:
-        send(alice, "Hello")
-        request = make_request(in_acme, alice)
+    def test_template_tags_without_catalogue_for_language_render_english(self, in_acme: Tenant, root: Any) -> None:
+        send(root, "Hello")
+        request = make_request(in_acme, root)
         tags = "{% message_bell %}{% messages_nav %}{% message_banners %}"
         page = host_page(tags + "{% for message in messages %}{{ message.level|level_name }}{% endfor %}", request)
         assert not ARABIC.search(page)
         assert page.count('lang="en" dir="ltr"') == 2
         assert host_page("{% load i18n %}{% translate 'Yes' %}", request) == "نعم"
 
-    def test_page_fragments_without_catalogue_for_language_are_english(self, of_alice: Client, alice: Any) -> None:
-        send(alice, "Hello")
+    def test_page_fragments_without_catalogue_for_language_are_english(self, of_alice: Client, root: Any) -> None:
+        send(root, "Hello")
         for address in ("/messages/panel/", "/messages/banners/"):
             page = of_alice.get(address, headers={"accept-language": "ar"}).text
             assert "Hello" in page
@@ -326,15 +323,15 @@ class TestUntranslatedInterface:
             assert 'lang="en" dir="ltr"' in page
 
     def test_messages_use_reader_language_on_untranslated_page(
-        self, in_acme: Tenant, of_alice: Client, alice: Any
+        self, in_acme: Tenant, of_alice: Client, root: Any
     ) -> None:
         """ "Yes" stands for a text of the host's, which has an Arabic catalogue."""
-        send(alice, "Yes", params={})
+        send(root, "Yes", params={})
         announce("Sunday", params={}, to=EVERYONE)
         page = of_alice.get("/messages/", headers={"accept-language": "ar"}).text
         assert "نعم" in page
         assert "الأحد" in page
-        request = make_request(in_acme, alice)
+        request = make_request(in_acme, root)
         messages.info(request, gettext_lazy("Yes"))
         assert host_page("{% message_banners %}", request).count(">نعم</span>") == 2
 

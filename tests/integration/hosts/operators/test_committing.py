@@ -2,9 +2,7 @@
 
 import http.client
 import io
-import re
 import unittest
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,23 +16,20 @@ from messages_extends.api import ALL_TENANTS, broadcast, send
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.models import Message
 from messages_extends.testing import KeepTenants, assert_sent_to
+from tests.documentation import block_of
 from tests.integration.hosts.conftest import SCHEMAS
 
 pytest_plugins = ["messages_extends.pytest_plugin"]
 
 
-def block_of(title: str) -> str:
-    """Return a block of the page on testing, about a tenant that there is here."""
-    page = (Path(__file__).parents[4] / "docs" / "how-to" / "testing.md").read_text()
-    [code] = [
-        code for code in re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S) if code.startswith(f"# {title}")
-    ]
-    return code.replace('"acme', '"t1')
+def case_of(title: str) -> str:
+    """Return a block of the page on testing, about a tenant that exists here."""
+    return block_of("docs/how-to/testing.md", "python", title).replace('"acme', '"t1')
 
 
 def test_documented_test_cases_pass(django_db_blocker: Any, django_db_setup: None) -> None:
     names: dict[str, Any] = {"__name__": "test_orders"}
-    exec(compile(block_of("test_orders.py"), "documentation", "exec"), names)
+    exec(compile(case_of("test_orders.py"), "documentation", "exec"), names)
     cases = unittest.TestSuite(
         unittest.defaultTestLoader.loadTestsFromTestCase(names[name]) for name in ("OrderTests", "PageTests")
     )
@@ -48,7 +43,7 @@ def test_documented_test_cases_pass(django_db_blocker: Any, django_db_setup: Non
 @pytest.mark.parametrize(("title", "name"), [("conftest.py", "tenants_stay"), ("runner.py", "TenantRunner")])
 def test_documented_test_setup_defines_fixture_and_runner(title: str, name: str) -> None:
     names: dict[str, Any] = {"__name__": title}
-    exec(compile(block_of(title), "documentation", "exec"), names)
+    exec(compile(case_of(title), "documentation", "exec"), names)
     assert name in names
 
 

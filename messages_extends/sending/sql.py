@@ -1,0 +1,28 @@
+"""The SQL of this room that is written by hand: its values are named parameters."""
+
+from typing import Final
+
+# In the order of the users' keys, so that concurrent sends with one key wait and never deadlock.
+INSERT_MESSAGES: Final = """
+INSERT INTO {table} ({user}, {columns})
+SELECT person.{key}, {values} FROM {people} AS person WHERE person.{key} = ANY(CAST(%(keys)s AS {type}[]))
+ORDER BY person.{key}
+ON CONFLICT DO NOTHING
+RETURNING {user}
+"""
+
+# A message to one person, if the conditions hold. The foreign key, which is checked with the statement, keeps the
+# person from being deleted until the transaction ends: no row is locked by the SELECT, which Citus would refuse.
+INSERT_MESSAGE: Final = """
+INSERT INTO {table} ({user}, {columns})
+SELECT person.{key}, {values} FROM {people} AS person WHERE person.{key} = %(message_user)s AND {conditions}
+ON CONFLICT DO NOTHING
+RETURNING {user}
+"""
+
+# The record of a message, if it has been written.
+WITH_RECORD: Final = """
+WITH written AS ({insert})
+INSERT INTO {table} ({columns}) SELECT {values} FROM written
+RETURNING true
+"""
