@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.translation import gettext
+from django.utils.translation import pgettext
 
 from messages_extends.inbox.items import FeedItem
 from messages_extends.models import Message
@@ -78,9 +78,9 @@ def _period(day: date) -> str:
     now = timezone.now()
     today = (now.astimezone(shown_zone()) if timezone.is_aware(now) else now).date()
     if day >= today:
-        return gettext("Today")
+        return pgettext("day", "Today")
     if day == today - timedelta(days=1):
-        return gettext("Yesterday")
+        return pgettext("day", "Yesterday")
     if day > today - timedelta(days=7):
-        return gettext("Last 7 days")
+        return pgettext("day", "Last 7 days")
     return date_format(day, "YEAR_MONTH_FORMAT")
