@@ -103,12 +103,18 @@ def test_record_of_one_statement_equals_record_of_longer_way(
 def test_message_of_one_statement_equals_message_of_longer_way(
     alice: Any, bob: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = {"params": {"name": "O'Hara %s"}, "url": "/orders/?a=%20", "key": "news", "extra_tags": "urgent"}
+    values = {
+        "params": {"name": "O'Hara %s"},
+        "url": "/orders/?a=%20",
+        "key": "news",
+        "extra_tags": "urgent",
+        "title": "Order",
+    }
     send(bob, "%(name)s", sender=alice, **values)
     monkeypatch.setattr("messages_extends.sending.messages.write_to_one", lambda *_arguments: False)
     Message.objects.update(read_at=timezone.now())
     send(bob, "%(name)s", sender=alice, **values)
-    own = {"id", "created", "modified", "read_at", "read"}
+    own = {"id", "created", "modified", "read_at", "read", "shows_at"}
     fields = [field.attname for field in Message._meta.concrete_fields if field.name not in own]
     first, second = Message.objects.order_by("pk").values(*fields)
     assert first == second
