@@ -144,7 +144,7 @@ class TestAllOfFilter:
     ) -> None:
         tell(alice, *(f"message {number}" for number in range(25)))
         page = visit(acme, alice, java_script_enabled=scripts).go("/messages/")
-        page.locator("summary", has_text="All").click()
+        page.locator("summary", has_text="Actions for all").click()
         page.locator(".mx-popup").get_by_role("button", name="Done").click()
         expect(page.get_by_role("heading", name="Mark as done")).to_be_visible()
         expect(page.get_by_text("25 messages")).to_be_visible()
