@@ -1,11 +1,14 @@
 """The application configuration, and the extension of Django's messages framework."""
 
+from collections.abc import Sequence
+
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.messages import constants as django_constants
 from django.contrib.messages import utils
 from django.contrib.messages.storage import base
+from django.core import checks
 from django.core.signals import setting_changed
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
@@ -28,20 +31,43 @@ class MessagesExtendsConfig(AppConfig):
 
     def ready(self) -> None:
         from messages_extends.access import grants, permissions
-
-        # Importing a module registers its checks.
-        from messages_extends.checks import database, isolation, layout, package_settings, people, requests  # noqa: F401
         from messages_extends.events import changes
         from messages_extends.models import Message
         from messages_extends.tenancy import databases
         from messages_extends.tenancy.origin import connect_stamps
 
+        checks.register(check_project)
+        checks.register(check_databases, checks.Tags.database)
         extend_django_messages()
         permissions.connect()
         grants.connect()
         changes.connect_signals()
         databases.connect(Message)
         connect_stamps()
+
+
+def check_project(
+    app_configs: Sequence[AppConfig] | None = None, databases: Sequence[str] | None = None, **_options: object
+) -> list[checks.CheckMessage]:
+    """Run this package's checks, except those of databases."""
+    return _run_checks(False, app_configs, databases)
+
+
+def check_databases(
+    app_configs: Sequence[AppConfig] | None = None, databases: Sequence[str] | None = None, **_options: object
+) -> list[checks.CheckMessage]:
+    """Run this package's checks of databases."""
+    return _run_checks(True, app_configs, databases)
+
+
+def _run_checks(
+    of_databases: bool, app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None
+) -> list[checks.CheckMessage]:
+    # Importing a module registers its checks. A worker never runs them, so it need not import them at its start.
+    from messages_extends.checks import database, isolation, layout, package_settings, people, requests  # noqa: F401
+    from messages_extends.checks.registry import run_registered
+
+    return run_registered(of_databases, app_configs, databases)
 
 
 def extend_django_messages() -> None:

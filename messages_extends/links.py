@@ -8,7 +8,7 @@ from django.conf import settings
 from django.urls import NoReverseMatch, URLResolver, get_resolver, get_script_prefix, get_urlconf, reverse
 from django_tenants.utils import get_subfolder_prefix
 
-from messages_extends.tenancy.middleware import folder_of
+from messages_extends.tenancy.folders import folder_of
 
 # The application namespace of the pages, inside the host project's own namespace if it has one.
 APP_NAME: Final = "messages_extends"

@@ -1,8 +1,7 @@
 """Why one person may write to another, or not, in words."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
@@ -18,8 +17,7 @@ from messages_extends.tenancy.databases import using_primary
 from messages_extends.tenancy.origin import check_tenant
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """One ground of an answer: whether it allows, and why in words."""
 
     allows: bool

@@ -7,9 +7,8 @@ same. What is granted model-wide is a row of Django's.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -135,8 +134,7 @@ def _rows(model: Any, right: Right) -> QuerySet[Model]:
     return rows
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """One grant: kinds are "user" and "group", of a target also those of `All`; keys are text, of `All` empty."""
 
     holder_kind: str
@@ -159,7 +157,7 @@ def held(
         *_held_on_all(get_user_model(), "user", login, people),
         *_held_on_all(Group, "group", "name", groups),
     ]
-    return first.union(*others, all=True).order_by("held_name", *(f"held_{each.name}" for each in fields(Held)))
+    return first.union(*others, all=True).order_by("held_name", *(f"held_{field}" for field in Held._fields))
 
 
 def _held_on_objects(
@@ -187,7 +185,7 @@ def _held_on_all(
 
 def _as_held(rows: QuerySet[Model], name: str, *columns: str | Value) -> QuerySet[Model, tuple[str, ...]]:
     # Of one type in each branch of the union.
-    named = dict(zip(("held_name", *(f"held_{each.name}" for each in fields(Held))), (name, *columns), strict=True))
+    named = dict(zip(("held_name", *(f"held_{field}" for field in Held._fields)), (name, *columns), strict=True))
     as_text = {alias: Cast(column, TextField()) for alias, column in named.items()}
     found: QuerySet[Model, tuple[str, ...]] = rows.order_by().annotate(**as_text).values_list(*as_text)
     return found

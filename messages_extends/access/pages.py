@@ -1,7 +1,6 @@
 """Which of our pages for writing somebody can use: asked wherever a page leads to them."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
@@ -14,8 +13,7 @@ from messages_extends.tenancy.databases import read_database
 from messages_extends.tenancy.schemas import current_schema, has_messages
 
 
-@dataclass(frozen=True)
-class AccessiblePages:
+class AccessiblePages(NamedTuple):
     compose: bool = False
     announcements: bool = False
     broadcasts: bool = False

@@ -1,7 +1,6 @@
 """The permissions that our grants stand on, and their rows in every schema that has permissions."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.apps import AppConfig, apps
 from django.apps.registry import Apps
@@ -17,8 +16,7 @@ SEND_GROUP_MESSAGE: Final = "send_group_message"
 NAMES: Final = {SEND_MESSAGE: "Can send messages to", SEND_GROUP_MESSAGE: "Can send messages to members of"}
 
 
-@dataclass(frozen=True)
-class Right:
+class Right(NamedTuple):
     """A permission by what is the same in every schema: its primary key differs."""
 
     app_label: str

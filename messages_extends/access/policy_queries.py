@@ -80,9 +80,9 @@ def _flag(people: Any, name: str, alias: str, using: str, *, missing: str) -> st
 def _targets(people: Any, using: str) -> Iterator[str]:
     """Yield what a right may be held on, so that it allows to write to `person`."""
     names = names_of_people(using)
-    yield TARGET_PERSON.format(**vars(send_message()), **names)
+    yield TARGET_PERSON.format(**send_message()._asdict(), **names)
     if user_model_has("groups"):
-        yield TARGET_GROUPS.format(**vars(send_group_message()), **names, **_memberships(people, using))
+        yield TARGET_GROUPS.format(**send_group_message()._asdict(), **names, **_memberships(people, using))
 
 
 def _holdings(people: Any, using: str) -> Iterator[str]:

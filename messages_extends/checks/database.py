@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's name
+from django.core.checks import CheckMessage, Error, Tags, Warning  # noqa: A004 - Django's name
 from django.db import connections, router
 from django_tenants.utils import get_limit_set_calls, get_public_schema_name, get_tenant_database_alias
 
+from messages_extends.checks.registry import register
 from messages_extends.tenancy.schemas import current_schema, is_per_tenant, is_public, is_shared
 from messages_extends.tenancy.tenant_tables import apps_without_tables, tables_of_shared_apps_in_tenants
 

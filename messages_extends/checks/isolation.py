@@ -6,9 +6,10 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.cache.backends.base import get_key_func
-from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
 
 from messages_extends.checks.package_settings import import_or_none
+from messages_extends.checks.registry import register
 from messages_extends.tenancy.schemas import in_schema, is_per_tenant
 from messages_extends.tenancy.sessions import SessionStore
 

@@ -7,9 +7,10 @@ from typing import Final
 
 from django.apps import AppConfig, apps
 from django.contrib.auth import get_user_model
-from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
 
 from messages_extends.checks.package_settings import platform_is_public
+from messages_extends.checks.registry import register
 from messages_extends.tenancy.guardian import GuardianConfig
 from messages_extends.tenancy.schemas import (
     is_installed_without,

@@ -5,10 +5,11 @@ from typing import Final, cast
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
 from django.utils.module_loading import import_string
 
 from messages_extends.access.policy import Policy
+from messages_extends.checks.registry import register
 from messages_extends.conf import DEFAULT_BUS, DEFAULT_POLICY, PERIODS, Settings
 from messages_extends.conf import settings as own
 from messages_extends.events.bus import Bus

@@ -6,10 +6,11 @@ from typing import Final
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
-from django.core.checks import CheckMessage, Tags, Warning, register  # noqa: A004 - Django's name
+from django.core.checks import CheckMessage, Tags, Warning  # noqa: A004 - Django's name
 from django.db.models import Q
 from django_tenants.utils import get_public_schema_name, get_tenant_database_alias
 
+from messages_extends.checks.registry import register
 from messages_extends.tenancy.schemas import current_schema, in_schema, is_public, user_model_has, users_are_shared
 from messages_extends.tenancy.table_location import schemas_with
 

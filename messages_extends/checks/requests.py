@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
 from django.middleware.cache import UpdateCacheMiddleware
 from django.template import engines
 from django.template.backends.django import DjangoTemplates
@@ -16,6 +16,7 @@ from django_tenants.middleware.main import TenantMainMiddleware
 from django_tenants.middleware.subfolder import TenantSubfolderMiddleware
 
 from messages_extends.checks.package_settings import import_or_none
+from messages_extends.checks.registry import register
 from messages_extends.links import own_namespace
 from messages_extends.tenancy.middleware import SubfolderSessionMiddleware
 

@@ -3,8 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_out
@@ -25,8 +24,7 @@ KEY_FIELDS: Final = ("users", "groups", "sessions", "accounts")
 _changes: ContextVar[int] = ContextVar("messages_extends.events.changes", default=0)
 
 
-@dataclass(frozen=True)
-class ChangeEvent:
+class ChangeEvent(NamedTuple):
     """A change that concerns users, the members of groups, or everybody in one tenant or in all.
 
     It may also say that sessions have ended or accounts have changed, so that streams may have to end. Primary keys are

@@ -1,14 +1,13 @@
 """The unread badge of the bell, as text and for screen readers."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.utils.translation import gettext, ngettext
 
 from messages_extends.models.message import UNREAD_CAP
 
 
-@dataclass(frozen=True)
-class UnreadBadge:
+class UnreadBadge(NamedTuple):
     """The number of unread messages, up to UNREAD_CAP."""
 
     unread: int

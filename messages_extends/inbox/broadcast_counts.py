@@ -7,9 +7,8 @@ schema stores two numbers for each tenant and no names.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError, connections
@@ -30,8 +29,7 @@ logger = logging.getLogger(__name__)
 LOCK_TIMEOUT: Final = "500ms"
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """The progress of counting a broadcast's readers.
 
     `total` is the number of organisations in the audience, `done` of those counted for the current revision. `failed`

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -51,8 +51,7 @@ VERSION_FIELDS = (
 )
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """Some entries, newest first; `next` is what to ask for the page after, "" where this is the last."""
 
     entries: Sequence[Message | FeedItem]

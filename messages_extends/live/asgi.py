@@ -14,7 +14,7 @@ from messages_extends.conf import settings
 from messages_extends.events.bus import Bus, current_bus
 from messages_extends.live.hub import Hub
 from messages_extends.live.queries import Subscriber
-from messages_extends.live.streams import Event, Scope, Send, Stream, stream_expiry
+from messages_extends.live.streams import HANDSHAKE_KEY, Event, Scope, Send, Stream, stream_expiry
 from messages_extends.live.tokens import read_token, token_header
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,6 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # The end of the stream's path, wherever a host project includes the URLs.
 PATH_SUFFIX: Final = "/stream/"
-HANDSHAKE_KEY: Final = "messages_extends.live.handshake"
 # The status of the view's response.
 STREAM_STATUS: Final = 204
 # The number of concurrent requests to the application, each of which uses a thread and a connection.

@@ -14,6 +14,8 @@ from messages_extends.events.changes import fingerprint
 from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.live.queries import Subscriber
 
+# The key of the handshake in the scope of a request for a stream.
+HANDSHAKE_KEY: Final = "messages_extends.live.handshake"
 # A comment is sent after this time without events, so that proxies keep the stream open.
 KEEPALIVE_INTERVAL_S: Final = 20
 # A client that takes longer to read an event is disconnected.

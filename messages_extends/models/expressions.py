@@ -1,10 +1,15 @@
 """SQL expressions that several querysets use."""
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connections
 from django.db.models import BooleanField, F, Func, IntegerField, Model, QuerySet, Subquery
 
 from messages_extends.tenancy.databases import write_database
+
+
+class ArrayOf(Subquery):
+    """The values of a subquery as an array, without what `django.contrib.postgres` imports for its fields and forms."""
+
+    template = "ARRAY(%(subquery)s)"
 
 
 class IsAnyOf(Func):
@@ -19,7 +24,7 @@ class IsAnyOf(Func):
     output_field = BooleanField()
 
     def __init__(self, column: str, chosen: "QuerySet[Model, object]") -> None:
-        super().__init__(F(column), ArraySubquery(chosen))
+        super().__init__(F(column), ArrayOf(chosen))
 
 
 class CountOf(Subquery):

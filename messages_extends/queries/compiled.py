@@ -8,7 +8,6 @@ where the two differ is where the key goes. A query that differs in anything els
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from types import FunctionType
 from typing import Any, Final, NamedTuple, Self
@@ -101,8 +100,7 @@ class CacheKey(NamedTuple):
     users_are_shared: bool
 
 
-@dataclass(frozen=True)
-class CompiledQuery:
+class CompiledQuery(NamedTuple):
     """SQL for one database, with named parameters: slots, filled at each run, and constants that have to be quoted."""
 
     sql: str

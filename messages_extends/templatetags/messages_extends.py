@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import wraps
+from functools import lru_cache, wraps
 from html import unescape
 from typing import Final, cast
 
@@ -11,7 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages import get_messages
 from django.contrib.messages.storage.base import Message as OrdinaryMessage
 from django.http import HttpRequest
-from django.template import Context
+from django.template import Context, Engine
 from django.template.base import NodeList, Parser, Token
 from django.utils import timezone
 from django.utils.html import strip_tags
@@ -185,6 +185,22 @@ def _needs_assets(request: HttpRequest) -> bool:
 def _is_saved(message: object) -> bool:
     """Tell whether a message is saved, or is the item "and n more" for saved messages."""
     return bool(getattr(message, "pk", None) or getattr(message, "is_more", False))
+
+
+@register.simple_tag(takes_context=True)
+def message_icon(context: Context, name: str) -> SafeString:
+    """Return the icon called `name`, in the colour of the text around it."""
+    if context.template is None:
+        return SafeString()
+    engine = context.template.engine
+    # Templates that are edited during development are loaded again.
+    return _icon.__wrapped__(engine, name) if engine.debug else _icon(engine, name)
+
+
+@lru_cache(maxsize=64)
+def _icon(engine: Engine, name: str) -> SafeString:
+    # The same on every page, and a page has one for each message.
+    return engine.get_template("messages_extends/includes/icon.html").render(Context({"name": name}))
 
 
 @register.simple_tag

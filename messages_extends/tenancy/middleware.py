@@ -3,17 +3,8 @@
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
-from django.urls import get_script_prefix
-from django_tenants.utils import get_subfolder_prefix
 
-
-def folder_of(request: object) -> str:
-    """Return the subfolder of the request's tenant as a path, such as "/t/acme/"; "" if it has a host of its own.
-
-    The public pages are not in a subfolder.
-    """
-    name = getattr(getattr(request, "tenant", None), "domain_subfolder", None)
-    return f"{get_script_prefix()}{get_subfolder_prefix()}/{name}/" if name else ""
+from messages_extends.tenancy.folders import folder_of
 
 
 class SubfolderSessionMiddleware(SessionMiddleware):

@@ -1,7 +1,7 @@
 """Pickers for people and groups: a search field that works without scripts, and as you type with them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
@@ -12,8 +12,7 @@ from messages_extends.texts.languages import in_interface_language
 from messages_extends.web.search import MAX_RESULTS, login_name
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """A person or group that can be chosen: the form field, its value and the label."""
 
     name: str
@@ -22,8 +21,7 @@ class Choice:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class Picker:
+class Picker(NamedTuple):
     """The context of `includes/picker.html`. `found` is None before a search."""
 
     id: str
@@ -36,7 +34,7 @@ class Picker:
     chosen: Sequence[Choice] = ()
     found: Sequence[Choice] | None = None
     more: bool = False
-    errors: Iterable[str] = field(default=())
+    errors: Iterable[str] = ()
 
     @property
     def type(self) -> str:
@@ -61,4 +59,4 @@ def first_results(choices: Sequence[Choice]) -> tuple[Sequence[Choice], bool]:
 def found_response(choices: Sequence[Choice]) -> JsonResponse:
     """Return the results of a search as JSON for a script."""
     results, more = first_results(choices)
-    return JsonResponse({"results": [vars(choice) for choice in results], "more": more})
+    return JsonResponse({"results": [choice._asdict() for choice in results], "more": more})

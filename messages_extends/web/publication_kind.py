@@ -2,8 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -16,8 +15,7 @@ from messages_extends.web.publication_forms import NewPublicationForm
 Text = str | Promise
 
 
-@dataclass(frozen=True)
-class Wording:
+class Wording(NamedTuple):
     """What pages of one kind of publication say."""
 
     all: Text

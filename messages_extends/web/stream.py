@@ -8,8 +8,8 @@ from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from messages_extends.live.asgi import HANDSHAKE_KEY
 from messages_extends.live.queries import Subscriber
+from messages_extends.live.streams import HANDSHAKE_KEY
 from messages_extends.tenancy.origin import check_tenant
 from messages_extends.tenancy.schemas import in_schema, schema_of
 from messages_extends.web.requests import require_reader_of_tab

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from messages_extends.live.asgi import HANDSHAKE_KEY, LiveUpdates
+from messages_extends.live.asgi import LiveUpdates
 from messages_extends.live.queries import Subscriber
+from messages_extends.live.streams import HANDSHAKE_KEY
 
 MANY = 20
 

@@ -15,9 +15,9 @@ from django.test import override_settings
 from django_tenants.utils import schema_context
 
 from messages_extends.live import asgi, hub
-from messages_extends.live.asgi import HANDSHAKE_KEY, MAX_CONCURRENT_HANDSHAKES, LiveUpdates
+from messages_extends.live.asgi import MAX_CONCURRENT_HANDSHAKES, LiveUpdates
 from messages_extends.live.queries import Subscriber
-from messages_extends.live.streams import Stream
+from messages_extends.live.streams import HANDSHAKE_KEY, Stream
 from messages_extends.live.tokens import COOKIE_NAME, read_token, token_header
 from tenants.models import Tenant
 from tests.factories import BrowserOf, make_user
