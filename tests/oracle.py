@@ -80,6 +80,11 @@ class Letter:
     is_scheduled: bool = False
     marks: Marks = field(default_factory=Marks)
 
+    @property
+    def is_put_away(self) -> bool:
+        """Whether a new message with the same key replaces this one."""
+        return self.marks.is_archived or (self.read_at is None and (self.is_expired or self.marks.is_snoozed))
+
     def is_in(self, view: str) -> bool:
         if self.is_expired or self.is_scheduled:
             return False

@@ -156,6 +156,16 @@ class Inbox:
         following = str(Cursor.of(entries_here[-1])) if len(found) > size else ""
         return Page([rendering.shown(entry) for entry in entries_here], following)
 
+    def search(self, words: str, after: str = "", *, view: View = "all", size: int = PAGE_SIZE) -> Page:
+        """Return what contains words that begin like each of these, in title or text, as a page of `view`.
+
+        Archived and snoozed items are found as well unless `view` says otherwise. It is `page(search=words)` for those
+        who need no other filter. Raises ValueError if there are no words.
+        """
+        if SearchWords.of(words) is None:
+            raise ValueError("words is empty: pass what to search for.")
+        return self.page(after, view=view, search=words, size=size)
+
     def unread_count(self, *, exact: bool = False, level: int | None = None, kind: Kind | None = None) -> int:
         """Return how many are unread, counted up to 100 unless `exact`: one query."""
         chosen = InboxFilter(unread=True, level=level, kind=kind)
@@ -316,18 +326,11 @@ class Inbox:
         """Restore what `mark_all_read`, or archiving, snoozing or saving, changed at `at`; return how many entries.
 
         Earlier receipts come back too. What has been marked again since stays as it is, and a message whose key has
-        been sent again since stays read.
+        been sent again since stays read. Two statements.
         """
         at = clean_datetime("at", at)
         with atomic():
-            own = messages_of(self.user)
-            read_then = own.filter(read_at=at, archived_at=None)
-            count = read_then.mark_unread()
-            restored = own.restore_marks(at)
-            if restored:
-                # What archiving has marked as read.
-                read_then.mark_unread()
-            count += restored + Receipt.objects.restore(self.user, at)
+            count = messages_of(self.user).undo(at) + Receipt.objects.restore(self.user, at)
         self._notify_changed(count)
         return count
 

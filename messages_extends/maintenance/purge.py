@@ -86,15 +86,19 @@ def count_expired(days: int | None = None, *, with_broadcasts: bool = False) -> 
 def expired_rows(cutoff: datetime) -> Mapping[str, Rows]:
     """Return the expired rows of the current schema by kind, in the order of deletion.
 
-    Unread and saved messages that are not expired are never included. What is archived is read.
+    Unread and saved messages that are not expired are never included. What is archived is read, and what is snoozed
+    has the time since it came back.
     """
     if is_public(current_schema()):
         known = tenants_with_messages().filter(schema_name=OuterRef("schema_name"))
         return {"broadcasts": Broadcast.objects.ended(cutoff), "counts": BroadcastCount.objects.filter(~Exists(known))}
     if not has_messages(current_schema()):
         return {}
+    came_back = Q(snoozed_until=None) | Q(snoozed_until__lte=cutoff)
     return {
-        "messages": Message.objects.filter(Q(read_at__lte=cutoff, saved_at=None) | Q(expires__lte=cutoff)),
+        "messages": Message.objects.filter(
+            Q(came_back, read_at__lte=cutoff, saved_at=None) | Q(expires__lte=cutoff),
+        ),
         "announcements": Announcement.objects.ended(cutoff),
         # After the announcements, whose receipts are included.
         "receipts": _receipts_without(Announcement.objects.all(), Broadcast.objects.all()),

@@ -17,6 +17,7 @@ UNREAD = models.Q(("read_at__isnull", True))
 UNREAD_BANNERS = models.Q(("display", "banner"), ("read_at__isnull", True))
 SHOWN_LATER = models.Q(("publish_at__isnull", False), ("snoozed_until__isnull", False), _connector="OR")
 ARCHIVED = models.Q(("archived_at__isnull", False))
+ARCHIVED_WITH_KEY = ARCHIVED & ~models.Q(("key", ""))
 SAVED = models.Q(("saved_at__isnull", False))
 SNOOZED = models.Q(("snoozed_until__isnull", False))
 
@@ -91,6 +92,9 @@ class Migration(migrations.Migration):
                     "message", models.Index(*NEWEST_FIRST, condition=ARCHIVED, name="messages_archived")
                 ),
                 migrations.AddIndex("message", models.Index(*NEWEST_FIRST, condition=SAVED, name="messages_saved")),
+                migrations.AddIndex(
+                    "message", models.Index("user", "key", condition=ARCHIVED_WITH_KEY, name="archived_by_key")
+                ),
                 *content("announcement"),
                 migrations.AlterField("receipt", "read_at", time("read at")),
                 *marks("receipt"),

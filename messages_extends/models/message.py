@@ -1,6 +1,6 @@
 """The model of messages to one recipient, with its queryset."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final, Literal, Self, cast
 
@@ -9,7 +9,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import EmptyResultSet
 from django.db import IntegrityError, connections, models
-from django.db.models import Exists, Expression, F, OuterRef, Q, QuerySet, Value
+from django.db.models import Case, Exists, Expression, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce, Greatest, JSONObject
 from django.utils import timezone
@@ -33,7 +33,7 @@ CONTENT_FIELDS: Final = ("title", "message", "params", "extra_tags", "url", "url
 
 NEWEST_FIRST: Final = (F("user"), F("shows_at").desc(), F("id").desc())
 
-DELETE_MESSAGES: Final = "DELETE FROM {table} WHERE id = ANY(ARRAY({chosen})) RETURNING user_id"
+DELETE_MESSAGES: Final = "DELETE FROM {table} WHERE id = ANY(ARRAY({chosen})) RETURNING user_id, saved_at"
 
 
 class MessageQuerySet(ReadsOwnWrites["Message"]):
@@ -56,6 +56,16 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
 
     def unread(self) -> Self:
         return self.filter(read_at=None)
+
+    def replaceable(self, key: str, at: datetime) -> Self:
+        """Filter by messages that a new one with their key replaces: archived, and unread but snoozed or expired.
+
+        None of a user who has an unread one that is neither, because no second one is written beside it.
+        """
+        is_live = Q(Q(expires=None) | Q(expires__gt=at), Q(snoozed_until=None) | Q(snoozed_until__lte=at))
+        unread = self.model._default_manager.filter(is_live, user=OuterRef("user"), key=key, read_at=None)
+        is_hidden = Q(archived_at__isnull=False) | Q(Q(expires__lte=at) | Q(snoozed_until__gt=at), read_at=None)
+        return self.filter(~Exists(unread.exclude(key="")), is_hidden, key=key).exclude(key="")
 
     def appearing(self, after: datetime) -> Self:
         """Filter by messages that were scheduled or snoozed and appear after a time, in the order of their times."""
@@ -120,8 +130,8 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
     def _locked_in_order(self) -> "QuerySet[Message, object]":
         return self.order_by("pk").select_for_update().values("pk")
 
-    def delete_in_order(self) -> list[object]:
-        """Delete the rows in one statement, without cascades; return the keys of their recipients."""
+    def delete_in_order(self) -> list[tuple[object, datetime | None]]:
+        """Delete the rows in one statement, without cascades; return the keys of their recipients, and `saved_at`."""
         connection = connections[write_database()]
         try:
             chosen, params = self._locked_in_order().query.get_compiler(connection=connection).as_sql()
@@ -129,7 +139,7 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
             return []
         with connection.cursor() as cursor:
             cursor.execute(DELETE_MESSAGES.format(table=quoted_table(self), chosen=chosen), params)
-            return [user for (user,) in cursor.fetchall()]
+            return [(user, saved_at) for user, saved_at in cursor.fetchall()]
 
     def mark_read(self, at: datetime | None = None) -> int:
         """Mark the unread messages as read; return their number. It is idempotent."""
@@ -137,31 +147,41 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
 
     def mark_unread(self) -> int:
         """Mark messages as unread; return their number. A message whose key was sent again remains read."""
-        try:
-            return self._mark_unread()
-        except IntegrityError:
-            # A concurrent transaction has sent it again or marked it as unread, and is visible now.
-            return self._mark_unread()
+        return _repeated_on_conflict(
+            lambda: self.exclude(read_at=None).filter(self._may_be_unread()).update(read_at=None)
+        )
 
-    def _mark_unread(self) -> int:
+    def _may_be_unread(self) -> Q:
+        """The condition for read messages that can become unread together: one for each key, if none is unread."""
         again = self.model._default_manager.filter(user=OuterRef("user"), key=OuterRef("key"), read_at=None)
         # The last of several read messages with one key. They are found by one subquery for all rows: the estimated
         # cost of a correlated subquery makes PostgreSQL spend most of the time on compiling the statement.
         with_key = self.exclude(read_at=None).exclude(key="").filter(~Exists(again.exclude(key="")))
         last = with_key.order_by("user_id", "key", "-pk").distinct("user_id", "key").values("pk")
-        with atomic():
-            return self.exclude(read_at=None).filter(Q(key="") | Q(pk__in=last)).update(read_at=None)
+        return Q(key="") | Q(pk__in=last)
 
     def change_marks(self, at: datetime, **marks: object) -> int:
-        """Set marks of triage at `at`, and keep the previous ones for `restore_marks`; return how many were changed."""
+        """Set marks of triage at `at`, and keep the previous ones for `undo`; return how many were changed."""
         kept = JSONObject(at=Value(as_microseconds(at)), **{name: F(name) for name in MARKS})
         return self.update(**marks, previous_marks=kept)
 
-    def restore_marks(self, at: datetime) -> int:
-        """Undo `change_marks` at exactly `at`, except on messages that were changed again; return how many."""
-        changed = self.filter(previous_marks__at=as_microseconds(at))
-        previous = {name: Cast(KT(f"previous_marks__{name}"), models.DateTimeField()) for name in MARKS}
-        return changed.locked_in_pk_order().update(**previous, previous_marks=None)
+    def undo(self, at: datetime) -> int:
+        """Undo `mark_read` and `change_marks` at exactly `at`, in one statement; return the number of messages.
+
+        What was changed again since stays as it is: archived messages stay read, and so does a message whose key was
+        sent again.
+        """
+        is_marked = Q(previous_marks__at=as_microseconds(at))
+        # What is archived stays read, unless that is undone too.
+        was_read = Q(read_at=at) & (Q(archived_at=None) | is_marked & Q(previous_marks__archived_at=None))
+        is_unread = was_read & self.filter(was_read)._may_be_unread()
+        values = {
+            name: Case(When(is_marked, then=Cast(KT(f"previous_marks__{name}"), models.DateTimeField())), default=name)
+            for name in MARKS
+        }
+        values["read_at"] = Case(When(is_unread, then=None), default="read_at")
+        changed = self.filter(is_marked | is_unread)
+        return _repeated_on_conflict(lambda: changed.locked_in_pk_order().update(**values, previous_marks=None))
 
     def update(self, **values: object) -> int:
         """Update rows; `read=True` and `read=False` are translated to `read_at`, as for django-messages-extends."""
@@ -209,6 +229,19 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
             check_tenant_with_relations(message)
             set_from_person(message)
         return super().bulk_update(messages, with_from_person(stored_names(fields)), batch_size)
+
+
+def _repeated_on_conflict(change: Callable[[], int]) -> int:
+    """Change messages in a savepoint; do it once more if a concurrent transaction wrote an unread one with a key.
+
+    That one is visible the second time.
+    """
+    try:
+        with atomic():
+            return change()
+    except IntegrityError:
+        with atomic():
+            return change()
 
 
 def stored_names(fields: Iterable[str]) -> Collection[str]:
@@ -291,6 +324,8 @@ class Message(FromSender, Content):
                 name="messages_banners",
             ),
             models.Index(*NEWEST_FIRST, condition=Q(archived_at__isnull=False), name="messages_archived"),
+            # For a new message with the key of an archived one.
+            models.Index("user", "key", condition=Q(archived_at__isnull=False) & ~Q(key=""), name="archived_by_key"),
             models.Index(*NEWEST_FIRST, condition=Q(saved_at__isnull=False), name="messages_saved"),
             # For live updates: what appears or comes back next, whoever receives it.
             models.Index(

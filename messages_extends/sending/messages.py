@@ -96,7 +96,8 @@ def send(
     current schema. Inactive members of a group or queryset are skipped. Users in an iterable must all be active
     members of the tenant. Users who are deleted at the same time are skipped.
     `sender` is the user who writes, for the policy to check; None is the application. With `key`, users who have an
-    unread message with this key receive no second one, unless the first has expired; then it is replaced.
+    unread message with this key receive no second one, unless it is snoozed or has expired. The new message replaces
+    those and the ones with this key that were archived.
     `publish_at` is the time at which the message appears; by default it appears at once.
 
     `labels` are `title` (at most 200 characters), `url_label` (the words of the link, at most 100), `display` (by
@@ -192,7 +193,7 @@ def cancel(key: str) -> int:
     if not key:
         raise ValueError("key is empty: pass the key with which the message was sent.")
     with atomic():
-        deleted = Message.objects.filter(key=key).unread().delete_in_order()
+        deleted = [user for user, _saved_at in Message.objects.filter(key=key).unread().delete_in_order()]
         count = len(deleted) + retract_all(Announcement.objects.filter(key=key))
         if count:
             audit.log_event(audit.Action.CANCEL, actor=None, subject=f"messages with the key {key}", count=count)
@@ -213,13 +214,12 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
         check_rate_limit(sender)
         people, exactly = (to.keys, len(to.keys)) if to.queryset is None else (to.queryset, None)
         keys = require_may_send(sender, people, exactly=exactly, inactive=inactive)
-        if values["key"]:
-            # A single parameter for any number of users.
-            column = _user_column().db_type(connections[write_database()])
-            chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*keys]])  # noqa: S611 - a column's type
-            with_key = Message.objects.filter(key=values["key"], user__in=chosen)
-            with_key.filter(expires__lte=timezone.now()).unread().delete_in_order()
+        saved = _delete_replaced(keys, values["key"]) if values["key"] else []
         written_to = _insert(keys, values)
+        if saved:
+            # What its reader has saved stays saved.
+            unread: Any = Message.objects.filter(key=values["key"]).unread()
+            unread.filter(user__in=saved).update(saved_at=timezone.now())
         if sender is not None:
             audit.log_event(**_event(to, values, count=len(written_to)))
     notify_changed(users=written_to, later=later)
@@ -236,6 +236,15 @@ def _event(to: Recipients, values: Mapping[str, Any], *, count: int) -> dict[str
         "count": count,
         "text": with_title(values["title"], values["message"]),
     }
+
+
+def _delete_replaced(people: Sequence[object], key: str) -> list[object]:
+    """Delete what a new message with this key replaces; return the keys of the users who had saved theirs."""
+    # A single parameter for any number of users.
+    column = _user_column().db_type(connections[write_database()])
+    chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*people]])  # noqa: S611 - a column's type
+    deleted = Message.objects.filter(user__in=chosen).replaceable(key, timezone.now()).delete_in_order()
+    return [user for user, saved_at in deleted if saved_at is not None]
 
 
 def _insert(people: Sequence[object], values: Mapping[str, Any]) -> list[object]:

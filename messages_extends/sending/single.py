@@ -24,7 +24,7 @@ from messages_extends.models import AuditRecord, Message
 from messages_extends.models.audit import event_values
 from messages_extends.queries.sql import Shape, names_of_columns, names_of_people, shape_of, stored_values
 from messages_extends.sending.constraints import translate_fk_violation
-from messages_extends.sending.sql import INSERT_MESSAGE, WITH_RECORD
+from messages_extends.sending.sql import INSERT_MESSAGE, NOTHING_ARCHIVED, WITH_RECORD
 from messages_extends.tenancy.databases import atomic, write_database
 
 
@@ -43,6 +43,8 @@ def write_to_one(key: object, values: Mapping[str, Any], event: Mapping[str, Any
         limit = limit_condition(sender, now, using)
         conditions += [pair_condition(type(policy()), using), limit.sql]
         before, record = limit.before, event_values(**event) | {"recorded_at": now}
+    if values["key"]:
+        conditions.append(_nothing_archived(using))
     known = tuple([each for each in conditions if each is not None])
     if len(known) < len(conditions):
         return False
@@ -59,6 +61,14 @@ def _is_recorded_by_statement(using: str) -> bool:
     """Tell whether a record needs no instance: nobody listens to its signals, and it goes to the same database."""
     signals = (pre_init, post_init, pre_save, post_save)
     return router.db_for_write(AuditRecord) == using and not any(each.has_listeners(AuditRecord) for each in signals)
+
+
+@lru_cache
+def _nothing_archived(using: str) -> str:
+    """Return the condition that the recipient has archived no message with the key, which would be replaced."""
+    user: Any = Message._meta.get_field("user")
+    quote_name = connections[using].ops.quote_name
+    return NOTHING_ARCHIVED.format(table=quote_name(Message._meta.db_table), user=quote_name(user.column))
 
 
 @lru_cache(maxsize=512)

@@ -20,6 +20,11 @@ ON CONFLICT DO NOTHING
 RETURNING {user}
 """
 
+NOTHING_ARCHIVED: Final = """NOT EXISTS (
+    SELECT FROM {table} AS archived WHERE archived.{user} = %(message_user)s AND archived.key = %(message_key)s
+    AND archived.key <> '' AND archived.archived_at IS NOT NULL
+)"""
+
 # The record of a message, if it has been written.
 WITH_RECORD: Final = """
 WITH written AS ({insert})

@@ -1,7 +1,6 @@
 """The views that mark messages as read, unread or acknowledged, for forms and scripts."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -45,10 +44,7 @@ def message_mark_all_read(request: HttpRequest) -> HttpResponse:
     snapshot = read_snapshot_token(request, token)
     if token and snapshot is None:
         raise BadRequest("This snapshot does not belong to this user.")
-    if snapshot is not None and set(chosen.parameters) - {"unread", "kind", "level"}:
-        # Of these filters the snapshot knows only what it lists.
-        snapshot = replace(snapshot, before=None)
-    marked = Inbox(user).mark_all_read(snapshot, level=chosen.level, kind=chosen.kind)
+    marked = Inbox(user).mark_all_read(snapshot, **chosen.as_arguments(without="unread"))
     if "undoable" not in request.POST:
         return _done(request, Inbox(user))
     undo = undo_token(request, marked, "read") if marked.count else ""

@@ -171,6 +171,25 @@ class TestSending:
                 assert sum(counts) == 30
                 Message.objects.all().delete()
 
+    @pytest.mark.parametrize("act", ["archive", "snooze"])
+    def test_concurrent_send_replaces_message_put_away_once(self, at_once: AtOnce, people: list[Any], act: str) -> None:
+        def send_to_one() -> int:
+            return send(people[0], "news", key="key")
+
+        for _ in range(ROUNDS):
+            with in_acme():
+                send_to_one()
+                selection = inbox(people[0]).select(Message.objects.get().pk)
+                if act == "archive":
+                    selection.archive()
+                else:
+                    selection.snooze(timezone.now() + timedelta(hours=1))
+            assert sum(at_once(send_to_one, send_to_one)) == 1
+            with in_acme():
+                assert Message.objects.filter(archived_at=None, snoozed_until=None, read_at=None).count() == 1
+                assert Message.objects.count() == 1
+                Message.objects.all().delete()
+
     def test_concurrent_send_in_opposite_order_does_not_deadlock(self, at_once: AtOnce, people: list[Any]) -> None:
         """Both stop at somebody in the middle; had they come from both ends, neither could go on."""
         is_over = Event()

@@ -55,7 +55,7 @@ from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
 from tests import oracle as expected
 from tests.conftest import SCHEMAS
-from tests.oracle import EVERYBODY, Letter, Organisation, Paper, Person, Seen, Who, World
+from tests.oracle import EVERYBODY, Letter, Marks, Organisation, Paper, Person, Seen, Who, World
 
 pytestmark = pytest.mark.integration
 
@@ -305,14 +305,14 @@ class Story(RuleBasedStateMachine):
         return () if allowed else (PermissionDenied,)
 
     def _deliver(self, here: Organisation, to: Iterable[int], text: str, key: str, level: int) -> int:
-        with_key = [each for each in here.letters if key and each.key == key and each.read_at is None]
-        expired = [each for each in with_key if each.is_expired and each.user in to]
-        here.letters = [each for each in here.letters if each not in expired]
-        have_it = {each.user for each in with_key if each not in expired}
-        new = set(to) - have_it
+        with_key = [each for each in here.letters if key and each.key == key]
+        new = set(to) - {each.user for each in with_key if each.read_at is None and not each.is_put_away}
         for user in new:
+            replaced = [each for each in with_key if each.user == user and each.is_put_away]
+            here.letters = [each for each in here.letters if not any(each is one for one in replaced)]
             row = Message.objects.get(message=text, user_id=user)
-            here.letters.append(Letter(row.pk, user, text, key, level))
+            marks = Marks(is_saved=any(each.marks.is_saved for each in replaced))
+            here.letters.append(Letter(row.pk, user, text, key, level, marks=marks))
         return len(new)
 
     # Django drops those below the lowest level of the request.

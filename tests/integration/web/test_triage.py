@@ -1,5 +1,6 @@
 """The view that archives, snoozes and saves: whose entries it changes, and what it refuses."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from messages_extends.api import EVERYONE, announce, inbox, send
+from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.models import Message
 from messages_extends.web.listing import rows_of
 from messages_extends.web.snoozing import snooze_times
@@ -128,3 +130,21 @@ def test_rows_fold_group_within_a_day_of_the_zone(in_acme: Tenant, alice: Any) -
     assert [[str(entry) for entry in row.entries] for row in rows] == [["c", "b"], ["a"]]
     with timezone.override(UTC):
         assert [len(row.entries) for row in rows_of(entries)] == [3]
+
+
+@pytest.mark.parametrize("narrowing", ["q", "sender"])
+def test_mark_all_read_marks_older_messages_than_listed_and_only_what_filter_shows(
+    browser: Client, alice: Any, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch, narrowing: str
+) -> None:
+    monkeypatch.setattr(UnreadSnapshot, "LISTED", 2)
+    admin = make_user("admin", is_superuser=True)
+    for number in range(4):
+        send(alice, f"disk {number}", sender=admin)
+        send(alice, f"other {number}")
+    Message.objects.update(created=timezone.now() - timedelta(hours=1))
+    chosen = {"q": "disk"} if narrowing == "q" else {"sender": str(admin.pk)}
+    page = browser.get("/messages/", chosen).content.decode()
+    token = re.search(r'name="snapshot"\s+value="([^"]+)"', page)
+    assert token is not None
+    browser.post("/messages/mark_read/all/", {"snapshot": token[1], **chosen})
+    assert sorted(str(each) for each in Message.objects.filter(read_at=None)) == [f"other {n}" for n in range(4)]

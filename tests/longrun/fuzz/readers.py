@@ -27,7 +27,7 @@ from hypothesis import settings as hypothesis_settings
 
 from messages_extends.events.changes import KEY_FIELDS, ChangeEvent
 from messages_extends.inbox.cursor import Cursor
-from messages_extends.inbox.inbox import Marked
+from messages_extends.inbox.selection import Marked
 from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.live.queries import Subscriber
 from messages_extends.live.tokens import COOKIE_NAME, read_token, token_header
@@ -37,7 +37,7 @@ from messages_extends.storages import CookieStorage
 from messages_extends.tenancy.schemas import in_schema
 from messages_extends.tenancy.sessions import SessionStore
 from messages_extends.texts.rendering import render
-from messages_extends.web.tokens import read_snapshot_token, read_undo_token, snapshot_token, undo_token
+from messages_extends.web.tokens import Undoable, read_snapshot_token, read_undo_token, snapshot_token, undo_token
 from tenants.names import host_for, validate_host, validate_schema
 from tenants.people.models import Invitation
 from tenants.people.tokens import invitation_token, read_invitation_token
@@ -128,8 +128,8 @@ def a_time_is_one_that_can_be_stored(text: str) -> None:
 @rule(FORGERIES)
 def what_undoes_is_ours(forgery: tuple[int, int, str]) -> None:
     request = request_at(SCHEMA, 7)
-    token = undo_token(request, Marked(LATEST, 3))
-    assert read_undo_token(request, token) == Marked(LATEST, 3)
+    token = undo_token(request, Marked(LATEST, 3), "archive")
+    assert read_undo_token(request, token) == Undoable(LATEST, 3, "archive")
     assert read_undo_token(request, forge(token, forgery)) is None
 
 

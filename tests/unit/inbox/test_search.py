@@ -116,3 +116,20 @@ def test_search_accepts_every_text_and_finds_a_message_by_its_words(alice: Any, 
     if words:
         send(alice, " ".join(words))
         assert " ".join(words) in found(alice, words[-1], size=1000)
+
+
+def test_inbox_search_looks_in_all_views(alice: Any) -> None:
+    for text in ("Invoice 1", "Invoice 2", "Else"):
+        send(alice, text)
+    [archived] = inbox(alice).page(search="1").entries
+    inbox(alice).archive(archived.pk)
+    first = inbox(alice).search("inv", size=1)
+    assert [entry.body for entry in first.entries] == ["Invoice 2"]
+    assert [entry.body for entry in inbox(alice).search("inv", first.next).entries] == ["Invoice 1"]
+    assert [entry.body for entry in inbox(alice).search("inv", view="archived").entries] == ["Invoice 1"]
+
+
+@pytest.mark.parametrize("words", ["", " \n"])
+def test_inbox_search_refuses_no_words(alice: Any, words: str) -> None:
+    with pytest.raises(ValueError, match="words is empty"):
+        inbox(alice).search(words)

@@ -252,13 +252,42 @@ class TestUndo:
         assert inbox(alice).undo(read.at) == 0
         assert views_of(alice) == {"archived"}
 
-    def test_undo_of_archiving_leaves_message_read_if_its_key_was_sent_again(self, alice: Any) -> None:
+    def test_undo_of_archiving_leaves_message_read_if_another_with_its_key_is_unread(self, alice: Any) -> None:
         send(alice, "disk full", key="disk")
-        marked = inbox(alice).archive(pk_of(alice))
+        first = pk_of(alice)
+        inbox(alice).mark_read(first)
         send(alice, "disk full again", key="disk")
+        marked = inbox(alice).archive(first)
         assert inbox(alice).undo(marked.at) == 1
         assert texts(alice) == ["disk full again", "disk full"]
         assert inbox(alice).unread_count() == 1
+
+    def test_undo_of_archiving_changes_nothing_if_key_was_sent_again(self, alice: Any) -> None:
+        send(alice, "disk full", key="disk")
+        marked = inbox(alice).archive(pk_of(alice))
+        send(alice, "disk full again", key="disk")
+        assert inbox(alice).undo(marked.at) == 0
+        assert texts(alice, "all") == ["disk full again"]
+
+    def test_undo_marks_one_message_of_each_key_unread(self, alice: Any) -> None:
+        for number in range(3):
+            send(alice, f"disk {number}", key="disk")
+            inbox(alice).mark_all_read()
+        marked = timezone.now()
+        Message.objects.update(read_at=marked)
+        assert inbox(alice).undo(marked) == 1
+        assert texts(alice, unread=True) == ["disk 2"]
+
+    @pytest.mark.parametrize("act", ["archive", "mark_all_read"])
+    def test_undo_uses_one_statement_for_each_table(self, alice: Any, act: str) -> None:
+        send(alice, "Hello", key="greeting")
+        announce("Hello", to=EVERYONE)
+        mailbox = inbox(alice)
+        marked = mailbox.mark_all_read() if act == "mark_all_read" else mailbox.select_all().archive()
+        with count_our_queries() as queries:
+            assert mailbox.undo(marked.at) == 2
+        assert len(queries) == 2
+        assert mailbox.unread_count() == 2
 
     def test_undo_is_of_one_user(self, alice: Any, bob: Any) -> None:
         send([alice, bob], "Hello")
@@ -270,6 +299,61 @@ class TestUndo:
 def state(user: Any) -> list[tuple[Any, ...]]:
     names = ("read_at", "archived_at", "snoozed_until", "saved_at", "shows_at")
     return [tuple(getattr(each, name) for name in names) for each in inbox(user).page(view="all").entries]
+
+
+class TestKeys:
+    """A new message with the key of one that its reader has put away."""
+
+    def test_send_replaces_archived_message(self, alice: Any, bob: Any) -> None:
+        send([alice, bob], "disk full", key="disk")
+        send(alice, "other", key="other")
+        inbox(alice).select_all().archive()
+        assert send([alice, bob], "disk full again", key="disk") == 1
+        assert texts(alice) == ["disk full again"]
+        assert texts(alice, "archived") == ["other"]
+        assert inbox(alice).unread_count() == 1
+        assert texts(bob) == ["disk full"]
+
+    def test_send_replaces_snoozed_message(self, alice: Any) -> None:
+        send(alice, "disk full", key="disk")
+        inbox(alice).snooze(pk_of(alice), until=timezone.now() + HOUR)
+        send(alice, "other")
+        assert send(alice, "disk full again", key="disk") == 1
+        assert texts(alice, "all") == ["disk full again", "other"]
+        assert views_of(alice) == {"inbox"}
+
+    @pytest.mark.parametrize("act", ["archive", "snooze"])
+    def test_send_keeps_what_was_saved_saved(self, alice: Any, act: str) -> None:
+        send(alice, "disk full", key="disk")
+        inbox(alice).save(pk_of(alice))
+        TestUndo.ACTS[act](inbox(alice), pk_of(alice))
+        assert send(alice, "disk full again", key="disk") == 1
+        assert texts(alice, "all") == texts(alice, "saved") == texts(alice) == ["disk full again"]
+
+    def test_send_replaces_nothing_beside_unread_message(self, alice: Any) -> None:
+        send(alice, "first", key="disk")
+        first = pk_of(alice)
+        inbox(alice).mark_read(first)
+        send(alice, "second", key="disk")
+        inbox(alice).archive(first)
+        assert send(alice, "third", key="disk") == 0
+        assert (texts(alice), texts(alice, "archived")) == (["second"], ["first"])
+
+    def test_send_leaves_read_and_snoozed_messages_that_were_read(self, alice: Any) -> None:
+        send(alice, "first", key="disk")
+        inbox(alice).mark_all_read()
+        assert send(alice, "second", key="disk") == 1
+        inbox(alice).mark_all_read()
+        inbox(alice).select_all().snooze(timezone.now() + HOUR)
+        assert send(alice, "third", key="disk") == 1
+        assert texts(alice) == ["third"]
+        assert texts(alice, "snoozed") == ["second", "first"]
+
+    def test_send_without_key_replaces_nothing(self, alice: Any) -> None:
+        send(alice, "first")
+        inbox(alice).archive(pk_of(alice))
+        assert send(alice, "second") == 1
+        assert texts(alice, "archived") == ["first"]
 
 
 class TestAll:

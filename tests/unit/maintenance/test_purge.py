@@ -79,6 +79,27 @@ def test_purge_deletes_messages_read_or_expired_long_ago(alice: Any, make_messag
     assert texts() == ["expired lately", "old, but unread", "read lately"]
 
 
+def test_purge_keeps_saved_and_snoozed_messages_and_deletes_archived_ones(alice: Any, make_message: Make) -> None:
+    old = {"read_at": ago(91)}
+    make_message(alice, "archived", **old, archived_at=ago(91))
+    make_message(alice, "archived lately", read_at=ago(1), archived_at=ago(1))
+    make_message(alice, "saved", **old, saved_at=ago(91))
+    make_message(alice, "archived and saved", **old, archived_at=ago(91), saved_at=ago(91))
+    make_message(alice, "saved and expired", **old, saved_at=ago(91), expires=ago(91))
+    snoozed = [make_message(alice, "snoozed", snoozed_until=ago(-1)), make_message(alice, "back", snoozed_until=ago(1))]
+    Message.objects.filter(pk__in=[each.pk for each in snoozed]).update(created=ago(5000))
+    assert count_expired() == purge() == {"messages": 2}
+    assert texts() == ["archived and saved", "archived lately", "back", "saved", "snoozed"]
+
+
+def test_purge_keeps_snoozed_message_that_was_read_until_it_has_come_back(alice: Any, make_message: Make) -> None:
+    make_message(alice, "snoozed", read_at=ago(91), snoozed_until=ago(-1))
+    make_message(alice, "back lately", read_at=ago(91), snoozed_until=ago(89))
+    make_message(alice, "back long ago", read_at=ago(91), snoozed_until=ago(91))
+    assert purge() == {"messages": 1}
+    assert texts() == ["back lately", "snoozed"]
+
+
 def test_purge_deletes_old_announcements_with_groups_and_receipts(alice: Any) -> None:
     group = make_group("sales", alice)
     old, lately, live = (announce(text, to=group) for text in ("old", "lately", "live"))

@@ -18,7 +18,7 @@ from messages_extends.access.grants import grant
 from messages_extends.access.membership import has_plain_managers
 from messages_extends.access.policy import Policy
 from messages_extends.access.policy_queries import member_condition, pair_condition
-from messages_extends.api import send
+from messages_extends.api import inbox, send
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import RateLimitExceeded, RecipientUnavailable
 from messages_extends.models import AuditRecord, Message
@@ -200,6 +200,14 @@ def test_sender_at_limit_writes_nothing(alice: Any, bob: Any, configure: Callabl
 def test_second_unread_message_with_a_key_is_not_written(alice: Any, bob: Any) -> None:
     assert [write(bob, alice, key="news") for _ in range(2)] == [True, False]
     assert rows() == (1, 1)
+
+
+def test_key_of_archived_message_is_left_to_longer_way(alice: Any, bob: Any) -> None:
+    assert write(bob, alice, key="news")
+    inbox(bob).archive(Message.objects.get().pk)
+    assert not write(bob, alice, key="news")
+    assert write(bob, alice, key="other")
+    assert rows() == (2, 2)
 
 
 def test_own_policy_is_left_to_longer_way(alice: Any, bob: Any, configure: Callable[..., None]) -> None:
