@@ -44,16 +44,20 @@ OURS = """
         SELECT FROM broadcasts_broadcasttenant bt JOIN tenants_tenant t ON t.id = bt.tenant_id
         WHERE bt.broadcast_id = b.id AND t.schema_name = %(schema)s))
 """
-RECEIPT = """
-    SELECT {{0}} FROM messages_extends_receipt r
-    WHERE r.user_id = %(user)s AND r.publication_id = {0}.id AND r.revision >= {0}.revision
-"""
 ANNOUNCEMENTS = f"FROM messages_extends_announcement a WHERE {LIVE.format('a')} AND {MINE}"
 BROADCASTS = f"FROM broadcasts_broadcast b WHERE {LIVE.format('b')} AND {OURS}"
-UNREAD_ANNOUNCEMENTS = f"{ANNOUNCEMENTS} AND NOT EXISTS ({RECEIPT.format('a').format('')})"
-UNREAD_BROADCASTS = f"{BROADCASTS} AND NOT EXISTS ({RECEIPT.format('b').format('')})"
+# What this reader has read, or snoozed though it need not be acknowledged.
+UNREAD = """
+    AND NOT EXISTS (SELECT FROM messages_extends_receipt r
+        WHERE r.user_id = %(user)s AND r.publication_id = {0}.id
+        AND (r.revision >= {0}.revision AND r.read_at IS NOT NULL
+            OR r.snoozed_until > %(now)s AND NOT {0}.must_acknowledge))
+"""
+UNREAD_ANNOUNCEMENTS = f"{ANNOUNCEMENTS} {UNREAD.format('a')}"
+UNREAD_BROADCASTS = f"{BROADCASTS} {UNREAD.format('b')}"
 MESSAGES = """
-    FROM messages_extends_message m WHERE m.user_id = %(user)s AND (m.expires IS NULL OR m.expires > %(now)s)
+    FROM messages_extends_message m
+    WHERE m.user_id = %(user)s AND (m.expires IS NULL OR m.expires > %(now)s) AND m.shows_at <= %(now)s
 """
 UNREAD_MESSAGES = f"{MESSAGES} AND m.read_at IS NULL"
 COUNT = f"""
@@ -62,42 +66,70 @@ COUNT = f"""
         UNION ALL (SELECT 1 {UNREAD_BROADCASTS} {{limit}})
     ) AS unread
 """
-OF_PUBLICATION = "level, message, params::text, extra_tags, url, is_safe, key, expires"
-URGENT = "must_acknowledge DESC, level DESC, publish_at DESC, id DESC LIMIT 10"
+TEXT_OF = """
+    level, {0}.message, params::text, extra_tags, url, is_safe, {0}.key, expires, title, url_label, display, category,
+    {0}."group"
+"""
+OF_MESSAGE = f"""
+    'message' AS kind, m.id::text, {TEXT_OF.format("m")}, m.read_at, m.shows_at, m.created, m.sender_id, m.from_person,
+    '' AS author, 0 AS revision, false AS must_acknowledge, m.archived_at, m.snoozed_until, m.saved_at
+"""
+OF_ANNOUNCEMENT = f"""
+    'announcement', a.id::text, {TEXT_OF.format("a")}, {{0}}, a.publish_at, sender_id, from_person, '', a.revision,
+    must_acknowledge, {{1}}
+"""
+OF_BROADCAST = f"""
+    'broadcast', b.id::text, {TEXT_OF.format("b")}, {{0}}, b.publish_at, NULL, false, author, b.revision,
+    must_acknowledge, {{1}}
+"""
+UNMARKED = ("NULL, {0}.publish_at", "NULL, NULL, NULL")
+URGENT = """
+    ORDER BY display, must_acknowledge DESC, level DESC, publish_at DESC, id DESC LIMIT 10
+"""
+COUNTED = "count(*) OVER (), count(*) FILTER (WHERE display = 'banner') OVER ()"
 BANNERS = f"""
-    (WITH newest AS (SELECT m.* {UNREAD_MESSAGES} ORDER BY m.created DESC, m.id DESC LIMIT 100)
-     SELECT 'message', id::text, {OF_PUBLICATION}, read_at, created, sender_id, '' AS author, 0 AS revision,
-        false AS must_acknowledge, (SELECT count(*) FROM newest) FROM newest ORDER BY created DESC, id DESC LIMIT 10)
+    (WITH newest AS (SELECT m.* {UNREAD_MESSAGES} AND display = 'banner' ORDER BY m.shows_at DESC, m.id DESC LIMIT 100)
+     SELECT {OF_MESSAGE}, (SELECT count(*) FROM (SELECT {UNREAD_MESSAGES} LIMIT 100) AS all_unread),
+        (SELECT count(*) FROM newest) FROM newest AS m ORDER BY shows_at DESC, id DESC LIMIT 10)
     UNION ALL
-    (SELECT 'announcement', id::text, {OF_PUBLICATION}, NULL, publish_at, sender_id, '', revision, must_acknowledge,
-        count(*) OVER () {UNREAD_ANNOUNCEMENTS} ORDER BY {URGENT})
+    (SELECT {OF_ANNOUNCEMENT.format(UNMARKED[0].format("a"), UNMARKED[1])}, {COUNTED} {UNREAD_ANNOUNCEMENTS} {URGENT})
     UNION ALL
-    (SELECT 'broadcast', id::text, {OF_PUBLICATION}, NULL, publish_at, NULL, author, revision, must_acknowledge,
-        count(*) OVER () {UNREAD_BROADCASTS} ORDER BY {URGENT})
+    (SELECT {OF_BROADCAST.format(UNMARKED[0].format("b"), UNMARKED[1])}, {COUNTED} {UNREAD_BROADCASTS} {URGENT})
+"""
+MARKED = (
+    "CASE WHEN r.revision >= {0}.revision THEN r.read_at END, greatest({0}.publish_at, r.snoozed_until) AS shown_at",
+    "r.archived_at, r.snoozed_until, r.saved_at",
+)
+OF_READER = " LEFT JOIN messages_extends_receipt r ON r.user_id = %(user)s AND r.publication_id = {0}.id WHERE "
+IN_INBOX = """
+    AND NOT (r.id IS NOT NULL AND (r.revision >= {0}.revision AND r.archived_at IS NOT NULL OR r.snoozed_until > %(now)s
+        AND (NOT {0}.must_acknowledge OR r.revision >= {0}.revision AND r.read_at IS NOT NULL)))
 """
 PAGE = f"""
-    (SELECT 'message', id::text, {OF_PUBLICATION}, read_at, created, sender_id, '' AS author, 0 AS revision,
-        false AS must_acknowledge {MESSAGES} {{messages}} ORDER BY created DESC, id DESC LIMIT 21)
+    (SELECT {OF_MESSAGE} {MESSAGES} AND m.archived_at IS NULL {{messages}} ORDER BY m.shows_at DESC, m.id DESC LIMIT 21)
     UNION ALL
-    (SELECT 'announcement', id::text, {OF_PUBLICATION}, ({RECEIPT.format("a").format("r.read_at")}), publish_at,
-        sender_id, '', revision, must_acknowledge {ANNOUNCEMENTS} {{announcements}}
-        ORDER BY publish_at DESC, id DESC LIMIT 21)
+    (SELECT {OF_ANNOUNCEMENT.format(MARKED[0].format("a"), MARKED[1])}
+        {ANNOUNCEMENTS.replace(" WHERE ", OF_READER.format("a"), 1)} {IN_INBOX.format("a")} {{announcements}}
+        ORDER BY shown_at DESC, a.id DESC LIMIT 21)
     UNION ALL
-    (SELECT 'broadcast', id::text, {OF_PUBLICATION}, ({RECEIPT.format("b").format("r.read_at")}), publish_at, NULL,
-        author, revision, must_acknowledge {BROADCASTS} {{broadcasts}} ORDER BY publish_at DESC, id DESC LIMIT 21)
+    (SELECT {OF_BROADCAST.format(MARKED[0].format("b"), MARKED[1])}
+        {BROADCASTS.replace(" WHERE ", OF_READER.format("b"), 1)} {IN_INBOX.format("b")} {{broadcasts}}
+        ORDER BY shown_at DESC, b.id DESC LIMIT 21)
 """
+# In a row of a page.
+SHOWS_AT = 16
 AFTER = {
-    "messages": "AND (m.created, m.id) < (%(at)s, %(id)s)",
-    "announcements": "AND a.publish_at <= %(at)s",
-    "broadcasts": "AND b.publish_at <= %(at)s",
+    "messages": "AND (m.shows_at, m.id) < (%(at)s, %(id)s)",
+    "announcements": "AND greatest(a.publish_at, r.snoozed_until) <= %(at)s",
+    "broadcasts": "AND greatest(b.publish_at, r.snoozed_until) <= %(at)s",
 }
 LAST_BEFORE = """
-    SELECT created, id FROM messages_extends_message WHERE user_id = %(user)s ORDER BY created DESC, id DESC
+    SELECT shows_at, id FROM messages_extends_message WHERE user_id = %(user)s ORDER BY shows_at DESC, id DESC
     OFFSET %(offset)s LIMIT 1
 """
 MARK_MESSAGES = """
     UPDATE messages_extends_message SET read_at = %(now)s
-    WHERE user_id = %(user)s AND read_at IS NULL AND (expires IS NULL OR expires > %(now)s) AND created <= %(now)s
+    WHERE user_id = %(user)s AND read_at IS NULL AND (expires IS NULL OR expires > %(now)s) AND shows_at <= %(now)s
 """
 MARK_PUBLICATIONS = f"""
     INSERT INTO messages_extends_receipt (user_id, publication_id, revision, read_at)
@@ -185,7 +217,7 @@ USER = "u.id, u.password, u.last_login, u.is_superuser, u.email, u.name, u.is_st
 def counting(*, exact: bool) -> str:
     """Return the statement that counts what is unread."""
     limit = "" if exact else "LIMIT 100"
-    return COUNT.format(limit=limit, messages="" if exact else f"ORDER BY m.created DESC, m.id DESC {limit}")
+    return COUNT.format(limit=limit, messages="" if exact else f"ORDER BY m.shows_at DESC, m.id DESC {limit}")
 
 
 INSERT_ONE = INSERT.replace("id <= %(people)s", "id = %(user)s")
@@ -289,7 +321,7 @@ class ByHand:
             values |= {"at": at, "id": key}
             narrowed = AFTER
         found = self._repeated(organisation, PAGE.format(**narrowed), values, repeat)
-        newest = sorted(found["value"], key=lambda row: row[11], reverse=True)[:20]
+        newest = sorted(found["value"], key=lambda row: row[SHOWS_AT], reverse=True)[:20]
         return {**found, "value": [row[3] for row in newest]}
 
     def mark_all(self, organisation: int, user: int) -> dict[str, Any]:
