@@ -17,7 +17,7 @@ DEFERRED = "tests/isolation/test_deferred.py::"
 ASYNC = "tests/isolation/test_async_work.py::"
 SHARED = "tests/isolation/test_shared_rows.py::"
 PGBOUNCER = "tests/isolation/test_pgbouncer.py::"
-RULES = "tests/isolation/test_house_rules.py::"
+RULES = "tests/isolation/test_tenant_context_rules.py::"
 CHECKS = "tests/unit/checks/test_checks.py::"
 
 

@@ -29,7 +29,7 @@ from tenants.models import Tenant
 from tenants.people.models import User
 from tests.factories import BrowserOf, MakeMessage
 from tests.isolation.conftest import OURS, OpenConnection
-from tests.isolation.test_house_rules import SOURCES
+from tests.isolation.test_tenant_context_rules import SOURCES
 from tests.pools import in_use_before, in_use_when_settled
 
 Communicator: Any = ApplicationCommunicator

@@ -22,7 +22,7 @@ from messages_extends.maintenance.personal_data import export
 from messages_extends.models import Message
 from messages_extends.tenancy.schemas import current_schema
 from tests.factories import MakeMessage, MakeUser
-from tests.isolation.test_house_rules import SOURCES
+from tests.isolation.test_tenant_context_rules import SOURCES
 
 said: list[str] = []
 

@@ -29,7 +29,7 @@ OPTIONS: Final = (
 )
 FILES: Final = (
     "tests/longrun/fuzz/test_entry_points.py",
-    "tests/longrun/fuzz/test_raw.py",
+    "tests/longrun/fuzz/test_raw_requests.py",
     "tests/longrun/fuzz/test_timing.py",
     "tests/longrun/fuzz/test_readers.py",
 )

@@ -23,9 +23,9 @@ from tests.isolation.leak_scenarios import (
     THREADS,
 )
 
-DOORS = "tests/isolation/test_doors.py::"
+DOORS = "tests/isolation/test_cross_tenant_access.py::"
 PROVISIONING = "tests/integration/tenants/test_provisioning.py::"
-ATTEMPTS = "tests/integration/tenants/test_attempts.py::"
+ATTEMPTS = "tests/integration/tenants/test_login_attempts.py::"
 BROADCASTS = "tests/unit/sending/test_broadcasts.py::"
 
 
@@ -555,7 +555,9 @@ MITIGATIONS: Final = (
     ),
     Mitigation(
         "forms give no more than their user holds",
-        ("tests/integration/tenants/test_holdings.py::test_admin_forms_refuse_permissions_not_held_by_editor",),
+        (
+            "tests/integration/tenants/test_privilege_escalation.py::test_admin_forms_refuse_permissions_not_held_by_editor",
+        ),
         _give_what_is_not_held,
     ),
     Mitigation(
@@ -565,7 +567,7 @@ MITIGATIONS: Final = (
     ),
     Mitigation(
         "a page with somebody's messages is private",
-        ("tests/integration/web/test_private_pages.py::test_host_page_with_messages_is_private",),
+        ("tests/integration/web/test_cache_control.py::test_host_page_with_messages_is_private",),
         _let_caches_keep_pages,
     ),
     Mitigation(

@@ -62,9 +62,9 @@ RUN_BY = {
     "renaming.py": "unit/docs/test_recipes.py",
     "removing.py": "unit/docs/test_recipes.py",
     "company_members.py": "unit/docs/test_recipes.py",
-    "conftest.py": "integration/hosts/operators/test_committing.py",
-    "runner.py": "integration/hosts/operators/test_committing.py",
-    "test_orders.py": "integration/hosts/operators/test_committing.py",
+    "conftest.py": "integration/hosts/operators/test_transactional_tests.py",
+    "runner.py": "integration/hosts/operators/test_transactional_tests.py",
+    "test_orders.py": "integration/hosts/operators/test_transactional_tests.py",
 }
 Row = dict[str, str]
 

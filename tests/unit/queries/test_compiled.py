@@ -26,7 +26,7 @@ from messages_extends.inbox.filters import InboxFilter
 from messages_extends.models import Message
 from messages_extends.queries import compiled
 from messages_extends.queries.compiled import CompiledQuery, Slot
-from tests.unit.queries.worlds import World, hold, in_each_world, worlds
+from tests.unit.queries.random_data import World, hold, in_each_world, worlds
 
 PAGE = {"size": 20, "chosen": InboxFilter()}
 _current_reader: ContextVar[Any] = ContextVar("tests.current_reader")

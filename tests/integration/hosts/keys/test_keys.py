@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from messages_extends.api import inbox, send
 from messages_extends.inbox.inbox import unread_counts
 from tests.integration.hosts.keys.people.models import Person
-from tests.unit.queries.worlds import World, in_each_world, worlds
+from tests.unit.queries.random_data import World, in_each_world, worlds
 
 TEXTS = ["7", "o'hara %s", "%(user)s \\"]
 

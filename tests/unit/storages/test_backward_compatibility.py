@@ -150,7 +150,7 @@ class TestLeniency:
     def test_add_message_for_inactive_user_respects_custom_policy(
         self, in_acme: Tenant, alice: Any, sally: Any, make_user: MakeUser, settings: Any
     ) -> None:
-        settings.MESSAGES_EXTENDS = {"POLICY": "tests.unit.storages.test_old_code.NotSally"}
+        settings.MESSAGES_EXTENDS = {"POLICY": "tests.unit.storages.test_backward_compatibility.NotSally"}
         bob = make_user("bob", is_active=False)
         type(sally).objects.filter(pk=sally.pk).update(is_active=False)
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=bob)
@@ -250,7 +250,7 @@ class NewestLast(PersistentStorage):
 
 
 class ByHand(FallbackStorage):
-    storages_names = ("tests.unit.storages.test_old_code.NewestLast",)
+    storages_names = ("tests.unit.storages.test_backward_compatibility.NewestLast",)
 
 
 class SeesAsSally(PersistentStorage):
@@ -262,7 +262,7 @@ class SeesAsSally(PersistentStorage):
 class TestSubclasses:
     @pytest.fixture
     def _old_storage(self, settings: Any) -> None:
-        settings.MESSAGES_STORAGES = ("tests.unit.storages.test_old_code.NewestLast",)
+        settings.MESSAGES_STORAGES = ("tests.unit.storages.test_backward_compatibility.NewestLast",)
 
     @pytest.mark.usefixtures("_old_storage")
     def test_message_queryset_override_selects_messages_next_to_publications(self, in_acme: Tenant, alice: Any) -> None:
@@ -295,7 +295,7 @@ class TestSubclasses:
     def test_get_user_override_selects_owner_of_messages(
         self, in_acme: Tenant, alice: Any, sally: Any, settings: Any
     ) -> None:
-        settings.MESSAGES_STORAGES = ("tests.unit.storages.test_old_code.SeesAsSally",)
+        settings.MESSAGES_STORAGES = ("tests.unit.storages.test_backward_compatibility.SeesAsSally",)
         send(sally, "for Sally")
         assert texts(make_request(in_acme, alice)) == ["for Sally"]
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "added")

@@ -13,7 +13,7 @@ import pytest
 from django.http import HttpResponse
 
 from tenants.models import Tenant
-from tests.isolation.test_doors import dump
+from tests.isolation.test_cross_tenant_access import dump
 from tests.longrun.fuzz import inputs, oracle
 from tests.longrun.fuzz.attacks import INSIDERS, Report
 from tests.longrun.fuzz.entry_points import EntryPoint, entry_points

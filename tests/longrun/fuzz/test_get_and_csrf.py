@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 
-from tests.isolation.test_doors import dump
+from tests.isolation.test_cross_tenant_access import dump
 from tests.longrun.fuzz.entry_points import entry_points
 from tests.longrun.fuzz.world import World, make_world
 
