@@ -63,9 +63,9 @@ SENDING: Final = (
     ),
     Mutation(
         "A message that has not expired makes way for the next with its key",
-        f"{PACKAGE}sending.messages",
-        "with_key.filter(expires__lte=timezone.now()).unread()",
-        "with_key.unread()",
+        f"{PACKAGE}models.message",
+        'self.filter(~Exists(unread.exclude(key="")), is_hidden, key=key)',
+        "self.filter(Q(read_at=None) | is_hidden, key=key)",
         (
             "tests/unit/sending/test_messages.py::TestKeys::test_send_with_key_skips_recipient_with_unread_message",
             "tests/unit/storages/test_storages.py::TestPersistent::test_add_message_with_key_skips_while_unread",
@@ -238,9 +238,9 @@ INBOX: Final = (
     ),
     Mutation(
         "Undo restores what was read before too",
-        f"{PACKAGE}inbox.inbox",
-        "own.filter(read_at=at, archived_at=None)",
-        "own.filter(read_at__lte=at, archived_at=None)",
+        f"{PACKAGE}models.message",
+        "was_read = Q(read_at=at) & (",
+        "was_read = Q(read_at__lte=at) & (",
         ("tests/unit/inbox/test_inbox.py::TestMarkingAll::test_undo_restores_only_items_of_that_mark_all_read",),
     ),
     Mutation(
@@ -275,9 +275,9 @@ INBOX: Final = (
     ),
     Mutation(
         "Undo takes back what was changed again since",
-        f"{PACKAGE}inbox.inbox",
-        "own.filter(read_at=at, archived_at=None)",
-        "own.filter(read_at=at)",
+        f"{PACKAGE}models.message",
+        "was_read = Q(read_at=at) & (Q(archived_at=None) | is_marked & Q(previous_marks__archived_at=None))",
+        "was_read = Q(read_at=at)",
         ("tests/unit/inbox/test_triage.py::TestUndo::test_undo_leaves_item_that_was_changed_again",),
     ),
     Mutation(
