@@ -258,7 +258,7 @@ class ByHand:
     def _insert_as_person(self, organisation: int, sender: int, people: int, group: bool, text: str) -> None:
         schema = schema_name(organisation)
         values: dict[str, Any] = {"user": sender, "actor": str(sender), "people": people, "text": text}
-        values |= {"now": datetime.now(UTC), "speaker": f"{schema}: {sender}", "name": f"Person {sender}"}
+        values |= {"now": datetime.now(UTC), "sender_key": f"{schema}: {sender}", "name": f"Person {sender}"}
         with self.database.transaction():
             self._fetch(WAIT, values)
             if self._fetch(LIMIT_REACHED, values):

@@ -36,7 +36,7 @@ def check_rate_limit(sender: AbstractBaseUser | None, *, records: type[BaseAudit
         return
     actor, using = actor_id_of(sender.pk), router.db_for_write(records)
     with connections[using].cursor() as cursor:
-        cursor.execute(LOCK_SENDER, {"sender_key": _speaker(actor, records)})
+        cursor.execute(LOCK_SENDER, {"sender_key": _sender_key(actor, records)})
     now = timezone.now()
     values = {"actor": actor, **_beginnings(limits, now)}
     found = compiled.rows(free_times, values, using, records=records, limits=tuple(limits.items()))
@@ -67,7 +67,7 @@ def limit_condition(sender: AbstractBaseUser, now: datetime, using: str) -> Limi
     if not limits:
         return LimitCondition([], "true", {})
     actor = actor_id_of(sender.pk)
-    values = {"actor": actor, "sender_key": _speaker(actor, AuditRecord), **_beginnings(limits, now)}
+    values = {"actor": actor, "sender_key": _sender_key(actor, AuditRecord), **_beginnings(limits, now)}
     return LimitCondition([LOCK_SENDER], _fewer_than(tuple(limits.items()), using), values)
 
 
@@ -82,7 +82,7 @@ def _fewer_than(limits: Sequence[tuple[str, int]], using: str) -> str:
     )
 
 
-def _speaker(actor: str, records: type[BaseAuditRecord]) -> str:
+def _sender_key(actor: str, records: type[BaseAuditRecord]) -> str:
     return f"{current_schema()}.{records._meta.label}: {actor}"
 
 

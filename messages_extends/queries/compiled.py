@@ -183,8 +183,11 @@ def condition(build: Callable[..., Q], values: Values, using: str, *, model: typ
     where = query.sql.partition(" WHERE ")[2] if query else ""
     if query is None or not where:
         return build(**values, **shape)
-    key = f"{ROW}.{connections[using].ops.quote_name(str(model._meta.pk.column))}"
-    return Q(CompiledCondition(F("pk"), where.replace(key, f"%({KEY})s"), (*query.parameters(values).items(),)))
+    quote = connections[using].ops.quote_name
+    # Django 6.1 quotes aliases, and earlier versions do not.
+    for alias in (quote(ROW), ROW):
+        where = where.replace(f"{alias}.{quote(str(model._meta.pk.column))}", f"%({KEY})s")
+    return Q(CompiledCondition(F("pk"), where, (*query.parameters(values).items(),)))
 
 
 def _keys_of_rows(*, model: type[Model], says: Callable[..., Q], **given: Any) -> "QuerySet[Any, Any]":

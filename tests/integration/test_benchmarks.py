@@ -38,7 +38,7 @@ TAKE_PART = {
     14: EVERYBODY,
     15: EVERYBODY,
     16: {OURS, "SQL by hand, guarded as ours"},
-    17: {*EVERYBODY, "messages_extends without live updates"},
+    17: {*EVERYBODY, "messages_extends without live updates", "SQL by hand, with NOTIFY"},
 }
 
 
