@@ -75,11 +75,22 @@ class TestOneEntry:
         dialog.get_by_role("button", name="Tomorrow").click()
         expect(entries(page)).to_have_count(1)
         expect(dialog).to_be_hidden()
+        expect(page.get_by_role("button", name="Undo")).to_be_visible()
         page.get_by_role("link", name="Snoozed", exact=True).click()
         expect(page.get_by_text("Snoozed until")).to_be_visible()
         page.get_by_role("button", name="End the snooze: first").click()
         expect(entries(page)).to_have_count(0)
         assert eventually(lambda: sorted(texts_in(alice)) == ["first", "second"])
+
+    def test_changes_that_are_still_to_be_sent_outlive_the_page(self, at_acme: Visitor, alice: Any) -> None:
+        tell(alice, "first", "second", "third", "fourth")
+        page = at_acme.go("/messages/")
+        page.evaluate("""() => {
+            document.querySelectorAll("[data-mx-list] [name=archive]").forEach((button) => button.click());
+            location.assign("/");
+        }""")
+        page.wait_for_url("**.localhost:*/")
+        assert eventually(lambda: len(texts_in(alice, "archived")) == 4)
 
     def test_snooze_takes_an_own_time(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first")

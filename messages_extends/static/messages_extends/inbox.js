@@ -138,9 +138,11 @@ document.addEventListener("change", ({ target }) => {
   if (target.closest("[data-mx-select-all], .mx-select")) showSelected();
 });
 
-/* What was done is sent one by one; the inbox is fetched anew after the last. */
+/* What was done is sent one by one, and all that is left when somebody leaves the page; the inbox is fetched anew after
+   the last. */
 /** @type {Promise<string | void>} */
 let sending = Promise.resolve();
+const leaving = new Promise((resolve) => addEventListener("pagehide", resolve, { once: true }));
 let waiting = 0;
 /** @type {Promise<void>} */
 let settled = Promise.resolve();
@@ -168,8 +170,9 @@ const triage = async (form, body, entries) => {
   document.querySelector("#mx-undo")?.remove();
   waiting += 1;
   let failed = false;
-  const sent = sending.then(async () => {
-    const { location: address, ...badge } = await (await mx.post(form, "application/json", { body })).json();
+  const sent = Promise.race([sending, leaving]).then(async () => {
+    const response = await mx.post(form, "application/json", { body, keepalive: true });
+    const { location: address, ...badge } = await response.json();
     mx.showBadge(badge);
     return address;
   });
