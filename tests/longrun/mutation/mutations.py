@@ -276,7 +276,7 @@ INBOX: Final = (
     Mutation(
         "Undo takes back what was changed again since",
         f"{PACKAGE}models.message",
-        "was_read = Q(read_at=at) & (Q(archived_at=None) | is_marked & Q(previous_marks__archived_at=None))",
+        "was_read = Q(read_at=at) & (Q(archived_at=None) | is_marked & Q(previous_archived_at=None))",
         "was_read = Q(read_at=at)",
         ("tests/unit/inbox/test_triage.py::TestUndo::test_undo_leaves_item_that_was_changed_again",),
     ),
