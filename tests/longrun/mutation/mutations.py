@@ -429,6 +429,15 @@ ACCESS: Final = (
         ("tests/unit/access/test_policy.py::test_deleting_target_deletes_grants_and_keeps_other_permissions",),
     ),
     Mutation(
+        "A right on all groups reaches a person who is in none",
+        f"{PACKAGE}access.sql",
+        'IN_A_GROUP: Final = "joined.{group} IS NOT NULL"',
+        'IN_A_GROUP: Final = "true"',
+        (
+            "tests/unit/access/test_policy_queries.py::test_pair_condition_agrees_with_reachable_people_for_each_kind_of_grant",
+        ),
+    ),
+    Mutation(
         "A host's own policy is compiled once for all people",
         f"{PACKAGE}access.policy_queries",
         "kind in BUILT_IN and has_plain_managers()",
