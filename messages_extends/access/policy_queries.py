@@ -56,10 +56,14 @@ def _pair_condition(everybody: bool, people: Any, using: str) -> str | None:
     if everybody:
         return f"EXISTS (SELECT FROM {names['people']} AS sender WHERE sender.{names['key']} = %(sender)s AND {active})"
     quote = connections[using].ops.quote_name
+    # What a right may be held on, so that it allows to write to `person`.
+    targets = [TARGET_PERSON.format(**send_message()._asdict(), **names)]
+    if user_model_has("groups"):
+        targets.append(TARGET_GROUPS.format(**send_group_message()._asdict(), **names, **_memberships(people, using)))
     return MAY_WRITE_TO.format(
         sender_is_active=f" AND {active}",
         sender_is_superuser=f" OR {superuser}",
-        targets=" UNION ALL ".join(_targets(people, using)),
+        targets=" UNION ALL ".join(targets),
         holdings=" OR ".join(_holdings(people, using)),
         content_types=quote(ContentType._meta.db_table),
         permissions=quote(Permission._meta.db_table),
@@ -75,14 +79,6 @@ def _flag(people: Any, name: str, alias: str, using: str, *, missing: str) -> st
     if field.model._meta.db_table != people._meta.db_table:
         return None
     return f"{alias}.{connections[using].ops.quote_name(field.column)}"
-
-
-def _targets(people: Any, using: str) -> Iterator[str]:
-    """Yield what a right may be held on, so that it allows to write to `person`."""
-    names = names_of_people(using)
-    yield TARGET_PERSON.format(**send_message()._asdict(), **names)
-    if user_model_has("groups"):
-        yield TARGET_GROUPS.format(**send_group_message()._asdict(), **names, **_memberships(people, using))
 
 
 def _holdings(people: Any, using: str) -> Iterator[str]:

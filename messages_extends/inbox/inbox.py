@@ -5,7 +5,7 @@ Whatever a request names is reached through here, so that nobody reads or marks 
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -25,7 +25,7 @@ from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.inbox import feed
 from messages_extends.inbox.cursor import Cursor
 from messages_extends.inbox.filters import Branches, InboxFilter
-from messages_extends.inbox.items import DISPLAY_COLUMN, FeedItem, Kind, as_feed_item
+from messages_extends.inbox.items import DISPLAY_COLUMN, KINDS, FeedItem, Kind, as_feed_item
 from messages_extends.inbox.selection import Marked, Selection
 from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.inbox.sql import COUNT_EACH
@@ -117,7 +117,10 @@ class Inbox:
         # One at least: a row carries the total of its kind.
         rows = compiled.rows(feed.banners, self._values(), read_database(), limit=max(settings.max_banners, 1))
         found = [as_feed_item(row, self.user) for row in rows if row[-1] and row[DISPLAY_COLUMN] == Display.BANNER]
-        total, banners = (sum(_of_each_kind(rows, column)) for column in (-2, -1))
+        # Each row of a kind has the number or 0.
+        total, banners = (
+            sum(max([0, *(row[column] for row in rows if row[0] == kind)]) for kind in KINDS) for column in (-2, -1)
+        )
         # What must be acknowledged first, then by level, then the newest.
         found.sort(key=lambda entry: Cursor.of(entry).rank, reverse=True)
         found.sort(key=lambda entry: (not entry.must_acknowledge, -constants.base_level(entry.level)))
@@ -416,14 +419,6 @@ def unread_counts(keys: Collection[Any], at: datetime | None = None) -> Mapping[
 def messages_of(user: AbstractBaseUser) -> MessageQuerySet:
     """Return every message to `user` in the current schema: the only way to reach one by an id from a request."""
     return Message.objects.for_user(user)
-
-
-def _of_each_kind(rows: Sequence[tuple[Any, ...]], column: int) -> Iterable[int]:
-    """Return the greatest number in a column for each kind, as each row of a kind has the number or 0."""
-    numbers: dict[str, int] = {}
-    for row in rows:
-        numbers[row[0]] = max(numbers.get(row[0], 0), row[column])
-    return numbers.values()
 
 
 def _publications(readable: Branches, select: Callable[[Any], Any]) -> "QuerySet[Any, Any]":

@@ -15,6 +15,8 @@ from django.db.models import BooleanField, Expression, F, Func, TextField, Value
 MAX_LENGTH: Final = 100
 # What cannot be sent to PostgreSQL, or would not be found.
 UNUSABLE: Final = re.compile("[\0\ud800-\udfff\\s]+")
+NON_ASCII: Final = re.compile("[^\0-\x7f]")
+LIKE_ESCAPES: Final = str.maketrans({character: f"\\{character}" for character in "%_\\"})
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,9 @@ class SearchWords:
     def of(cls, text: str) -> "SearchWords | None":
         """Return the words of what somebody has entered, of which every character stands for itself; None if empty."""
         words = UNUSABLE.sub(" ", text)[:MAX_LENGTH].split()
-        return cls([*map(_like, words)], [*map(_regex, words)]) if words else None
+        # What LIKE gives a meaning is escaped; a letter that it could not fold stands for any character.
+        likes = [f"%{NON_ASCII.sub('_', word.translate(LIKE_ESCAPES)).lower()}%" for word in words]
+        return cls(likes, [*map(_regex, words)]) if words else None
 
     @property
     def values(self) -> dict[str, list[str]]:
@@ -63,10 +67,6 @@ class ContainsWords(Func):
         return sql, [*like_values, *regex_values]
 
 
-def _like(word: str) -> str:
-    return f"%{''.join(_escape(letter.lower()) if letter.isascii() else '_' for letter in word)}%"
-
-
 def _regex(word: str) -> str:
     text = "".join(letter if _is_plain(letter) else f"\\{letter}" for letter in word)
     if not _is_plain(word[0]):
@@ -77,7 +77,3 @@ def _regex(word: str) -> str:
 
 def _is_plain(letter: str) -> bool:
     return letter.isalnum() or letter == "_" or not letter.isascii()
-
-
-def _escape(letter: str) -> str:
-    return f"\\{letter}" if letter in "%_\\" else letter

@@ -211,10 +211,16 @@ def _compiled_for_everybody(key: CacheKey) -> CompiledQuery | None:
     if key.people and make is None:
         return None
     ours, theirs = [{name: make(10 * seed + n) for n, name in enumerate(key.people) if make} for seed in (1, 2)]
+    slots = {name: Slot(name) for name in key.values if name not in key.people}
+    compiled: list[tuple[str, Sequence[Any]]] = []
     try:
-        (sql, parameters), (other_sql, others) = (_compiled_for(key, keys) for keys in (ours, theirs))
+        for keys in (ours, theirs):
+            people = {name: key.user_model(pk=pk) for name, pk in keys.items()}
+            queryset = key.build(**people, **slots, **dict(key.shape))
+            compiled.append(queryset.query.get_compiler(using=key.using).as_sql())
     except EmptyResultSet:
         return None
+    (sql, parameters), (other_sql, others) = compiled
     if sql != other_sql:
         return None
     found = []
@@ -228,14 +234,6 @@ def _compiled_for_everybody(key: CacheKey) -> CompiledQuery | None:
     others = [one for one, literal in zip(found, literals, strict=True) if literal is None]
     text = _filled(sql, [literal or "%s" for literal in literals])
     return CompiledQuery.named(text, others, key.using, key.build.__name__)
-
-
-def _compiled_for(key: CacheKey, keys: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
-    people = {name: key.user_model(pk=pk) for name, pk in keys.items()}
-    slots = {name: Slot(name) for name in key.values if name not in people}
-    queryset = key.build(**people, **slots, **dict(key.shape))
-    compiled: tuple[str, Sequence[Any]] = queryset.query.get_compiler(using=key.using).as_sql()
-    return compiled
 
 
 def _filled(sql: str, texts: Iterable[str]) -> str:
@@ -261,13 +259,13 @@ def key_maker(field: Any) -> Callable[[int], Any] | None:
     if isinstance(field, SmallIntegerField):
         # Any number that it can hold may be somebody's.
         return None
-    kinds: list[tuple[type, Callable[[int], Any]]] = [(UUIDField, _uuid), (IntegerField, _number), (CharField, str)]
+    kinds: list[tuple[type, Callable[[int], Any]]] = [
+        (UUIDField, lambda seed: UUID(int=_number(seed))),
+        (IntegerField, _number),
+        (CharField, str),
+    ]
     return next((make for kind, make in kinds if isinstance(field, kind)), None)
 
 
 def _number(seed: int) -> int:
     return 2_000_000_000 + seed
-
-
-def _uuid(seed: int) -> UUID:
-    return UUID(int=_number(seed))

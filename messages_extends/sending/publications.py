@@ -247,8 +247,10 @@ def change(publication: Publication, changes: dict[str, Any], *, show_again: boo
     if publication.has_ended():
         raise NotPublished
     text = {name: changes.get(name, getattr(publication, name)) for name in TEXT_FIELDS}
-    # What is stored as safe HTML stays it.
-    message, title = (_as_loaded(publication, name) for name in ("message", "title"))
+    message, title = str(publication.message), str(publication.title)
+    if publication.is_safe:
+        # What is stored as safe HTML stays it.
+        message, title = mark_safe(message), mark_safe(title)  # noqa: S308 - the sending code declared it safe
     columns: dict[str, Any] = clean_content(
         changes.get("message", message), title=changes.get("title", title), key=publication.key, **text
     )
@@ -268,11 +270,6 @@ def change(publication: Publication, changes: dict[str, Any], *, show_again: boo
     for name, value in columns.items():
         setattr(publication, name, value)
     publication.save(update_fields=columns)
-
-
-def _as_loaded(publication: Publication, name: str) -> str:
-    text = str(getattr(publication, name))
-    return mark_safe(text) if publication.is_safe else text  # noqa: S308 - the sending code declared it safe
 
 
 def end(publication: Publication) -> bool:

@@ -38,13 +38,16 @@ def write_to_one(key: object, values: Mapping[str, Any], event: Mapping[str, Any
     values = {**values, "created": now, "modified": now}
     conditions, before, record = [member_condition(using)], [], {}
     if sender is not None:
-        if not may_act(sender) or not _is_recorded_by_statement(using):
+        # A signal of the record needs an instance, and another database a statement of its own.
+        signals = (pre_init, post_init, pre_save, post_save)
+        has_listeners = any(signal.has_listeners(AuditRecord) for signal in signals)
+        if not may_act(sender) or has_listeners or router.db_for_write(AuditRecord) != using:
             return False
         limit = limit_condition(sender, now, using)
         conditions += [pair_condition(type(policy()), using), limit.sql]
         before, record = limit.before, event_values(**event) | {"recorded_at": now}
     if values["key"]:
-        conditions.append(_nothing_archived(using))
+        conditions.append(NOTHING_ARCHIVED.format(table=connections[using].ops.quote_name(Message._meta.db_table)))
     known = tuple([each for each in conditions if each is not None])
     if len(known) < len(conditions):
         return False
@@ -55,20 +58,6 @@ def write_to_one(key: object, values: Mapping[str, Any], event: Mapping[str, Any
     with suppress(RecipientUnavailable), translate_fk_violation():
         return _run([*before, statement], parameters, using)
     return False
-
-
-def _is_recorded_by_statement(using: str) -> bool:
-    """Tell whether a record needs no instance: nobody listens to its signals, and it goes to the same database."""
-    signals = (pre_init, post_init, pre_save, post_save)
-    return router.db_for_write(AuditRecord) == using and not any(each.has_listeners(AuditRecord) for each in signals)
-
-
-@lru_cache
-def _nothing_archived(using: str) -> str:
-    """Return the condition that the recipient has archived no message with the key, which would be replaced."""
-    user: Any = Message._meta.get_field("user")
-    quote_name = connections[using].ops.quote_name
-    return NOTHING_ARCHIVED.format(table=quote_name(Message._meta.db_table), user=quote_name(user.column))
 
 
 @lru_cache(maxsize=512)

@@ -57,7 +57,11 @@ def message_triage(request: HttpRequest) -> HttpResponse:
     if not filter_form.is_valid():
         raise BadRequest(filter_form.problem)
     chosen, value = filter_form.chosen, request.POST[action]
-    snapshot = _snapshot(request, inbox, chosen) if value == ALL else None
+    token, snapshot = request.POST.get("snapshot", ""), None
+    if value == ALL:
+        snapshot = read_snapshot_token(request, token) if token else inbox.snapshot(**chosen.as_arguments())
+        if snapshot is None:
+            raise BadRequest("This snapshot does not belong to this user.")
     snooze = SnoozeForm(request.POST if "when" in request.POST else None)
     is_asked = value != ALL or "snapshot" in request.POST
     if not is_asked or (action == "snooze" and not snooze.is_valid()):
@@ -77,23 +81,17 @@ def message_triage(request: HttpRequest) -> HttpResponse:
     except ValueError as error:
         # The time has passed since the form was found valid.
         raise BadRequest("This time has passed.") from error
-    return _done(request, inbox, chosen, undo_token(request, marked, action) if marked.count else "")
+    undo = undo_token(request, marked, action) if marked.count else ""
+    address = chosen.address(after=chosen.after, undo=undo)
+    if wants_json(request):
+        return JsonResponse({**UnreadBadge(inbox.unread_count()).as_json, "location": address})
+    return HttpResponseRedirect(address)
 
 
 def _keys(request: HttpRequest, value: str) -> list[str]:
     """Return the primary keys of a button, or of the selected entries; a folded group has several in one value."""
     values = [value] if value else request.POST.getlist("pk")
     return list(dict.fromkeys(key for each in values for key in each.split()))
-
-
-def _snapshot(request: HttpRequest, inbox: Inbox, chosen: RequestedFilter) -> UnreadSnapshot:
-    token = request.POST.get("snapshot", "")
-    if not token:
-        return inbox.snapshot(**chosen.as_arguments())
-    snapshot = read_snapshot_token(request, token)
-    if snapshot is None:
-        raise BadRequest("This snapshot does not belong to this user.")
-    return snapshot
 
 
 def _ask(
@@ -115,11 +113,3 @@ def _ask(
         "back": chosen.address(),
     }
     return render(request, "messages_extends/triage.html", context, status=400 if snooze.errors else 200)
-
-
-def _done(request: HttpRequest, inbox: Inbox, chosen: RequestedFilter, undo: str) -> HttpResponse:
-    """Lead back to the inbox, which offers to undo it; tell a script where that is."""
-    address = chosen.address(after=chosen.after, undo=undo)
-    if wants_json(request):
-        return JsonResponse({**UnreadBadge(inbox.unread_count()).as_json, "location": address})
-    return HttpResponseRedirect(address)
