@@ -1,12 +1,33 @@
 """The marks of triage, which messages have themselves and publications in the receipts of their readers."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.utils import timezone
 
 MARKS: Final = ("archived_at", "snoozed_until", "saved_at")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class HasMarks:
+    """Base class of what an inbox shows: the marks as yes or no."""
+
+    # Of any type, because a Django field and a dataclass's field declare them differently.
+    archived_at: Any
+    snoozed_until: Any
+    saved_at: Any
+
+    @property
+    def archived(self) -> bool:
+        return self.archived_at is not None
+
+    @property
+    def saved(self) -> bool:
+        return self.saved_at is not None
+
+    @property
+    def snoozed(self) -> bool:
+        return self.snoozed_until is not None and self.snoozed_until > timezone.now()
 
 
 def as_microseconds(at: datetime) -> int:

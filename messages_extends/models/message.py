@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from messages_extends.events.changes import notify_changed
 from messages_extends.models.content import Content, Display, View
 from messages_extends.models.expressions import CountOf, IsAnyOf, quoted_table
-from messages_extends.models.marks import MARKS, as_microseconds
+from messages_extends.models.marks import MARKS, HasMarks, as_microseconds
 from messages_extends.models.read_field import ReadField
 from messages_extends.models.sender import FromSender, set_from_person, with_from_person
 from messages_extends.tenancy.databases import ReadsOwnWrites, atomic, write_database
@@ -250,7 +250,7 @@ def stored_names(fields: Iterable[str]) -> Collection[str]:
     return names | {"archived_at"} if "read_at" in names else names
 
 
-class Message(FromSender, Content):
+class Message(HasMarks, FromSender, Content):
     """A message to one recipient.
 
     Foreign keys to users are DO_NOTHING in Python and ON DELETE CASCADE or SET NULL in the database; see
@@ -391,18 +391,6 @@ class Message(FromSender, Content):
         deleted = super().delete(using, keep_parents)
         self._notify_changed()
         return deleted
-
-    @property
-    def archived(self) -> bool:
-        return self.archived_at is not None
-
-    @property
-    def saved(self) -> bool:
-        return self.saved_at is not None
-
-    @property
-    def snoozed(self) -> bool:
-        return self.snoozed_until is not None and self.snoozed_until > timezone.now()
 
     def _notify_changed(self) -> None:
         notify_changed(users=[] if self.user_id is None else [self.user_id])

@@ -253,21 +253,13 @@ class ComposeForm(TextForm):
 
     @cached_property
     def picked_people(self) -> list[AbstractBaseUser]:
-        keys = self._keys("people")
-        return (
-            list(using_primary(search_people("", policy().reachable_people(self.sender).filter(pk__in=keys))))
-            if keys
-            else []
-        )
+        people = policy().reachable_people(self.sender).filter(pk__in=self._keys("people"))
+        return list(using_primary(search_people("", people)))
 
     @cached_property
     def picked_groups(self) -> list[Group]:
-        keys = self._keys("groups")
-        return (
-            list(using_primary(search_groups("", policy().reachable_groups(self.sender).filter(pk__in=keys))))
-            if keys
-            else []
-        )
+        groups = policy().reachable_groups(self.sender).filter(pk__in=self._keys("groups"))
+        return list(using_primary(search_groups("", groups)))
 
     @cached_property
     def few_groups(self) -> list[Group] | None:
