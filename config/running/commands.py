@@ -73,7 +73,7 @@ def load(arguments: list[str]) -> int:
 
 
 def fuzz(arguments: list[str]) -> int:
-    """Send hostile input to every address, and count what was sent, answered and found."""
+    """Send malicious input to every address, and count what was sent, answered and found."""
     with database_for_tests() as url:
         return _call([PYTHON, "-m", "tests.longrun.fuzz.run", *arguments], {**os.environ, "DATABASE_URL": url})
 

@@ -34,7 +34,7 @@ python3 run.py test [pytest arguments]     all tests, or those you name; --quick
                                            long; --django 6.1, given first: with that release
 python3 run.py mutate [part of a name]     break one rule at a time, by taking out or changing code: a test must fail
 python3 run.py load [--requests N] ...     many organisations at one server, each answer searched for another's
-python3 run.py fuzz [--inputs N] ...       hostile input at every address, counted by kind
+python3 run.py fuzz [--inputs N] ...       malicious input at every address, counted by kind
 python3 run.py chaos [--seconds N] ...     the database and workers killed, cut and filled up under load
 python3 run.py manage ...                  Django's commands, on the demo's database or DATABASE_URL
 python3 run.py check                       lint, types, import contracts, missing migrations, the documentation
