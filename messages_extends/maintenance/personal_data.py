@@ -125,7 +125,7 @@ def _tenant_sections(user: AbstractBaseUser) -> Sections:
             ),
         ),
         "read": _read(user.pk),
-        # Without those of the user's groups.
+        # The grants of the user's groups are not included.
         "grants": (
             {"permission": str(right), "on": key}
             for right in ((send_message(), send_group_message()) if apps.is_installed("guardian") else ())

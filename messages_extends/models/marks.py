@@ -10,7 +10,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class HasMarks:
-    """Base class of what an inbox shows: the marks as yes or no."""
+    """Base class of the items of an inbox, with their marks as booleans."""
 
     # Of any type, because a Django field and a dataclass's field declare them differently.
     archived_at: Any

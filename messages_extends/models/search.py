@@ -28,9 +28,9 @@ class SearchWords:
 
     @classmethod
     def of(cls, text: str) -> "SearchWords | None":
-        """Return the words of what somebody has entered, of which every character stands for itself; None if empty."""
+        """Return the words of a search text, in which every character is literal; None if there are none."""
         words = UNUSABLE.sub(" ", text)[:MAX_LENGTH].split()
-        # What LIKE gives a meaning is escaped; a letter that it could not fold stands for any character.
+        # Characters with a meaning in LIKE are escaped. Letters that it does not fold become a wildcard.
         likes = [f"%{NON_ASCII.sub('_', word.translate(LIKE_ESCAPES)).lower()}%" for word in words]
         return cls(likes, [*map(_regex, words)]) if words else None
 
@@ -57,7 +57,7 @@ class ContainsWords(Func):
             *(compiler.compile(each) for each in self.source_expressions[3:]),
         )
         whole = f"{title} || ' ' || {message} || coalesce(' ' || CAST({params} AS text), '')"
-        # To join texts takes as long as to look at them.
+        # Joining texts takes as long as searching them.
         text = f"(CASE WHEN {title} = '' AND {params} IS NULL THEN {message} ELSE {whole} END)"
         # Only ASCII letters are folded in "C", which is ten times as fast; other letters match any character here.
         sql = (
@@ -71,7 +71,7 @@ def _regex(word: str) -> str:
     text = "".join(letter if _is_plain(letter) else f"\\{letter}" for letter in word)
     if not _is_plain(word[0]):
         return text
-    # PostgreSQL knows other letters by the locale of the database, which may know none.
+    # For letters that are not ASCII, \m depends on the locale of the database, which may not know them.
     return rf"\m{text}" if word[0].isascii() else f"(?:^|[^[:alnum:]_]){text}"
 
 

@@ -21,7 +21,7 @@ from messages_extends.web.requests import require_reader, wants_json
 from messages_extends.web.snoozing import SnoozeForm, snooze_choices
 from messages_extends.web.tokens import read_snapshot_token, snapshot_token, undo_token
 
-# What the button of each name does.
+# The method for the button of each name.
 ACTIONS: Final[Mapping[str, Callable[..., Marked]]] = {
     "archive": Selection.archive,
     "unarchive": Selection.unarchive,
@@ -38,16 +38,17 @@ TITLES: Final = {
     "save": _("Save"),
     "unsave": _("Remove from saved"),
 }
-# The value of a button for all that a filter shows; other values are primary keys, "" those of the selected entries.
+# The value of a button that changes everything in the filter. Other values are primary keys, or "" for the selected
+# items.
 ALL: Final = "all"
 
 
 @require_POST
 @never_cache
 def message_triage(request: HttpRequest) -> HttpResponse:
-    """Do what the pressed button says to one entry, to the selected ones, or to all that the filter shows.
+    """Change one item, the selected ones, or everything in the filter, depending on the button.
 
-    Without a time to snooze until, and without a snapshot for all, it shows a page that asks for these.
+    Without a time for snoozing, and without a snapshot for everything, show a page that asks for them.
     """
     inbox = Inbox(require_reader(request))
     action = next((name for name in ACTIONS if name in request.POST), None)
@@ -89,7 +90,10 @@ def message_triage(request: HttpRequest) -> HttpResponse:
 
 
 def _keys(request: HttpRequest, value: str) -> list[str]:
-    """Return the primary keys of a button, or of the selected entries; a folded group has several in one value."""
+    """Return the primary keys in the value of a button, or of the selected items.
+
+    One value may contain the keys of several items, because a group can be folded.
+    """
     values = [value] if value else request.POST.getlist("pk")
     return list(dict.fromkeys(key for each in values for key in each.split()))
 
