@@ -1,6 +1,7 @@
-"""Run the project: `python3 run.py demo`, `test`, `manage`, `serve`, `check`, `docs`: needs Python and a network.
+"""Run the project: `python3 run.py demo`, `test`, `manage`, `serve`, `check`, `docs`. It needs Python and a network.
 
-Old Pythons must be able to read this file far enough to be told that they are too old: the rest is in config/running.
+Old versions of Python must be able to parse this file, to report that they are too old. All other code is in
+config/running.
 """
 
 import sys

@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class ReferenceSaaSConfig(AppConfig):
-    """The reference SaaS: its pages, its demo data; no models."""
+    """The app of the reference product, with its pages and demo data; it has no models."""
 
     name = "config"
     label = "reference_saas"

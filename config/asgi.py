@@ -14,14 +14,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
 class Handler(ASGIHandler):
-    """Django's handler, with the middleware and the view of a request in one call of a thread.
+    """Django's handler, which runs the middleware and the view of a request in one call in a thread.
 
-    All of ours are synchronous. Django would enter the thread again for each half of each of them, which takes more
-    time than most of them need.
+    All middleware of this project is synchronous. Django would enter the thread twice for each of them, which takes
+    more time than most of them need.
 
-    It also gives the request's database connection back where an error leaves it. Django says that a request has
-    finished only where it has got a response to close. Whatever raises beyond that (an error in an error page, a
-    stream that breaks off) would keep its connection for ever, and some twenty such requests the whole pool.
+    It also returns the request's database connection after any error. Django sends `request_finished` only when it
+    closes a response. An error outside of that (in an error page, or in a stream) would keep its connection, and twenty
+    such requests would exhaust the pool.
     """
 
     def load_middleware(self, is_async: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The e-mail settings of one address, as this version of Django wants them."""
+"""E-mail settings from a URL, in the form that this version of Django expects."""
 
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -12,7 +12,7 @@ _FILE = "django.core.mail.backends.filebased.EmailBackend"
 
 
 def mail_settings(url: str, timeout: int) -> dict[str, Any]:
-    """Return the settings for an address such as smtp+tls://user:password@host:587; Django 6.1 has new ones for it."""
+    """Return the settings for a URL such as smtp+tls://user:password@host:587; Django 6.1 has new settings."""
     parts: dict[str, Any] = {"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": False, **environ.Env.email_url_config(url)}
     if parts["EMAIL_BACKEND"] == _FILE:
         parts["EMAIL_FILE_PATH"] = _folder_of(url)
@@ -24,7 +24,7 @@ def mail_settings(url: str, timeout: int) -> dict[str, Any]:
 
 
 def _folder_of(url: str) -> str:
-    """Return the absolute path of filemail:///srv/mail, of which django-environ would take away the first slash."""
+    """Return the absolute path of filemail:///srv/mail, whose first slash django-environ removes."""
     parts = urlsplit(url)
     path = unquote(parts.path).rstrip("/")
     if parts.netloc or not path:

@@ -8,10 +8,10 @@ from django.utils.deprecation import MiddlewareMixin
 
 
 class Utf8Middleware(MiddlewareMixin):
-    """Answer 400 to a body in another charset than UTF-8.
+    """Respond with 400 to a body with a charset other than UTF-8.
 
-    No browser sends one to our pages. Django decodes it with whatever codec is named, and raises where that fails, in
-    its error page for bad requests as well.
+    Browsers send none to these pages. Django decodes it with any codec that the request names, and raises an error if
+    that fails, also in its page for bad requests.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:

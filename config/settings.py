@@ -24,15 +24,15 @@ if not SECRET_KEY:
     )
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 
-# Organisations live at <name>.BASE_DOMAIN; the bare domain is the public landing page.
+# Organisations are at <name>.BASE_DOMAIN; the base domain is the public landing page.
 BASE_DOMAIN = env.str("BASE_DOMAIN", default="localhost").lower()
-# How browsers reach us, for the links in e-mails; the port only if it is not the scheme's own.
+# The scheme and the port of links in e-mails; the port only if it is not the default of the scheme.
 SITE_SCHEME = env.str("SITE_SCHEME", default="http" if DEBUG else "https")
 SITE_PORT = env.str("SITE_PORT", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[BASE_DOMAIN, f".{BASE_DOMAIN}"])
 
-# Which schema holds what: contenttypes in public only, so that ids agree in every schema; people, sessions and
-# permissions in the tenants only, so that a missing table fails instead of falling through to public.
+# The schema of each app. Content types are in public only, so that their ids are the same in every schema. Users,
+# sessions and permissions are in the tenants only, so that a missing table is an error instead of a read from public.
 SHARED_APPS = [
     "tenants",
     "django_tenants",
@@ -50,9 +50,9 @@ TENANT_APPS = [
     "django.contrib.admin",
     "guardian",
 ]
-# The first app that has a command or a template of some name wins. So django_tenants comes after `tenants`, whose
-# `migrate` and `migrate_schemas` wait for each other, and after the admin, whose start page it would replace by one
-# with inline styles.
+# The first app with a command or a template of a name wins. django_tenants therefore comes after `tenants`, whose
+# `migrate` and `migrate_schemas` take a lock, and after the admin, whose start page it would replace by one with inline
+# styles.
 INSTALLED_APPS = [*TENANT_APPS, *SHARED_APPS]
 
 TENANT_MODEL = "tenants.Tenant"
@@ -62,12 +62,13 @@ database = env.db_url("DATABASE_URL", engine="messages_extends.tenancy.backend")
 DATABASES = {
     "default": {
         **database,
-        # The pool and persistent connections exclude each other.
+        # A pool cannot be combined with persistent connections.
         "CONN_MAX_AGE": 0,
-        # A round trip for each request; without it, every connection that a restarted server has cut is one error page.
+        # It costs a round trip per request. Without it, each connection that a restarted server has closed causes an
+        # error page.
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
-            # What the address says after its question mark: sslmode, application_name, ...
+            # The options in the URL's query string: sslmode, application_name, ...
             **database.get("OPTIONS", {}),
             "pool": {
                 "min_size": env.int("DATABASE_POOL_MIN", default=1),
@@ -80,13 +81,14 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MIDDLEWARE = [
-    # Before all that looks at the host name or redirects: a probe knows neither.
+    # Before all middleware that uses the host name or redirects, because probes send no host name and follow no
+    # redirects.
     "tenants.middleware.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.Utf8Middleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
-    # Before the look-up of the organisation, so that a file costs no query.
+    # Before the tenant's lookup, so that a static file needs no query.
     "config.static_files.StaticFilesMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "tenants.middleware.TenantMiddleware",
@@ -146,15 +148,15 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 PASSWORD_RESET_TIMEOUT = env.int("PASSWORD_RESET_TIMEOUT", default=24 * 60 * 60)
 INVITATION_TIMEOUT = env.int("INVITATION_TIMEOUT", default=7 * 24 * 60 * 60)
-# How often one account, and one address, may fail to log in within so many seconds, in each organisation.
+# The failed logins that are allowed per account and per address within a number of seconds, in each organisation.
 LOGIN_FAILURES_PER_ACCOUNT = env.int("LOGIN_FAILURES_PER_ACCOUNT", default=10)
 LOGIN_FAILURES_PER_ADDRESS = env.int("LOGIN_FAILURES_PER_ADDRESS", default=100)
 LOGIN_FAILURES_SECONDS = env.int("LOGIN_FAILURES_SECONDS", default=15 * 60)
-# How many links to set a password, and how many invitations, may be asked for to one mailbox and from one address.
+# The password links and invitations that are allowed per mailbox and per address.
 EMAILS_PER_ACCOUNT = env.int("EMAILS_PER_ACCOUNT", default=5)
 EMAILS_PER_ADDRESS = env.int("EMAILS_PER_ADDRESS", default=50)
 EMAILS_SECONDS = env.int("EMAILS_SECONDS", default=60 * 60)
-# What the group "Administrators" of a new organisation may do there.
+# The permissions of the group "Administrators" of a new organisation.
 TENANTS_ADMIN_PERMISSIONS = [
     *(f"people.{action}_user" for action in ("view", "add", "change", "delete")),
     *(f"auth.{action}_group" for action in ("view", "add", "change", "delete")),
@@ -175,8 +177,8 @@ TENANTS_PLATFORM_SCHEMA = "platform"
 ANONYMOUS_USER_NAME = None
 
 SESSION_ENGINE = "messages_extends.tenancy.sessions"
-# Host-only: a cookie for the whole domain would reach every organisation. The prefix makes browsers hold to that, so
-# that one organisation's host cannot set another's cookies; it needs HTTPS.
+# A cookie for the domain would be sent to all organisations. The prefix makes browsers enforce that, so that the host
+# of one organisation cannot set cookies of another; it requires HTTPS.
 SESSION_COOKIE_DOMAIN = None
 CSRF_COOKIE_DOMAIN = None
 SECURE_COOKIES = env.bool("SECURE_COOKIES", default=not DEBUG)
@@ -184,18 +186,18 @@ SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
 SESSION_COOKIE_NAME = "__Host-sessionid" if SECURE_COOKIES else "sessionid"
 CSRF_COOKIE_NAME = "__Host-csrftoken" if SECURE_COOKIES else "csrftoken"
-# Never a wildcard for the base domain: each organisation would be trusted by all others.
+# No wildcard for the base domain, because all organisations would trust each other.
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_SUBDOMAINS", default=False)
-# Only behind a proxy that sets this header on every request, or clients set it themselves.
+# Only behind a proxy that sets this header on every request, because otherwise clients could set it.
 if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-# smtp+tls://user:password@host:587 and so on; without it, e-mails go to the console while DEBUG is on. The time limit
-# is short, because somebody waits for the page that sends it.
+# smtp+tls://user:password@host:587 and similar URLs. Without one, e-mails are printed to the console while DEBUG is on.
+# The timeout is short, because a user waits for the page that sends an e-mail.
 EMAIL_URL = env.str("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25")
 vars().update(mail_settings(EMAIL_URL, timeout=env.int("EMAIL_TIMEOUT", default=10)))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"no-reply@{BASE_DOMAIN}")
@@ -203,17 +205,17 @@ SERVER_EMAIL = env.str("SERVER_EMAIL", default=DEFAULT_FROM_EMAIL)
 
 MESSAGE_STORAGE = "messages_extends.storages.FallbackStorage"
 MESSAGES_EXTENDS: dict[str, Any] = {"PLATFORM_SCHEMA": TENANTS_PLATFORM_SCHEMA}
-# Live updates go through PostgreSQL; beyond what that is good for (docs/how-to/live.md), through Redis.
+# Live updates use PostgreSQL, or Redis for more traffic (docs/how-to/live.md).
 if REDIS_URL := env.str("REDIS_URL", default=""):
     MESSAGES_EXTENDS |= {"PUSH_BUS": "messages_extends.events.redis.RedisBus", "PUSH_REDIS_URL": REDIS_URL}
 
 LANGUAGE_CODE = "en"
-# Those that there are catalogues for; each reader gets the one that their browser asks for.
+# The languages with catalogues; the browser's preference selects one.
 LANGUAGES = [("en", "English"), ("es", "Español"), ("de", "Deutsch")]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
-# In the memory of each process. One organisation's key is never another's: the schema is part of it.
+# In the memory of each process. Keys contain the schema, so that organisations share none.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -221,14 +223,14 @@ CACHES = {
         "REVERSE_KEY_FUNCTION": "django_tenants.cache.reverse_key",
     }
 }
-# Administrators may change groups and people; the forms of tenants/people/admin.py give no more than they hold.
+# Administrators may change groups and users; tenants/people/admin.py limits them to permissions that they hold.
 SILENCED_SYSTEM_CHECKS = ["messages_extends.W062"]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = env.path("STATIC_ROOT", default=BASE_DIR / "staticfiles")
 STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
-# With it, files have their content's hash in their name and are cached for ever; `collectstatic` has to have run.
-# Without it, they are found where they lie.
+# With it, static files have a hash in their name and are cached permanently; it requires `collectstatic`. Without it,
+# they are served from their source folders.
 STATIC_MANIFEST = env.bool("STATIC_MANIFEST", default=False)
 WHITENOISE_USE_FINDERS = not STATIC_MANIFEST
 WHITENOISE_AUTOREFRESH = not STATIC_MANIFEST
@@ -250,7 +252,7 @@ LOGGING = {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["schema"]},
     },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    # These bring handlers of their own, whose lines would lack the schema.
+    # These loggers have their own handlers, whose lines would not contain the schema.
     "loggers": {
         name: {"handlers": [], "propagate": True}
         for name in ("django", "django.server", "uvicorn", "uvicorn.error", "uvicorn.access")

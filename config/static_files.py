@@ -10,10 +10,10 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
-    """WhiteNoise that also works under ASGI.
+    """WhiteNoise for ASGI.
 
-    WhiteNoise's own middleware is synchronous: it would put a thread between the server and every request, and stream
-    files by a synchronous iterator, of which Django warns. Ours are small, so they are sent in one piece.
+    WhiteNoise's middleware is synchronous: it would add a thread to every request, and stream files with a synchronous
+    iterator, which causes a warning of Django. The files of this project are small and are sent as a whole.
     """
 
     sync_capable = True
@@ -25,7 +25,7 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
             markcoroutinefunction(self)
 
     def add_files(self, root: str, prefix: str | None = None) -> None:
-        """Serve the folder of collected files, which is there only if they are to be served from it."""
+        """Serve the folder of collected files if it exists."""
         if settings.STATIC_MANIFEST:
             super().add_files(root, prefix)
 

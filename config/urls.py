@@ -1,4 +1,4 @@
-"""The addresses at an organisation's host name."""
+"""The URLs at the host name of an organisation."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -1,4 +1,4 @@
-"""The addresses at the bare domain, where nobody logs in."""
+"""The URLs at the base domain, where nobody can log in."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The start pages: of an organisation, and of the bare domain."""
+"""The start pages of an organisation and of the base domain, and the error pages."""
 
 import sys
 from dataclasses import dataclass
@@ -75,9 +75,10 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400 without looking at what was sent, as Django's own page does once more for its CSRF token.
+    """Respond with 400 without reading the request's body, which Django's own page reads for its CSRF token.
 
-    But 503 where a session could not be saved because the database was away, which Django takes for a log-out.
+    Respond with 503 if a session could not be saved because the database was unavailable, which Django treats as a
+    logout.
     """
     if isinstance(exception, SessionInterrupted) and is_passing(_first(exception)):
         return _unavailable()
@@ -85,14 +86,14 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 503 where the database was away, whatever asked it: a middleware, a view, a page; 500 to all else."""
+    """Respond with 503 if the database was unavailable, whatever used it, and with 500 to any other error."""
     if not is_passing(sys.exc_info()[1]):
         return not_expected(request)
     return _unavailable()
 
 
 def _unavailable() -> HttpResponse:
-    # Without the request: what a page asks of it would ask the database again.
+    # Render without the request, because its context would query the database again.
     response = HttpResponse(render_to_string("tenants/no_database.html"), status=503)
     response["Retry-After"] = "60"
     response["Cache-Control"] = "no-store"
@@ -100,7 +101,7 @@ def _unavailable() -> HttpResponse:
 
 
 def _first(error: BaseException) -> BaseException:
-    """Return the database's error that a session's became."""
+    """Return the database error that caused an error of the session."""
     while error.__context__ is not None and not is_passing(error):
         error = error.__context__
     return error
@@ -108,12 +109,12 @@ def _first(error: BaseException) -> BaseException:
 
 @login_required
 def send_to_myself(request: HttpRequest) -> HttpResponse:
-    """Send the messages that were asked for; a sticky one is for this response only, so there is no redirect then."""
+    """Send the requested messages. There is no redirect, because a sticky message is for this response only."""
     form = SendForm(request.POST)
     if not form.is_valid():
         return redirect("home")
     chosen = form.chosen()
-    # The debug levels are below the default.
+    # Debug levels are below the default minimum level.
     messages.set_level(request, messages.DEBUG)
     for kind, level in chosen:
         messages.add_message(request, level.number, _example(kind, level))
@@ -138,7 +139,7 @@ class FindForm(forms.Form):
     )
 
     def clean_organisation(self) -> str:
-        """Turn what people type, the host name's label included, into a schema name."""
+        """Convert user input, including the label of a host name, to a schema name."""
         schema: str = self.cleaned_data["organisation"].lower().replace("-", "_")
         try:
             validate_schema(schema)
@@ -147,7 +148,7 @@ class FindForm(forms.Form):
         return schema
 
 
-# Browsers hold a form to this policy when its answer redirects, too.
+# Browsers apply this policy to the redirect after a form as well.
 may_lead_to_organisations = csp_update({"form-action": origin_of(f"*.{settings.BASE_DOMAIN}")})
 
 
@@ -160,7 +161,7 @@ def landing(request: HttpRequest) -> HttpResponse:
 @require_safe
 @may_lead_to_organisations
 def find(request: HttpRequest) -> HttpResponse:
-    """Redirect to the organisation's address; its host name says whether there is one."""
+    """Redirect to the URL of an organisation, whose host name tells whether it exists."""
     form = FindForm(request.GET)
     if not form.is_valid():
         return render(request, "config/landing.html", {"form": form}, status=400)

@@ -1,4 +1,4 @@
-"""One organisation's messages, announcements and records, to look at; writing goes through the api."""
+"""The admin of one organisation's messages, announcements and audit records: to view them, not to write."""
 
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ from messages_extends.tenancy.schemas import has_messages, schema_of
 
 
 class ReadFilter(admin.SimpleListFilter):
-    """Read or unread; Django's own filter would look through the whole table for the values there are."""
+    """Filter by read or unread. Django's own filter would search the whole table for the existing values."""
 
     title = _("read")
     parameter_name = "read"
@@ -39,7 +39,7 @@ class ReadFilter(admin.SimpleListFilter):
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Scheduled, live, expired or retracted."""
+    """Filter by state: scheduled, live, expired or retracted."""
 
     title = _("state")
     parameter_name = "state"
@@ -53,9 +53,9 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A model that is looked at here and written elsewhere, by active members of the organisation."""
+    """A model that active members of the organisation can view. Rows are written elsewhere."""
 
-    # How many there are costs a scan of the table at every page.
+    # The total number would need a scan of the table for every page.
     show_full_result_count = False
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -68,21 +68,21 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        # A form without a field that can be changed would still save.
+        # A form without editable fields could still be saved.
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        # The purge, erasing a person and the inbox delete.
+        # Rows are deleted by the purge, by erasing a user and by the inbox.
         return False
 
     def has_act_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the person may run this model's actions, which stand for changing it."""
+        """Tell whether the user may run this model's actions, which require the permission to change it."""
         return super().has_change_permission(request) and _rights_count(request)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
-        # Django looks for the object first, and so tells everybody whether it is there.
+        # Django looks up the object first, and would thereby reveal whether it exists.
         if not self.has_view_permission(request):
             raise PermissionDenied
         return super().history_view(request, object_id, extra_context)
@@ -97,9 +97,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _rights_count(request: HttpRequest) -> bool:
-    """Ask the policy whether this person's rights count here: once a request, for the admin asks for each model.
+    """Ask the policy whether this user's permissions count here, once per request: the admin asks for each model.
 
-    Nobody's do where there are no tables of messages, as for operators in the public schema.
+    They never count in schemas without messages, such as the public schema of the platform.
     """
     known = vars(request)
     if "_rights_count" not in known:
@@ -109,16 +109,16 @@ def _rights_count(request: HttpRequest) -> bool:
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
-    """Personal messages, to administer without reading them: nothing here loads, searches or compares what they say.
+    """Personal messages, without their texts: nothing here loads, searches or compares them.
 
-    A superuser may reveal one, which is recorded.
+    A superuser may reveal a message, which is logged.
     """
 
     list_display = ("number", "level", "user", "sender", "created", "read_at", "expires")
     list_display_links = ("number",)
     list_filter = ("level", ReadFilter, "created")
     list_select_related = ("user", "sender")
-    # Not what the recipient has archived, snoozed or saved, which is nobody else's concern.
+    # The recipient's marks are not shown, because they concern nobody else.
     fields = (
         *("user", "sender", "level", "display", "category", "created", "modified", "publish_at", "expires"),
         *("read_at", "read"),
@@ -137,7 +137,7 @@ class MessageAdmin(ReadOnlyAdmin):
         return cast(MessageQuerySet, super().get_queryset(request)).without_content()
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        # Django lets every column of the table be compared, by whoever writes it into the address.
+        # Django allows filtering by any column of the table in the URL.
         if lookup.split(LOOKUP_SEP, maxsplit=1)[0] in CONTENT_FIELDS:
             return False
         return super().lookup_allowed(lookup, value, *([request] if request else []))
@@ -147,7 +147,7 @@ class MessageAdmin(ReadOnlyAdmin):
         return message.pk
 
     def has_reveal_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the person may read a message that is not theirs: superusers only."""
+        """Tell whether the user may read messages of others: only superusers."""
         return bool(request.user.is_superuser) and self.has_view_permission(request)
 
     def get_urls(self) -> list[URLPattern]:
@@ -161,7 +161,7 @@ class MessageAdmin(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     def reveal_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show what one message says, once that has been recorded."""
+        """Show the text of a message, after logging that."""
         if not self.has_reveal_permission(request):
             raise PermissionDenied
         envelope: Message | None = self.get_object(request, object_id)
@@ -192,12 +192,12 @@ class MessageAdmin(ReadOnlyAdmin):
 
 
 def _as_ours(messages: QuerySet[Message]) -> MessageQuerySet:
-    # By primary key, because the list's own query may be joined, ordered and distinct.
+    # By primary key, because the query of the list may be joined, ordered and distinct.
     return Message.objects.filter(pk__in=messages.order_by().values("pk"))
 
 
 class PublicationAdmin(ReadOnlyAdmin):
-    """Announcements and broadcasts: their states, and retracting them."""
+    """The admin of announcements and broadcasts, with their state and an action to retract them."""
 
     list_filter = (StateFilter, "level", "must_acknowledge")
     search_fields = ("title", "message", "key")
@@ -246,7 +246,7 @@ class ReceiptAdmin(ReadOnlyAdmin):
 
 
 class RecordAdmin(ReadOnlyAdmin):
-    """What was done, by whom; the database lets nobody change it."""
+    """The audit log, whose records the database protects from changes."""
 
     list_display = ("recorded_at", "actor_name", "action", "subject", "audience", "count")
     list_filter = ("action", "recorded_at")

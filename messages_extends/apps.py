@@ -31,7 +31,6 @@ class MessagesExtendsConfig(AppConfig):
 
     def ready(self) -> None:
         from messages_extends.access import grants, permissions
-        from messages_extends.events import changes
         from messages_extends.models import Message
         from messages_extends.tenancy import databases
         from messages_extends.tenancy.origin import connect_stamps
@@ -41,8 +40,7 @@ class MessagesExtendsConfig(AppConfig):
         extend_django_messages()
         permissions.connect()
         grants.connect()
-        changes.connect_signals()
-        databases.connect(Message)
+        databases.set_model(Message)
         connect_stamps()
 
 
@@ -81,22 +79,19 @@ def extend_django_messages() -> None:
         if name.startswith(REQUEST_FUNCTION_PREFIXES):
             setattr(messages, name, getattr(api, name))
     extend_tags()
-    setting_changed.connect(_extend_tags_on_change)
+    setting_changed.connect(extend_tags)
 
 
-def extend_tags() -> None:
+def extend_tags(*, setting: str = "MESSAGE_TAGS", **_signal: object) -> None:
     """Add the tags of the levels to Django's, using the host's tag for the base level of each."""
     from messages_extends.constants import DEFAULT_TAGS, base_level
 
+    # Django's own receiver resets LEVEL_TAGS too, before or after this one.
+    if setting != "MESSAGE_TAGS":
+        return
     host_tags = getattr(settings, "MESSAGE_TAGS", {})
     for level, tags in DEFAULT_TAGS.items():
         tag, kind = tags.split()
         django_constants.DEFAULT_TAGS[level] = f"{host_tags.get(base_level(level), tag)} {kind}".strip()
     # Django may have cached the tags already.
     base.LEVEL_TAGS = SimpleLazyObject(utils.get_level_tags)
-
-
-def _extend_tags_on_change(*, setting: str, **_kwargs: object) -> None:
-    # Django's own receiver resets LEVEL_TAGS too, before or after this one.
-    if setting == "MESSAGE_TAGS":
-        extend_tags()

@@ -1,4 +1,4 @@
-"""The class that says who may message whom: subclass it, and name your class in the setting POLICY."""
+"""The policy class, which decides who may message whom; subclass it and name your class in the setting POLICY."""
 
 from messages_extends.access.explain import Reason, explain
 from messages_extends.access.membership import members

@@ -1,7 +1,7 @@
-"""Run work in a thread of this process after the response of a request has been sent.
+"""Run work in a thread of this process after the response of a request was sent.
 
-So the answer tells nothing by the time it takes. What is waiting when the process is killed is lost: use it for what
-people can ask for again.
+The duration of the response then reveals nothing. Work that is waiting when the process is killed is lost: use it only
+for work that users can request again.
 """
 
 import logging
@@ -20,16 +20,16 @@ logger = logging.getLogger(__name__)
 Act = Callable[[], None]
 
 THREADS: Final = 2
-# More than that, and what comes is dropped: nobody fills the memory by asking faster than a mail server takes e-mails.
+# Further work is dropped, so that fast requests cannot fill the memory while a mail server is slow.
 MAX_WAITING: Final = 1_000
 
 _pool: Final = ThreadPoolExecutor(THREADS, "tenants.background")
-# Adding to a set, taking from it and copying it are one step each.
+# Adding to a set, removing from it and copying it are atomic.
 _waiting: Final[set[Future[None]]] = set()
 
 
 class RedirectAndAct(HttpResponseRedirect):
-    """A redirect, after which `act` is run in the schema, the language and the time zone of its request."""
+    """A redirect, after which `act` runs in the schema, the language and the time zone of its request."""
 
     def __init__(self, to: str, act: Act, *, schema: str) -> None:
         super().__init__(to)
@@ -38,14 +38,14 @@ class RedirectAndAct(HttpResponseRedirect):
 
     def close(self) -> None:
         super().close()
-        # A server may close it twice.
+        # A server may close it more than once.
         act, self._act = self._act, None
         if act is not None:
             _start(act)
 
 
 def wait_for_all() -> None:
-    """Wait until everything that was left behind has been done."""
+    """Wait until all work is done."""
     wait(_waiting.copy())
 
 
@@ -61,11 +61,11 @@ def _start(act: Act) -> None:
 def _run(act: Act, schema: str, language: str | None, zone: Any) -> None:
     try:
         with schema_context(schema), translation.override(language), timezone.override(zone):
-            # Within the schema, so that the line of the log names the organisation.
+            # Inside the schema, so that the log line contains the organisation.
             try:
                 act()
             except Exception:
-                # Nobody waits for it who could be told.
+                # No request waits for the result, so the error is only logged.
                 logger.exception("Something that was left to the background has failed.")
     finally:
         connections.close_all()

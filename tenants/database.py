@@ -1,4 +1,4 @@
-"""The database that the organisations' schemas are in."""
+"""The database with the organisations' schemas."""
 
 from typing import Any, Final
 
@@ -11,15 +11,16 @@ def connection() -> Any:
     return connections[get_tenant_database_alias()]
 
 
-# What PostgreSQL says where nothing is wrong with what it was asked: it has become a standby that is read only, or has
-# ended a transaction that took too long. Django has no class of their own for these.
+# Errors of PostgreSQL for valid statements: the server has become a read-only standby, or has ended a transaction that
+# took too long. Django has no exception classes for them.
 PASSING: Final = ("25006", "25P03", "25P04")
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Tell whether a request failed only because the database could not serve it then: asked again, it may succeed.
+    """Tell whether a request failed only because the database was unavailable, so that repeating it may succeed.
 
-    Connections that are cut or cannot be had, statements that are cancelled or took too long, a full disk, deadlocks.
+    These are connections that failed or were closed, statements that were cancelled or timed out, a full disk, and
+    deadlocks.
     """
     if isinstance(error, OperationalError | InterfaceError):
         return True

@@ -1,4 +1,4 @@
-"""Forms of the operators: search among the organisations, and create one."""
+"""Forms of the operators: search for organisations, and create one."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class OrganisationForm(forms.Form):
     name = forms.CharField(
         label=_("Name"), max_length=100, widget=forms.TextInput({"autocomplete": "off", "dir": "auto"})
     )
-    # Longer than allowed, so that what is wrong is said instead of cut off.
+    # Longer than the limit, so that an error is shown instead of a truncated name.
     schema = forms.CharField(
         label=_("Short name"),
         max_length=MAX_LENGTH * 2,
@@ -62,7 +62,7 @@ class OrganisationForm(forms.Form):
         return one_line(self.cleaned_data["name"])
 
     def clean_schema(self) -> str:
-        """Turn what people type, the host name's label included, into a schema name that is still free."""
+        """Convert user input, including the label of a host name, to an available schema name."""
         schema: str = self.cleaned_data["schema"].lower().replace("-", "_")
         validate_schema(schema)
         if Tenant.objects.ready().filter(schema_name=schema).exists():
@@ -70,7 +70,7 @@ class OrganisationForm(forms.Form):
         return schema
 
     def options(self) -> dict[str, Any]:
-        """Return what `create_organisation` takes."""
+        """Return the arguments of `create_organisation`."""
         values = self.cleaned_data
         administrator = Administrator(email=values["email"], name=one_line(values["administrator"]))
         return {

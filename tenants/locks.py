@@ -1,4 +1,4 @@
-"""One migration at a time in the whole database, whoever starts it."""
+"""A lock that allows only one migration at a time in the whole database."""
 
 import os
 import threading
@@ -10,7 +10,7 @@ import psycopg
 
 from tenants import database
 
-# Any number will do, as long as nobody else locks it.
+# An arbitrary number.
 _KEY: Final = 7_205_759_403_792_793
 _VARIABLE: Final = "TENANTS_MIGRATION_LOCK_HELD_BY"
 _held = threading.local()
@@ -51,11 +51,11 @@ def _try(connection: psycopg.Connection[Any]) -> bool:
 
 def _own_connection() -> psycopg.Connection[Any]:
     parameters = database.connection().get_connection_params()
-    # Django's cursor class and adapters are for its own connections.
+    # Django's cursor class and adapters are only for its own connections.
     for name in ("cursor_factory", "context", "prepare_threshold"):
         parameters.pop(name, None)
     connection = psycopg.connect(**parameters, autocommit=True)
-    # Waiting is the point here, whatever limits are set for requests.
+    # Waiting is intended, whatever limits are set for requests.
     for limit in ("statement_timeout", "lock_timeout", "idle_session_timeout"):
         connection.execute(f"SET {limit} = 0")
     return connection

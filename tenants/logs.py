@@ -6,16 +6,16 @@ from contextvars import ContextVar
 
 from tenants.database import connection
 
-# Set by the middleware. Unlike the connection's schema it is right on the event loop and in tasks started there.
+# Set by the middleware. Unlike the schema of the connection it is correct on the event loop and in tasks.
 request_schema: ContextVar[str | None] = ContextVar("request_schema", default=None)
 
 
 class SchemaFilter(logging.Filter):
-    """Give every record a `schema`: a filter for a *handler*, as a logger's own filters skip its children's records.
+    """Add a `schema` to every record. Use it for handlers: a logger's own filters skip its children's records.
 
-    What the caller passes as `extra={"schema": ...}` stands; else it is the schema of the record's request; else, on an
-    event loop, that of the request which the code belongs to; else this thread's connection's. Outside all of them it
-    is "-". It never raises and never opens a connection.
+    It is `extra={"schema": ...}` if given; otherwise the schema of the record's request; otherwise, on an event loop,
+    that of the current request; otherwise that of this thread's connection; otherwise "-". The filter never raises an
+    error and never opens a connection.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""Finds the organisation that a request is for, by its host name; and answers health checks, which have none."""
+"""Middleware that selects a request's organisation by its host name, and responds to health checks."""
 
 import logging
 
@@ -24,9 +24,9 @@ HEALTH_PATH = "/healthz"
 
 
 class HealthMiddleware(MiddlewareMixin):
-    """Answer load balancers: 200 if the database answers, 503 if not, and nothing else about this machine.
+    """Respond to load balancers: 200 if the database is available, 503 if it is not.
 
-    It stands before everything that looks at the host name or redirects to HTTPS, as probes know of neither.
+    It precedes all middleware that uses the host name or redirects to HTTPS, because probes support neither.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
@@ -34,7 +34,7 @@ class HealthMiddleware(MiddlewareMixin):
             return None
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        # Twice: the pool may hold a connection that a restarted server has cut.
+        # Twice, because the pool may contain a connection that a restarted server has closed.
         healthy = _database_answers() or _database_answers()
         response = HttpResponse("ok\n" if healthy else "unavailable\n", "text/plain", 200 if healthy else 503)
         response["Cache-Control"] = "no-store"
@@ -42,11 +42,11 @@ class HealthMiddleware(MiddlewareMixin):
 
 
 class TenantMiddleware(TenantMainMiddleware):  # type: ignore[misc]
-    """Put the request and the connection into the organisation of the host name, with one query.
+    """Select the organisation of the host name for the request and the connection, with one query.
 
-    The bare base domain is the public schema, without a query. Everything else that is not an open organisation gets
-    a page of its own: 404 for a host name that leads nowhere, 503 for an organisation that is being made, is suspended
-    or lacks migrations of this code, and for a database that does not answer. None of them reads a tenant's schema.
+    The base domain is the public schema and needs no query. Other hosts get an error page: 404 for an unknown host
+    name, 503 for an organisation that is being created, is suspended or lacks migrations, and 503 if the database is
+    unavailable. None of these pages reads a tenant's schema.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
@@ -79,10 +79,10 @@ class TenantMiddleware(TenantMainMiddleware):  # type: ignore[misc]
 
 
 class TimeZoneMiddleware(MiddlewareMixin):
-    """Show and read times in the organisation's time zone; in that of the site where it has none."""
+    """Activate the organisation's time zone, or that of the site if it has none."""
 
     def process_request(self, request: HttpRequest) -> None:
-        # At every request: the thread may have served another organisation before.
+        # For each request, because the thread may have served another organisation before.
         name = getattr(request.tenant, "time_zone", "")  # type: ignore[attr-defined]
         if is_time_zone(name):
             timezone.activate(name)
@@ -95,7 +95,7 @@ class TimeZoneMiddleware(MiddlewareMixin):
 
 
 def _host_of(request: HttpRequest) -> str:
-    """Return the host name without port and final dot, in lower case; empty for one that is not allowed or is junk."""
+    """Return the host name without port and final dot, in lower case; empty if it is invalid or not allowed."""
     try:
         return split_domain_port(request.get_host())[0]
     except DisallowedHost:

@@ -1,4 +1,4 @@
-"""The organisations and their host names; both live in the public schema."""
+"""The models of organisations and their host names, in the public schema."""
 
 from typing import Any, NoReturn
 
@@ -15,19 +15,19 @@ from tenants.time_zones import validate_time_zone
 
 class TenantQuerySet(models.QuerySet["Tenant"]):
     def ready(self) -> "TenantQuerySet":
-        """Keep those whose creation is complete, suspended or not."""
+        """Filter by organisations whose creation is complete, including suspended ones."""
         return self.filter(ready_at__isnull=False)
 
     def half_made(self) -> "TenantQuerySet":
-        """Keep those whose creation is in progress or was interrupted."""
+        """Filter by organisations whose creation is in progress or was interrupted."""
         return self.filter(ready_at__isnull=True)
 
     def open(self) -> "TenantQuerySet":
-        """Keep those that answer requests."""
+        """Filter by organisations that respond to requests."""
         return self.ready().filter(suspended_at__isnull=True)
 
     def matching(self, text: str) -> "TenantQuerySet":
-        """Keep those with this in their name, short name or host name, in any case."""
+        """Filter by organisations with this text in their name, short name or host name, in any case."""
         domains = Domain.objects.filter(domain__icontains=text)
         return self.filter(
             Q(name__icontains=text) | Q(schema_name__icontains=text) | Q(pk__in=domains.values("tenant"))
@@ -41,9 +41,9 @@ class TenantQuerySet(models.QuerySet["Tenant"]):
 
 
 class Tenant(TenantMixin):  # type: ignore[misc]
-    """One customer organisation with a PostgreSQL schema of its own.
+    """An organisation with its own PostgreSQL schema.
 
-    Made by `tenants.provisioning.create_organisation` only: it alone keeps schema, domain and people together.
+    It is created by `tenants.provisioning.create_organisation` only, which keeps schema, domain and users consistent.
     """
 
     auto_create_schema = False
@@ -93,7 +93,7 @@ class Tenant(TenantMixin):  # type: ignore[misc]
 
     @property
     def is_open(self) -> bool:
-        """Tell whether requests are answered from this organisation's schema."""
+        """Tell whether requests to this organisation are served."""
         return self.is_ready and not self.is_suspended
 
     @property
@@ -103,7 +103,7 @@ class Tenant(TenantMixin):  # type: ignore[misc]
 
     @property
     def host(self) -> str:
-        """Return the primary host name; it costs a query, unless `with_host` has brought it along."""
+        """Return the primary host name; it needs a query, unless `with_host` has prefetched it."""
         return getattr(self, "primary_host", None) or str(self.domains.get(is_primary=True).domain)
 
     def __enter__(self) -> NoReturn:
@@ -113,21 +113,21 @@ class Tenant(TenantMixin):  # type: ignore[misc]
         )
 
     def url(self, path: str = "/") -> str:
-        """Return the full address of `path` at this organisation, from the database and the settings alone.
+        """Return the absolute URL of `path` at this organisation, from the database and the settings only.
 
-        Never from a request: whoever sends it chooses its Host header.
+        It does not use the request, whose client chooses the Host header.
         """
         return origin_of(self.host) + path
 
 
 class DomainQuerySet(models.QuerySet["Domain"]):
     def for_host(self, host: str) -> "DomainQuerySet":
-        """Keep the domain with this host name, in any case, and bring its organisation along."""
+        """Filter by the domain with this host name, in any case, and select its organisation."""
         return self.filter(domain=host.lower()).select_related("tenant")
 
 
 class Domain(DomainMixin):  # type: ignore[misc]
-    """A host name that leads to one organisation."""
+    """A host name of an organisation."""
 
     domain = models.CharField(_("host name"), max_length=253, unique=True, validators=[validate_host])
 

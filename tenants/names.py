@@ -1,8 +1,8 @@
-"""What an organisation may be called in PostgreSQL and in an address, and how one follows from the other.
+"""The rules for the names of schemas and hosts.
 
-A schema is words of lower-case letters and digits, joined by single underscores. Its host name is the same with
-hyphens, because underscores are not valid there. No schema has a hyphen, so two schemas never meet at one host name;
-and with no double or final underscore every host name is a valid one, and none looks like punycode (`xn--`).
+A schema's name consists of words of lower-case letters and digits, joined by single underscores. The host name has
+hyphens instead, because underscores are not valid there. As no schema has a hyphen, two schemas never have the same
+host name. Without double or final underscores every host name is valid, and none looks like punycode (`xn--`).
 """
 
 import re
@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 MAX_LENGTH: Final = 48
 PATTERN: Final = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 
-# Host names that a site, its mail or its browser security is likely to need, and PostgreSQL's own schemas.
+# Host names that a site, its mail or browser security may need, and PostgreSQL's own schemas.
 _RESERVED = """
     about abuse account accounts admin administrator api app apps assets auth autoconfig autodiscover billing blog cdn
     cname contact dashboard default demo dev dns docs domain email example ftp health healthz help home hostmaster
@@ -29,14 +29,14 @@ RESERVED: Final = frozenset(_RESERVED.split())
 
 
 def validate_schema(schema: str) -> None:
-    """Refuse a name that cannot be both a schema and a host name, or that means something else already."""
+    """Raise an error for a name that cannot be both a schema and a host name, or that is reserved."""
     if len(schema) > MAX_LENGTH:
         raise ValidationError(
             _("The short name has %(length)d characters; at most %(limit)d are allowed."),
             code="too_long",
             params={"length": len(schema), "limit": MAX_LENGTH},
         )
-    # `$` alone would let a line break pass at the end.
+    # `$` would also match before a final line break.
     if not re.fullmatch(PATTERN, schema) or schema.endswith("\n"):
         raise ValidationError(
             _(
@@ -58,18 +58,18 @@ def is_reserved(schema: str) -> bool:
 
 
 def host_for(schema: str) -> str:
-    """Return the host name at which the organisation with this schema lives."""
+    """Return the host name of the organisation with this schema."""
     return f"{schema.replace('_', '-')}.{settings.BASE_DOMAIN}".lower()
 
 
 def origin_of(host: str) -> str:
-    """Return how a browser writes the site at this host name: scheme, host and, if it is not the scheme's own, port."""
+    """Return the origin of this host name: scheme, host and, if it is not the default, port."""
     port = f":{settings.SITE_PORT}" if settings.SITE_PORT else ""
     return f"{settings.SITE_SCHEME}://{host}{port}"
 
 
 def validate_host(host: str) -> None:
-    """Refuse a host name that is not exactly one label in front of the base domain."""
+    """Raise an error for a host name that is not exactly one label before the base domain."""
     label, _dot, base = host.partition(".")
     if base != settings.BASE_DOMAIN.lower() or not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", label):
         raise ValidationError(

@@ -1,6 +1,7 @@
 """Create, suspend, resume and remove organisations. No other code does.
 
-An organisation is a row, a schema with its tables, a domain, a group and a first person. They come and go together.
+An organisation is a row, a schema with its tables, a domain, a group and a first user. They are created and deleted
+together.
 """
 
 import time
@@ -38,12 +39,12 @@ Progress = Callable[[str], None]
 
 
 class ProvisioningError(Exception):
-    """The organisation could not be made, changed or removed; the message says why, in words for the operator."""
+    """The organisation could not be created, changed or removed; the message tells the operator why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Administrator:
-    """The first person of an organisation; without a password they choose one by the link of a password reset."""
+    """The first user of an organisation; without a password they set one by a link."""
 
     email: str
     name: str = ""
@@ -58,19 +59,20 @@ def create_organisation(
     time_zone: str = "",
     progress: Progress = lambda step: None,
 ) -> Tenant:
-    """Make an organisation that is ready for its first administrator, or nothing at all.
+    """Create an organisation that is ready for its first administrator, or nothing at all.
 
-    Row, domain and empty schema are committed first, not ready yet, so that the address answers 503; then come the
-    tables; then, in one transaction, the group, the person and the mark that it is ready. An error undoes all of it.
-    If this process is killed, the row that is not ready remains, and the next attempt with the same name starts
-    afresh.
+    Row, domain and empty schema are committed first, not ready yet, so that the host responds with 503. The tables
+    follow, and then, in one transaction, the group, the user and the mark that it is ready. An error undoes all of it.
+    If this process is killed, the row that is not ready remains, and the next attempt with the same name starts from
+    scratch.
 
-    Raise ProvisioningError if the name, the person or a permission in TENANTS_ADMIN_PERMISSIONS is not acceptable. It
-    commits, so it cannot run inside `transaction.atomic`.
+    Raises ProvisioningError if the name, the user or a permission in TENANTS_ADMIN_PERMISSIONS is invalid. It commits,
+    so it cannot run inside `transaction.atomic`.
     """
     _check(schema, name, administrator, time_zone)
     with migration_lock(lambda: progress(_("Waiting for another migration to finish"))), _in_public():
-        # Whoever holds the lock is the only one at it: what is half made now is left over from a killed process.
+        # No other process is creating it while this one holds the lock: an incomplete row remains from a killed
+        # process.
         _remove_half_made(schema, progress)
         tenant = _start(schema, name, time_zone)
         try:
@@ -87,24 +89,24 @@ def create_organisation(
 
 
 def suspend_organisation(tenant: Tenant) -> None:
-    """Answer every request to this organisation with 503 from now on; it keeps all it has."""
+    """Respond to all requests to this organisation with 503 from now on; its data is kept."""
     with _in_public():
         Tenant.objects.filter(pk=tenant.pk, suspended_at__isnull=True).update(suspended_at=timezone.now())
         tenant.refresh_from_db()
 
 
 def resume_organisation(tenant: Tenant) -> None:
-    """Answer requests to this organisation again."""
+    """Serve requests to this organisation again."""
     with _in_public():
         Tenant.objects.filter(pk=tenant.pk).update(suspended_at=None)
         tenant.refresh_from_db()
 
 
 def remove_organisation(tenant: Tenant, progress: Progress = lambda step: None) -> None:
-    """Delete the organisation and everything in it, for ever; it is suspended first.
+    """Delete the organisation and all of its data; it is suspended first.
 
-    Dropping its schema locks the shared tables that it refers to, for which it waits two seconds at a time only:
-    longer, and every other organisation's requests would queue up behind it.
+    Dropping the schema locks the shared tables to which it refers. It waits for these locks for two seconds at a time
+    only, because requests of all other organisations would queue behind it.
     """
     suspend_organisation(tenant)
     with migration_lock(lambda: progress(_("Waiting for another migration to finish"))):
@@ -124,12 +126,12 @@ def remove_organisation(tenant: Tenant, progress: Progress = lambda step: None) 
 
 
 def one_line(text: str) -> str:
-    """Put a name on one line: it goes into the subjects of e-mails."""
+    """Return a name without line breaks, because it is used in the subjects of e-mails."""
     return " ".join(text.split())
 
 
 def _check(schema: str, name: str, administrator: Administrator, time_zone: str) -> None:
-    """Find whatever is wrong with the request before anything is made."""
+    """Validate the arguments before anything is created."""
     if connection().in_atomic_block:
         raise ProvisioningError("An organisation cannot be made inside a transaction: its tables are committed.")
     malformed = [permission for permission in _permissions_of(schema) if permission.count(".") != 1]
@@ -163,7 +165,7 @@ def _remove_half_made(schema: str, progress: Progress) -> None:
 
 
 def _start(schema: str, name: str, time_zone: str) -> Tenant:
-    """Commit row, domain and empty schema together: a schema without a row is never ours to touch."""
+    """Commit row, domain and empty schema together: schemas without a row are never changed."""
     if schema_exists(schema):
         raise ProvisioningError(
             _("The database has a schema “%(schema)s” that belongs to no organisation. Choose another short name.")
@@ -190,13 +192,13 @@ def _finish(tenant: Tenant, administrator: Administrator) -> None:
 
 
 def _permissions_of(schema: str) -> list[str]:
-    """Return what administrators may do in their organisation; those of the platform may do more."""
+    """Return the permissions of an organisation's administrators; those of the platform have more."""
     platform = settings.TENANTS_PLATFORM_PERMISSIONS if schema == settings.TENANTS_PLATFORM_SCHEMA else []
     return [*settings.TENANTS_ADMIN_PERMISSIONS, *platform]
 
 
 def _admin_permissions(schema: str) -> list[Permission]:
-    """Look these permissions up in the current schema: their keys differ in each."""
+    """Return these permissions in the current schema: their keys differ in each."""
     wanted = set(_permissions_of(schema))
     found = {
         f"{permission.content_type.app_label}.{permission.codename}": permission
@@ -217,7 +219,7 @@ def _unknown_permissions(names: list[str]) -> str:
 
 
 def _drop(tenant: Tenant) -> None:
-    """Drop the schema and delete the row, both or neither; give up when a lock is not to be had soon."""
+    """Drop the schema and delete the row in one transaction; give up if a lock is not available soon."""
     with _in_public(), transaction.atomic():
         _execute(f"SET LOCAL lock_timeout = '{DROP_LOCK_TIMEOUT}'")
         _execute(f"DROP SCHEMA IF EXISTS {quote_schema_name(tenant.schema_name)} CASCADE")

@@ -1,4 +1,4 @@
-"""The names of time zones that this machine has."""
+"""The names of the time zones that this machine knows."""
 
 from functools import cache
 from zoneinfo import available_timezones
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 @cache
 def time_zones() -> tuple[str, ...]:
-    # What this machine is set to, and what it is not set to, are no places.
+    # The local time zone of the machine and placeholders are not places.
     return tuple(sorted(available_timezones() - {"localtime", "Factory"}))
 
 
@@ -18,7 +18,7 @@ def is_time_zone(name: str) -> bool:
 
 
 def validate_time_zone(name: str) -> None:
-    """Refuse a name that no time zone has here."""
+    """Raise an error for a time zone that is not available."""
     if not is_time_zone(name):
         raise ValidationError(
             _("“%(name)s” is not a time zone: use a name such as Europe/Berlin or UTC."), params={"name": name[:100]}

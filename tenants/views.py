@@ -29,7 +29,7 @@ PAGE_SIZE = 50
 
 
 class OperatorsOnly(View):
-    """A page for people of the platform who hold one of the permissions; 404 for everybody else, and elsewhere."""
+    """A page for users of the platform with one of the permissions; 404 for everybody else, and on other hosts."""
 
     permissions: tuple[str, ...] = ("tenants.add_tenant", "tenants.change_tenant")
 
@@ -55,7 +55,7 @@ class OrganisationsView(OperatorsOnly):
 
 
 class NewOrganisationView(OperatorsOnly, FormView):  # type: ignore[type-arg]
-    """Create an organisation within the request, which takes a second or two, completely or not at all."""
+    """Create an organisation in the request, completely or not at all, which takes a second or two."""
 
     permissions = ("tenants.add_tenant",)
     template_name = "tenants/organisation_new.html"
@@ -77,7 +77,7 @@ class NewOrganisationView(OperatorsOnly, FormView):  # type: ignore[type-arg]
 
 
 class SuspendView(OperatorsOnly):
-    """Ask for confirmation, then suspend an organisation, which closes it to everybody."""
+    """Ask for confirmation, then suspend an organisation, which is then closed to everybody."""
 
     permissions = ("tenants.change_tenant",)
 
@@ -102,7 +102,7 @@ class ResumeView(OperatorsOnly):
 
 
 def _other_organisation(pk: int) -> Tenant:
-    """Return a complete organisation that is not the operators' own, which they would lock themselves out of."""
+    """Return a complete organisation except the operators' own, from which they would lock themselves out."""
     tenant = get_object_or_404(Tenant.objects.ready().with_host(), pk=pk)
     if tenant.is_platform:
         raise Http404
@@ -110,7 +110,7 @@ def _other_organisation(pk: int) -> Tenant:
 
 
 def _welcome(request: HttpRequest, tenant: Tenant, administrator: Administrator) -> None:
-    """Send the link to choose a password, and say what was made; without the e-mail, what helps."""
+    """Send the link to set a password, and tell the result, with a remedy if the e-mail could not be sent."""
     made = _("%(organisation)s is ready at %(url)s.") % {"organisation": tenant.name, "url": tenant.url()}
     try:
         send_welcome(tenant, administrator.email)

@@ -1,4 +1,4 @@
-"""Reading catalogues of translations, as people write them and as they are compiled."""
+"""Read catalogues of translations, both source files and compiled ones."""
 
 import ast
 import gettext
@@ -33,11 +33,11 @@ def header_of(path: Path) -> str:
 
 
 def compiled(path: Path) -> dict[str, list[str]]:
-    """Return what the .mo file beside a .po file says for each key."""
+    """Return the compiled translations of a .po file by key."""
     with path.with_suffix(".mo").open("rb") as file:
         catalogue = gettext.GNUTranslations(file)._catalog
     found: dict[str, list[str]] = {}
-    # Plural forms have keys of their own, numbered in their order.
+    # Plural forms have keys that contain their index.
     for key, text in catalogue.items():
         found.setdefault(key[0] if isinstance(key, tuple) else key, []).append(text)
     found.pop("")

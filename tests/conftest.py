@@ -1,4 +1,4 @@
-"""Fixtures for every test: two organisations and the platform's own, made once; people and messages on demand."""
+"""Fixtures for all tests: the test organisations and the platform, which are created once, users and messages."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,16 +20,16 @@ from tests.databases import copied_database
 from tests.factories import BrowserOf, MakeMessage, MakeUser
 
 SCHEMAS = ("acme", "globex", "platform")
-# What a migration put into a schema, not a test.
+# Tables that migrations fill.
 KEPT_TABLES = {"django_migrations", "auth_permission"}
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Give this process a test database of its own, with the test organisations in it.
+    """Create a test database for this process, with the test organisations.
 
-    Not by pytest-django's fixture of this name: that makes one only where a test asks for `db` by name, and
-    otherwise leaves the connection on the real database.
+    The fixture of pytest-django with this name creates one only if a test requests `db` by name, and otherwise leaves
+    the connection on the real database.
     """
     with ExitStack() as database:
         with django_db_blocker.unblock():
@@ -53,14 +53,14 @@ def _make_tenant(schema: str) -> None:
 
 @pytest.fixture
 def known_version(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Let checks of models run without a database: from Django 6.1 they ask each connection once for its version."""
+    """Allow checks of models without a database: Django 6.1 queries each connection for its version once."""
     with django_db_blocker.unblock():
         assert connection.pg_version
 
 
 @pytest.fixture(autouse=True)
 def _start_in_public() -> Iterator[None]:
-    """Leave no test in the schema, language or time zone that the one before had entered: middlewares stay in them."""
+    """Reset the schema, the language and the time zone before each test, because middleware leaves them set."""
     _leave_all()
     yield
     _leave_all()
@@ -74,15 +74,15 @@ def _leave_all() -> None:
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> None:
-    """Open the database: within a transaction that is rolled back, or, for a `committing` test, without one."""
+    """Allow database access: in a transaction that is rolled back, or without one for a `committing` test."""
     request.getfixturevalue("committing" if "committing" in request.fixturenames else "db")
 
 
 @pytest.fixture
 def committing(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Let the test commit; afterwards every schema of an organisation, and what it broadcast, is as when it was made.
+    """Allow the test to commit; afterwards empty the schemas of the test organisations and delete broadcasts.
 
-    Django's own flush would empty public, organisations included, and in a tenant take our permissions.
+    Django's own flush would empty the public schema, including the organisations, and delete permissions in a tenant.
     """
     with django_db_blocker.unblock():
         yield
@@ -93,7 +93,7 @@ def committing(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Ite
 
 
 def _empty_beside_others(schema: str) -> None:
-    """Empty a schema that another process may be reading: of two who wait for each other, the database refuses one."""
+    """Empty a schema that another process may be reading: a deadlock is an error in one of them."""
     for attempt in range(5):
         try:
             _empty(schema)
@@ -129,66 +129,66 @@ def platform(database: None) -> Tenant:
 
 @pytest.fixture
 def in_acme(acme: Tenant) -> Iterator[Tenant]:
-    """Run the test inside acme."""
+    """Run the test in acme."""
     with schema_context("acme"):
         yield acme
 
 
 @pytest.fixture
 def make_user(database: None) -> MakeUser:
-    """Make people in the schema that is current then."""
+    """Return a function that creates users in the current schema."""
     return factories.make_user
 
 
 @pytest.fixture
 def make_message(database: None) -> MakeMessage:
-    """Make messages in the schema that is current then."""
+    """Return a function that creates messages in the current schema."""
     return factories.make_message
 
 
 @pytest.fixture
 def browser_of() -> BrowserOf:
-    """Make a test client that talks to one organisation, logged in as `user` if one is given."""
+    """Return a function that creates a test client for one organisation, logged in as `user` if one is given."""
     return factories.make_browser
 
 
 @pytest.fixture
 def alice(acme: Tenant) -> User:
-    """Somebody of acme who may write to nobody."""
+    """A user of acme without permissions."""
     with schema_context("acme"):
         return factories.make_user("alice")
 
 
 @pytest.fixture
 def bob(acme: Tenant) -> User:
-    """Somebody else of acme."""
+    """Another user of acme without permissions."""
     with schema_context("acme"):
         return factories.make_user("bob")
 
 
 @pytest.fixture
 def root(acme: Tenant) -> User:
-    """Somebody who may do everything in acme."""
+    """A superuser of acme."""
     with schema_context("acme"):
         return factories.make_user("root", is_superuser=True, is_staff=True)
 
 
 @pytest.fixture
 def operator(platform: Tenant) -> User:
-    """Somebody who may do everything at the platform."""
+    """A superuser of the platform."""
     with schema_context("platform"):
         return factories.make_user("olga", is_superuser=True)
 
 
 @pytest.fixture
 def people(in_acme: Tenant) -> dict[str, User]:
-    """Three people of acme by their names, who may write to nobody; the test runs inside acme."""
+    """Three users of acme without permissions, by name; the test runs in acme."""
     return {name: factories.make_user(name) for name in ("alice", "bob", "carol")}
 
 
 @pytest.fixture
 def sales(people: dict[str, User]) -> Group:
-    """The group Sales, which is Bob and Carol."""
+    """The group Sales, with the members Bob and Carol."""
     return factories.make_group("Sales", people["bob"], people["carol"])
 
 
@@ -201,12 +201,12 @@ def message(alice: User, make_message: MakeMessage) -> Message:
 
 @pytest.fixture
 def our_queries() -> Callable[[], Any]:
-    """Count the queries of ours in a block: without `SET search_path`, sessions and the look-ups of tenant and user."""
+    """Record the queries in a block, except for `SET search_path`, sessions, and the lookups of tenant and user."""
     return count_our_queries
 
 
 def queries_of(act: Callable[[], Any]) -> int:
-    """Return how many queries a function makes."""
+    """Return the number of queries of a function."""
     with CaptureQueriesContext(connection) as captured:
         act()
     return len(captured)

@@ -1,4 +1,4 @@
-"""A database for each process of a test run: a copy of a template, which migrations make when the code has changed."""
+"""Test databases: each process has a copy of a template, which is migrated again when the code has changed."""
 
 import hashlib
 import os
@@ -15,23 +15,23 @@ from psycopg.sql import SQL, Identifier
 
 from config.running.folders import PROJECT
 
-# Template names begin with it; whatever else does is of no use to anybody.
+# The prefix of template names. Templates of other versions of the code are deleted.
 PREFIX = "template_of_tests_"
-# Any number, the same in each process: only one of them makes the template.
+# An arbitrary number for the lock with which only one process creates the template.
 LOCK = 20_240_713
-# What the tables and what is in them are made by.
+# The files that determine the tables and their initial rows.
 MADE_BY = ("messages_extends", "tenants", "config/settings.py", "tests/conftest.py")
 PACKAGES = ("django", "django-tenants", "django-guardian")
 
 
 def name_here(name: str) -> str:
-    """Return a name of this process of the test run alone, for what all of them would otherwise share."""
+    """Return a name that is unique to this process of the test run, for objects that processes would share."""
     return f"{name}_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}_{os.getpid()}"
 
 
 @contextmanager
 def copied_database(fill: Callable[[], None]) -> Iterator[None]:
-    """Have Django use a copy of the template; if that is missing, make it, and have `fill` add what all tests need."""
+    """Use a copy of the template as the database; create the template if needed, filled by `fill`."""
     before, name = connection.settings_dict["NAME"], name_here("test")
     with _server() as server:
         server.execute("SELECT pg_advisory_lock(%s)", [LOCK])
@@ -48,13 +48,13 @@ def copied_database(fill: Callable[[], None]) -> Iterator[None]:
 
 
 def execute(statement: str) -> None:
-    """Run a statement of SQL in the current schema."""
+    """Run an SQL statement in the current schema."""
     with connection.cursor() as cursor:
         cursor.execute(statement)
 
 
 def drop_templates() -> None:
-    """Leave no template on a server that is not the tests' own."""
+    """Delete the templates on a server that was not started for the tests."""
     with _server() as server:
         _drop_others(server, "")
 
@@ -89,7 +89,7 @@ def _fingerprint() -> str:
 
 
 def _use(name: str) -> None:
-    """Point Django at another database, once nothing is connected to the one before."""
+    """Let Django use another database, after closing the connections to the previous one."""
     connection.close()
     connection.close_pool()
     connection.settings_dict["NAME"] = settings.DATABASES[DEFAULT_DB_ALIAS]["NAME"] = name

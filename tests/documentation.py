@@ -1,4 +1,4 @@
-"""The pages of the documentation, and the blocks of code in them."""
+"""The pages of the documentation, and their code blocks."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ BLOCK = re.compile(r"^```([\w{}]+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: where it stands, its language, and its text."""
+    """A fenced block: its line, its language, and its text."""
 
     page: str
     number: int
@@ -25,12 +25,12 @@ class Block:
         return f"{self.page}:{self.number}"
 
     def is_titled(self, title: str) -> bool:
-        """Tell whether the first line is a comment that begins with `title`, the name of a file."""
+        """Tell whether the first line is a comment that begins with the file name `title`."""
         return bool(re.match(rf"(#|<!--|/\*) {re.escape(title)}\b", self.code))
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
-    """Give the blocks of a page in order; a directive of the documentation's own, such as a list of pages, is none."""
+    """Return the code blocks of a page in order, without directives of Sphinx such as lists of pages."""
     for number, match in enumerate(BLOCK.finditer(page.read_text("utf-8")), 1):
         if not match[1].startswith("{"):
             yield Block(str(page.relative_to(ROOT)), number, match[1], match[2])
@@ -41,7 +41,7 @@ def all_blocks() -> list[Block]:
 
 
 def block_of(page: str, language: str, title: str = "") -> str:
-    """Return the one block of a page in this language; with `title`, the one that belongs to the file of this name."""
+    """Return the only block of a page in this language, or with `title`, the one for the file with this name."""
     [code] = [
         block.code
         for block in all_blocks()

@@ -1,4 +1,4 @@
-"""What tests make: people, groups and messages, in the schema that is current then."""
+"""Factories of users, groups and messages in the current schema."""
 
 from typing import Any, Protocol
 
@@ -33,25 +33,25 @@ class BrowserOf(Protocol):
 
 
 def make_user(name: str = "alice", **fields: Any) -> User:
-    """Make somebody who can log in by an e-mail address of the organisation."""
+    """Create a user who can log in by an e-mail address of the organisation."""
     values = {"email": f"{name}@{connection.schema_name}.example", "name": name, **fields}
     return User.objects.create_user(**values)
 
 
 def make_group(name: str = "Sales", *members: AbstractBaseUser) -> Group:
-    """Make a group of these people."""
+    """Create a group with these members."""
     group = Group.objects.create(name=name)
     group.user_set.add(*members)
     return group
 
 
 def make_message(user: AbstractBaseUser, text: str = "Hello", **fields: Any) -> Message:
-    """Make a message that its recipient has not read."""
+    """Create an unread message."""
     return Message.objects.create(**{"user": user, "message": text, "level": INFO_PERSISTENT, **fields})
 
 
 def make_browser(tenant: Tenant, user: AbstractBaseUser | None = None) -> Client:
-    """Make a test client that talks to one organisation, logged in as `user` if one is given."""
+    """Create a test client for one organisation, logged in as `user` if one is given."""
     client = Client(headers={"host": f"{tenant.schema_name}.localhost"})
     if user is not None:
         with schema_context(tenant.schema_name):

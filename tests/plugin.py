@@ -1,4 +1,4 @@
-"""Sets the environment of a test run before Django reads its settings; loaded by `-p tests.plugin`."""
+"""Set the environment of a test run before Django reads its settings; loaded by `-p tests.plugin`."""
 
 import os
 from collections.abc import Generator
@@ -12,27 +12,27 @@ from config.running.database import database_for_tests
 from config.running.failures import Failure, explain
 
 TESTS = Path(__file__).parent
-# How fast inputs are made says how busy the machine is.
+# A health check of Hypothesis that depends on the load of the machine.
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
 
-# All others hold tests that need browsers, servers, databases of their own or threads.
+# All other folders contain tests that need browsers, servers, databases of their own or threads.
 UNIT_TESTS = "unit"
 
-# What commits, or asks for whole pages, tests more than a unit.
+# Tests that commit, or request whole pages, are more than unit tests.
 WIDER_FIXTURES = {"committing", "browser_of"}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
-    """Give the tests a server before pytest-django, whose hook runs inside this wrapper, loads the settings."""
+    """Start a server before pytest-django, whose hook runs inside this wrapper, loads the settings."""
     os.environ.setdefault("SECRET_KEY", "only for tests: " + "0123456789" * 5)
     os.environ.setdefault("SECURE_COOKIES", "false")
     server = ExitStack()
     early_config.add_cleanup(server.close)
     if "DATABASE_URL" in os.environ and "OUTER_TEST_RUN" not in os.environ:
         server.callback(_drop_templates)
-    # Its processes, and the runs that tests start, use its server.
+    # The processes of this run, and runs that tests start, use its server.
     os.environ["OUTER_TEST_RUN"] = "1"
     try:
         os.environ["DATABASE_URL"] = server.enter_context(database_for_tests())
@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Import nothing that --quick leaves out as a whole."""
+    """Do not import files that --quick excludes as a whole."""
     if config.getoption("--quick") and collection_path.parent == TESTS and collection_path.name != UNIT_TESTS:
         return True
     return None
@@ -63,9 +63,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(trylast=True)  # after the order has been made random
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long, or whatever else the options leave out; unit tests come last.
+    """Deselect long tests and others that options exclude; move unit tests to the end.
 
-    They are short, so that no process waits for the last test of another.
+    They are short, so that no process waits long for the last test of another one.
     """
     left_out = [item for item in items if not _is_wanted(item, config)]
     if left_out:

@@ -1,4 +1,4 @@
-"""How many connections of the pool are in use."""
+"""Helpers that count the pool's connections in use."""
 
 import asyncio
 
@@ -7,13 +7,13 @@ from django.db import connection, connections
 
 
 async def in_use_before() -> int:
-    """Return the number once the thread that runs synchronous code has given back what an earlier test left there."""
+    """Return the number after the thread for synchronous code has returned connections of earlier tests."""
     await sync_to_async(connections.close_all)()
     return await in_use_when_settled()
 
 
 async def in_use_when_settled() -> int:
-    """Wait until the number is the same for a second: who counted may not have given its own back, a pool may grow."""
+    """Wait until the number is stable for a second: connections may still be returned, and a pool may grow."""
     found = [_in_use()]
     while len(found) < 20 or len(set(found[-20:])) > 1:
         assert len(found) < 400, f"in use in the last second: {found[-20:]}"

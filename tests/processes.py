@@ -1,4 +1,4 @@
-"""What the tests of run.py share: commands run for real, in folders of their own."""
+"""Helpers of tests that run commands in folders of their own."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from config.running.children import command_of
 from config.running.folders import PROJECT
 
 HERE = (sys.executable, "-m", "config.running")
-# The environment of a person who has set up nothing.
+# An environment without any settings of this project.
 PLAIN = {
     name: value
     for name, value in os.environ.items()
@@ -23,12 +23,12 @@ PLAIN = {
 
 
 def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in the project's folder and give what it printed."""
+    """Run a program in the project's folder; return its output."""
     return subprocess.run(command, cwd=PROJECT, env=PLAIN | env, capture_output=True, text=True, check=False)
 
 
 def said_in_one_line(result: subprocess.CompletedProcess[str]) -> str:
-    """Give the one line of a failure; a traceback or a success is none."""
+    """Return the one line of a failure; raise an error for a traceback or a success."""
     assert result.returncode == 1, result
     lines = result.stderr.splitlines()
     assert len(lines) == 1, result
@@ -38,7 +38,7 @@ def said_in_one_line(result: subprocess.CompletedProcess[str]) -> str:
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """Give a folder that any user can enter, which pytest's own are not; no process may stay in it."""
+    """Return a folder that all accounts can enter, unlike pytest's own; no process may remain in it."""
     folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
     folder.chmod(0o755)
     try:
@@ -49,13 +49,13 @@ def open_folder() -> Iterator[Path]:
 
 
 def processes_of(folder: Path) -> list[str]:
-    """List the commands of the running processes that name this folder."""
+    """Return the commands of the running processes that contain this folder's path."""
     commands = (command_of(int(process.name)) for process in Path("/proc").glob("[0-9]*"))
     return [command for command in commands if str(folder) in command]
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    """Wait for what another process is about to do; a minute means never."""
+    """Wait until a condition is true in another process, for at most a minute."""
     deadline = time.monotonic() + 60
     while not (result := holds()) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -4,7 +4,7 @@ from typing import Any
 
 
 class ReplicaRouter:
-    """Send reads to a database of the name "replica", which a test makes, or does without to see what asks for it."""
+    """Route reads to the database "replica"; a test without that database sees the reads as errors."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
         return "replica"

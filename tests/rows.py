@@ -1,8 +1,8 @@
-"""How tests read the tables."""
+"""Helpers that read tables."""
 
 from messages_extends.models import Message
 
 
 def recipient_names() -> list[str]:
-    """Return the names of those who have a message in the current schema, once for each message."""
+    """Return the recipients' names of all messages in the current schema."""
     return sorted(Message.objects.values_list("user__name", flat=True))

@@ -1,4 +1,4 @@
-"""Real servers for tests: the site on the test database, and those that speak Redis' language."""
+"""Servers for tests: the site on the test database, and servers with the protocol of Redis."""
 
 import os
 import shutil
@@ -25,10 +25,10 @@ UVICORN = ("-m", "uvicorn", "config.asgi:application", "--lifespan=off", "--time
 
 @dataclass
 class Site:
-    """The reference SaaS, served on the test database by a process of its own."""
+    """The reference product on the test database, served by another process."""
 
     port: int
-    # What its sessions are called at the database.
+    # The application name of its database sessions.
     application: str
     log: Path
     env: dict[str, str]
@@ -56,7 +56,7 @@ class Site:
 
 @contextmanager
 def served(folder: Path, *, command: tuple[str, ...] = UVICORN, **env: str) -> Iterator[Site]:
-    """Serve the site until the block ends, and leave no session at the database behind."""
+    """Serve the site for the block, and leave no database session open."""
     port = free_port()
     application = f"tests-{os.getpid()}-{port}"
     site = Site(port, application, folder / "site.log", _environment(application) | env, command)
@@ -65,7 +65,7 @@ def served(folder: Path, *, command: tuple[str, ...] = UVICORN, **env: str) -> I
         yield site
     finally:
         site.stop()
-        # Until then the test database cannot be dropped.
+        # Until then, the test database cannot be dropped.
         assert eventually(lambda: not _sessions(application))
 
 
@@ -87,7 +87,7 @@ def _environment(application: str) -> dict[str, str]:
 
 
 def at_the_database() -> "psycopg.Connection[Any]":
-    """Connect to the test database beside Django."""
+    """Open a connection to the test database without Django."""
     names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
     return psycopg.connect(
         **{name: str(connection.settings_dict[key]) for name, key in names.items() if connection.settings_dict[key]},
@@ -102,7 +102,7 @@ def _sessions(application: str) -> int:
 
 
 class RedisServer:
-    """A server of Redis' language with nothing in it, which can be stopped and started again."""
+    """An empty server with the protocol of Redis, which can be stopped and started."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -114,7 +114,7 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        # By its own program: what comes with Valkey's would not start where a server has just been stopped.
+        # Start the program directly: the starter of Valkey's package fails on a port that was just in use.
         program = str(get_binary_path()) if self.kind == "valkey" else "redis-server"
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
@@ -137,7 +137,7 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 
 @contextmanager
 def redis_server(kind: str) -> Iterator[RedisServer]:
-    """Run `valkey`, which comes with the tests, or `redis`, where the system has it."""
+    """Run `valkey`, which is installed with the tests, or the system's `redis`."""
     if kind == "redis" and shutil.which("redis-server") is None:
         pytest.skip("There is no redis-server here (Debian: apt install redis-server); Valkey is tried beside it.")
     server = RedisServer(kind)

@@ -27,5 +27,5 @@ def search_path(bench: Bench) -> Outcome:
         outcome.rows.append(Row.of("the start page with bell and banners", name, times(found), note=note))
     before, after = answers[ALWAYS][0]["statements"], answers[ONCE][0]["statements"]
     outcome.marks.append(Mark.stated("round trips of the start page", f"{before} → {after}"))
-    outcome.checks.append("Both answer the same page; a storm of cancelled and cut connections is one of the tests.")
+    outcome.checks.append("Both answer the same page; a test covers cancelled statements and cut connections.")
     return outcome

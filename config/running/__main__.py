@@ -1,4 +1,4 @@
-"""The commands of run.py, where the packages are there already: `python -m config.running serve` in the container."""
+"""The commands of run.py if all packages are installed: `python -m config.running serve` in the container."""
 
 import sys
 

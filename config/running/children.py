@@ -1,4 +1,4 @@
-"""Child processes that never outlive us."""
+"""Child processes that end with this process."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ PATIENCE = 30
 
 @contextmanager
 def child(command: Sequence[str], env: Mapping[str, str], *, last: signal.Signals) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program for the block; afterwards, or when we are killed, it gets the signal `last`."""
+    """Run a program for the block; it receives the signal `last` after the block, or when this process is killed."""
     process = subprocess.Popen(command, env=env, preexec_fn=tie_to_us(last))
     try:
         yield process
@@ -24,7 +24,7 @@ def child(command: Sequence[str], env: Mapping[str, str], *, last: signal.Signal
 
 
 def end(process: subprocess.Popen[bytes], *signals: signal.Signals) -> None:
-    """Stop a child by ever ruder signals, and wait until it is gone; Ctrl-C does not cut this short."""
+    """Stop a child with increasingly forceful signals, and wait for its end. Ctrl-C does not interrupt this."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         for rude in (*signals, signal.SIGKILL):
@@ -38,10 +38,10 @@ def end(process: subprocess.Popen[bytes], *signals: signal.Signals) -> None:
 
 
 def tie_to_us(last: signal.Signals) -> Callable[[], None] | None:
-    """Give what a child calls before it becomes another program, so that Linux sends it `last` when we die.
+    """Return a function for the child to call, with which Linux sends it `last` when this process dies.
 
-    Elsewhere there is no such promise of the system: a server left behind by `kill -9` is ended at the next start.
-    The promise is the calling thread's: only the main thread may start children.
+    Other systems have nothing like it: there, a server that remains after `kill -9` is ended at the next start. It is
+    bound to the calling thread, so that only the main thread may start children.
     """
     if sys.platform != "linux":
         return None
@@ -56,7 +56,7 @@ def tie_to_us(last: signal.Signals) -> Callable[[], None] | None:
 
 
 def command_of(pid: int) -> str:
-    """Give the command line of a process; empty when there is none."""
+    """Return the command line of a process; an empty one if the process does not exist."""
     if sys.platform == "linux":
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()

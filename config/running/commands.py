@@ -1,4 +1,4 @@
-"""What `run.py demo`, `test`, `manage`, `serve`, `check`, `docs` and the like do, once the packages are there."""
+"""The implementations of the commands of run.py, which need the installed packages."""
 
 import argparse
 import os
@@ -21,9 +21,9 @@ from config.running.progress import say, step
 
 PYTHON = sys.executable
 MANAGE = (PYTHON, str(PROJECT / "manage.py"))
-# Streams never end by themselves: without a limit, a server that stops would wait for them.
+# Streams do not end by themselves: without a limit, a stopping server would wait for them.
 UVICORN = (PYTHON, "-m", "uvicorn", "config.asgi:application", "--timeout-graceful-shutdown", "5")
-# Anew each time: what was built before would not be looked at again.
+# Build from scratch, because existing pages would not be checked again.
 SPHINX = (PYTHON, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
 SCRIPTS = ("messages_extends/static", "config/static")
 STYLELINT = Path(__file__).parent / "stylelint"
@@ -31,7 +31,7 @@ HOW_TO_MAKE_A_KEY = 'python3 -c "import secrets; print(secrets.token_urlsafe(50)
 
 
 def demo(arguments: list[str]) -> int:
-    """Run the reference SaaS on this machine, with organisations and people to try it with."""
+    """Run the reference product on this machine, with demo data."""
     options = _demo_options(arguments)
     check_port("127.0.0.1", options.port)
     if options.reset:
@@ -49,13 +49,13 @@ def demo(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run pytest with these arguments; unless they choose tests, in several processes at once."""
+    """Run pytest with these arguments, in several processes unless they select tests."""
     chosen = any(not each.startswith("-") or each in {"-h", "--help", "--pdb"} for each in arguments)
     return _call([PYTHON, "-m", "pytest", *([] if chosen else _at_once()), *arguments], os.environ)
 
 
 def _at_once() -> list[str]:
-    # One more than there are cores: each waits for servers and browsers now and then.
+    # One more than the number of cores, because tests wait for servers and browsers.
     processes = (os.cpu_count() or 1) + 1
     return [f"--numprocesses={processes}", "--dist=worksteal", "--durations=20"]
 
@@ -67,26 +67,26 @@ def mutate(arguments: list[str]) -> int:
 
 
 def load(arguments: list[str]) -> int:
-    """Send requests of many organisations at once, and search each response for another one's data."""
+    """Send concurrent requests of many organisations, and search each response for another one's data."""
     with database_for_tests() as url:
         return _call([PYTHON, "-m", "tests.longrun.load.run", *arguments], {**os.environ, "DATABASE_URL": url})
 
 
 def fuzz(arguments: list[str]) -> int:
-    """Send hostile input to every address, and count what was sent, answered and found."""
+    """Send malicious input to every URL, and count requests, responses and findings."""
     with database_for_tests() as url:
         return _call([PYTHON, "-m", "tests.longrun.fuzz.run", *arguments], {**os.environ, "DATABASE_URL": url})
 
 
 def chaos(arguments: list[str]) -> int:
-    """Kill and interrupt what the product depends on while it is used, and count what was lost."""
+    """Kill and interrupt the services that the product depends on, and count lost writes."""
     return _call([PYTHON, "-m", "tests.longrun.chaos.run", *arguments], os.environ)
 
 
 def manage(arguments: list[str]) -> int:
-    """Run one of Django's commands on the demo's database, or on DATABASE_URL."""
+    """Run a management command on the demo's database, or on DATABASE_URL."""
     with database_for_demo() as url:
-        # Whoever sets the key has an environment of their own, in production perhaps.
+        # If the key is set, this is another environment, possibly production.
         env = {**os.environ, "DATABASE_URL": url} if os.environ.get("SECRET_KEY") else _demo_environment(url)
         return _call([*MANAGE, *arguments], env)
 
@@ -100,7 +100,7 @@ def check(arguments: list[str]) -> int:
         [ruff, "format", "--check"],
         [mypy, "."],
         [lint_imports],
-        # deno.json says which files it looks at.
+        # deno.json lists the files.
         [deno, "fmt", "--check"],
         [deno, "lint"],
         [deno, "check", *SCRIPTS],
@@ -130,7 +130,7 @@ def audit(arguments: list[str]) -> int:
 
 
 def docs(arguments: list[str]) -> int:
-    """Build the documentation as pages for a browser; a link that leads nowhere is a failure."""
+    """Build the documentation as HTML; a broken link is a failure."""
     argparse.ArgumentParser(prog="run.py docs", description=docs.__doc__).parse_args(arguments)
     failed = _call(_build_docs(), os.environ)
     if not failed:
@@ -139,14 +139,14 @@ def docs(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """Measure, and write docs/benchmarks.md; --quick only prints."""
+    """Run the benchmarks and write docs/benchmarks.md; with --quick only print the results."""
     with database_for_demo() as url:
         ensure_database(url)
         return _call([PYTHON, "-m", "benchmarks", *arguments], {**os.environ, "DATABASE_URL": url})
 
 
 def serve(arguments: list[str]) -> int:
-    """Become the production server, after checks."""
+    """Run the checks, then replace this process by the production server."""
     options = _serve_options(arguments)
     env = _production_environment()
     check_port(options.host, options.port)
@@ -199,7 +199,7 @@ def lint_css(deno: str, files: list[str]) -> list[str]:
 
 
 def deno_environment() -> dict[str, str]:
-    """Return the variables with which Deno keeps its cache among our own files."""
+    """Return the environment with which Deno keeps its cache in this project."""
     return {"DENO_DIR": str(state_dir() / "deno"), "DENO_NO_UPDATE_CHECK": "1"}
 
 
@@ -271,7 +271,7 @@ def _production_environment() -> dict[str, str]:
 
 
 def _managed(env: Mapping[str, str], *arguments: str) -> None:
-    """Run a command of manage.py as one step of ours; what it says on stderr is for the one line about its failure."""
+    """Run a management command as a step; its stderr is used for the line about a failure."""
     tied = tie_to_us(signal.SIGTERM)
     done = subprocess.run(
         [*MANAGE, *arguments], env=env, stderr=subprocess.PIPE, text=True, check=False, preexec_fn=tied
@@ -297,7 +297,7 @@ def _answers(port: int) -> bool:
 
 
 def _call(command: list[str], env: Mapping[str, str]) -> int:
-    """Run a program in the foreground: Ctrl-C is its own affair."""
+    """Run a program in the foreground, which handles Ctrl-C itself."""
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         with child(command, env, last=signal.SIGTERM) as process:

@@ -1,4 +1,4 @@
-"""Which database a command uses: DATABASE_URL, else a server of our own."""
+"""The database of a command: DATABASE_URL, or a server that the command runs."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ UNSET = "unset it: demo and test then bring a PostgreSQL of their own"
 
 @contextmanager
 def database_for_demo() -> Iterator[str]:
-    """Give the URL of the demo's database, which exists and answers for as long as the block runs."""
+    """Return the URL of the demo's database, which is available for the duration of the block."""
     if url := os.environ.get("DATABASE_URL"):
         ensure_database(url)
         yield url
@@ -32,7 +32,7 @@ def database_for_demo() -> Iterator[str]:
 
 @contextmanager
 def database_for_tests() -> Iterator[str]:
-    """Give the URL of a server that tests can make their database on."""
+    """Return the URL of a server on which tests can create their databases."""
     if url := os.environ.get("DATABASE_URL"):
         _answering(url)
         yield url
@@ -45,7 +45,7 @@ def database_for_tests() -> Iterator[str]:
 
 
 def ensure_database(url: str) -> None:
-    """Make the database of this URL if its server has none of that name."""
+    """Create the database of this URL unless it exists."""
     if not (maintenance := _answering(url)):
         return
     name = sql.Identifier(urlsplit(url).path.strip("/"))
@@ -59,7 +59,7 @@ def ensure_database(url: str) -> None:
 
 
 def _answering(url: str) -> str | None:
-    """Check that the server answers; give the URL of its maintenance database when the one asked for is missing."""
+    """Check that the server is available; return the URL of its maintenance database if this one is missing."""
     parts = _parts(url)
     try:
         psycopg.connect(url, connect_timeout=10).close()

@@ -10,7 +10,7 @@ class Failure(Exception):
 
 
 def explain(error: OSError) -> Failure:
-    """Turn an error of the operating system into a line that names the remedy."""
+    """Return an error of the operating system as one line with a remedy."""
     where = error.filename or "the project's folder"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return disk_full()
@@ -20,7 +20,7 @@ def explain(error: OSError) -> Failure:
 
 
 def explain_output(task: str, output: str, *, remedy: str) -> Failure:
-    """Turn what a program printed before it gave up into one line."""
+    """Return the output of a failed program as one line."""
     if tells_of_full_disk(output):
         return disk_full()
     if "Read-only file system" in output:

@@ -12,7 +12,7 @@ except ImportError:  # Windows: database.py refuses before a lock is needed
 
 @contextmanager
 def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[bool]:
-    """Take the lock for the block, and say whether it was free; with `wait`, it is when the block begins."""
+    """Take the lock for the block; return whether it was free. With `wait`, wait until it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX

@@ -11,8 +11,8 @@ from config.running.folders import PROJECT
 from config.running.packages import ensure_installed
 from config.running.requirements_lock import OTHER_DJANGOS, lock
 
-# Which of the files in requirements/ a command needs; the commands are functions of the module commands, which imports
-# what is installed.
+# The requirements file of each command. The commands are functions of the module `commands`, which imports installed
+# packages.
 REQUIREMENTS = {
     "demo": "demo",
     "test": "test",
@@ -34,7 +34,7 @@ python3 run.py test [pytest arguments]     all tests, or those you name; --quick
                                            long; --django 6.1, given first: with that release
 python3 run.py mutate [part of a name]     break one rule at a time, by taking out or changing code: a test must fail
 python3 run.py load [--requests N] ...     many organisations at one server, each answer searched for another's
-python3 run.py fuzz [--inputs N] ...       hostile input at every address, counted by kind
+python3 run.py fuzz [--inputs N] ...       malicious input at every address, counted by kind
 python3 run.py chaos [--seconds N] ...     the database and workers killed, cut and filled up under load
 python3 run.py manage ...                  Django's commands, on the demo's database or DATABASE_URL
 python3 run.py check                       lint, types, import contracts, missing migrations, the documentation
@@ -49,7 +49,7 @@ packages and the databases) out of the project's folder. Any of them with --help
 
 
 def main(arguments: Sequence[str], *, set_up: bool) -> int:
-    """Run one command, with packages installed first if `set_up`; whatever a person can mend is said in one line."""
+    """Run a command, after installing its packages if `set_up`; errors that a user can fix are reported in one line."""
     name, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
     if name not in COMMANDS:
         print(USAGE, file=sys.stdout if name in {"-h", "--help", "help"} else sys.stderr)
@@ -97,7 +97,7 @@ def _with_other_django(wanted: list[str]) -> str:
 
 
 def _stop(number: int, _frame: object) -> None:
-    # Unwinds like Ctrl-C, so that children are stopped in order.
+    # Raise an exception, like Ctrl-C, so that children are stopped in order.
     raise SystemExit(128 + number)
 
 

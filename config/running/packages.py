@@ -1,7 +1,7 @@
-"""The project's virtual environment, `.run/venv`: it holds what the commands that were used so far need.
+"""The project's virtual environment, `.run/venv`, which contains the packages of all commands that were used so far.
 
-Each command names one of the files in requirements/. What installs a file is always uv, and it is not asked while the
-files are those that were installed.
+Each command names one of the files in requirements/. They are always installed by uv, which is not called while the
+installed files are unchanged.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ def ensure_installed(requirements: str) -> Path:
 
 
 def environment_dir(requirements: str) -> Path:
-    """Return where the environment for this file is."""
+    """Return the path of the environment for this file."""
     return state_dir() / (f"venv-{requirements}" if "django" in requirements else "venv")
 
 
@@ -60,7 +60,7 @@ def _is_ready(folder: Path, requirements: str) -> bool:
 
 
 def _installed(folder: Path) -> Mapping[str, str]:
-    """Return the files that this environment was made from, each with its fingerprint; none for another Python's."""
+    """Return the files from which this environment was installed, with their hashes; none for another Python."""
     try:
         made = json.loads(_record(folder).read_text())
     except (FileNotFoundError, ValueError):
@@ -83,7 +83,7 @@ def _file(requirements: str) -> Path:
 
 def _install(folder: Path, requirements: str) -> None:
     with step(f"Installing the packages of requirements/{requirements}.txt into {folder} (once)"):
-        # What earlier commands need stays, in the versions that the files name now.
+        # The packages of earlier commands are kept, in their current versions.
         names = sorted({requirements, *(name for name in _installed(folder) if _file(name).exists())})
         _record(folder).unlink(missing_ok=True)
         venv.create(folder, with_pip=False, symlinks=os.name != "nt", clear=not _is_this_python(folder))
@@ -93,20 +93,20 @@ def _install(folder: Path, requirements: str) -> None:
 
 
 def sync(python: Path, *files: Path, uv: Path | None = None) -> None:
-    """Install exactly what the files name into this Python's environment; raise Failure that names the package."""
+    """Install exactly the packages of these files into this environment. Raises Failure that names the package."""
     run_uv("Installing the packages", "sync", "--python", python, "--require-hashes", *files, uv=uv)
 
 
 def folder_with(name: str, *files: Path) -> Path:
-    """Return a folder with what these requirements files name, and nothing else; it is made once.
+    """Return a folder with the packages of these files, which is created once.
 
-    For packages that cannot be beside the project's own. Raises Failure that names the package.
+    It is for packages that conflict with the project's own. Raises Failure that names the package.
     """
     fingerprint = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
     folder = state_dir() / "packages" / f"{name}-py{THIS_PYTHON}-{fingerprint}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Renamed when complete, so that a half-made one is never used.
+        # Renamed when complete, so that a partial folder is never used.
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             draft = Path(scratch) / "draft"
             options: list[str | Path] = ["--python", sys.executable, "--target", draft, "--require-hashes"]

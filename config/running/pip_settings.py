@@ -1,6 +1,6 @@
-"""Read where pip is configured to find packages, so that uv looks there as well.
+"""Read pip's configuration of package sources, so that uv uses the same ones.
 
-Only the options that say where packages come from. Which files and variables count, and in which order:
+Only the options about sources are read. The files and variables, and their order, are documented at
 https://pip.pypa.io/en/stable/topics/configuration/
 """
 
@@ -15,7 +15,7 @@ from config.running.failures import Failure
 
 @dataclass(frozen=True)
 class PipSettings:
-    """Where packages come from, and through what; empty where pip has been told nothing."""
+    """The sources of packages, and proxy and certificates; empty unless pip is configured."""
 
     index_url: str = ""
     extra_index_urls: tuple[str, ...] = ()
@@ -29,20 +29,20 @@ class PipSettings:
 
     @property
     def uv_options(self) -> list[str]:
-        """Return the options that tell uv the same."""
+        """Return the equivalent options of uv."""
         return [
             *(["--index-url", self.index_url] if self.index_url else []),
             *(word for url in self.extra_index_urls for word in ("--extra-index-url", url)),
             *(word for place in self.find_links for word in ("--find-links", place)),
             *(["--no-index"] if self.no_index else []),
             *(word for host in self.trusted_hosts for word in ("--allow-insecure-host", host)),
-            # pip looks at every index as well. Nothing foreign can come of it: hashes are required.
+            # Like pip, use every index. Other packages cannot be installed by mistake, because hashes are required.
             *("--index-strategy", "unsafe-best-match"),
         ]
 
     @property
     def uv_environment(self) -> dict[str, str]:
-        """Return the environment variables that tell uv the rest, without those that are set already."""
+        """Return the equivalent environment variables of uv, except those that are already set."""
         told = {
             "SSL_CERT_FILE": self.cert,
             "SSL_CLIENT_CERT": self.client_cert,
@@ -120,5 +120,5 @@ def _files() -> list[Path]:
 
 
 def _exists(place: str) -> bool:
-    """Say whether a place for --find-links is there: pip passes over a folder that is not, and uv would stop."""
+    """Tell whether a location of --find-links exists: pip ignores a missing folder, and uv would fail."""
     return "://" in place or Path(place).exists()

@@ -12,7 +12,7 @@ LISTENING = "0A"
 
 
 def check_port(host: str, port: int) -> None:
-    """Fail with one line that names the holder, when nobody can listen there."""
+    """Raise Failure that names the process if the port is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.create_server((host, port), family=family):
@@ -30,7 +30,7 @@ def _explained(error: OSError, host: str, port: int) -> Failure:
 
 
 def holder(port: int) -> str:
-    """Name the process that listens on this port, as far as the system tells us."""
+    """Return the name of the process that listens on this port, if the system reveals it."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     if sys.platform == "linux" and sockets:
         for process in Path("/proc").glob("[0-9]*"):

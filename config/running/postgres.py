@@ -30,19 +30,19 @@ from config.running.folders import kept_secret, replace_private
 from config.running.locks import lock
 from config.running.progress import say, step
 
-# Recovery after a crash takes as long as it takes; a server that is neither up nor gone by then hangs.
+# The time limit for starting, including recovery after a crash.
 PATIENCE = 300
 TRIES = 10
-# Somebody was faster to take the port; the last server's processes are still noticing that it died.
+# Another process has taken the port, or processes of the last server have not ended yet.
 PASSING = ("Address already in use", "pre-existing shared memory block")
 TEST_SERVERS = 20
-# What a test run writes need not survive the machine.
+# Data of a test run need not survive a crash of the machine.
 FAST_NOT_SAFE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 @contextmanager
 def server_for_demo() -> Iterator[str]:
-    """Run the demo's server, or join the one that another command runs, and give its URL."""
+    """Run the demo's server, or join that of another command; return its URL."""
     folder = home("demo")
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -61,7 +61,7 @@ def server_for_demo() -> Iterator[str]:
 
 @contextmanager
 def server_for_tests() -> Iterator[str]:
-    """Run a server for one test run; every run that goes on at the same time has its own."""
+    """Run a server for one test run; concurrent runs have a server each."""
     for number in range(1, TEST_SERVERS + 1):
         folder = home(f"tests-{number}")
         with lock(folder / "owner.lock") as alone:
@@ -73,7 +73,7 @@ def server_for_tests() -> Iterator[str]:
 
 
 def reset_demo() -> None:
-    """Throw the demo's data away."""
+    """Delete the demo's data."""
     folder = home("demo")
     with lock(folder / "owner.lock") as alone:
         if not alone:
@@ -97,14 +97,14 @@ def _owned(folder: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Server:
-    """The server of one folder; whoever calls holds its owner.lock."""
+    """The server of one folder; the caller must hold its owner.lock."""
 
     folder: Path
     durable: bool = True
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """Start it, recovering what a crash left, and stop it after the block."""
+        """Start the server, which recovers after a crash, and stop it after the block."""
         binaries = usable(find_binaries())
         data = self._cluster() / f"data-{binaries.major}"
         crashed = _end_leftover(data)
@@ -116,7 +116,7 @@ class Server:
         try:
             yield f"postgres://postgres:{self._password()}@127.0.0.1:{port}/messages"
         except Failure:
-            # Its clients only see that it is gone.
+            # Its clients only notice that the server has gone.
             if tells_of_full_disk(self.log()):
                 raise disk_full() from None
             raise
@@ -145,7 +145,7 @@ class Server:
             self._initialise(binaries, data)
 
     def _initialise(self, binaries: Binaries, data: Path) -> None:
-        # Renamed when complete: a half made one is never taken for one.
+        # Renamed when complete, so that a partial folder is never used.
         draft, password = data.with_name("draft"), data.with_name("password")
         if draft.exists():
             shutil.rmtree(draft)
@@ -196,7 +196,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Its own session: Ctrl-C in the terminal is for us, and we stop it when its users have stopped.
+                # A session of its own, because this process handles Ctrl-C and stops the server after its users.
                 start_new_session=True,
                 preexec_fn=tie_to_us(signal.SIGINT),
                 **_as_server(data),
@@ -209,7 +209,7 @@ class Server:
 
 
 def free_port() -> int:
-    """Give a port that was free a moment ago."""
+    """Return a port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -217,21 +217,21 @@ def free_port() -> int:
 
 
 def _as_server(cwd: Path) -> dict[str, Any]:
-    """Give subprocess the account, folder and environment of a program of PostgreSQL's."""
-    # Its words must be English to be understood by `explain_output`; PGDATA and the like are not meant for this server.
+    """Return the arguments for subprocess to run a program of PostgreSQL."""
+    # `explain_output` needs messages in English; PGDATA and similar variables are for other servers.
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return {"cwd": cwd, "env": env | {"LC_ALL": "C"}, **popen_options()}
 
 
 def _locale(binaries: Binaries) -> list[str]:
-    # Built into the server since 17: the same on every platform, and upper("é") works.
+    # A provider that is built in since PostgreSQL 17: it is the same on every platform.
     if binaries.major >= 17:
         return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     return ["--locale=C.UTF-8"]
 
 
 def _is_ready(process: subprocess.Popen[bytes], data: Path) -> bool:
-    """Wait until the server answers; False when it has given up."""
+    """Wait until the server accepts connections; return False if it has exited."""
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None:
         lines = _pid_file(data)
@@ -252,10 +252,10 @@ def _pid_file(data: Path) -> list[str]:
 
 
 def _end_leftover(data: Path) -> bool:
-    """End a server that has outlived its owner, forget one that died with it, and say whether there was one.
+    """End a server that has outlived its owner, or remove the file of one that has died; tell whether there was one.
 
-    We hold the owner's lock, so nobody owns it. PostgreSQL itself would refuse to start when the number in a stale
-    file belongs to another process by now, as it often does in containers.
+    The caller holds the owner's lock, so that there is no owner. PostgreSQL itself would refuse to start if the process
+    id in an old file belongs to another process, which is common in containers.
     """
     lines = _pid_file(data)
     for rude in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
@@ -273,5 +273,5 @@ def _wait_until_gone(pid: int, data: Path) -> None:
 
 
 def _serves(pid: int, data: Path) -> bool:
-    """Say whether this process is a PostgreSQL server on this folder."""
+    """Tell whether this process is a PostgreSQL server for this folder."""
     return str(data) in command_of(pid)

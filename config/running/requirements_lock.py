@@ -1,6 +1,6 @@
 """Compile the files in requirements/ from pyproject.toml: `python3 run.py lock`.
 
-Always with the pinned uv, since another release may write the same versions differently.
+It uses the pinned uv, because other releases may format the same versions differently.
 """
 
 import argparse
@@ -16,21 +16,21 @@ from config.running.progress import say
 from config.running.uv import pinned_uv, run_uv
 
 COMMAND = "python3 run.py lock"
-# The whole first: every other file has the versions of the whole.
+# The complete file first, because the other files take their versions from it.
 GROUPS = ("dev", "serve", "demo", "test", "docs", "check", "bench", "fuzz")
-# What the tests are run with on the other releases of Django that we support.
+# The tests for the other supported releases of Django.
 OTHER_DJANGOS = ("6.0", "6.1")
 
 
 @dataclass(frozen=True)
 class Target:
-    """One file in requirements/, and what is asked for in it."""
+    """A file in requirements/ and its dependencies."""
 
     name: str
     source: str
     python: str
     constraints: tuple[str, ...] = ()
-    # Files in the same folder whose versions this one takes.
+    # Files in the same folder from which the versions are taken.
     like: tuple[str, ...] = ()
 
     @property
@@ -40,7 +40,7 @@ class Target:
 
 TARGETS = (
     Target("uv", "uv", "3.11"),
-    # Only for the test that it still installs the others.
+    # For the test of the oldest supported uv.
     Target("uv-oldest", "uv==0.5.0", "3.11"),
     *(
         Target(name, f"group:{name}", "3.11", ("django~=5.2.0",), () if name == "dev" else ("dev.txt",))
@@ -51,7 +51,7 @@ TARGETS = (
 
 
 def lock(arguments: list[str]) -> int:
-    """Compile every file in requirements/, keeping the versions that are named there and still allowed."""
+    """Compile all files in requirements/, keeping versions that are still allowed."""
     options = _options(arguments)
     if options.check:
         _check()

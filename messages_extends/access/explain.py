@@ -1,4 +1,4 @@
-"""Why one person may write to another, or not, in words."""
+"""Explain why one person may write to another, or may not."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from messages_extends.tenancy.origin import check_tenant
 
 
 class Reason(NamedTuple):
-    """One ground of an answer: whether it allows, and why in words."""
+    """A reason why somebody may or may not write, with its text."""
 
     allows: bool
     text: str | Promise
@@ -28,9 +28,9 @@ class Reason(NamedTuple):
 
 
 def explain(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> list[Reason]:
-    """Return every ground on which `sender` may write to `recipient`, or all that stand in the way.
+    """Return all reasons why `sender` may write to `recipient`, or all that prevent it.
 
-    Where the site's policy answers otherwise than what has been granted, its `own_reasons` are told, or that it does.
+    If the site's policy decides differently from the grants, the reasons are its `own_reasons`, or that it decides.
     """
     check_tenant(sender)
     check_tenant(recipient)
@@ -53,7 +53,7 @@ def explain(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> list[Reaso
 
 
 def _grounds(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> Iterator[str | Promise]:
-    """Say by which grants one active member may write to another."""
+    """Yield the grants by which one active member may write to another, in words."""
     if sender == recipient:
         yield _("Everybody may write to themselves.")
     if holds(sender, send_message()):
@@ -67,7 +67,7 @@ def _grounds(sender: AbstractBaseUser, recipient: AbstractBaseUser) -> Iterator[
 
 
 def _grounds_on(target: Model, name: str | Promise, sender: AbstractBaseUser, right: Right) -> Iterator[str]:
-    """Say which grants on `target` the sender and their groups hold."""
+    """Yield the grants on `target` that the sender and their groups hold, in words."""
     if _on(target, grants.by_user(sender, right)).exists():
         yield _("The sender has permission to write to %s.") % name
     for row in _on(target, grants.by_groups(sender, right).select_related("group")):
@@ -77,6 +77,6 @@ def _grounds_on(target: Model, name: str | Promise, sender: AbstractBaseUser, ri
         }
 
 
-# guardian's models have no types.
+# guardian has no type hints.
 def _on(target: Model, rows: QuerySet[Any]) -> QuerySet[Any]:
     return using_primary(rows.filter(object_pk=str(target.pk)))

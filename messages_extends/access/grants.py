@@ -1,7 +1,7 @@
-"""Grants: who holds `send_message` and `send_group_message` on whom. The only module that asks guardian.
+"""Grants: who holds `send_message` and `send_group_message` on whom. Only this module queries guardian.
 
-They are rows of guardian's, in the tables of the current schema, so that guardian's own functions read and write the
-same. What is granted model-wide is a row of Django's.
+Grants are rows of guardian in the tables of the current schema, so that guardian's own functions read and write them as
+well. Permissions on all users or groups are rows of Django.
 """
 
 from collections.abc import Iterator
@@ -70,12 +70,12 @@ EVERY_GROUP: Final = All.EVERY_GROUP
 """The target of the model-wide grant on groups: the members of each, and of those to come."""
 
 Target = Model | All
-# What guardian writes for a key that is a number; one that is longer would not fit into any.
+# A key that guardian has written for an integer; a longer number would not fit into any integer column.
 NUMBER: Final = r"^(0|[1-9][0-9]{0,17})$"
-# The least number that PostgreSQL knows: no sequence gives it.
+# The smallest bigint of PostgreSQL, which no sequence generates.
 NOBODYS: Final = -(2**63)
 
-# Who grants or revokes, for the record; in guardian's own functions nobody says so.
+# The user who grants or revokes, for the audit log; guardian's own functions do not set it.
 _actor: ContextVar[AbstractBaseUser | None] = ContextVar("messages_extends.access.grants.actor", default=None)
 
 
@@ -83,9 +83,9 @@ _actor: ContextVar[AbstractBaseUser | None] = ContextVar("messages_extends.acces
 
 
 def model_wide(user: Person, *rights: Right) -> Q:
-    """Return the condition that `user` is a superuser, or that they or a group of theirs hold one of `rights` on all.
+    """Return the condition that `user` is a superuser, or holds one of `rights` on all, possibly by a group.
 
-    It says nothing about the rows it is put upon: the database finds it out once, whatever their number.
+    It does not refer to the rows of the query, so that the database evaluates it once.
     """
     holds = granted_on_all(user, *rights)
     if knows_superusers():
@@ -94,48 +94,48 @@ def model_wide(user: Person, *rights: Right) -> Q:
 
 
 def knows_superusers() -> bool:
-    """Tell whether the user model has the columns of Django's PermissionsMixin, rather than permissions elsewhere."""
+    """Tell whether the user model has the fields of Django's PermissionsMixin, rather than permissions elsewhere."""
     return user_model_has("is_superuser")
 
 
 def granted_on_all(user: Person, *rights: Right) -> Q:
-    """Return the same condition of somebody who is no superuser."""
+    """Return the condition of `holds_on_all` for a user who is not a superuser."""
     wanted = Q()
     for right in rights:
         wanted |= right.rows
     holds = Q(Exists(Permission.objects.filter(wanted, group__in=keys_of_groups_of(user))))
     if user_model_has("user_permissions"):
-        # PermissionsMixin has it, Django's base class of users has not.
+        # PermissionsMixin has this field, AbstractBaseUser does not.
         holds |= Q(Exists(user.user_permissions.filter(wanted)))  # type: ignore[union-attr]
     return holds
 
 
 def by_user(user: Person, right: Right) -> QuerySet[Any]:
-    """Return guardian's rows by which `user` themselves holds `right` on an object."""
+    """Return guardian's rows by which `user` holds `right` on an object directly."""
     return _rows(get_user_obj_perms_model(), right).filter(user=user.pk)
 
 
 def by_groups(user: Person, right: Right) -> QuerySet[Any]:
-    """Return guardian's rows by which a group that `user` is in holds `right` on an object."""
+    """Return guardian's rows by which a group of `user` holds `right` on an object."""
     return _rows(get_group_obj_perms_model(), right).filter(group__in=keys_of_groups_of(user))
 
 
 def grant_models() -> tuple[type[Model], type[Model]]:
-    """Return guardian's models of what users, and of what groups hold on objects."""
+    """Return guardian's models of object permissions: of users and of groups."""
     return get_user_obj_perms_model(), get_group_obj_perms_model()
 
 
 def _rows(model: Any, right: Right) -> QuerySet[Model]:
     # guardian has no type hints.
-    # By the permission's name, and in SQL: its key differs between schemas, and caches of content types are the
-    # process's.
+    # The permission is compared by its codename and in SQL, because its primary key differs between schemas and content
+    # types are cached per process.
     named = {"permission__codename": right.codename, "permission__content_type__app_label": right.app_label}
     rows: QuerySet[Model] = model.objects.filter(**named)
     return rows
 
 
 class Held(NamedTuple):
-    """One grant: kinds are "user" and "group", of a target also those of `All`; keys are text, of `All` empty."""
+    """A grant. Kinds are "user" and "group", and those of `All` for targets; keys are strings, empty for `All`."""
 
     holder_kind: str
     holder_key: str
@@ -146,9 +146,9 @@ class Held(NamedTuple):
 def held(
     *, people: QuerySet[AbstractBaseUser] | None = None, groups: QuerySet[Group] | None = None
 ) -> QuerySet[Model, tuple[str, ...]]:
-    """Return all grants of this organisation, sorted by their holders' names: rows of a name and the values of a Held.
+    """Return all grants of this organisation, sorted by their holders' names, as rows of a name and the values of Held.
 
-    With `people` and `groups`, those only whose holder or target is among them. One statement.
+    With `people` and `groups`, return only grants whose holder or target is among them. One query.
     """
     login = get_user_model().USERNAME_FIELD
     first, *others = [
@@ -184,7 +184,7 @@ def _held_on_all(
 
 
 def _as_held(rows: QuerySet[Model], name: str, *columns: str | Value) -> QuerySet[Model, tuple[str, ...]]:
-    # Of one type in each branch of the union.
+    # The branches of a union need the same types.
     named = dict(zip(("held_name", *(f"held_{field}" for field in Held._fields)), (name, *columns), strict=True))
     as_text = {alias: Cast(column, TextField()) for alias, column in named.items()}
     found: QuerySet[Model, tuple[str, ...]] = rows.order_by().annotate(**as_text).values_list(*as_text)
@@ -192,7 +192,7 @@ def _as_held(rows: QuerySet[Model], name: str, *columns: str | Value) -> QuerySe
 
 
 def is_held(holder: Model, target: Target) -> bool:
-    """Tell whether exactly this has been granted, on its own and not by way of something else."""
+    """Tell whether this grant exists itself, rather than being implied by another one."""
     right = _right(target)
     if isinstance(target, All):
         rights = [getattr(holder, field.name) for field in _permission_fields(type(holder))]
@@ -204,10 +204,10 @@ def is_held(holder: Model, target: Target) -> bool:
 
 
 def on_object(user: Person, right: Right) -> Q:
-    """Return the condition that picks the objects on which `user`, or one of their groups, holds `right`."""
+    """Return the condition for the objects on which `user`, or one of their groups, holds `right`."""
     if isinstance(_model_of(right)._meta.pk, IntegerField):
         return Q(pk__in=keys_on_object(user, right))
-    # guardian keeps objects' keys as text. Cast the other way, text that is no such key would be an error.
+    # guardian stores primary keys as text. Casting them would be an error for text that is not a valid key.
     key = Cast("pk", CharField())
     return Q(In(key, by_user(user, right).values("object_pk"))) | Q(In(key, by_groups(user, right).values("object_pk")))
 
@@ -215,7 +215,8 @@ def on_object(user: Person, right: Right) -> Q:
 def keys_on_object(user: Person, right: Right) -> QuerySet[Any]:
     """Return the primary keys of the objects on which `user`, or one of their groups, holds `right`.
 
-    One list for both, as each more is looked into for every object; some of them may be those of objects that are gone.
+    It is one list for both, because each further list would be searched for every object. Some of the objects may have
+    been deleted.
     """
     model = _model_of(right)
     if isinstance(model._meta.pk, IntegerField):
@@ -228,9 +229,9 @@ def _model_of(right: Right) -> type[Model]:
 
 
 def _numbers(rows: QuerySet[Model]) -> QuerySet[Model, object]:
-    """Return the keys of the objects of guardian's `rows` as numbers, so that not every object's key is made text."""
-    # A condition does not keep PostgreSQL from casting first what it leaves out; CASE does. No NULL: a list that has
-    # one is never certain to leave somebody out.
+    """Return guardian's object keys as numbers, so that the primary key of each object need not be cast to text."""
+    # PostgreSQL may cast a value before it applies a condition that excludes it; CASE prevents that. NULL is replaced,
+    # because NOT IN with a NULL in the list is never true.
     number = Case(When(object_pk__regex=NUMBER, then=Cast("object_pk", BigIntegerField())), default=Value(NOBODYS))
     numbers: QuerySet[Model, object] = rows.annotate(number=number).values("number")
     return numbers
@@ -242,8 +243,8 @@ def _numbers(rows: QuerySet[Model]) -> QuerySet[Model, object]:
 def grant(holder: Model, target: Target, *, by: AbstractBaseUser | None = None) -> None:
     """Let `holder`, a user or a group, write to `target`: a user, a group's members, EVERYBODY or EVERY_GROUP.
 
-    Granting twice changes nothing. `by` is the person who does it, for the record. WrongTenant if one of them was
-    loaded in another organisation; TypeError for anything else, as NoGroups where the user model has no groups.
+    Granting again changes nothing. `by` is the user who grants, for the audit log. Raises WrongTenant if an object was
+    loaded in another tenant, NoGroups if the user model has no groups, and TypeError for other objects.
     """
     _require_usable(holder, target, by)
     if target is EVERY_GROUP or Group in {type(holder), type(target)}:
@@ -253,7 +254,7 @@ def grant(holder: Model, target: Target, *, by: AbstractBaseUser | None = None) 
 
 
 def revoke(holder: Model, target: Target, *, by: AbstractBaseUser | None = None) -> None:
-    """Take back what `grant` gave with the same holder and target; what was not granted is no error."""
+    """Revoke the grant with the same holder and target. A grant that does not exist is not an error."""
     _require_usable(holder, target, by)
     with _recorded_as(by):
         remove_perm(str(_right(target)), holder, *_object(target))
@@ -289,7 +290,7 @@ def _recorded_as(actor: AbstractBaseUser | None) -> Iterator[None]:
 
 
 def connect() -> None:
-    """Record what is granted and revoked, by whatever function; let grants die with their target."""
+    """Log all grants and revocations, by whatever function they are made; delete grants with their target."""
     if not apps.is_installed("guardian"):
         return
     for rows in (get_user_obj_perms_model(), get_group_obj_perms_model()):
@@ -313,7 +314,7 @@ def _is_ours(permission: Permission) -> bool:
 
 
 def _record_row(instance: Any, created: bool | None = None, **_signal: object) -> None:
-    """Record a row of guardian's that was made (`created`) or deleted (None)."""
+    """Log a row of guardian that was inserted (`created`) or deleted (None)."""
     if created is False or not _is_ours(instance.permission):
         return
     kind = "group" if instance.permission.codename == SEND_GROUP_MESSAGE else "user"
@@ -322,7 +323,7 @@ def _record_row(instance: Any, created: bool | None = None, **_signal: object) -
 
 
 def _record_model_wide(instance: Any, action: str, reverse: bool, pk_set: set[Any] | None, **_signal: object) -> None:
-    """Record what was granted or revoked on all: through a holder, or, in reverse, through the permission."""
+    """Log a permission on all that was granted or revoked, from the holder's side or, in reverse, the permission's."""
     logged = {"post_add": Action.GRANT, "post_remove": Action.REVOKE}.get(action)
     if logged is None or not pk_set or (reverse and not _is_ours(instance)):
         return
@@ -335,7 +336,8 @@ def _record_model_wide(instance: Any, action: str, reverse: bool, pk_set: set[An
 
 
 def _record(action: str, target: str, holder: str) -> None:
-    # Names are not for the record, but the actor's: the others could not be erased. In public there is none.
+    # The log contains primary keys instead of names, except the actor's: other names could not be erased. The public
+    # schema has no log.
     if has_messages(current_schema()):
         log_event(action, actor=_actor.get(), subject=f"to write to {target}", audience=holder)
 
@@ -344,7 +346,7 @@ def _record(action: str, target: str, holder: str) -> None:
 
 
 def _remove_grants_on(instance: Model, **_signal: object) -> None:
-    """Delete the grants on a user or group that has been deleted, in every organisation that had them."""
+    """Delete the grants on a user or group that was deleted, in every tenant that has such grants."""
     right, here = _right(instance), current_schema()
     if is_per_tenant(instance._meta.app_label):
         schemas = [here] if has_messages(here) else []
@@ -359,9 +361,9 @@ def _remove_grants_on(instance: Model, **_signal: object) -> None:
 
 
 def orphaned_grants() -> list[QuerySet[Model]]:
-    """Return guardian's rows of our rights in this schema whose target is gone, as querysets that can be deleted.
+    """Return guardian's rows in this schema whose target no longer exists, as querysets that can be deleted.
 
-    A target's deletion takes them along; they are left over where it was deleted past Django.
+    They are usually deleted with their target, and remain if it was deleted without Django.
     """
     return [
         _rows(holders(), right).exclude(
@@ -373,5 +375,5 @@ def orphaned_grants() -> list[QuerySet[Model]]:
 
 
 def remove_orphaned_grants() -> int:
-    """Delete the grants in this schema whose target is gone; return how many that were."""
+    """Delete the grants in this schema whose target no longer exists; return their number."""
     return sum(orphans.delete()[0] for orphans in orphaned_grants())

@@ -1,4 +1,4 @@
-"""Checks that refuse: called before anything is written, in the transaction that writes it."""
+"""Checks that raise an error. They are called before anything is written, in the transaction that writes it."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -28,13 +28,13 @@ def require_may_send(
 ) -> list[Any]:
     """Return the keys of the active members among `recipients`, after checking that `sender` may write to all of them.
 
-    `recipients` is a queryset of people, or primary keys. Write to the keys that are returned and to nobody else: a
-    queryset that is evaluated again may find other people. They cannot be deleted until the transaction ends. One
-    query. `sender` may be None, the application, which may write to everybody.
+    `recipients` is a queryset of users, or primary keys. Write to the returned keys only: a queryset that is evaluated
+    again may return other users. The users cannot be deleted until the transaction ends. It is one query. `sender` may
+    be None, the application, which may write to everybody.
 
-    Raises RecipientUnavailable unless there are `exactly` so many; PermissionDenied, which names nobody, for a sender
-    who is inactive or may not write to all. Everybody may write to themselves. With `inactive`, recipients who are
-    count as if they were active.
+    Raises RecipientUnavailable unless the number of recipients is `exactly`, if given. Raises PermissionDenied, without
+    any names, for a sender who is inactive or may not write to all recipients. Everybody may write to themselves. With
+    `inactive`, inactive recipients are treated as active.
     """
     if sender is not None and not may_act(sender):
         raise PermissionDenied(gettext("An inactive person cannot send messages."))
@@ -49,7 +49,7 @@ def require_may_send(
 def _locked(recipients: QuerySet[Any] | Collection[Any], sender: Any, *, inactive: bool) -> tuple[list[Any], bool]:
     """Lock the members among `recipients`; return their keys, and whether `sender` may write to all of them.
 
-    Choosing, asking and locking are one statement, so that all three are about the same people.
+    Selecting, checking and locking are one statement, so that all three refer to the same users.
     """
     using, values = write_database(), {"sender": sender}
     names = names_of_people(using)
@@ -62,9 +62,9 @@ def _locked(recipients: QuerySet[Any] | Collection[Any], sender: Any, *, inactiv
             keep = has_plain_managers()
             chosen = compiled_query(members_with, {"keys": values["keys"]}, using, keep=keep, inactive=inactive)
     except EmptyResultSet:
-        # Django finds out by itself that these are nobody: `filter(pk__in=[])`.
+        # Django raises it for a query that cannot have rows, such as `filter(pk__in=[])`.
         return [], True
-    # Nobody for the application, which nothing is checked for, and where Django finds out by itself that it is nobody.
+    # An empty set for the application, which is not checked, and for a query that cannot have rows.
     reachable = CompiledQuery(NO_PEOPLE.format(**names), {}, using)
     if sender is not None:
         kind = type(policy())
@@ -97,7 +97,7 @@ def reachable_among_chosen(sender: Any, *, kind: type[Policy], inactive: bool) -
 
 
 def require_may_announce(sender: Any, groups: QuerySet[Group] | None) -> None:
-    """Raise PermissionDenied unless `sender` may announce to these groups, or, with None, to everybody."""
+    """Raise PermissionDenied unless `sender` may announce to these groups, or to everybody if `groups` is None."""
     if sender is not None and not policy().may_announce(sender, groups):
         raise PermissionDenied(gettext("You may not announce to some of the groups you chose."))
 
@@ -109,9 +109,10 @@ def require_may_change(sender: Any, announcement: Any) -> None:
 
 
 def require_may_broadcast(sender: Any, action: str = "add") -> None:
-    """Raise PermissionDenied unless `sender` may do so: the platform's staff, or None, the application.
+    """Raise PermissionDenied unless `sender` may perform this action on broadcasts; None is the application.
 
-    The application may while the current schema is public or the platform's: a tenant's code may not.
+    Users must be staff of the platform. The application may while the current schema is public or that of the platform,
+    not in a tenant.
     """
     if sender is not None:
         allowed = policy().may_broadcast(sender, action)

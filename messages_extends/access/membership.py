@@ -29,9 +29,10 @@ def members() -> QuerySet[AbstractBaseUser]:
 
 @contextmanager
 def inactive_as_members(*, when: bool) -> Iterator[None]:
-    """Have `members` return inactive people too, `when` a queryset is built that asks what holds once they are active.
+    """Make `members` return inactive users as well `when` a queryset is built for how things are once they are active.
 
-    Only build querysets in it: what is compiled or evaluated there would take them for members as well.
+    Only build querysets in this block. Queries that are compiled or evaluated in it would treat inactive users as
+    members.
     """
     token = _includes_inactive.set(when)
     try:
@@ -41,36 +42,36 @@ def inactive_as_members(*, when: bool) -> Iterator[None]:
 
 
 def inactive_members() -> QuerySet[AbstractBaseUser]:
-    """Return the people of the current organisation who neither send nor receive."""
+    """Return the inactive people of the current organisation, who neither send nor receive."""
     people = people_here()
     return people.filter(Q(is_active=False)) if has_activity_flag(people) else people.none()
 
 
 def people_here() -> QuerySet[AbstractBaseUser]:
-    """Return the people of the current organisation, inactive ones too."""
+    """Return all people of the current organisation, including inactive ones."""
     return settings.members() if settings.members else get_user_model()._default_manager.all()
 
 
 def has_plain_managers() -> bool:
-    """Tell whether the user model's managers return all its rows; others may depend on the tenant, or on the time."""
+    """Tell whether the user model's managers return all rows; other managers may depend on the tenant or the time."""
     people: Any = get_user_model()
     managers = {type(people._default_manager), type(people._base_manager)}
     return all(manager.get_queryset is BaseManager.get_queryset for manager in managers)
 
 
 def has_activity_flag(people: QuerySet[AbstractBaseUser]) -> bool:
-    # A user model need not have that column: then everybody is active.
+    # A user model may not have this field: then everybody is active.
     return "is_active" in {field.name for field in people.model._meta.fields}
 
 
 def may_act(sender: Person) -> bool:
-    """Tell, as far as the object itself knows, whether it can send at all; an anonymous one cannot."""
+    """Tell whether this user object can send at all, without a query: it is active and not anonymous."""
     check_tenant(sender)
     return bool(sender.pk is not None and sender.is_active)
 
 
 def member(sender: Person) -> QuerySet[AbstractBaseUser]:
-    """Return the members of the current organisation, `sender` alone; none for who is no active member."""
+    """Return the members of the current organisation, if `sender` is one of them; otherwise none."""
     return members().filter(pk=sender.pk)
 
 
@@ -79,14 +80,14 @@ def is_active_member(sender: Person) -> bool:
 
 
 def groups_of(user: Person) -> QuerySet[Group]:
-    """Return the groups that `user` is in; none where the user model has no groups."""
-    # `groups` is no part of Django's base class of users: PermissionsMixin, or the host's own field, brings it.
+    """Return the groups of `user`; none if the user model has no groups."""
+    # AbstractBaseUser has no field `groups`: PermissionsMixin adds it, or the host project.
     found: QuerySet[Group] = user.groups.all() if user_model_has("groups") else Group.objects.none()  # type: ignore[union-attr]
     return found
 
 
 def keys_of_people_in(groups: QuerySet[Group] | QuerySet[Any, Any] | None) -> QuerySet[AbstractBaseUser, Any]:
-    """Return the primary keys of the people who are in one of `groups`, or, for None, in any."""
+    """Return the primary keys of the members of `groups`, or of all groups if it is None."""
     if not user_model_has("groups"):
         return get_user_model()._base_manager.none().values("pk")
     field: Any = get_user_model().groups

@@ -1,4 +1,4 @@
-"""Which of our pages for writing somebody can use: asked wherever a page leads to them."""
+"""Which of this package's pages a user may open, for the links on other pages."""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ class AccessiblePages(NamedTuple):
 
 
 def accessible_pages(person: AbstractBaseUser) -> AccessiblePages:
-    """Return which pages for writing `person` may use: one query, and on the platform one more."""
+    """Return which pages for writing `person` may open: one query, or two on the platform."""
     if not may_act(person):
         return AccessiblePages()
     asked = policy()

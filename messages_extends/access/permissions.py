@@ -1,4 +1,4 @@
-"""The permissions that our grants stand on, and their rows in every schema that has permissions."""
+"""The permissions that grants use, and their rows in every schema with permissions."""
 
 from typing import Final, NamedTuple
 
@@ -17,7 +17,7 @@ NAMES: Final = {SEND_MESSAGE: "Can send messages to", SEND_GROUP_MESSAGE: "Can s
 
 
 class Right(NamedTuple):
-    """A permission by what is the same in every schema: its primary key differs."""
+    """A permission by its names, which are the same in every schema; its primary key differs."""
 
     app_label: str
     codename: str
@@ -27,7 +27,7 @@ class Right(NamedTuple):
 
     @property
     def rows(self) -> Q:
-        """The condition that picks its row in a table of permissions."""
+        """The condition for its row in a table of permissions."""
         return Q(content_type__app_label=self.app_label, codename=self.codename)
 
 
@@ -40,7 +40,7 @@ def send_group_message() -> Right:
 
 
 def connect() -> None:
-    """Make the rows after each migration of a schema."""
+    """Create the rows after each migration of a schema."""
     post_migrate.connect(
         make_permissions,
         sender=apps.get_app_config("messages_extends"),
@@ -49,9 +49,9 @@ def connect() -> None:
 
 
 def make_permissions(sender: AppConfig, using: str, apps: Apps = apps, **_signal: object) -> None:
-    """Make `send_message` on the user model and `send_group_message` on Group, where this schema has permissions."""
+    """Create `send_message` on the user model and `send_group_message` on Group, if this schema has permissions."""
     try:
-        # Of the state that was migrated to: as with Django's own, there may be no table yet.
+        # Use the models of the migrated state, as Django does: there may be no table yet.
         apps.get_model("auth", "Permission")
     except LookupError:
         return

@@ -1,4 +1,4 @@
-"""Who may message whom: everything that one person says to others passes here."""
+"""The policy: who may message whom. All rules about what one user may send to others are here."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,19 +33,19 @@ from messages_extends.tenancy.schemas import current_schema, user_model_has, use
 
 
 class Policy:
-    """Answers from the grants of the current organisation; subclass it, and name your class as POLICY.
+    """The default policy, which uses the grants of the current organisation; name a subclass in the setting POLICY.
 
-    A subclass overrides questions. What is final is derived from their answers.
+    A subclass overrides questions. Final methods are derived from the answers.
 
-    Querysets are lazy and one statement each, so the number of queries does not grow with the people asked about.
-    Where reads go to a replica, what tells yes or no asks the database that is written in.
-    Each method raises WrongTenant for a user who was loaded in another organisation.
+    Querysets are lazy and one statement each, so that the number of queries does not depend on the number of people. If
+    a router sends reads to a replica, methods that return a boolean read from the primary database. Each method raises
+    WrongTenant for a user who was loaded in another tenant.
     """
 
     # Questions ------------------------------------------------------------------------------------------------------
 
     def reachable_people(self, sender: Person) -> QuerySet[AbstractBaseUser]:
-        """Return whom `sender` may write to, themselves included: active members, and none for an inactive sender."""
+        """Return the active members to whom `sender` may write, including `sender`; none for an inactive sender."""
         people = members()
         if not may_act(sender):
             return people.none()
@@ -57,13 +57,13 @@ class Policy:
         return people.filter(allowed, Exists(member(sender)))
 
     def reachable_groups(self, sender: Person) -> QuerySet[Group]:
-        """Return the groups whose members `sender` may write to; none where the user model has no groups."""
+        """Return the groups to whose members `sender` may write; none if the user model has no groups."""
         if not (may_act(sender) and user_model_has("groups")):
             return Group.objects.none()
         return Group.objects.filter(_compiled(reaches_group, sender, Group), Exists(member(sender)))
 
     def announceable_groups(self, sender: Person) -> QuerySet[Group]:
-        """Return the groups that `sender` may announce to."""
+        """Return the groups to which `sender` may announce."""
         if not (may_act(sender) and user_model_has("groups")):
             return Group.objects.none()
         reachable = Q(pk__in=self.reachable_groups(sender).values("pk"))
@@ -74,7 +74,7 @@ class Policy:
         return holds(sender, _on_announcements("add"))
 
     def may_change(self, sender: Person, announcement: Announcement) -> bool:
-        """Tell whether `sender` may revise or retract it; their own too, while they may announce to its audience."""
+        """Tell whether `sender` may revise or retract it: also their own, while they may announce to its audience."""
         check_tenant(announcement)
         if holds(sender, _on_announcements("change")):
             return True
@@ -84,24 +84,27 @@ class Policy:
         return self.may_announce(sender, groups)
 
     def reports_visible_to(self, viewer: Person) -> QuerySet[Announcement]:
-        """Return the announcements of which `viewer` may see who has read them: their own, or all by a permission."""
+        """Return the announcements whose readers `viewer` may see: their own, or all with a permission."""
         announcements = Announcement.objects.all()
         if not may_act(viewer):
             return announcements.none()
         return announcements.filter(Q(sender=viewer.pk) | _sees_all_reports(viewer), Exists(member(viewer)))
 
     def visible_people(self, viewer: Person) -> QuerySet[AbstractBaseUser]:
-        """Return whom `viewer` may see named: all members with the permission to view users, else whom they reach."""
+        """Return the users whose names `viewer` may see: all with a permission, otherwise those they can write to."""
         if holds(viewer, _on_users("view")):
             return members()
         return self.reachable_people(viewer)
 
     def may_grant(self, person: Person) -> bool:
-        """Tell whether `person` may say who writes to whom: those who may change people."""
+        """Tell whether `person` may manage messaging permissions: those who may change users."""
         return holds(person, _on_users("change"))
 
     def may_give(self, person: Person, target: "Model | grants.All") -> bool:
-        """Tell whether `person`, who may grant, may let others write to `target`: whom they may write to themselves."""
+        """Tell whether `person`, who may grant, may let others write to `target`.
+
+        By default, these are the targets to whom they may write themselves.
+        """
         of_groups = isinstance(target, Group) or target is grants.EVERY_GROUP
         if holds(person, send_group_message() if of_groups else send_message()):
             return True
@@ -111,18 +114,22 @@ class Policy:
         return using_primary(reached.filter(pk=target.pk)).exists()
 
     def allows_broadcast(self, sender: Person, action: str) -> bool:
-        """Tell whether `sender`, of the platform's staff with the permission to do so, may still: everybody may."""
+        """Tell whether `sender`, who is staff of the platform and has the permission, may broadcast.
+
+        By default, all of them may. A subclass can only narrow this.
+        """
         return True
 
     def honours_model_permissions(self, person: Person) -> bool:
-        """Tell whether superusers' and model permissions of `person` count here, say in the admin: active members'.
+        """Tell whether `person` being a superuser and their model permissions count here, for example in the admin.
 
-        Nobody's do where organisations share their users: they would be those of every organisation at once.
+        It is true for active members. It is false if tenants share their users, because these rights would apply in
+        every tenant.
         """
         return not users_are_shared() and is_active_member(person)
 
     def own_reasons(self, sender: Person, recipient: Person, allowed: bool) -> list[str | Promise]:
-        """Return in words why the rules of this class allow `sender` to write to `recipient`, or do not."""
+        """Return in words why the rules of this class allow `sender` to write to `recipient`, or do not allow it."""
         return []
 
     # Derived --------------------------------------------------------------------------------------------------------
@@ -135,13 +142,13 @@ class Policy:
 
     @final
     def may_compose(self, sender: Person) -> bool:
-        """Tell whether `sender` may write to anybody besides themselves, or to a group."""
+        """Tell whether `sender` may write to anybody except themselves, or to a group."""
         others = self.reachable_people(sender).exclude(pk=sender.pk)
         return using_primary(self.reachable_groups(sender)).exists() or using_primary(others).exists()
 
     @final
     def may_announce(self, sender: Person, groups: QuerySet[Group] | None) -> bool:
-        """Tell whether `sender` may announce to these groups, of which there has to be one; None: to everybody."""
+        """Tell whether `sender` may announce to all of these groups, at least one, or to everybody if it is None."""
         if groups is None:
             return self.may_announce_to_everyone(sender)
         allowed = Count("pk", distinct=True, filter=Q(pk__in=self.announceable_groups(sender).values("pk")))
@@ -150,7 +157,7 @@ class Policy:
 
     @final
     def may_see_announcements(self, person: Person) -> bool:
-        """Tell whether `person` may announce to somebody, or look into what others have announced."""
+        """Tell whether `person` may announce to any audience, or view announcements of others."""
         if not may_act(person):
             return False
         found = using_primary(member(person).filter(self._sees_announcements(person)))
@@ -158,42 +165,42 @@ class Policy:
 
     @final
     def may_see_report(self, viewer: Person, announcement: Announcement) -> bool:
-        """Tell whether `viewer` may see who has read it."""
+        """Tell whether `viewer` may see who has read the announcement."""
         check_tenant(announcement)
         return using_primary(self.reports_visible_to(viewer).filter(pk=announcement.pk)).exists()
 
     @final
     def may_broadcast(self, sender: Person, action: str = "add") -> bool:
-        """Tell whether `sender` may add, change or delete messages to all organisations: the platform's staff only."""
+        """Tell whether `sender` may add, change or delete broadcasts: only staff of the platform."""
         return _is_granted_by_platform(sender, f"{action}_broadcast") and self.allows_broadcast(sender, action)
 
     @final
     def may_see_broadcasts(self, person: Person) -> bool:
-        """Tell whether `person` may see the console of broadcasts: who may add, change or only view them."""
+        """Tell whether `person` may open the pages of broadcasts: those who may add, change or view them."""
         return any(self.may_broadcast(person, action) for action in ("view", "add", "change"))
 
     @final
     def may_see_broadcast_records(self, person: Person) -> bool:
-        """Tell whether `person` may see who did what with broadcasts: the platform's staff with that permission."""
+        """Tell whether `person` may view the audit log of broadcasts: staff of the platform with that permission."""
         return _is_granted_by_platform(person, "view_broadcastrecord")
 
     @final
     def page_access(self, person: Person) -> QuerySet[AbstractBaseUser, tuple[bool, ...]]:
-        """Return one row: may `person` write to somebody, do they see announcements, and which of `page_rights`.
+        """Return one row: may `person` write to somebody, may they see announcements, and which of `page_rights`.
 
-        No row for who is no active member. For links: each page asks again.
+        There is no row for users who are not active members. It is for links: each page checks access itself.
         """
         others = Q(Exists(self.reachable_people(person).exclude(pk=person.pk)))
-        # Groups first: the database then looks no further, and they are few.
+        # Groups first, because they are few and the database then stops searching.
         return member(person).values_list(
             _told(Q(Exists(self.reachable_groups(person))) | others),
             _told(self._sees_announcements(person)),
-            # The row is that of `person`, so whether they are a superuser stands in it.
+            # The row is that of `person`, so it contains whether they are a superuser.
             *(_told(Q(is_superuser=True) | grants.granted_on_all(person, right)) for right in page_rights()),
         )
 
     def _sees_announcements(self, person: Person) -> Q:
-        """Return the condition that `person` may announce to a group, or look into what others have announced."""
+        """Return the condition that `person` may announce to a group, or view announcements of others."""
         if type(self) in BUILT_IN:
             return Q(Exists(self.reachable_groups(person))) | _sees_all_reports(person)
         reports = self.reports_visible_to(person).exclude(sender=person.pk)
@@ -201,15 +208,15 @@ class Policy:
 
 
 class AllowAll(Policy):
-    """Everybody active may write to every active member, as with django-messages-extends; all else stays the same."""
+    """Let active users write to every active member, as in django-messages-extends; all other rules are the same."""
 
     def reachable_people(self, sender: Person) -> QuerySet[AbstractBaseUser]:
-        """Return all active members, and none for a sender who is none."""
+        """Return all active members; none for a sender who is not one."""
         people = members()
         return people.filter(Exists(member(sender))) if may_act(sender) else people.none()
 
     def own_reasons(self, sender: Person, recipient: Person, allowed: bool) -> list[str | Promise]:
-        """Return that everybody may write to everybody."""
+        """Return a sentence that says that everybody may write to everybody."""
         return [_("The policy of this site lets everybody write to everybody.")]
 
 
@@ -218,11 +225,11 @@ BUILT_IN: Final = (Policy, AllowAll)
 
 
 def policy() -> Policy:
-    """Return an instance of the class that the setting POLICY names."""
+    """Return an instance of the class named by the setting POLICY."""
     return settings.policy()  # type: ignore[no-any-return]
 
 
-# What the answers are made of ---------------------------------------------------------------------------------------
+# Conditions of the answers -------------------------------------------------------------------------------------------
 
 
 def _on_users(action: str) -> Right:
@@ -235,35 +242,35 @@ def _on_announcements(action: str) -> Right:
 
 
 def _compiled(build: Callable[[Person], Q], sender: Person, model: type[Model]) -> Q:
-    """Return `build(sender)`, a condition on the primary keys of `model`, compiled once where it may be."""
+    """Return `build(sender)`, a condition on the primary keys of `model`, compiled once if possible."""
     if not has_plain_managers():
         return build(sender)
     return condition(build, {"sender": sender}, write_database(), model=model)
 
 
 def holds_on_person(sender: Person) -> Q:
-    """Return the condition that picks `sender` and the people on whom they hold the right to send."""
+    """Return the condition for `sender` and the users on whom they hold the permission to send."""
     return Q(pk=sender.pk) | _model_wide(sender, send_message()) | grants.on_object(sender, send_message())
 
 
 def reaches_person(sender: Person) -> Q:
-    """Return the condition that picks the people whom `sender`, an active member, may write to."""
-    # By the grants' own keys: through the groups it takes twice as long.
+    """Return the condition for the users to whom `sender`, an active member, may write."""
+    # By the keys in the grants: joining the groups takes twice as long.
     granted = keys_of_people_in(grants.keys_on_object(sender, send_group_message()))
     in_any = Q(pk__in=keys_of_people_in(None))
-    # As in `_model_wide`, but it is known already whether this sender is a superuser.
+    # Like `_model_wide`, but it is known already whether this sender is a superuser.
     on_all = Q(pk__in=[]) if users_are_shared() else grants.granted_on_all(sender, send_group_message())
     return holds_on_person(sender) | Q(pk__in=granted) | (on_all & in_any)
 
 
 def reaches_group(sender: Person) -> Q:
-    """Return the condition that picks the groups whose members `sender` may write to."""
+    """Return the condition for the groups to whose members `sender` may write."""
     on_all = _model_wide(sender, send_group_message(), send_message())
     return grants.on_object(sender, send_group_message()) | on_all
 
 
 def _told(holds: Q) -> Case:
-    """Return a column that says whether a condition holds."""
+    """Return a column with the value of a condition."""
     return Case(When(holds, then=Value(True)), default=Value(False))
 
 
@@ -272,15 +279,15 @@ def _sees_all_reports(viewer: Person) -> Q:
 
 
 def _model_wide(sender: Person, *rights: Right) -> Q:
-    """Return the condition that `sender` holds one of `rights` on all; nobody does where organisations share users.
+    """Return the condition that `sender` holds one of `rights` on all; false if tenants share their users.
 
-    There, superusers and permissions without an object are those of every organisation at once.
+    With shared users, superusers and permissions without an object would apply in every tenant.
     """
     return Q(pk__in=[]) if users_are_shared() else grants.model_wide(sender, *rights)
 
 
 def holds(sender: Person, right: Right) -> bool:
-    """Tell whether an active member is a superuser or holds a right on all; nobody does where users are shared."""
+    """Tell whether an active member is a superuser or holds a right on all; False if tenants share their users."""
     check_tenant(sender)
     if users_are_shared():
         return False
@@ -289,24 +296,24 @@ def holds(sender: Person, right: Right) -> bool:
 
 
 def _is_granted(sender: Person, right: Right) -> bool:
-    """Tell, in one query, whether an active member is a superuser or holds a right that is about no object."""
+    """Tell whether an active member is a superuser or holds a permission without an object, with one query."""
     if not may_act(sender):
         return False
     if not grants.knows_superusers() and hasattr(sender, "has_perm"):
-        # Its permissions lie elsewhere, as with django-tenant-users: only its backends know them.
+        # The permissions are elsewhere, as with django-tenant-users: only its backends know them.
         return using_primary(member(sender)).exists() and bool(sender.has_perm(str(right)))
     return using_primary(member(sender).filter(grants.model_wide(sender, right))).exists()
 
 
 def _is_granted_by_platform(sender: Person, codename: str) -> bool:
-    """Tell whether somebody of the platform holds this right of the app broadcasts; asked at the platform only."""
+    """Tell whether a user of the platform holds this permission of the app broadcasts; called on the platform only."""
     here = current_schema()
     if here != settings.platform_schema or not (users_are_shared() or schema_of_origin(sender) == here):
         return False
     return _is_granted(sender, Right("broadcasts", codename))
 
 
-# What the statement for links has found out already ------------------------------------------------------------------
+# Reuse of the answers of the query for links -------------------------------------------------------------------------
 
 _known_rights: ContextVar[Mapping[tuple[str, Any, Right], bool]] = ContextVar(
     "messages_extends.access.policy.known_rights", default=MappingProxyType({})
@@ -314,7 +321,7 @@ _known_rights: ContextVar[Mapping[tuple[str, Any, Right], bool]] = ContextVar(
 
 
 def page_rights() -> tuple[Right, ...]:
-    """Return the rights that `page_access` tells of; none where nobody holds them, or a host's backends alone know."""
+    """Return the permissions in the row of `page_access`; none if nobody holds any, or only a host's backends know."""
     if users_are_shared() or not grants.knows_superusers():
         return ()
     return _on_announcements("add"), _on_users("change")
@@ -322,7 +329,7 @@ def page_rights() -> tuple[Right, ...]:
 
 @contextmanager
 def rights_known(person: Person, held: Iterable[bool]) -> Iterator[None]:
-    """Have questions about `person` use, in a block, what `page_access` has told: whether they hold `page_rights`."""
+    """Let questions about `person` use the answers of `page_access` in a block: which `page_rights` they hold."""
     here = current_schema()
     known = {(here, person.pk, right): holds for right, holds in zip(page_rights(), held, strict=True)}
     token = _known_rights.set(known)

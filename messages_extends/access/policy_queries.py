@@ -1,4 +1,4 @@
-"""Which of the policy's questions may be compiled once, and the one about two people in a shorter form."""
+"""Which questions of the policy may be compiled once, and a shorter form of the one about two users."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -31,15 +31,15 @@ from messages_extends.tenancy.schemas import user_model_has, users_are_shared
 
 
 def holds_for_everybody(kind: type[Policy]) -> bool:
-    """Tell whether a class of ours answers: a host's own may answer by whatever it likes about a person."""
+    """Tell whether the policy is one of this package's classes; a host's class may use anything about a user."""
     return kind in BUILT_IN and has_plain_managers()
 
 
 def member_condition(using: str) -> str | None:
     """Return the SQL condition that `person`, a row of the table of users, is an active member.
 
-    None where only the queryset `members` can tell: a host says who they are, organisations share their users, or the
-    user model has managers or tables of its own.
+    Return None if only the queryset `members` can tell: with MEMBERS, with shared users, or if the user model has
+    managers or parent tables of its own.
     """
     if settings.members or users_are_shared() or not has_plain_managers():
         return None
@@ -47,10 +47,10 @@ def member_condition(using: str) -> str | None:
 
 
 def pair_condition(kind: type[Policy], using: str) -> str | None:
-    """Return the SQL condition that the user %(sender)s may write to the member `person`, as `reachable_people` says.
+    """Return the SQL condition that the user %(sender)s may write to the member `person`, like `reachable_people`.
 
-    PostgreSQL plans it in a third of the time. None where only the queryset can tell: a host's own policy, and
-    wherever `member_condition` is None.
+    PostgreSQL plans it in a third of the time. Return None if only the queryset can tell: with a host's own policy, and
+    if `member_condition` is None.
     """
     if kind not in BUILT_IN or member_condition(using) is None:
         return None
@@ -88,7 +88,7 @@ def _pair_condition(everybody: bool, people: Any, using: str) -> str | None:
 
 
 def _flag(people: Any, name: str, alias: str, using: str, *, missing: str) -> str | None:
-    """Return a column of the user model as SQL, `missing` if it has none, and None if it stands in another table."""
+    """Return a field of the user model as SQL, `missing` if it has none, and None if it is in another table."""
     field = next((field for field in people._meta.fields if field.name == name), None)
     if field is None:
         return missing
@@ -98,7 +98,7 @@ def _flag(people: Any, name: str, alias: str, using: str, *, missing: str) -> st
 
 
 def _holdings(people: Any, on_object: str, using: str) -> Iterator[str]:
-    """Yield the conditions that the sender holds a right: on all, and on an object, themselves and by their groups."""
+    """Yield the conditions that the sender holds a right on all or on an object, directly or by a group."""
     by_users, by_groups = grant_models()
     if user_model_has("user_permissions"):
         yield HELD.format(**_permissions_of(people, "user_permissions", using), on_object="")

@@ -1,4 +1,4 @@
-"""Who may write each kind of publication, and how large its audience is when it is published."""
+"""Who may write publications of each kind, and the size of their audience at publication."""
 
 from abc import ABC, abstractmethod
 from typing import Any, Final
@@ -17,13 +17,13 @@ from messages_extends.tenancy.schemas import tenants_with_messages
 
 
 class PublicationAccess(ABC):
-    """The checks that are made before a publication of one kind is written. `sender` is None for the application."""
+    """The checks before a publication of one kind is written. `sender` is None for the application."""
 
     @abstractmethod
     def require_may_write(self, sender: Any, action: str) -> None:
         """Raise PermissionDenied unless `sender` may "add" or "change" publications in the current schema.
 
-        Called in the schema of the caller, before the schema of the publication is entered.
+        It is called in the schema of the caller, before the schema of the publication is entered.
         """
 
     @abstractmethod
@@ -36,12 +36,12 @@ class PublicationAccess(ABC):
 
     @abstractmethod
     def audience_size(self, chosen: Any) -> int:
-        """Return the number of people or organisations that the chosen rows stand for; None is everybody."""
+        """Return the number of people or organisations in the chosen rows; None is everybody."""
 
 
 class AnnouncementAccess(PublicationAccess):
     def require_may_write(self, sender: Any, action: str) -> None:
-        # The answer depends on the groups or on the announcement: the next two methods ask the policy.
+        # It depends on the groups or the announcement: the next two methods ask the policy.
         pass
 
     def require_may_address(self, sender: Any, chosen: QuerySet[Group] | None) -> None:
@@ -59,11 +59,11 @@ class BroadcastAccess(PublicationAccess):
         require_may_broadcast(sender, action)
 
     def require_may_address(self, sender: Any, chosen: list[Any] | None) -> None:
-        # Who may write broadcasts may write them to every organisation.
+        # Users who may add broadcasts may address every organisation.
         pass
 
     def require_may_change(self, sender: Any, publication: Broadcast) -> None:
-        # Who may change broadcasts may change every one.
+        # Users who may change broadcasts may change all of them.
         pass
 
     def audience_size(self, chosen: list[Any] | None) -> int:
@@ -77,7 +77,7 @@ ACCESS: Final[dict[type[Publication], PublicationAccess]] = {
 
 
 def access_to(model: type[Publication]) -> PublicationAccess:
-    """Return the checks for a model of publications, which a proxy inherits from its model."""
+    """Return the checks for a model of publications; a proxy has those of its concrete model."""
     for each in model.__mro__:
         if each in ACCESS:
             return ACCESS[each]
@@ -85,14 +85,14 @@ def access_to(model: type[Publication]) -> PublicationAccess:
 
 
 def audience(groups: QuerySet[Group] | None) -> QuerySet[Any]:
-    """Return the current members of `groups`, or, for None, everyone in the organisation."""
+    """Return the current members of `groups`, or of the organisation if it is None."""
     people: QuerySet[Any] = members()
     if groups is not None:
         people = people.filter(pk__in=keys_of_people_in(groups))
-    # A host's members may come out of a join.
+    # The queryset of MEMBERS may use a join.
     return people.distinct() if settings.members else people
 
 
 def audience_of(announcement: Announcement) -> QuerySet[Any]:
-    """Return the people whom an announcement is for now."""
+    """Return the current audience of an announcement."""
     return audience(None if announcement.is_for_everybody else using_primary(announcement.groups.all()))

@@ -1,4 +1,4 @@
-"""How often one person may send, counted in the audit records, so that all processes share one count."""
+"""Rate limits per sender. The audit records are counted, so that all processes share one count."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -19,17 +19,17 @@ from messages_extends.models.audit import Action, AuditRecord, BaseAuditRecord, 
 from messages_extends.queries import compiled
 from messages_extends.tenancy.schemas import current_schema
 
-# Retracting is none of them: what was wrong can always be taken back.
+# Retracting does not count, so that a mistake can always be corrected.
 LIMITED_ACTIONS: Final = (Action.SEND, Action.ANNOUNCE, Action.BROADCAST, Action.REVISE)
-# How many records a condition reads: enough for the usual limits, and for a greater one while fewer have been sent.
+# The number of records that a condition reads, which is enough for the usual limits.
 MAX_COUNTED: Final = 1_000
 
 
 def check_rate_limit(sender: AbstractBaseUser | None, *, records: type[BaseAuditRecord] = AuditRecord) -> None:
-    """Raise RateLimitExceeded if `sender` has sent as often as SEND_LIMITS allows; None, the application, has no limit.
+    """Raise RateLimitExceeded if `sender` has reached a limit of SEND_LIMITS; None, the application, has no limit.
 
-    Call it in the transaction that then logs the action: whatever else this sender does waits until that has ended,
-    so that requests at once cannot exceed a limit together. `records` is the model that counts.
+    Call it in the transaction that then logs the action. Other actions of the sender wait until this transaction ends,
+    so that concurrent requests cannot exceed a limit together. `records` is the model whose rows are counted.
     """
     limits = settings.send_limits
     if sender is None or not limits:
@@ -47,10 +47,10 @@ def check_rate_limit(sender: AbstractBaseUser | None, *, records: type[BaseAudit
 
 
 class LimitCondition(NamedTuple):
-    """The question of `check_rate_limit` as a part of a statement that writes.
+    """The check of `check_rate_limit` as a part of a statement that writes.
 
-    `before` has to be sent first; it waits for others who speak for the same sender. It is a statement of its own,
-    because a statement sees what had been committed when it began.
+    `before` must be sent first; it waits for other transactions of the same sender. It is a separate statement, because
+    a statement sees only what was committed when it began.
     """
 
     before: list[str]
@@ -61,7 +61,7 @@ class LimitCondition(NamedTuple):
 def limit_condition(sender: AbstractBaseUser, now: datetime, using: str) -> LimitCondition:
     """Return the condition that `sender` may write once more.
 
-    It reads MAX_COUNTED records at most, and is false where a greater limit needs more to be counted.
+    It reads at most MAX_COUNTED records, and is false if a greater limit would need more.
     """
     limits = settings.send_limits
     if not limits:
@@ -93,7 +93,7 @@ def _beginnings(limits: Iterable[str], now: datetime) -> dict[str, datetime]:
 def free_times(
     actor: str, *, records: type[BaseAuditRecord], limits: Sequence[tuple[str, int]], **since: datetime
 ) -> QuerySet[Any, Any]:
-    """Return, for each period whose limit is reached, when it leaves room for one more; `since`: when each began."""
+    """Return when each period whose limit is reached has room for one more; `since` is when each period began."""
     done = records._default_manager.filter(actor_id=actor, action__in=LIMITED_ACTIONS)
     first, *others = [
         done.filter(recorded_at__gt=since[f"since_{period}"])
@@ -101,7 +101,7 @@ def free_times(
         .values_list(ExpressionWrapper(F("recorded_at") + Value(_length(period)), DateTimeField()))[limit - 1 : limit]
         for period, limit in limits
     ]
-    # Without the model's own order, which a union without its columns cannot have: Django 6 refuses to try.
+    # Without the model's default ordering, which a union without those columns cannot have: Django 6 raises an error.
     rows: QuerySet[Any, Any] = first.union(*others, all=True).order_by() if others else first
     return rows
 

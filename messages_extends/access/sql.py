@@ -1,13 +1,13 @@
-"""The SQL of this room that is written by hand: its values are named parameters."""
+"""SQL that is written by hand. Values are named parameters."""
 
 from typing import Final
 
 from django.db.models import BooleanField, Func
 
-# The people are chosen once, as a random or sliced queryset finds others whenever it is evaluated. They are compared as
-# arrays, by their index: joins of what has no index take hours where the statistics of the table are old. Ordered, so
-# that two who send to the same people wait for each other and never deadlock. Locking is a statement of its own because
-# Citus accepts no lock in INSERT ... SELECT.
+# The users are selected once, because a random or sliced queryset returns others at each evaluation. They are compared
+# as arrays, by their index: joins without an index take hours if the statistics of the table are old. They are ordered,
+# so that concurrent sends to the same users wait and never deadlock. Locking is a separate statement, because Citus
+# accepts no lock in INSERT ... SELECT.
 LOCK_CHOSEN: Final = """
 WITH messages_extends_chosen (key) AS MATERIALIZED ({query})
 SELECT person.{key},
@@ -17,13 +17,13 @@ FROM {people} AS person WHERE person.{key} = ANY(ARRAY(SELECT key FROM messages_
 ORDER BY person.{key} FOR KEY SHARE OF person
 """
 
-# In place of a query for people of whom Django knows that they are nobody.
+# Replaces a query that Django knows to be empty.
 NO_PEOPLE: Final = "SELECT {key} FROM {people} WHERE false"
 
-# Held until the end of the transaction by everything that sends for the same sender.
+# A lock that all sends of the same sender hold until the end of their transaction.
 LOCK_SENDER: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(sender_key)s, 0))"
 
-# Whether fewer have been written in a period than its limit: whether there are no more than `others`.
+# Whether fewer records than the limit exist in a period: at most `others`.
 FEWER_RECORDS: Final = """
 NOT EXISTS (
     SELECT 1 FROM {records}
@@ -32,9 +32,10 @@ NOT EXISTS (
 """
 
 SENDER_IS_ACTIVE: Final = "EXISTS (SELECT 1 FROM {people} AS sender WHERE sender.{key} = %(sender)s AND {is_active})"
-# Whether the sender may write to `person`, a row of the statement around it. First what would allow it: the right on
-# the person, or on a group they are in. Then who holds that right, on all or on that object: the sender or a group of
-# theirs. Each look-up has the whole key of an index, so that a sender may hold any number of grants.
+# Whether the sender may write to `person`, a row of the outer statement. The joins list what would allow it: the
+# permission on the person, or on one of their groups. Then it looks for a holder, on all or on that object: the sender
+# or one of the sender's groups. Each lookup uses the whole key of an index, so that a sender may hold any number of
+# grants.
 MAY_WRITE_TO: Final = """
 EXISTS (
     SELECT 1 FROM {people} AS sender WHERE sender.{key} = %(sender)s{sender_is_active} AND (
@@ -62,7 +63,7 @@ ON_OBJECT: Final = " AND held.object_pk = {object_key}"
 
 
 class HasKey(Func):
-    """Whether a column has one of the values of a list, which is one parameter; `type` is that of the column."""
+    """Test whether a column has one of the values of a list, which is one parameter; `type` is the column's type."""
 
     template = "%(expressions)s AS %(type)s[]))"
     arg_joiner = " = ANY(CAST("
@@ -70,7 +71,7 @@ class HasKey(Func):
 
 
 class IsChosen(Func):
-    """Whether a column has one of the keys that LOCK_CHOSEN has chosen."""
+    """Test whether a column has one of the keys that LOCK_CHOSEN has selected."""
 
     template = "%(expressions)s = ANY(ARRAY(SELECT key FROM messages_extends_chosen))"
     output_field = BooleanField()

@@ -1,4 +1,4 @@
-"""Broadcasts in the admin of the platform; in that of any other organisation there are none."""
+"""The admin of broadcasts, which exists only on the platform."""
 
 from django.contrib import admin
 from django.db.models import Model
@@ -10,7 +10,7 @@ from messages_extends.broadcasts.models import Broadcast, BroadcastCount, Broadc
 
 
 class PlatformOnly(ReadOnlyAdmin):
-    """A model that only people of the platform may look at."""
+    """A model that only users of the platform may view."""
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return policy().may_broadcast(request.user, "view")

@@ -1,4 +1,4 @@
-"""The operator's side: for SHARED_APPS only."""
+"""The configuration of the app for broadcasts, which belongs in SHARED_APPS only."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_delete

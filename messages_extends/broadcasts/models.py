@@ -1,6 +1,6 @@
-"""What the platform writes to its organisations. The tables lie in the public schema; every tenant can read them.
+"""Broadcasts of the platform to its organisations. The tables are in the public schema; every tenant can read them.
 
-Triggers refuse to write while the search path starts in a tenant's schema.
+Triggers forbid writes while the current schema is that of a tenant.
 """
 
 from collections.abc import Iterable
@@ -22,25 +22,25 @@ from messages_extends.tenancy.databases import using_primary
 
 
 class BroadcastQuerySet(PublicationQuerySet):
-    """Broadcasts, from whichever schema they are read."""
+    """Broadcasts, which can be read from any schema."""
 
     def addressed_to(self, schema: str) -> Self:
-        """Keep what is for all organisations, or was addressed to this one."""
-        # By name: inside `schema_context` the connection's tenant has no primary key.
+        """Filter by broadcasts to all organisations, or to the current one."""
+        # By schema name, because the tenant of `schema_context` has no primary key.
         chosen = Broadcast.tenants.through._default_manager.filter(
             broadcast_id=OuterRef("pk"), tenant__schema_name=schema
         )
         return self.filter(Q(audience=Broadcast.Audience.ALL) | Q(Exists(chosen), audience="selected"))
 
     def with_chosen(self) -> Self:
-        """Add `chosen`: how many organisations each is for now, 0 where it is for all."""
+        """Annotate `chosen`, the number of organisations in the current audience; 0 if it is all organisations."""
         rows = Broadcast.tenants.through._default_manager.filter(broadcast_id=OuterRef("pk")).order_by()
         number = rows.values("broadcast_id").annotate(number=Count("pk")).values("number")
         return self.annotate(chosen=Coalesce(Subquery(number), 0))
 
 
 class BroadcastRecord(BaseAuditRecord):
-    """An audit event of the platform."""
+    """A record of an audit event on the platform."""
 
     class Meta(BaseAuditRecord.Meta):
         app_label = "broadcasts"
@@ -51,9 +51,9 @@ class BroadcastRecord(BaseAuditRecord):
 
 
 class Broadcast(Publication):
-    """A publication of the platform to its organisations: all of them, or chosen ones.
+    """A publication of the platform to all of its organisations, or to some.
 
-    Where the last chosen organisation is removed, nobody is left, never all.
+    If the last chosen organisation is deleted, the audience is empty, not everybody.
     """
 
     class Audience(models.TextChoices):
@@ -67,7 +67,7 @@ class Broadcast(Publication):
     for_chosen = Audience.SELECTED
     sender: ClassVar[Any] = None
 
-    # Text: a foreign key to a user would be resolved in the schema of whoever reads it.
+    # Text, because a foreign key to a user would refer to different users in each schema.
     author = models.CharField(_("author"), max_length=200, blank=True)
     audience = models.CharField(_("audience"), max_length=10, choices=Audience)
     tenants: Any = models.ManyToManyField(
@@ -109,7 +109,7 @@ class Broadcast(Publication):
 
 
 class BroadcastTenant(models.Model):
-    """An organisation that a broadcast is for."""
+    """An organisation in the audience of a broadcast."""
 
     broadcast = models.ForeignKey(Broadcast, models.CASCADE, related_name="+")
     tenant = models.ForeignKey(settings.TENANT_MODEL, models.CASCADE, related_name="+")
@@ -125,12 +125,12 @@ class BroadcastTenant(models.Model):
 
 
 class BroadcastCount(models.Model):
-    """How many people of one organisation have read a broadcast, when they were last counted."""
+    """The number of people in one organisation who had read a broadcast when they were last counted."""
 
     broadcast = models.ForeignKey(Broadcast, models.CASCADE, related_name="counts")
     schema_name = models.CharField(_("organisation"), max_length=63)
     revision = models.PositiveIntegerField(_("revision"))
-    # Null where they could not be counted.
+    # Null if they could not be counted.
     readers = models.PositiveIntegerField(_("have read"), null=True)
     people = models.PositiveIntegerField(_("people"), null=True)
     counted_at = models.DateTimeField(_("counted at"))

@@ -130,12 +130,6 @@ def _is_class_or_path(value: object) -> bool:
     return isinstance(value, str | type)
 
 
-def _is_limits(value: object) -> bool:
-    return value is None or (
-        isinstance(value, Mapping) and all(period in PERIODS and _is_count(limit) for period, limit in value.items())
-    )
-
-
 def _is_class_path_or_none(value: object) -> bool:
     return value is None or _is_class_or_path(value)
 
@@ -161,7 +155,13 @@ TYPES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
         f"a string that begins with {', '.join(REDIS_SCHEMES)}",
     ),
     "RETENTION_DAYS": (_is_count, "a whole number, at least 1"),
-    "SEND_LIMITS": (_is_limits, f"None, or a dictionary of {', '.join(PERIODS)} with whole numbers, at least 1"),
+    "SEND_LIMITS": (
+        lambda value: (
+            value is None
+            or (isinstance(value, Mapping) and PERIODS.keys() >= value.keys() and all(map(_is_count, value.values())))
+        ),
+        f"None, or a dictionary of {', '.join(PERIODS)} with whole numbers, at least 1",
+    ),
 }
 
 

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Final, NamedTuple, Self
 
-from django.contrib.auth import get_user_model
+from django.conf import settings
 from django.contrib.auth.signals import user_logged_out
 from django.db import connections, transaction
 from django.db.models import Model
 from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
@@ -87,21 +88,14 @@ def notify_changed_everywhere(schemas: Iterable[str] | None = None) -> None:
     _on_commit([ChangeEvent(schema, everyone=True) for schema in ([None] if schemas is None else schemas)])
 
 
-def connect_signals() -> None:
-    """End streams when their session ends, or when the user is deactivated, deleted or changes the password.
-
-    Changes without a signal, such as those by `update()`, are found by the hub's periodic check.
-    """
-    user_logged_out.connect(_end_streams_of_session, dispatch_uid="messages_extends.events")
-    for signal in (post_save, post_delete):
-        signal.connect(_review_streams_of_user, sender=get_user_model(), dispatch_uid="messages_extends.events")
-
-
 def fingerprint(session_key: str) -> str:
     """Return a hash that identifies a session on the bus."""
     return salted_hmac("messages_extends.push.session", session_key, algorithm="sha256").hexdigest()
 
 
+# Streams end when their session ends, or when the user is deactivated, deleted or changes the password. Changes
+# without a signal, such as those by `update()`, are found by the hub's periodic check.
+@receiver(user_logged_out)
 def _end_streams_of_session(request: HttpRequest | None, **_signal: object) -> None:
     key = getattr(getattr(request, "session", None), "session_key", None)
     if key:
@@ -109,6 +103,7 @@ def _end_streams_of_session(request: HttpRequest | None, **_signal: object) -> N
         _on_commit([ChangeEvent(None, sessions=frozenset({fingerprint(key)}))])
 
 
+@receiver((post_save, post_delete), sender=settings.AUTH_USER_MODEL)
 def _review_streams_of_user(
     instance: Model, created: bool = False, update_fields: Iterable[str] | None = None, **_signal: object
 ) -> None:

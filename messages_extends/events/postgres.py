@@ -34,7 +34,7 @@ class PostgresBus(Bus):
         with connections[write_database()].cursor() as cursor:
             for start in range(0, len(texts), NOTIFICATIONS_PER_STATEMENT):
                 part = texts[start : start + NOTIFICATIONS_PER_STATEMENT]
-                # Without FROM: a row source makes the planner work a third longer.
+                # Without FROM, because a row source makes planning take half as long again.
                 statement = f"SELECT {', '.join([NOTIFY] * len(part))}"
                 cursor.execute(statement, [each for text in part for each in (settings.push_name, text)])
 

@@ -69,7 +69,22 @@ def count_readers(
     with in_schema(get_public_schema_name()):
         current = using_primary(Broadcast.objects.all()).get(pk=broadcast.pk)
         for schema in _oldest_first(current):
-            _store(current, schema, _count_in(schema, current))
+            numbers = _count_in(schema, current)
+            BroadcastCount.objects.bulk_create(
+                [
+                    BroadcastCount(
+                        broadcast=current,
+                        schema_name=schema,
+                        revision=current.revision,
+                        readers=None if numbers is None else numbers.readers,
+                        people=None if numbers is None else numbers.people,
+                        counted_at=timezone.now(),
+                    )
+                ],
+                update_conflicts=True,
+                unique_fields=["broadcast", "schema_name"],
+                update_fields=["revision", "readers", "people", "counted_at"],
+            )
             if clock() >= end:
                 break
         return _progress(current, write_database())
@@ -113,23 +128,6 @@ def _count_in(schema: str, broadcast: Broadcast) -> Numbers | None:
             raise
         logger.warning("The readers in %s could not be counted: %s", schema, error)
         return None
-
-
-def _store(broadcast: Broadcast, schema: str, numbers: Numbers | None) -> None:
-    counted = BroadcastCount(
-        broadcast=broadcast,
-        schema_name=schema,
-        revision=broadcast.revision,
-        readers=None if numbers is None else numbers.readers,
-        people=None if numbers is None else numbers.people,
-        counted_at=timezone.now(),
-    )
-    BroadcastCount.objects.bulk_create(
-        [counted],
-        update_conflicts=True,
-        unique_fields=["broadcast", "schema_name"],
-        update_fields=["revision", "readers", "people", "counted_at"],
-    )
 
 
 def _progress(broadcast: Broadcast, database: str) -> Progress:

@@ -1,6 +1,6 @@
-"""One user's messages, announcements and broadcasts as one list: one statement, each branch with its own limit.
+"""One user's messages, announcements and broadcasts as one union, whose branches each have a limit.
 
-A union that is limited only outside sorts everything there is; limited inside, each branch stops at its index.
+A union with only an outer limit sorts all rows. With a limit in each branch, each stops at its index.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ def branches(
 ) -> Branches:
     """Return what `user` can see at `at` in the organisation `schema` with a filter, by kind.
 
-    `sender` keeps what that person has sent; `words`, the values of SearchWords, what contains them.
+    `sender` filters by the sender, and `words`, the values of SearchWords, by words in the text.
     """
     found: Branches = {
         "message": Message.objects.for_user(user),
@@ -42,14 +42,14 @@ def branches(
 
 
 def for_members(publications: PublicationQuerySet, user: AbstractBaseUser) -> PublicationQuerySet:
-    """Keep `publications` for a member of the current organisation; who has people of its own has members only."""
+    """Return no publications for a user who is not a member, if MEMBERS defines the members."""
     return publications.filter(Exists(members().filter(pk=user.pk))) if settings.members else publications
 
 
 def banners(user: AbstractBaseUser, at: datetime, schema: str, *, limit: int) -> "QuerySet[Any, Any]":
-    """Return rows of unread banners, each with the `total` of what is unread of its kind, and of `banners` among it.
+    """Return rows of unread banners, with the numbers of unread items (`total`) and of banners among them (`banners`).
 
-    There is a row for each kind of which something is unread.
+    There is a row for each kind with unread items.
     """
     unread = branches(user, at, schema, InboxFilter(unread=True))
     return union([(kind, rows) for kind, branch in unread.items() for rows in branch.banners(limit)], user)
@@ -68,7 +68,7 @@ def page(
     sender: AbstractBaseUser | None = None,
     **words: Any,
 ) -> "QuerySet[Any, Any]":
-    """Return rows of a page: the newest `size` of each kind that come after the last entry of the page before."""
+    """Return the rows of a page: the newest `size` items of each kind after the last item of the previous page."""
     found = branches(user, at, schema, chosen, sender, **words)
     if last is not None:
         found = {kind: branch.filter(_comes_after(kind, last, last_at, last_id)) for kind, branch in found.items()}
@@ -77,7 +77,7 @@ def page(
 
 
 def _comes_after(kind: Kind, last: Kind, last_at: datetime | None, last_id: Any) -> Q:
-    """Return the condition that keeps what comes after an entry of the kind `last`."""
+    """Return the condition for the items that come after the last item of a page, which is of the kind `last`."""
     earlier, not_later = Q(shows_at__lt=last_at), Q(shows_at__lte=last_at)
     if kind == last:
         return not_later & (earlier | Q(pk__lt=last_id))
@@ -87,9 +87,9 @@ def _comes_after(kind: Kind, last: Kind, last_at: datetime | None, last_id: Any)
 def unread_marks(
     user: AbstractBaseUser, at: datetime, schema: str, *, limit: int | None, chosen: InboxFilter
 ) -> "QuerySet[Any, Any]":
-    """Return a row for each unread entry, `limit` of each kind: for counting them."""
+    """Return a row for each unread item, at most `limit` of each kind, to count them."""
     unread = branches(user, at, schema, chosen)
-    # With a limit and no order, PostgreSQL reads the whole table in the hope of finding some of this reader soon.
+    # With a limit and no order, PostgreSQL scans the table and expects to find enough rows soon.
     ordered = {kind: branch.newest_first() if limit else branch.order_by() for kind, branch in unread.items()}
     return union_all([branch.annotate(one=Value(1)).values_list("one")[:limit] for branch in ordered.values()])
 
@@ -104,7 +104,7 @@ def snapshot_rows(
     sender: AbstractBaseUser | None = None,
     **words: Any,
 ) -> "QuerySet[Any, Any]":
-    """Return kind, primary key, revision and time of what a filter shows, the newest `limit` of each kind."""
+    """Return kind, primary key, revision and time of the newest `limit` items of each kind in a filter."""
     found = branches(user, at, schema, chosen, sender, **words)
     return union_all(
         [
@@ -137,7 +137,7 @@ def union_all(branches: Sequence["QuerySet[Any, Any]"]) -> "QuerySet[Any, Any]":
 
 
 def _own_columns(kind: Kind) -> tuple[Any, ...]:
-    """Return sender, whether that was a person, author, revision and whether it must be acknowledged."""
+    """Return the columns of the sender, `from_person`, the author, the revision and `must_acknowledge`."""
     if kind == "message":
         return ("sender_id", "from_person", Value(""), Value(0), Value(False))
     if kind == "announcement":

@@ -1,11 +1,11 @@
-"""One user's reading side: messages, announcements and broadcasts of the current organisation.
+"""The inbox of one user: messages, announcements and broadcasts of the current organisation.
 
-Whatever a request names is reached through here, so that nobody reads or marks what is not theirs.
+All items that a request names are looked up here, so that no user reads or marks items of others.
 """
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -25,7 +25,7 @@ from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.inbox import feed
 from messages_extends.inbox.cursor import Cursor
 from messages_extends.inbox.filters import Branches, InboxFilter
-from messages_extends.inbox.items import DISPLAY_COLUMN, FeedItem, Kind, as_feed_item
+from messages_extends.inbox.items import DISPLAY_COLUMN, KINDS, FeedItem, Kind, as_feed_item
 from messages_extends.inbox.selection import Marked, Selection
 from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.inbox.sql import COUNT_EACH
@@ -44,7 +44,7 @@ from messages_extends.texts import rendering
 from messages_extends.texts.languages import in_interface_language
 
 PAGE_SIZE = 20
-# What a banner says; the key of a publication holds its revision.
+# The content of a banner; the primary key of a publication contains its revision.
 VERSION_FIELDS = (
     *("kind", "pk", "level", "title", "message", "params", "extra_tags", "url", "url_label", "is_safe"),
     "must_acknowledge",
@@ -52,7 +52,7 @@ VERSION_FIELDS = (
 
 
 class Page(NamedTuple):
-    """Some entries, newest first; `next` is what to ask for the page after, "" where this is the last."""
+    """Items of the inbox, newest first; `next` is the cursor of the next page, or "" on the last page."""
 
     entries: Sequence[Message | FeedItem]
     next: str
@@ -60,7 +60,7 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class Unread:
-    """The most urgent banners that are unread, and the numbers of all that is unread, and of the banners among it.
+    """The most urgent unread banners, the number of unread items, and the number of banners among those.
 
     Messages are counted up to UNREAD_CAP.
     """
@@ -71,7 +71,7 @@ class Unread:
 
     @property
     def count(self) -> int:
-        """Return what `Inbox.unread_count` returns."""
+        """Return the same number as `Inbox.unread_count`."""
         return min(self.total, UNREAD_CAP)
 
     @property
@@ -89,15 +89,15 @@ class Unread:
 
     @property
     def version(self) -> str:
-        """Return a short text that is another one once there is anything else to show, in whatever language."""
+        """Return a hash that changes with the shown items and their number, whatever the language."""
         said = [[str(getattr(entry, name)) for name in VERSION_FIELDS] for entry in self.shown]
         return blake2b(json.dumps([self.total, said]).encode(), digest_size=8).hexdigest()
 
 
 class Inbox:
-    """What one user can read now in the current organisation.
+    """The items that one user can read now in the current organisation.
 
-    Raises WrongTenant if the user object was loaded in another.
+    Raises WrongTenant if the user object was loaded in another tenant.
     """
 
     def __init__(self, user: AbstractBaseUser) -> None:
@@ -105,20 +105,23 @@ class Inbox:
         self.user = user
 
     def banners(self) -> list[Message | FeedItem | OrdinaryMessage]:
-        """Return what is unread, and "and n more": one query.
+        """Return the unread banners, and an item "and n more": one query.
 
-        What must be acknowledged comes first, then the level decides, then the time. At most MAX_BANNERS of them; of
-        messages only the newest MAX_BANNERS are considered.
+        Banners that must be acknowledged come first, followed by those with the highest level, then by the newest.
+        There are at most MAX_BANNERS; only the newest MAX_BANNERS messages are considered.
         """
         return self.unread().banners
 
     def unread(self) -> Unread:
-        """Return the same, with how many are unread in all, and a word that changes with either: one query."""
-        # One at least: a row carries the total of its kind.
+        """Return the unread banners with the number of unread items: one query."""
+        # At least one, because a row carries the total of its kind.
         rows = compiled.rows(feed.banners, self._values(), read_database(), limit=max(settings.max_banners, 1))
         found = [as_feed_item(row, self.user) for row in rows if row[-1] and row[DISPLAY_COLUMN] == Display.BANNER]
-        total, banners = (sum(_of_each_kind(rows, column)) for column in (-2, -1))
-        # What must be acknowledged first, then by level, then the newest.
+        # Each row contains the number of its kind, or 0.
+        total, banners = (
+            sum(max([0, *(row[column] for row in rows if row[0] == kind)]) for kind in KINDS) for column in (-2, -1)
+        )
+        # Banners that must be acknowledged first, then by level, then the newest.
         found.sort(key=lambda entry: Cursor.of(entry).rank, reverse=True)
         found.sort(key=lambda entry: (not entry.must_acknowledge, -constants.base_level(entry.level)))
         return Unread(found[: settings.max_banners], total, banners)
@@ -135,12 +138,12 @@ class Inbox:
         search: str = "",
         size: int = PAGE_SIZE,
     ) -> Page:
-        """Return `size` entries, newest first, with their senders: two queries at most, however far down.
+        """Return a page of `size` items, newest first, with their senders: at most two queries, however far down.
 
-        `after`: the `next` of another page; `level`: one of the fifteen, which stands for its whole family; `kind`:
-        message, announcement or broadcast; `view`: inbox, saved, snoozed, archived or all; `sender`: the person who has
-        sent it; `search`: words, each the beginning of one in the title or the text. ValueError, with the allowed
-        values, for anything else.
+        `after` is the `next` of another page. `level` is one of the fifteen levels and includes all with the same base
+        level. `kind` is message, announcement or broadcast. `view` is inbox, saved, snoozed, archived or all. `sender`
+        is a user. `search` contains words, each the beginning of a word in the title or the text. Raises ValueError,
+        with the allowed values, for anything else.
         """
         chosen = InboxFilter(unread=unread, level=level, kind=kind, view=view)
         values = self._values(sender, search)
@@ -157,35 +160,36 @@ class Inbox:
         return Page([rendering.shown(entry) for entry in entries_here], following)
 
     def search(self, words: str, after: str = "", *, view: View = "all", size: int = PAGE_SIZE) -> Page:
-        """Return what contains words that begin like each of these, in title or text, as a page of `view`.
+        """Return a page of the items of `view` with words, in title or text, that begin with each of these words.
 
-        Archived and snoozed items are found as well unless `view` says otherwise. It is `page(search=words)` for those
-        who need no other filter. Raises ValueError if there are no words.
+        By default, archived and snoozed items are included. It is a short form of `page(search=words)`. Raises
+        ValueError if there are no words.
         """
         if SearchWords.of(words) is None:
             raise ValueError("words is empty: pass what to search for.")
         return self.page(after, view=view, search=words, size=size)
 
     def unread_count(self, *, exact: bool = False, level: int | None = None, kind: Kind | None = None) -> int:
-        """Return how many are unread, counted up to 100 unless `exact`: one query."""
+        """Return the number of unread items, counted up to 100 unless `exact`: one query."""
         chosen = InboxFilter(unread=True, level=level, kind=kind)
         limit = None if exact else UNREAD_CAP
         count = compiled.count(feed.unread_marks, self._values(), read_database(), limit=limit, chosen=chosen)
         return count if exact else min(count, UNREAD_CAP)
 
     def mark_read(self, pk: str | int) -> bool:
-        """Mark one as read; return whether that changed anything.
+        """Mark an item as read; return whether anything was changed.
 
-        NoSuchMessage for what this user cannot read; MustAcknowledge for what `acknowledge` is for.
+        Raises NoSuchMessage for items that this user cannot read, and MustAcknowledge for those that need
+        `acknowledge`.
         """
         return self._read(pk, acknowledge=False)
 
     def acknowledge(self, pk: str | int) -> bool:
-        """Mark one as read that must be acknowledged; any other too."""
+        """Acknowledge an item; one that need not be acknowledged is marked as read."""
         return self._read(pk, acknowledge=True)
 
     def mark_unread(self, pk: str | int) -> bool:
-        """Take the reading of one back; return whether that changed anything. Errors as in `mark_read`."""
+        """Mark an item as unread; return whether anything was changed. Raises the same errors as `mark_read`."""
         reference = Reference.parse(str(pk))
         if reference is None:
             return self._change(pk, MessageQuerySet.mark_unread)
@@ -196,38 +200,39 @@ class Inbox:
         )
 
     def archive(self, *pks: str | int) -> Marked:
-        """Archive items, which marks them as read; return the time for `undo`, and how many were changed.
+        """Archive items, which marks them as read; return the time for `undo`, and the number of changed items.
 
-        Either all of them are changed or none. NoSuchMessage for what this user cannot read; MustAcknowledge for what
-        is still to be acknowledged.
+        Either all of them are changed or none. Raises NoSuchMessage for items that this user cannot read, and
+        MustAcknowledge for those that must still be acknowledged.
         """
         return self.select(*pks).archive()
 
     def unarchive(self, *pks: str | int) -> Marked:
-        """Move items back to the inbox. They remain read. Errors as in `archive`, but for MustAcknowledge."""
+        """Move items back to the inbox. They remain read. Raises NoSuchMessage like `archive`."""
         return self.select(*pks).unarchive()
 
     def snooze(self, *pks: str | int, until: datetime) -> Marked:
         """Hide items until a time, at which they appear again as the newest.
 
-        Whether they are read does not change. Errors as in `archive`; ValueError unless `until` is in the future.
+        Whether they are read does not change. Raises the same errors as `archive`, and ValueError unless `until` is in
+        the future.
         """
         return self.select(*pks).snooze(until)
 
     def unsnooze(self, *pks: str | int) -> Marked:
-        """Show items again at their own time. Errors as in `unarchive`."""
+        """Show items again at their own time. Raises the same errors as `unarchive`."""
         return self.select(*pks).unsnooze()
 
     def save(self, *pks: str | int) -> Marked:
-        """Save items, which are not purged while they have not expired. Errors as in `unarchive`."""
+        """Save items, which are not purged unless they have expired. Raises the same errors as `unarchive`."""
         return self.select(*pks).save()
 
     def unsave(self, *pks: str | int) -> Marked:
-        """Remove items from those that are saved. Errors as in `unarchive`."""
+        """Remove items from the saved ones. Raises the same errors as `unarchive`."""
         return self.select(*pks).unsave()
 
     def select(self, *pks: str | int) -> Selection:
-        """Return items by their `pk`, to be changed together. Raises NoSuchMessage for what this user cannot read."""
+        """Return items by their `pk`, to change them together. Raises NoSuchMessage if the user cannot read them."""
         references = {pk: Reference.parse(str(pk)) for pk in pks}
         shown = {reference.id: reference for reference in references.values() if reference is not None}
         keys = {str(pk) for pk, reference in references.items() if reference is None}
@@ -264,9 +269,9 @@ class Inbox:
         sender: AbstractBaseUser | None = None,
         search: str = "",
     ) -> Selection:
-        """Return what a filter shows, to be changed together: what `snapshot` saw, or without one what is there now.
+        """Return the items of a filter, to change them together: those in `snapshot`, or without one the current ones.
 
-        What is still to be acknowledged is neither archived nor snoozed.
+        Items that must still be acknowledged are neither archived nor snoozed.
         """
         chosen = InboxFilter(unread=unread, level=level, kind=kind, view=view)
         messages, publications = self._seen(chosen, self._values(sender, search), snapshot)
@@ -286,9 +291,9 @@ class Inbox:
         sender: AbstractBaseUser | None = None,
         search: str = "",
     ) -> UnreadSnapshot:
-        """Return what is unread now, for `mark_all_read`, or without `unread` what a filter shows, for `select_all`.
+        """Return a snapshot of the unread items for `mark_all_read`, or without `unread` of a filter for `select_all`.
 
-        Take it before the page that it belongs to. One query.
+        Take it before the page that it belongs to. It is one query.
         """
         chosen = InboxFilter(unread=unread, level=level, kind=kind, view=view)
         values, limit = self._values(sender, search), UnreadSnapshot.LISTED
@@ -305,10 +310,10 @@ class Inbox:
         sender: AbstractBaseUser | None = None,
         search: str = "",
     ) -> Marked:
-        """Mark as read what `snapshot` saw, or without one what is there now; never what must be acknowledged.
+        """Mark the items in `snapshot` as read, or the current ones, except those that must be acknowledged.
 
-        What was still being sent when the snapshot was taken stays unread. The filter narrows it down as it does a
-        page. Two statements; return how many they changed, and the time they wrote, which `undo` takes.
+        Messages that were not committed when the snapshot was taken stay unread. The filter is that of `page`. Return
+        the time of the change, for `undo`, and the number of changed items: two statements.
         """
         values = self._values(sender, search)
         at = values["at"]
@@ -323,10 +328,10 @@ class Inbox:
         return Marked(at, count)
 
     def undo(self, at: datetime) -> int:
-        """Restore what `mark_all_read`, or archiving, snoozing or saving, changed at `at`; return how many entries.
+        """Undo what `mark_all_read`, archiving, snoozing or saving changed at `at`; return the number of items.
 
-        Earlier receipts come back too. What has been marked again since stays as it is, and a message whose key has
-        been sent again since stays read. Two statements.
+        Earlier receipts are restored. Items that were changed again since are kept, and a message whose key was sent
+        again since stays read. Two statements.
         """
         at = clean_datetime("at", at)
         with atomic():
@@ -340,12 +345,12 @@ class Inbox:
             return self._change(pk, MessageQuerySet.mark_read)
         if self._must_acknowledge(reference) and not acknowledge:
             raise MustAcknowledge
-        # The revision that was shown, which may not be the current one any more.
+        # The shown revision, which may no longer be the current one.
         shown = _publications(self._readable(), lambda each: _shown(each, reference).values_list("pk", "shown"))
         return self._notify_changed(Receipt.objects.write(self.user, shown, timezone.now()))
 
     def _change(self, pk: str | int, act: Callable[[MessageQuerySet], int]) -> bool:
-        """Change one message; NoSuchMessage if it is none of this user's."""
+        """Change one message. Raises NoSuchMessage unless it is one of this user's."""
         if not re.fullmatch("[0-9]{1,18}", str(pk)):
             raise NoSuchMessage
         own = messages_of(self.user).filter(pk=pk).filter(Q(publish_at=None) | Q(publish_at__lte=timezone.now()))
@@ -355,15 +360,15 @@ class Inbox:
         return self._notify_changed(changed)
 
     def _notify_changed(self, changed: int) -> bool:
-        """Have this user's other pages learn of it; return whether anything was changed."""
+        """Notify this user's open pages of a change; return whether anything was changed."""
         if changed:
             notify_changed(users=[self.user.pk])
         return changed > 0
 
     def _must_acknowledge(self, reference: Reference) -> bool:
-        """Tell whether this publication must be acknowledged; NoSuchMessage if this user cannot read it."""
+        """Tell whether this publication must be acknowledged. Raises NoSuchMessage if this user cannot read it."""
         known = _publications(self._readable(), lambda each: _shown(each, reference).values_list("must_acknowledge"))
-        # Not `first`, which would order the union by a key that it has not selected.
+        # `first` would order the union by a primary key that it does not select.
         found = next(iter(using_primary(known)), None)
         if found is None:
             raise NoSuchMessage
@@ -372,7 +377,7 @@ class Inbox:
     def _seen(
         self, chosen: InboxFilter, values: Mapping[str, Any], snapshot: UnreadSnapshot | None
     ) -> tuple[Any, Sequence[Any]]:
-        """Return the messages and the querysets of publications that a filter shows, and that `snapshot` saw."""
+        """Return the messages and the querysets of publications in a filter, and in `snapshot` if there is one."""
         found = dict(feed.branches(**values, chosen=chosen))
         messages: Any = found.pop("message", Message.objects.none())
         publications: Sequence[Any] = [*found.values()]
@@ -385,7 +390,7 @@ class Inbox:
         return feed.branches(**self._values(), chosen=InboxFilter(view="all"))
 
     def _values(self, sender: AbstractBaseUser | None = None, search: str = "") -> dict[str, Any]:
-        # Here too: an inbox that was kept may be asked in another organisation.
+        # Checked again, because the inbox may be used later in another tenant.
         check_tenant(self.user)
         values = {"user": self.user, "at": timezone.now(), "schema": current_schema()}
         words = SearchWords.of(search)
@@ -393,9 +398,9 @@ class Inbox:
 
 
 def unread_counts(keys: Collection[Any], at: datetime | None = None) -> Mapping[Any, int]:
-    """Return what `unread_count` says at `at` (now) to each of the people with these primary keys.
+    """Return the `unread_count` of each of the users with these primary keys at `at`, by default now.
 
-    One query, or with MEMBERS one for each; who does not exist is left out.
+    It is one query, or one per user with MEMBERS. Users who do not exist are left out.
     """
     using, model = read_database(), get_user_model()
     shape = {"limit": UNREAD_CAP, "chosen": InboxFilter(unread=True)}
@@ -414,16 +419,8 @@ def unread_counts(keys: Collection[Any], at: datetime | None = None) -> Mapping[
 
 
 def messages_of(user: AbstractBaseUser) -> MessageQuerySet:
-    """Return every message to `user` in the current schema: the only way to reach one by an id from a request."""
+    """Return all messages to `user` in the current schema. Look up the ids of requests only in these."""
     return Message.objects.for_user(user)
-
-
-def _of_each_kind(rows: Sequence[tuple[Any, ...]], column: int) -> Iterable[int]:
-    """Return the greatest number in a column for each kind, as each row of a kind has the number or 0."""
-    numbers: dict[str, int] = {}
-    for row in rows:
-        numbers[row[0]] = max(numbers.get(row[0], 0), row[column])
-    return numbers.values()
 
 
 def _publications(readable: Branches, select: Callable[[Any], Any]) -> "QuerySet[Any, Any]":
@@ -437,14 +434,14 @@ def _shown(publications: Any, reference: Reference) -> Any:
 
 
 def with_senders(shown: Sequence[Message | FeedItem]) -> Sequence[Message | FeedItem]:
-    """Load the senders of all of them: one query, none where no person has written."""
+    """Load the senders of all items with one query, or none if no item has a sender."""
     ids = {entry.sender_id for entry in shown if entry.sender_id is not None}
-    # From where the entries are, so that who has just been added is there too.
+    # From the database of the items, so that a user who was just added is found.
     senders = get_user_model()._default_manager.using(read_database()).in_bulk(ids) if ids else {}
     for entry in shown:
         sender = senders.get(entry.sender_id)
         if isinstance(entry, Message):
-            # Not assigned: the row would lose a sender whom the user model's own manager hides.
+            # Not assigned to the field, because the row would lose a sender whom the user model's manager hides.
             Message._meta.get_field("sender").set_cached_value(entry, sender)
         elif entry.sender_id is not None:
             entry.sender = sender

@@ -11,13 +11,12 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.storage import base as messages_storage
 from django.db.models import QuerySet
-from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
 from messages_extends.models import Message
 from messages_extends.models.content import Display, equals_ordinary
-from messages_extends.models.marks import MARKS
+from messages_extends.models.marks import MARKS, HasMarks
 from messages_extends.models.publication import Reference
 from messages_extends.tenancy.databases import read_database
 from messages_extends.tenancy.schemas import current_schema, in_schema
@@ -48,7 +47,7 @@ DISPLAY_COLUMN: Final = 2 + TEXT_COLUMNS.index("display")
 
 
 @dataclass(kw_only=True)
-class FeedItem(RenderedContent):
+class FeedItem(HasMarks, RenderedContent):
     """A publication as one reader sees it, with the attributes of a message that templates use.
 
     `from_person` remains true for an announcement whose sender has been deleted.
@@ -111,18 +110,6 @@ class FeedItem(RenderedContent):
     @property
     def read(self) -> bool:
         return self.read_at is not None
-
-    @property
-    def archived(self) -> bool:
-        return self.archived_at is not None
-
-    @property
-    def saved(self) -> bool:
-        return self.saved_at is not None
-
-    @property
-    def snoozed(self) -> bool:
-        return self.snoozed_until is not None and self.snoozed_until > timezone.now()
 
     @property
     def level_tag(self) -> str:

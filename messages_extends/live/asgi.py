@@ -114,12 +114,12 @@ class LiveUpdates:
         """Set the subscriber by the request's token, or ask the application, which may respond itself."""
         if token := read_token(scope):
             subscriber, expires_at = token
-            # Wait for those who came before: one of them may have shown that the application serves the tenant.
+            # Wait for earlier requests: one of them may have shown that the application serves the tenant.
             await self._handshake_slots.acquire()
             self._handshake_slots.release()
             is_honoured = hub.honours_tokens(subscriber.schema)
             if is_honoured and await hub.is_valid(subscriber):
-                # The request itself; what follows is that the browser disconnects.
+                # The first message is the request, the second one that the browser disconnects.
                 await watcher.receive()
                 handshake.subscriber, handshake.expires_at = subscriber, expires_at
                 return
@@ -134,7 +134,7 @@ class LiveUpdates:
         try:
             start = {"type": "http.response.start", "status": 200, "headers": [*handshake.headers, *HEADERS]}
             await asyncio.create_task(_await(send(start)), context=handshake.context)
-            # A stream lasts long, and this is not needed again.
+            # Release the memory, because a stream lasts long.
             handshake.headers, handshake.context = [], Context()
             del start
             await stream.write(send)

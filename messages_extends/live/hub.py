@@ -89,7 +89,7 @@ class TenantStreams:
         self.pending = PendingRecipients()
         # Users whose accounts have changed, so that their streams may have to end.
         self.accounts: set[str] = set()
-        # When those were last resolved for whom something has appeared.
+        # When users to whom something has appeared were last resolved.
         self.due_since = timezone.now()
         # Whether something that appears later may have changed since the next refresh was scheduled.
         self.refresh_is_stale = True
@@ -273,7 +273,7 @@ class Hub:
         try:
             await self._resolve(tenant, pending)
             part = pending.pop(queries.recipients_per_query())
-            # Only if somebody is left: its spread would delay whatever comes next.
+            # Only if users are left, because their spread would delay the next update.
             if pending:
                 tenant.pending.add(pending)
             pending = part
@@ -399,7 +399,7 @@ class Hub:
 
 def _answer(unchecked: "Iterable[tuple[Subscriber, asyncio.Future[bool]]]", valid: Collection[Subscriber]) -> None:
     for subscriber, answer in unchecked:
-        # It is done if the browser has gone meanwhile.
+        # It is done if the browser has disconnected meanwhile.
         if not answer.done():
             answer.set_result(subscriber in valid)
 

@@ -30,7 +30,7 @@ from messages_extends.inbox.inbox import unread_counts
 from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.tenancy.databases import reading_from_primary, using_primary, write_database
 
-# How much the clock of the process that has sent a message may be fast. What is counted too early is counted again.
+# The tolerance for clocks of other processes. Messages that are counted too early are counted again.
 CLOCK_SKEW: Final = timedelta(seconds=1)
 
 

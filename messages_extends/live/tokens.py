@@ -76,7 +76,8 @@ def _signer(scope: Scope, session: str) -> Signer:
     headers = sorted(each for each in _headers(scope) if each[0].lower() in BOUND_HEADERS)
     client = cast("tuple[str, int] | None", scope.get("client"))
     request = [scope.get("scheme"), client and client[0], scope["path"], scope["query_string"], headers, session]
-    return Signer(salt=f"messages_extends.live.tokens:{json.dumps(request, default=_text)}")
+    bound = json.dumps(request, default=lambda value: value.decode("latin-1"))
+    return Signer(salt=f"messages_extends.live.tokens:{bound}")
 
 
 def _cookies(scope: Scope) -> dict[str, str]:
@@ -85,7 +86,3 @@ def _cookies(scope: Scope) -> dict[str, str]:
 
 def _headers(scope: Scope) -> list[tuple[bytes, bytes]]:
     return cast("list[tuple[bytes, bytes]]", scope["headers"])
-
-
-def _text(value: bytes) -> str:
-    return value.decode("latin-1")

@@ -118,9 +118,19 @@ def _tenant_sections(user: AbstractBaseUser) -> Sections:
         "messages_sent": _each(
             messages.filter(sender_id=user.pk), lambda each: _message(each) | {"recipient": _name(each.user)}
         ),
-        "announcements_sent": _each(announcements.filter(sender_id=user.pk), _announcement),
+        "announcements_sent": _each(
+            announcements.filter(sender_id=user.pk),
+            lambda each: (
+                _publication(each) | {"audience": each.audience, "groups": [group.name for group in each.groups.all()]}
+            ),
+        ),
         "read": _read(user.pk),
-        "grants": _grants(user),
+        # The grants of the user's groups are not included.
+        "grants": (
+            {"permission": str(right), "on": key}
+            for right in ((send_message(), send_group_message()) if apps.is_installed("guardian") else ())
+            for key in by_user(user, right).order_by("pk").values_list("object_pk", flat=True)
+        ),
         "audit_records": _each(AuditRecord.objects.filter(actor_id=actor_id_of(user.pk)).order_by("pk"), _recorded),
     }
 
@@ -133,11 +143,6 @@ def _message(message: Message) -> Values:
     times = {"created": message.created, "publish_at": message.publish_at, "expires": message.expires}
     # The sender is null after deletion; from_person tells such a message from one of the application.
     return {"id": message.pk, **_text(message), **times, "from_person": message.from_person}
-
-
-def _announcement(announcement: Announcement) -> Values:
-    groups = [group.name for group in announcement.groups.all()]
-    return _publication(announcement) | {"audience": announcement.audience, "groups": groups}
 
 
 def _publication(publication: Publication) -> Values:
@@ -173,13 +178,6 @@ def _read(pk: Any) -> Iterator[Values]:
             "read_at": receipt.read_at,
             **_marks(receipt),
         }
-
-
-def _grants(user: AbstractBaseUser) -> Iterator[Values]:
-    """Yield the grants of `user`, without those of the user's groups."""
-    for right in (send_message(), send_group_message()) if apps.is_installed("guardian") else ():
-        for key in by_user(user, right).order_by("pk").values_list("object_pk", flat=True):
-            yield {"permission": str(right), "on": key}
 
 
 def _recorded(event: BaseAuditRecord) -> Values:

@@ -86,8 +86,8 @@ def count_expired(days: int | None = None, *, with_broadcasts: bool = False) -> 
 def expired_rows(cutoff: datetime) -> Mapping[str, Rows]:
     """Return the expired rows of the current schema by kind, in the order of deletion.
 
-    Unread and saved messages that are not expired are never included. What is archived is read, and what is snoozed
-    has the time since it came back.
+    Unread and saved messages that have not expired are never included. Archived messages are read, and snoozed ones are
+    kept for the whole time after they have appeared again.
     """
     if is_public(current_schema()):
         known = tenants_with_messages().filter(schema_name=OuterRef("schema_name"))

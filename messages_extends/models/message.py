@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from messages_extends.events.changes import notify_changed
 from messages_extends.models.content import Content, Display, View
 from messages_extends.models.expressions import CountOf, IsAnyOf, quoted_table
-from messages_extends.models.marks import PREVIOUS
+from messages_extends.models.marks import PREVIOUS, HasMarks
 from messages_extends.models.read_field import ReadField
 from messages_extends.models.sender import FromSender, set_from_person, with_from_person
 from messages_extends.tenancy.databases import ReadsOwnWrites, atomic, write_database
@@ -59,7 +59,7 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
     def replaceable(self, key: str, at: datetime) -> Self:
         """Filter by messages that a new one with their key replaces: archived, and unread but snoozed or expired.
 
-        None of a user who has an unread one that is neither, because no second one is written beside it.
+        Messages are excluded if the user has another unread one with the key, because the new one is then not written.
         """
         is_live = Q(Q(expires=None) | Q(expires__gt=at), Q(snoozed_until=None) | Q(snoozed_until__lte=at))
         unread = self.model._default_manager.filter(is_live, user=OuterRef("user"), key=key, read_at=None)
@@ -83,11 +83,11 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
     def in_view(self, view: View, _reader: AbstractBaseUser, at: datetime, *, unread: bool = False) -> Self:
         """Filter by a view of the inbox at `at`; `unread` keeps what is unread."""
         if view == "inbox":
-            # What is unread is not archived.
+            # Unread messages are not archived.
             return self.live(at).filter(**({"read_at": None} if unread else {"archived_at": None}))
         published = self.published(at).unread() if unread else self.published(at)
         if view == "snoozed":
-            # The second condition is the one that the index knows.
+            # The second condition makes PostgreSQL use the index.
             return published.filter(archived_at=None, snoozed_until__gt=at, shows_at__gt=at)
         if view == "saved":
             return published.filter(saved_at__isnull=False)
@@ -170,7 +170,7 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
         sent again.
         """
         is_marked = Q(marked_at=at)
-        # What is archived stays read, unless that is undone too.
+        # Archived messages stay read, unless the archiving is undone as well.
         was_read = Q(read_at=at) & (Q(archived_at=None) | is_marked & Q(previous_archived_at=None))
         is_unread = was_read & self.filter(was_read)._may_be_unread()
         values = {name: Case(When(is_marked, then=previous), default=name) for name, previous in PREVIOUS.items()}
@@ -186,7 +186,7 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
                 raise ValueError(f"read is {read!r}: use True or False, or set read_at.")
             values["read_at"] = Coalesce(F("read_at"), timezone.now()) if read else None
         if "read_at" in values and values["read_at"] is None:
-            # What is unread is in the inbox again.
+            # Unread messages are in the inbox.
             values |= {"archived_at": None, "marked_at": None}
         if values.get("sender", values.get("sender_id")) is not None:
             values["from_person"] = True
@@ -245,7 +245,7 @@ def stored_names(fields: Iterable[str]) -> Collection[str]:
     return names | {"archived_at"} if "read_at" in names else names
 
 
-class Message(FromSender, Content):
+class Message(HasMarks, FromSender, Content):
     """A message to one recipient.
 
     Foreign keys to users are DO_NOTHING in Python and ON DELETE CASCADE or SET NULL in the database; see
@@ -325,7 +325,7 @@ class Message(FromSender, Content):
             # For a new message with the key of an archived one.
             models.Index("user", "key", condition=Q(archived_at__isnull=False) & ~Q(key=""), name="archived_by_key"),
             models.Index(*NEWEST_FIRST, condition=Q(saved_at__isnull=False), name="messages_saved"),
-            # For live updates: what appears or comes back next, whoever receives it.
+            # For live updates: the next message of any user to appear.
             models.Index(
                 "shows_at",
                 condition=Q(publish_at__isnull=False) | Q(snoozed_until__isnull=False),
@@ -389,18 +389,6 @@ class Message(FromSender, Content):
         deleted = super().delete(using, keep_parents)
         self._notify_changed()
         return deleted
-
-    @property
-    def archived(self) -> bool:
-        return self.archived_at is not None
-
-    @property
-    def saved(self) -> bool:
-        return self.saved_at is not None
-
-    @property
-    def snoozed(self) -> bool:
-        return self.snoozed_until is not None and self.snoozed_until > timezone.now()
 
     def _notify_changed(self) -> None:
         notify_changed(users=[] if self.user_id is None else [self.user_id])

@@ -1,7 +1,7 @@
-"""What announcements and broadcasts share: one row that many read.
+"""The abstract base model of announcements and broadcasts: one row with many readers.
 
-Publishing writes that one row; whom it is for is decided when they read. So an edit or a retraction is seen by the
-next request of everyone, and who joins later sees what is live.
+Publishing writes this row; the audience is determined when it is read. Everybody's next request therefore shows an edit
+or a retraction, and people who join later see live publications.
 """
 
 import re
@@ -38,7 +38,7 @@ class State(models.TextChoices):
 
 @dataclass(frozen=True)
 class Reference:
-    """A publication as a page names it: with the revision that was shown, so that no other is marked as read."""
+    """A reference to the revision of a publication that a page has shown, so that no other one is marked as read."""
 
     id: uuid.UUID
     revision: int
@@ -56,12 +56,12 @@ class PublicationQuerySet(ReadsOwnWrites[Any]):
     """Publications of one kind."""
 
     def live(self, at: datetime | None = None) -> Self:
-        """Keep what its readers can see at `at` (now)."""
+        """Filter by publications that readers can see at `at`, by default now."""
         at = at or timezone.now()
         return self.filter(retracted_at=None, publish_at__lte=at, expires__gt=at)
 
     def ended(self, at: datetime | None = None) -> Self:
-        """Keep what nobody will see again, expired or retracted at `at` (now)."""
+        """Filter by publications that have ended: expired or retracted at `at`, by default now."""
         at = at or timezone.now()
         return self.filter(Q(retracted_at__lte=at) | Q(expires__lte=at))
 
@@ -74,16 +74,17 @@ class PublicationQuerySet(ReadsOwnWrites[Any]):
         return self.live(at) if state is State.LIVE else self.filter(retracted_at=None, publish_at__gt=at)
 
     def next_change(self, at: datetime | None = None) -> datetime | None:
-        """Return when the next of these appears or disappears by itself; None if that is not to come."""
+        """Return when the next of these publications appears or expires; None if none will."""
         at = at or timezone.now()
         to_come = self.filter(retracted_at=None, expires__gt=at)
         first = to_come.aggregate(appears=Min("publish_at", filter=Q(publish_at__gt=at)), disappears=Min("expires"))
         return min((moment for moment in first.values() if moment), default=None)
 
     def in_view(self, view: View, user: AbstractBaseUser, at: datetime, *, unread: bool = False) -> Self:
-        """Filter live publications by a view of `user`'s inbox at `at`; `unread` keeps what is unread.
+        """Filter live publications by a view of `user`'s inbox at `at`; `unread` filters by unread ones.
 
-        Annotate `shows_at`, when they appear in it. A snooze hides nothing that is still to be acknowledged.
+        Annotate `shows_at`, the time at which they appear in it. Publications that must still be acknowledged cannot be
+        snoozed.
         """
         receipts = _receipts(user)
         is_read = Q(revision__gte=OuterRef("revision"), read_at__isnull=False)
@@ -104,26 +105,26 @@ class PublicationQuerySet(ReadsOwnWrites[Any]):
         return found.annotate(shows_at=Greatest("publish_at", snoozed_until))
 
     def with_marks(self, user: AbstractBaseUser) -> Self:
-        """Annotate the marks of `user`: `read_at` and `archived_at` for the current revision, and the others."""
+        """Annotate the marks of `user`: `read_at` and `archived_at` for the current revision, and the other ones."""
         current = _receipts(user).filter(revision__gte=OuterRef("revision"))
         marks = {name: Subquery(current.values(name)[:1]) for name in ("read_at", "archived_at")}
         marks |= {name: Subquery(_receipts(user).values(name)[:1]) for name in ("snoozed_until", "saved_at")}
         return self.annotate(**marks)
 
     def acknowledged_by(self, user: AbstractBaseUser) -> Self:
-        """Keep what `user` need not acknowledge any more."""
+        """Filter by publications that `user` need not acknowledge, or has acknowledged."""
         is_read = _receipts(user).filter(revision__gte=OuterRef("revision"), read_at__isnull=False)
         return self.filter(Q(must_acknowledge=False) | Exists(is_read))
 
     def with_total(self) -> Self:
-        """Add `total`: how many there are. What is live is never much."""
+        """Annotate `total`, the number of rows, which is small for live publications."""
         return self.annotate(total=Window(Count("*")))
 
     def banners(self, limit: int) -> "Sequence[Self]":
-        """Return the most urgent banners with the number of all rows, `total`, and that of `banners` among them.
+        """Return the most urgent banners with `total`, the number of all rows, and `banners`, the number of banners.
 
-        What must be acknowledged comes first, then the level decides, then the time. Without a banner the first row is
-        another one.
+        Those that must be acknowledged come first, followed by those with the highest level, then by the newest.
+        Without a banner, the first row is another item.
         """
         banners = Window(Count("pk", filter=Q(display=Display.BANNER)))
         # "banner" comes before "inbox".
@@ -131,7 +132,7 @@ class PublicationQuerySet(ReadsOwnWrites[Any]):
         return [urgent.with_total().annotate(banners=banners)[:limit]]
 
     def newest_first(self) -> Self:
-        """Order by the time of publication, or in a view by the time at which they appear in it."""
+        """Order by the time of publication, or by the time at which they appear in a view."""
         return self.order_by("-shows_at" if "shows_at" in self.query.annotations else "-publish_at", "-id")
 
     def ordered_for(self, _view: View, *, unread: bool) -> Self:
@@ -146,27 +147,26 @@ def _receipts(user: AbstractBaseUser) -> QuerySet[Any]:
 
 @dataclass(frozen=True)
 class CurrentAudience:
-    """Whom a publication is for now: their `label` in the audit log, and a function that notifies their open pages."""
+    """The current audience: its `label` for the audit log, and a function that notifies the open pages."""
 
     label: str
     notify: Callable[[], None]
 
 
 class Publication(Content):
-    """One text for many readers.
+    """A text with many readers.
 
-    `revision` counts how often it has been shown again: a reader whose receipt is of an earlier one has it unread.
-
-    A kind of publication is a model that supplies these class variables and the abstract methods below, and an entry in
-    `access.publications`, which says who may write it.
+    `revision` is increased when the text is shown again: receipts of an earlier revision then count as unread. A kind
+    of publication is a model with the class variables and methods below, and an entry in `access.publications`, which
+    defines who may write it.
     """
 
     # The name of this kind in pages, filters and the audit log.
     kind: ClassVar[str]
-    # The action that the audit log records when one is published, and the table of that log.
+    # The action that is logged for a new publication, and the model of the log.
     action: ClassVar[Action]
     records: ClassVar[type[BaseAuditRecord]]
-    # The column `audience`, which each kind declares with choices of its own, and the two values that it can have.
+    # The field `audience`, which each kind declares with its own choices, and its two values.
     audience: "models.CharField[str, str]"
     for_everybody: ClassVar[str]
     for_chosen: ClassVar[str]
@@ -174,7 +174,7 @@ class Publication(Content):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created = models.DateTimeField(_("created"), auto_now_add=True)
     publish_at = models.DateTimeField(_("published"), default=timezone.now)
-    # Never null: what is live stays small, and reading it cheap.
+    # Never null, so that the number of live publications stays small.
     expires = models.DateTimeField(_("expires"))
     retracted_at = models.DateTimeField(_("retracted at"), blank=True, null=True)
     must_acknowledge = models.BooleanField(_("must be acknowledged"), default=False)
@@ -214,24 +214,24 @@ class Publication(Content):
         return bool(self.audience == self.for_everybody)
 
     def has_ended(self, at: datetime | None = None) -> bool:
-        """Tell whether nobody will see it again: it was retracted, or has expired at `at` (now)."""
+        """Tell whether it has ended: it was retracted, or has expired at `at`, by default now."""
         return self.state(at) in (State.EXPIRED, State.RETRACTED)
 
     @classmethod
     @abstractmethod
     def storage_schema(cls) -> str:
-        """Return the schema in which a row is written that is published from the current schema.
+        """Return the schema in which a publication of the current schema is stored.
 
-        NoTenant if there is none.
+        Raises NoTenant if there is none.
         """
 
     @classmethod
     @abstractmethod
     def resolve_audience(cls, to: Any) -> Any:
-        """Return the rows that the argument `to` of the API names; None for everybody.
+        """Return the rows of the argument `to` of the API; None for everybody.
 
-        Raises ValueError if it names no row, so that an empty list never reaches everybody, and TypeError for anything
-        that is not a row of the audience.
+        Raises ValueError for an empty list, so that it never means everybody, and TypeError for an object that cannot
+        be in the audience.
         """
 
     @abstractmethod
@@ -240,7 +240,7 @@ class Publication(Content):
 
     @abstractmethod
     def current_audience(self) -> CurrentAudience:
-        """Return whom it is for now, read from the database that is written to."""
+        """Return the current audience, read from the primary database."""
 
 
 def as_list(to: Any) -> list[Any]:

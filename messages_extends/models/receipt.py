@@ -25,7 +25,7 @@ ON CONFLICT (user_id, publication_id) DO UPDATE SET
 WHERE receipt.revision < EXCLUDED.revision OR receipt.read_at IS NULL
 """
 
-# Revisions are compared only for reading and archiving: what was saved or snoozed stays so in a later revision.
+# Revisions are compared only for reading and archiving: saving and snoozing apply to later revisions as well.
 WRITE_MARK: Final = """
 INSERT INTO {table} AS receipt (user_id, publication_id, revision, {mark}, marked_at)
 SELECT %s, chosen.id, chosen.revision, %s, %s
@@ -124,7 +124,7 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
             return int(cursor.fetchone()[0])
 
     def mark_unread(self) -> int:
-        """Take the reading back, and the archiving with it; return the number of receipts that were of a reading."""
+        """Mark publications as unread and move them out of the archive; return the number of changed receipts."""
         changed = self.exclude(read_at=None).update(
             read_at=None, archived_at=None, earlier_revision=None, earlier_read_at=None, marked_at=None
         )
@@ -209,7 +209,7 @@ class Receipt(TenantBound):
         verbose_name = _("receipt")
         verbose_name_plural = _("receipts")
         indexes = [
-            # For live updates: what comes back next, whoever has snoozed it.
+            # For live updates: the next snoozed publication of any user to appear.
             models.Index("snoozed_until", condition=Q(snoozed_until__isnull=False), name="receipts_snoozed")
         ]
         constraints = [models.UniqueConstraint(fields=["user", "publication_id"], name="one_receipt_per_reader")]

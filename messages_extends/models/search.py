@@ -15,6 +15,8 @@ from django.db.models import BooleanField, Expression, F, Func, TextField, Value
 MAX_LENGTH: Final = 100
 # What cannot be sent to PostgreSQL, or would not be found.
 UNUSABLE: Final = re.compile("[\0\ud800-\udfff\\s]+")
+NON_ASCII: Final = re.compile("[^\0-\x7f]")
+LIKE_ESCAPES: Final = str.maketrans({character: f"\\{character}" for character in "%_\\"})
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,11 @@ class SearchWords:
 
     @classmethod
     def of(cls, text: str) -> "SearchWords | None":
-        """Return the words of what somebody has entered, of which every character stands for itself; None if empty."""
+        """Return the words of a search text, in which every character is literal; None if there are none."""
         words = UNUSABLE.sub(" ", text)[:MAX_LENGTH].split()
-        return cls([*map(_like, words)], [*map(_regex, words)]) if words else None
+        # Characters with a meaning in LIKE are escaped. Letters that it does not fold become a wildcard.
+        likes = [f"%{NON_ASCII.sub('_', word.translate(LIKE_ESCAPES)).lower()}%" for word in words]
+        return cls(likes, [*map(_regex, words)]) if words else None
 
     @property
     def values(self) -> dict[str, list[str]]:
@@ -53,7 +57,7 @@ class ContainsWords(Func):
             *(compiler.compile(each) for each in self.source_expressions[3:]),
         )
         whole = f"{title} || ' ' || {message} || coalesce(' ' || CAST({params} AS text), '')"
-        # To join texts takes as long as to look at them.
+        # Joining texts takes as long as searching them.
         text = f"(CASE WHEN {title} = '' AND {params} IS NULL THEN {message} ELSE {whole} END)"
         # Only ASCII letters are folded in "C", which is ten times as fast; other letters match any character here.
         sql = (
@@ -63,21 +67,13 @@ class ContainsWords(Func):
         return sql, [*like_values, *regex_values]
 
 
-def _like(word: str) -> str:
-    return f"%{''.join(_escape(letter.lower()) if letter.isascii() else '_' for letter in word)}%"
-
-
 def _regex(word: str) -> str:
     text = "".join(letter if _is_plain(letter) else f"\\{letter}" for letter in word)
     if not _is_plain(word[0]):
         return text
-    # PostgreSQL knows other letters by the locale of the database, which may know none.
+    # For letters that are not ASCII, \m depends on the locale of the database, which may not know them.
     return rf"\m{text}" if word[0].isascii() else f"(?:^|[^[:alnum:]_]){text}"
 
 
 def _is_plain(letter: str) -> bool:
     return letter.isalnum() or letter == "_" or not letter.isascii()
-
-
-def _escape(letter: str) -> str:
-    return f"\\{letter}" if letter in "%_\\" else letter

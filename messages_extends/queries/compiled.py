@@ -1,9 +1,9 @@
-"""Queries that the ORM compiles once and that run with other values: compiling costs ten times what running does.
+"""Compiled queries: the ORM compiles them once, which takes ten times as long as running them with other values.
 
-A query is built by a function of named values. To compile it for everybody, the function is given a slot, which is an
-expression, in place of each value; whatever else the query contains is a constant. A person is given as an object,
-since related managers and `get_prep_value` need a real key: the query is compiled for two people who do not exist, and
-where the two differ is where the key goes. A query that differs in anything else is not kept.
+A query is built by a function of named values. To compile it, the function is called with a slot, which is an
+expression, in place of each value; everything else in the query is a constant. Users are passed as objects, because
+related managers and `get_prep_value` need a real key. The query is therefore compiled for two users who do not exist,
+and the values in which the two differ are the keys. A query that differs in anything else is not kept.
 """
 
 import re
@@ -37,17 +37,17 @@ from messages_extends.tenancy.schemas import users_are_shared
 Build = Callable[..., "QuerySet[Any, Any]"]
 Values = Mapping[str, Any]
 
-# In a compiled condition: the alias of the table whose rows it is about, and the place of their primary key.
+# In a compiled condition, the alias of the table and the placeholder for the primary key of its rows.
 ROW: Final = "messages_extends_row"
 KEY: Final = "key_of_row"
 COUNT: Final = "SELECT count(*) FROM ({query}) AS counted"
 PARAMETER: Final = re.compile(r"%%|%\((\w+)\)s")
-# Printable ASCII without what means something in a literal, or to psycopg: % ' \
+# Printable ASCII without characters that have a meaning in a literal or for psycopg: % ' \
 PLAIN_TEXT: Final = re.compile(r"[ -$&(-\[\]-~]*")
 
 
 class Slot(Expression):
-    """The place of a value in a query that is compiled without it."""
+    """A placeholder for a value in a compiled query."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Slot(Expression):
 
 
 class CompiledCondition(Expression):
-    """A condition on the primary key of a queryset's rows, from SQL that was compiled before."""
+    """A condition on the primary key of a queryset's rows, as compiled SQL."""
 
     def __init__(self, key: Any, sql: str, parameters: tuple[tuple[str, Any], ...]) -> None:
         super().__init__(output_field=BooleanField())
@@ -89,7 +89,10 @@ class CompiledCondition(Expression):
 
 
 class CacheKey(NamedTuple):
-    """All that the text of a compiled query depends on; the schema is not part of it, as the search path decides."""
+    """Everything that the SQL of a compiled query depends on.
+
+    That does not include the schema, which the search path selects.
+    """
 
     build: Build
     values: tuple[str, ...]
@@ -101,7 +104,7 @@ class CacheKey(NamedTuple):
 
 
 class CompiledQuery(NamedTuple):
-    """SQL for one database, with named parameters: slots, filled at each run, and constants that have to be quoted."""
+    """SQL for one database with named parameters: slots, which are filled at each run, and constants."""
 
     sql: str
     constants: Mapping[str, Any]
@@ -109,23 +112,23 @@ class CompiledQuery(NamedTuple):
 
     @classmethod
     def of(cls, queryset: "QuerySet[Any, Any]", using: str, name: str) -> Self:
-        """Compile a queryset, with constants that are named after `name`; EmptyResultSet if it cannot have rows."""
+        """Compile a queryset; its constants are named after `name`. Raises EmptyResultSet if it cannot have rows."""
         sql, parameters = queryset.query.get_compiler(using=using).as_sql()
         return cls.named(sql, parameters, using, name)
 
     @classmethod
     def named(cls, sql: str, parameters: Sequence[Any], using: str, name: str) -> Self:
-        """Name the parameters of what the ORM has compiled: slots by their own names, constants after `name`."""
+        """Name the parameters of compiled SQL: slots by their own names, constants after `name`."""
         names = [one.name if isinstance(one, Slot) else f"{name}_{place}" for place, one in enumerate(parameters)]
         constants = {key: one for key, one in zip(names, parameters, strict=True) if not isinstance(one, Slot)}
         return cls(_filled(sql, [f"%({each})s" for each in names]), constants, using)
 
     def parameters(self, values: Values) -> dict[str, Any]:
-        """Return the values of all parameters; a person's is their primary key."""
+        """Return the values of all parameters; the value of a user is the primary key."""
         return {**self.constants, **{name: self._stored(value) for name, value in values.items()}}
 
     def with_column(self, name: str, column: str) -> Self:
-        """Return the query with a column of the statement around it in place of the value `name`."""
+        """Return the query with a column of the outer statement in place of the value `name`."""
         return type(self)(self.sql.replace(f"%({name})s", column), self.constants, self.using)
 
     def run(self, values: Values, statement: str = "{query}", **names: str) -> list[tuple[Any, ...]]:
@@ -142,11 +145,11 @@ class CompiledQuery(NamedTuple):
 
 
 def compiled_query(build: Build, values: Values, using: str, *, keep: bool = True, **shape: Any) -> CompiledQuery:
-    """Return the query `build(**values, **shape)` for the database `using`: compiled once for all values, if it may be.
+    """Return the query `build(**values, **shape)` for the database `using`, compiled once for all values if possible.
 
-    Its text may depend on `shape`, not on a value. Without `keep`, and where nothing proves that one text holds for
-    everybody, it is compiled for these values alone. WrongTenant for a user of another organisation; EmptyResultSet for
-    a query that cannot have rows.
+    Its SQL may depend on `shape`, but not on a value. It is compiled for these values only without `keep`, and if it
+    cannot be proved that the SQL is the same for all users. Raises WrongTenant for a user of another tenant, and
+    EmptyResultSet for a query that cannot have rows.
     """
     for value in values.values():
         check_tenant(value)
@@ -155,8 +158,8 @@ def compiled_query(build: Build, values: Values, using: str, *, keep: bool = Tru
 
 
 def kept_query(build: Build, values: Values, using: str, **shape: Any) -> CompiledQuery | None:
-    """Return the query that holds for everybody; None if nothing proves that there is one."""
-    # What MEMBERS returns may depend on anything, and what a function has enclosed may be somebody's.
+    """Return the query that is the same for all users; None if that cannot be proved."""
+    # MEMBERS may depend on anything, and a closure may contain values of one user.
     if settings.members or not isinstance(build, FunctionType) or build.__closure__:
         return None
     people = tuple([name for name, value in values.items() if isinstance(value, AbstractBaseUser)])
@@ -170,14 +173,14 @@ def rows(build: Build, values: Values, using: str, *, keep: bool = True, **shape
 
 
 def count(build: Build, values: Values, using: str, **shape: Any) -> int:
-    """Return how many rows `build(**values, **shape)` has."""
+    """Return the number of rows of `build(**values, **shape)`."""
     return sum(number for (number,) in _run(COUNT, build, values, using, **shape))
 
 
 def condition(build: Callable[..., Q], values: Values, using: str, *, model: type[Model], **shape: Any) -> Q:
-    """Return the condition `build(**values, **shape)` on rows of `model`, compiled once for all values, if it may be.
+    """Return the condition `build(**values, **shape)` on rows of `model`, compiled once for all values if possible.
 
-    It must name no other column of these rows than their primary key.
+    It must not refer to any other column of these rows than the primary key.
     """
     query = kept_query(_keys_of_rows, values, using, model=model, says=build, **shape)
     where = query.sql.partition(" WHERE ")[2] if query else ""
@@ -192,7 +195,7 @@ def condition(build: Callable[..., Q], values: Values, using: str, *, model: typ
 
 def _keys_of_rows(*, model: type[Model], says: Callable[..., Q], **given: Any) -> "QuerySet[Any, Any]":
     rows = model._base_manager.filter(says(**given)).order_by().values("pk")
-    # A name that no subquery has, so that what is about these rows can be told from what is about others.
+    # An alias that no subquery has, to tell these rows from others in the SQL.
     rows.query.change_aliases({str(rows.query.get_initial_alias()): ROW})
     return rows
 
@@ -211,10 +214,16 @@ def _compiled_for_everybody(key: CacheKey) -> CompiledQuery | None:
     if key.people and make is None:
         return None
     ours, theirs = [{name: make(10 * seed + n) for n, name in enumerate(key.people) if make} for seed in (1, 2)]
+    slots = {name: Slot(name) for name in key.values if name not in key.people}
+    compiled: list[tuple[str, Sequence[Any]]] = []
     try:
-        (sql, parameters), (other_sql, others) = (_compiled_for(key, keys) for keys in (ours, theirs))
+        for keys in (ours, theirs):
+            people = {name: key.user_model(pk=pk) for name, pk in keys.items()}
+            queryset = key.build(**people, **slots, **dict(key.shape))
+            compiled.append(queryset.query.get_compiler(using=key.using).as_sql())
     except EmptyResultSet:
         return None
+    (sql, parameters), (other_sql, others) = compiled
     if sql != other_sql:
         return None
     found = []
@@ -223,33 +232,25 @@ def _compiled_for_everybody(key: CacheKey) -> CompiledQuery | None:
         if not whose and (type(one) is not type(other) or one != other):
             return None
         found.append(Slot(whose[0]) if whose else one)
-    # Constants in the text spare psycopg them at each run.
+    # Constants in the SQL need not be sent by psycopg at each run.
     literals = [_literal(one) for one in found]
     others = [one for one, literal in zip(found, literals, strict=True) if literal is None]
     text = _filled(sql, [literal or "%s" for literal in literals])
     return CompiledQuery.named(text, others, key.using, key.build.__name__)
 
 
-def _compiled_for(key: CacheKey, keys: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
-    people = {name: key.user_model(pk=pk) for name, pk in keys.items()}
-    slots = {name: Slot(name) for name in key.values if name not in people}
-    queryset = key.build(**people, **slots, **dict(key.shape))
-    compiled: tuple[str, Sequence[Any]] = queryset.query.get_compiler(using=key.using).as_sql()
-    return compiled
-
-
 def _filled(sql: str, texts: Iterable[str]) -> str:
-    """Return the statement with `texts` in the places of its parameters; an escaped percent sign is none."""
+    """Return the statement with `texts` in place of its parameters. An escaped percent sign is not a parameter."""
     places = iter(texts)
     return re.sub("%%|%s", lambda found: next(places) if found[0] == "%s" else found[0], sql)
 
 
 def _literal(value: Any) -> str | None:
-    """Return a number, a boolean or plain text as SQL; None for anything else, which psycopg has to quote."""
+    """Return a number, a boolean or plain text as SQL; None for values that psycopg must quote."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
-        # After a space, as two minus signs begin a comment.
+        # With a space, because two minus signs begin a comment.
         return f" {int(value)}"
     if isinstance(value, str) and PLAIN_TEXT.fullmatch(value):
         return f"'{value}'"
@@ -257,17 +258,17 @@ def _literal(value: Any) -> str | None:
 
 
 def key_maker(field: Any) -> Callable[[int], Any] | None:
-    """Return what makes up primary keys that nobody has; None for a field of which we cannot."""
+    """Return a function that generates primary keys that do not exist; None if there are none for this field."""
     if isinstance(field, SmallIntegerField):
-        # Any number that it can hold may be somebody's.
+        # All of its numbers may be in use.
         return None
-    kinds: list[tuple[type, Callable[[int], Any]]] = [(UUIDField, _uuid), (IntegerField, _number), (CharField, str)]
+    kinds: list[tuple[type, Callable[[int], Any]]] = [
+        (UUIDField, lambda seed: UUID(int=_number(seed))),
+        (IntegerField, _number),
+        (CharField, str),
+    ]
     return next((make for kind, make in kinds if isinstance(field, kind)), None)
 
 
 def _number(seed: int) -> int:
     return 2_000_000_000 + seed
-
-
-def _uuid(seed: int) -> UUID:
-    return UUID(int=_number(seed))

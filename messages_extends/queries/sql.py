@@ -1,4 +1,4 @@
-"""What SQL that is written by hand needs to know of models: names, types, and values as they are stored."""
+"""Names, types and stored values of models for SQL that is written by hand."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -9,12 +9,12 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections
 from django.db.models import Model
 
-# Names of fields, each with the SQL of its value if that is a constant.
+# Names of fields, each with the SQL of its value if it is a constant.
 Shape = tuple[tuple[str, str | None], ...]
 
 
 def names_of_people(using: str) -> dict[str, str]:
-    """Return the table of users, its primary key and that key's type, as SQL for the database `using`."""
+    """Return the table of users, its primary key and the type of that key, as SQL for the database `using`."""
     return _names_of(get_user_model(), using)
 
 
@@ -29,7 +29,7 @@ def _names_of(people: Any, using: str) -> dict[str, str]:
 
 
 def shape_of(values: Mapping[str, Any]) -> Shape:
-    """Return the names of fields to be stored, with the SQL of values that are empty, true or false."""
+    """Return the names of fields to store, with SQL for values that are empty, true or false."""
     return tuple([(name, _constant(value)) for name, value in values.items()])
 
 
@@ -46,9 +46,9 @@ def names_of_columns(model: type[Model], shape: Shape, using: str) -> dict[str, 
 
 
 def stored_values(model: type[Model], values: Mapping[str, Any], using: str) -> dict[str, Any]:
-    """Return the parameters of `names_of_columns`: the values as the database stores them, a person's key for them.
+    """Return the parameters of `names_of_columns`: the values as stored in the database, with the keys of users.
 
-    Their names begin with the model's, as a statement may write rows of several models.
+    Their names begin with the model's name, because a statement may write rows of several models.
     """
     connection, found = connections[using], {}
     for name, value in values.items():

@@ -217,7 +217,7 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
         saved = _delete_replaced(keys, values["key"]) if values["key"] else []
         written_to = _insert(keys, values)
         if saved:
-            # What its reader has saved stays saved.
+            # A message that replaces a saved one is saved.
             unread: Any = Message.objects.filter(key=values["key"]).unread()
             unread.filter(user__in=saved).update(saved_at=timezone.now())
         if sender is not None:
@@ -239,8 +239,8 @@ def _event(to: Recipients, values: Mapping[str, Any], *, count: int) -> dict[str
 
 
 def _delete_replaced(people: Sequence[object], key: str) -> list[object]:
-    """Delete what a new message with this key replaces; return the keys of the users who had saved theirs."""
-    # A single parameter for any number of users.
+    """Delete the messages that a new one with this key replaces; return the keys of users who had saved theirs."""
+    # One parameter for any number of users.
     column = _user_column().db_type(connections[write_database()])
     chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*people]])  # noqa: S611 - a column's type
     deleted = Message.objects.filter(user__in=chosen).replaceable(key, timezone.now()).delete_in_order()

@@ -1,6 +1,6 @@
-"""Publish, revise and retract: one implementation for every kind of publication.
+"""Publish, revise and retract: one implementation for all kinds of publications.
 
-The differences between kinds are supplied by their models; who may write them is decided in `access.publications`.
+Their models supply the differences; `access.publications` defines who may write them.
 """
 
 from collections.abc import Mapping
@@ -56,15 +56,16 @@ def announce(
     sender: Any = None,
     **text: Any,
 ) -> Announcement:
-    """Publish a text to people of the current organisation: one row, however many read it.
+    """Publish a text to people of the current organisation: one row, whatever the number of readers.
 
-    `to`: EVERYONE, a group, or groups; who is in them is decided when they read. `publish_at`: when it appears (now);
-    `expires`: when it disappears (30 days later). `sender`: the person who writes, whom the policy is asked about;
-    None is the application. `text`: params, url, extra_tags, the labels of `send`, and `key`: while a publication with
-    that key has not ended, it is returned and nothing is written.
+    `to` is EVERYONE, a group or several groups; their members are determined when it is read. `publish_at` is the time
+    at which it appears, by default now, and `expires` the time at which it disappears, by default after 30 days.
+    `sender` is the user who publishes, for the policy to check; None is the application. `text` has the arguments
+    `params`, `url`, `extra_tags`, the labels of `send`, and `key`: if a publication with the key exists that has not
+    ended, it is returned and nothing is written.
 
-    Raises ValueError for an empty `to` and for what `send` raises it for; PermissionDenied, RateLimitExceeded,
-    WrongTenant, NoTenant; RecipientUnavailable if a group, or the sender, is deleted meanwhile.
+    Raises ValueError for an empty `to` and in the cases in which `send` does; PermissionDenied, RateLimitExceeded,
+    WrongTenant and NoTenant; and RecipientUnavailable if a group or the sender is deleted at the same time.
     """
     return publish(
         Announcement,
@@ -94,11 +95,11 @@ def broadcast(
 ) -> Broadcast:
     """Publish a text of the platform to organisations: one row, whatever the number of organisations and people.
 
-    `to`: ALL_TENANTS, a tenant, or tenants. `author`: what readers see as its sender; by default the name of `sender`,
-    the person of the platform who writes. The rest is as in `announce`. Call it in the public schema, or in that of
-    PLATFORM_SCHEMA.
+    `to` is ALL_TENANTS, a tenant or several tenants. `author` is the name that readers see as the sender, by default
+    that of `sender`, who is a user of the platform. The other arguments are those of `announce`. Call it in the public
+    schema or in PLATFORM_SCHEMA.
 
-    Raises PermissionDenied anywhere else, and for a sender who may not; ValueError as `announce` does.
+    Raises PermissionDenied in any other schema and for a sender without permission, and ValueError like `announce`.
     """
     return publish(
         Broadcast,
@@ -128,7 +129,7 @@ def publish(
 ) -> AnyPublication:
     """Publish a text as a row of `model`; the arguments are those of `announce` and `broadcast`.
 
-    `signature`: the columns that tell readers who has written it.
+    `signature` contains the fields that tell readers who has written it.
     """
     access = access_to(model)
     access.require_may_write(sender, "add")
@@ -158,15 +159,15 @@ def publish(
 def revise(
     publication: AnyPublication, *, sender: AbstractBaseUser | None = None, show_again: bool = False, **changes: Any
 ) -> AnyPublication:
-    """Change a publication for all of its readers, whose next request sees it; return it as it is now.
+    """Change a publication for all of its readers, who see it with their next request; return it.
 
-    `changes`: message, title, level, params, extra_tags, url, url_label, display, category, group, must_acknowledge,
-    expires, and publish_at while it is still to come. Who has read it is left alone, unless `show_again`: then it is
-    unread for everybody and comes first again. `sender`: the person who asks for it, whom the policy is asked about;
+    `changes` may contain message, title, level, params, extra_tags, url, url_label, display, category, group,
+    must_acknowledge, expires, and publish_at while it is scheduled. Receipts are kept, unless `show_again` is true: it
+    is then unread for everybody and comes first again. `sender` is the user who changes it, for the policy to check;
     None is the application.
 
-    Raises NotPublished if it has expired or was retracted; TypeError and ValueError, with the allowed values, for
-    anything else that cannot be; PermissionDenied, WrongTenant.
+    Raises NotPublished if it has ended; TypeError and ValueError, with the allowed values, for invalid changes;
+    PermissionDenied and WrongTenant.
     """
     _require_may_write(publication, sender)
     with in_schema(publication.storage_schema()), atomic():
@@ -180,7 +181,7 @@ def revise(
 
 
 def retract(publication: AnyPublication, *, sender: AbstractBaseUser | None = None) -> AnyPublication:
-    """Take a publication away from all of its readers at once; doing it again changes nothing."""
+    """Retract a publication for all of its readers at once. It is idempotent."""
     _require_may_write(publication, sender)
     with in_schema(publication.storage_schema()), atomic():
         locked = lock(publication)
@@ -192,7 +193,7 @@ def retract(publication: AnyPublication, *, sender: AbstractBaseUser | None = No
 
 
 def retract_all(publications: QuerySet[AnyPublication]) -> int:
-    """Retract, on behalf of the application, those of `publications` that have not ended; return how many."""
+    """Retract, as the application, those of `publications` that have not ended; return their number."""
     access_to(publications.model).require_may_write(None, "change")
     with in_schema(publications.model.storage_schema()), atomic():
         ended = [each for each in publications.select_for_update(of=("self",)) if end(each)]
@@ -210,7 +211,7 @@ def _require_may_write(publication: Publication, sender: AbstractBaseUser | None
 
 
 def _clean_signature(model: type[Publication], signature: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns; raise ValueError for a text that the table cannot store."""
+    """Return the fields of the signature. Raises ValueError for a text that cannot be stored."""
     for name, value in signature.items():
         column: Any = model._meta.get_field(name)
         if column.max_length is not None:
@@ -221,16 +222,16 @@ def _clean_signature(model: type[Publication], signature: Mapping[str, Any]) -> 
 
 
 def times(publish_at: datetime | None, expires: datetime | None) -> dict[str, datetime]:
-    """Return when to appear and when to disappear; ValueError if that is over, or before it appears."""
+    """Return the times of appearing and disappearing. Raises ValueError unless they are in order and not over."""
     start = timezone.now() if publish_at is None else clean_datetime("publish_at", publish_at)
     end = start + DEFAULT_LIFETIME if expires is None else clean_datetime("expires", expires)
     return {"publish_at": start, "expires": clean_future_datetime("expires", end, after=start)}
 
 
 def lock(publication: AnyPublication) -> AnyPublication:
-    """Load a publication again and hold it, so that two who change it do so one after the other.
+    """Load a publication again and lock it, so that concurrent changes are made one after the other.
 
-    NotPublished if it has been deleted.
+    Raises NotPublished if it has been deleted.
     """
     publications: Any = type(publication)._default_manager
     locked: AnyPublication | None = publications.select_for_update(of=("self",)).filter(pk=publication.pk).first()
@@ -240,15 +241,17 @@ def lock(publication: AnyPublication) -> AnyPublication:
 
 
 def change(publication: Publication, changes: dict[str, Any], *, show_again: bool) -> None:
-    """Change a locked publication; TypeError or ValueError, with the allowed values, if that cannot be."""
+    """Change a locked publication. Raises TypeError or ValueError, with the allowed values, for invalid changes."""
     unknown = sorted(set(changes) - set(CHANGEABLE_FIELDS))
     if unknown:
         raise TypeError(f"{', '.join(unknown)}: cannot be changed; what can is {', '.join(CHANGEABLE_FIELDS)}.")
     if publication.has_ended():
         raise NotPublished
     text = {name: changes.get(name, getattr(publication, name)) for name in TEXT_FIELDS}
-    # What is stored as safe HTML stays it.
-    message, title = (_as_loaded(publication, name) for name in ("message", "title"))
+    message, title = str(publication.message), str(publication.title)
+    if publication.is_safe:
+        # Text that is stored as safe HTML stays safe.
+        message, title = mark_safe(message), mark_safe(title)  # noqa: S308 - the sending code declared it safe
     columns: dict[str, Any] = clean_content(
         changes.get("message", message), title=changes.get("title", title), key=publication.key, **text
     )
@@ -270,11 +273,6 @@ def change(publication: Publication, changes: dict[str, Any], *, show_again: boo
     publication.save(update_fields=columns)
 
 
-def _as_loaded(publication: Publication, name: str) -> str:
-    text = str(getattr(publication, name))
-    return mark_safe(text) if publication.is_safe else text  # noqa: S308 - the sending code declared it safe
-
-
 def end(publication: Publication) -> bool:
     """Retract a locked publication; return False if it has ended already."""
     if publication.has_ended():
@@ -285,7 +283,7 @@ def end(publication: Publication) -> bool:
 
 
 def _log(action: Action, publication: Publication, actor: AbstractBaseUser | None) -> CurrentAudience:
-    """Log an action on a publication; return its audience, to be notified after the transaction."""
+    """Log an action on a publication; return its audience, to notify after the transaction."""
     audience = publication.current_audience()
     audit.log_event(
         action,

@@ -22,7 +22,7 @@ ALLOWED = "a user, a group, an iterable of users, or a queryset of users"
 class Recipients:
     """Active members of the current tenant, with a description for the audit log.
 
-    They are those of a queryset, or, if each was passed individually, those with `keys`, all of whom there must be.
+    They are the users of a queryset, or the users with `keys`, all of whom must exist.
     """
 
     description: str
@@ -66,7 +66,7 @@ class Recipients:
     def _from_queryset(cls, people: QuerySet[Model]) -> "Recipients":
         if not issubclass(people.model, get_user_model()):
             raise TypeError(f"recipients is a queryset of {people.model._meta.verbose_name_plural}: use {ALLOWED}.")
-        # A union cannot be filtered, nor reduced to its keys if it is ordered: it is evaluated here.
+        # A union cannot be filtered, and an ordered one not reduced to its keys: it is evaluated here.
         rows = using_primary(people)
         keys = [person.pk for person in rows] if people.query.combinator else rows.values("pk")
         return cls("people by a query", members().filter(pk__in=keys))

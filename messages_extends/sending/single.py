@@ -1,7 +1,7 @@
-"""Write to one person in one statement, where that is known to mean what `messages` does step by step.
+"""Send to one user with one statement, in cases in which that is equivalent to the steps in `messages`.
 
-The statement writes if everything holds, and nothing otherwise. It does not say why: the caller then goes step by step,
-and raises what there is to raise.
+The statement writes if all conditions are true, and otherwise nothing. It does not tell the reason: the caller then
+takes the single steps, which raise the error.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,22 +29,25 @@ from messages_extends.tenancy.databases import atomic, write_database
 
 
 def write_to_one(key: object, values: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
-    """Write a message to the user with this key if nothing is against it; return whether it has been written.
+    """Write a message to the user with this key if all conditions are true; return whether it was written.
 
-    `values` are those of the message by field, without the times; `event` the arguments of `log_event` for a person's
-    message. Outside a transaction it is one round trip.
+    `values` are the values of the message by field, without the times, and `event` the arguments of `log_event` for a
+    message of a user. Outside a transaction it takes one round trip.
     """
     using, now, sender = write_database(), timezone.now(), values["sender"]
     values = {**values, "created": now, "modified": now}
     conditions, before, record = [member_condition(using)], [], {}
     if sender is not None:
-        if not may_act(sender) or not _is_recorded_by_statement(using):
+        # Receivers of signals need an instance of the record, and another database needs a statement of its own.
+        signals = (pre_init, post_init, pre_save, post_save)
+        has_listeners = any(signal.has_listeners(AuditRecord) for signal in signals)
+        if not may_act(sender) or has_listeners or router.db_for_write(AuditRecord) != using:
             return False
         limit = limit_condition(sender, now, using)
         conditions += [pair_condition(type(policy()), using), limit.sql]
         before, record = limit.before, event_values(**event) | {"recorded_at": now}
     if values["key"]:
-        conditions.append(_nothing_archived(using))
+        conditions.append(NOTHING_ARCHIVED.format(table=connections[using].ops.quote_name(Message._meta.db_table)))
     known = tuple([each for each in conditions if each is not None])
     if len(known) < len(conditions):
         return False
@@ -55,20 +58,6 @@ def write_to_one(key: object, values: Mapping[str, Any], event: Mapping[str, Any
     with suppress(RecipientUnavailable), translate_fk_violation():
         return _run([*before, statement], parameters, using)
     return False
-
-
-def _is_recorded_by_statement(using: str) -> bool:
-    """Tell whether a record needs no instance: nobody listens to its signals, and it goes to the same database."""
-    signals = (pre_init, post_init, pre_save, post_save)
-    return router.db_for_write(AuditRecord) == using and not any(each.has_listeners(AuditRecord) for each in signals)
-
-
-@lru_cache
-def _nothing_archived(using: str) -> str:
-    """Return the condition that the recipient has archived no message with the key, which would be replaced."""
-    user: Any = Message._meta.get_field("user")
-    quote_name = connections[using].ops.quote_name
-    return NOTHING_ARCHIVED.format(table=quote_name(Message._meta.db_table), user=quote_name(user.column))
 
 
 @lru_cache(maxsize=512)
@@ -86,11 +75,11 @@ def _statement(
 
 
 def _run(statements: Sequence[str], parameters: Mapping[str, Any], using: str) -> bool:
-    """Run the statements in one transaction; return whether the last one has returned a row.
+    """Run the statements in one transaction; return whether the last one returned a row.
 
-    The server runs statements that come in one message in one transaction, each with a snapshot of its own.
+    The server runs statements that are sent in one message in one transaction, each with its own snapshot.
     """
-    # The backend of django-tenants, which Django's stubs do not know.
+    # The backend of django-tenants has no type hints.
     connection: Any = connections[using]
     in_one_message = not connection.features.uses_server_side_binding or len(statements) == 1
     messages = [";".join(statements)] if in_one_message else statements

@@ -1,4 +1,4 @@
-"""The SQL of this room that is written by hand: its values are named parameters."""
+"""SQL that is written by hand. Values are named parameters."""
 
 from typing import Final
 
@@ -11,8 +11,8 @@ ON CONFLICT DO NOTHING
 RETURNING {user}
 """
 
-# A message to one person, if the conditions hold. The foreign key, which is checked with the statement, keeps the
-# person from being deleted until the transaction ends: no row is locked by the SELECT, which Citus would refuse.
+# A message to one user if the conditions are true. The foreign key, which is checked with the statement, prevents the
+# user from being deleted until the transaction ends: the SELECT locks no row, which Citus would refuse.
 INSERT_MESSAGE: Final = """
 INSERT INTO {table} ({user}, {columns})
 SELECT person.{key}, {values} FROM {people} AS person WHERE person.{key} = %(message_user)s AND {conditions}
@@ -21,11 +21,11 @@ RETURNING {user}
 """
 
 NOTHING_ARCHIVED: Final = """NOT EXISTS (
-    SELECT 1 FROM {table} AS archived WHERE archived.{user} = %(message_user)s AND archived.key = %(message_key)s
+    SELECT 1 FROM {table} AS archived WHERE archived.user_id = %(message_user)s AND archived.key = %(message_key)s
     AND archived.key <> '' AND archived.archived_at IS NOT NULL
 )"""
 
-# The record of a message, if it has been written.
+# The audit record of a message, if it was written.
 WITH_RECORD: Final = """
 WITH written AS ({insert})
 INSERT INTO {table} ({columns}) SELECT {values} FROM written

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_started
 from django.db import connections, router, transaction
 from django.db.models import Model, QuerySet
+from django.dispatch import receiver
 
 from messages_extends.tenancy.schemas import current_schema
 
@@ -79,12 +80,12 @@ def reading_from_primary() -> Iterator[None]:
         _reads_what_is_written.reset(token)
 
 
-def connect(model: type[Model]) -> None:
-    """Set the model for the routers, and reset `note_write` at the start of each request."""
+def set_model(model: type[Model]) -> None:
+    """Set the model for which the database routers are asked."""
     _Routing.model = model
-    request_started.connect(_reset, dispatch_uid="messages_extends.databases")
 
 
+@receiver(request_started)
 def _reset(**_signal: object) -> None:
     _reads_what_is_written.set(False)
 

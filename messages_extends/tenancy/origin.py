@@ -19,15 +19,11 @@ from messages_extends.tenancy.schemas import current_schema, is_per_tenant
 ATTRIBUTE = "_messages_extends_schema"
 
 
-def stamp(instance: models.Model, **_signal: object) -> None:
+def stamp(instance: models.Model, *, created: bool = True, **_signal: object) -> None:
     """Record the current schema on `instance`, which was just loaded or inserted."""
-    setattr(instance, ATTRIBUTE, current_schema())
-
-
-def _stamp_inserted(instance: models.Model, created: bool, **_signal: object) -> None:
     # Not after an update: an object of another tenant that was saved here by mistake must not change its origin.
     if created:
-        stamp(instance)
+        setattr(instance, ATTRIBUTE, current_schema())
 
 
 def connect_stamps() -> None:
@@ -41,7 +37,7 @@ def _stamp_objects_of(sender: type[models.Model], **_signal: object) -> None:
     if any(issubclass(sender, kind) and is_per_tenant(kind._meta.app_label) for kind in (get_user_model(), Group)):
         post_init.connect(stamp, sender=sender, dispatch_uid="messages_extends.stamp")
         # An object created on the event loop is stamped "public" first; it is saved in the request's thread.
-        post_save.connect(_stamp_inserted, sender=sender, dispatch_uid="messages_extends.stamp")
+        post_save.connect(stamp, sender=sender, dispatch_uid="messages_extends.stamp")
 
 
 def schema_of_origin(instance: object) -> str | None:

@@ -1,6 +1,6 @@
 """Triggers that protect tables from writes that bypass this package.
 
-They prevent accidents. The owner of a table can drop its triggers, so protection against hostile code requires a
+They prevent accidents. The owner of a table can drop its triggers, so protection against malicious code requires a
 database role without write privileges.
 """
 

@@ -17,9 +17,9 @@ def with_title(title: str, text: str) -> str:
 
 
 class RenderedContent:
-    """Base class of what has a title, a text and a link: the parts in the reader's language.
+    """Base class of objects with a title, a text and a link, which are rendered in the reader's language.
 
-    With `is_safe`, the title is safe HTML as the text is.
+    With `is_safe`, the title is safe HTML like the text.
     """
 
     # Of any type, because a Django field and a dataclass's field declare them differently.

@@ -10,12 +10,12 @@ from messages_extends.texts.links import is_link
 
 WEB_ADDRESS: Final = re.compile(r"https?://\[?\w", re.IGNORECASE)
 MAX_ADDRESS: Final = 2_000
-# The links pass neither a ranking nor the address of this page on, because anybody may write them.
+# The links pass on neither a ranking nor the address of this page, because anybody may write them.
 LINK: Final = '{}<a href="{}" rel="noopener noreferrer nofollow">{}</a>{}'
 
 
 class WebAddressUrlizer(Urlizer):
-    """Make links of the http(s) addresses in a plain text, not of e-mail addresses or host names; escape the rest."""
+    """Convert http(s) addresses in a plain text to links, but not e-mail addresses or host names; escape the rest."""
 
     def handle_word(self, word: str, **_options: Any) -> str:
         if WEB_ADDRESS.search(word):

@@ -131,7 +131,7 @@ class AnnouncementKind(PublicationKind):
 
 
 class ReadersFilter(forms.Form):
-    """Which of the people an announcement is for are shown."""
+    """The filter of the people in the audience of an announcement."""
 
     who = forms.ChoiceField(choices=WHO, required=False)
     q = forms.CharField(

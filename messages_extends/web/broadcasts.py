@@ -32,7 +32,7 @@ from messages_extends.web.publications import PublicationView
 from messages_extends.web.search import name_of, search_organisations
 
 ORGANISATIONS_SIZE: Final = 50
-# Of a selection, a list names this many.
+# The number of chosen organisations that a list names.
 NAMED: Final = 3
 
 
@@ -72,7 +72,7 @@ class BroadcastKind(PublicationKind):
     )
 
     def require_place(self) -> None:
-        # The platform may be the public schema, where there are no other pages of ours.
+        # The platform may be the public schema, which has none of the other pages.
         if schema_of(self.request) != settings.platform_schema:
             raise Http404("There are no broadcasts here.")
 
@@ -88,7 +88,7 @@ class BroadcastKind(PublicationKind):
             raise PermissionDenied("You may not write broadcasts.")
 
     def visible(self) -> PublicationQuerySet:
-        # However many there are, those that are named and their number are fetched.
+        # Only the named organisations and their number are queried.
         named = Prefetch("tenants", search_organisations("")[:NAMED], to_attr="named")
         return Broadcast.objects.with_chosen().prefetch_related(named)
 
@@ -131,7 +131,7 @@ class BroadcastKind(PublicationKind):
             "organisations": page,
             "done": done,
             "is_done": done >= progress.total,
-            # A new round counts all of them anew.
+            # A new count begins with all of them.
             "round": start.isoformat() if start and done < progress.total else "",
             "count_address": reverse_page("broadcast_count", publication.pk),
         }
@@ -143,7 +143,7 @@ class BroadcastKind(PublicationKind):
         }
 
     def initial(self) -> dict[str, Any]:
-        # What people call the platform; nothing where the public schema is shown without a tenant of its own.
+        # The name of the platform; empty if the public schema is served without a tenant.
         tenant = getattr(self.request, "tenant", None)
         return {"author": "" if tenant is None else name_of(tenant)}
 
@@ -170,7 +170,7 @@ class BroadcastKind(PublicationKind):
 
 
 class CountBroadcast(PublicationView):
-    """Counts readers for about a second; how far that went, the page it leads to says."""
+    """Count readers for about a second, and redirect to a page that shows the progress."""
 
     kind_class = BroadcastKind
 
@@ -179,7 +179,7 @@ class CountBroadcast(PublicationView):
         start = parse_datetime_of_page(request.POST.get("round", ""))
         if start is None:
             progress = progress_of(publication, viewer=self.person)
-            # The first round goes on where it was left.
+            # The first count continues where it was interrupted.
             start = timezone.now() if progress.is_complete or progress.since is None else progress.since
         count_readers(publication, viewer=self.person)
         query = urlencode({"round": start.isoformat()})

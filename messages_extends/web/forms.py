@@ -134,7 +134,7 @@ class TextForm(DraftForm):
     )
     expires = LocalDateTimeField(label=_("Show until"), required=False, help_text=_("Optional."))
 
-    # What the form folds away until it is asked for.
+    # Fields that the form hides at first.
     OPTIONS: ClassVar[tuple[str, ...]] = ("url", "url_label", "publish_at", "expires", "display")
 
     @property
@@ -230,7 +230,7 @@ class ComposeForm(TextForm):
     MAX_PICKED: Final = 500
 
     def __init__(self, *args: Any, sender: Any, **options: Any) -> None:
-        # An instance of the host's user model, which foreign keys of ours refer to.
+        # An instance of the user model, to which foreign keys refer.
         self.sender = sender
         super().__init__(*args, **options)
 
@@ -253,21 +253,13 @@ class ComposeForm(TextForm):
 
     @cached_property
     def picked_people(self) -> list[AbstractBaseUser]:
-        keys = self._keys("people")
-        return (
-            list(using_primary(search_people("", policy().reachable_people(self.sender).filter(pk__in=keys))))
-            if keys
-            else []
-        )
+        people = policy().reachable_people(self.sender).filter(pk__in=self._keys("people"))
+        return list(using_primary(search_people("", people)))
 
     @cached_property
     def picked_groups(self) -> list[Group]:
-        keys = self._keys("groups")
-        return (
-            list(using_primary(search_groups("", policy().reachable_groups(self.sender).filter(pk__in=keys))))
-            if keys
-            else []
-        )
+        groups = policy().reachable_groups(self.sender).filter(pk__in=self._keys("groups"))
+        return list(using_primary(search_groups("", groups)))
 
     @cached_property
     def few_groups(self) -> list[Group] | None:

@@ -77,7 +77,7 @@ def message_grants(request: HttpRequest) -> HttpResponse:
 @require_may_grant
 @require_http_methods(["GET", "HEAD", "POST"])
 def message_grant_remove(request: HttpRequest) -> HttpResponse:
-    """Ask once more, then take one grant back; 404 for what is none."""
+    """Ask for confirmation, then revoke a grant. Raises 404 for a grant that does not exist."""
     given = request.POST if request.method == "POST" else request.GET
     holder, target = (find_one(given.get(name, ""), people_here()) for name in ("holder", "target"))
     if holder is None or target is None or isinstance(holder, All):

@@ -19,7 +19,7 @@ from messages_extends.web.snoozing import SnoozeForm, snooze_choices
 from messages_extends.web.tokens import read_undo_token, snapshot_token
 
 PANEL_SIZE = 8
-# May be translated when it is shown.
+# A text that may be lazily translated.
 Text = str | Promise
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
 
@@ -55,7 +55,7 @@ def rows_of(entries: Iterable[Entry]) -> list[Row]:
     rows: list[Row] = []
     groups: dict[tuple[date, str], Row] = {}
     for entry in entries:
-        day = _day_of(entry)
+        day = _date_of(entry.shows_at)
         row = groups.get((day, entry.group)) if entry.group else None
         if row is None:
             row = groups[day, entry.group] = Row(day, entry.group)
@@ -69,14 +69,12 @@ def rows_of(entries: Iterable[Entry]) -> list[Row]:
     return rows
 
 
-def _day_of(entry: Entry) -> date:
-    at = entry.shows_at
+def _date_of(at: datetime) -> date:
     return (at.astimezone(shown_zone()) if timezone.is_aware(at) else at).date()
 
 
 def _period(day: date) -> str:
-    now = timezone.now()
-    today = (now.astimezone(shown_zone()) if timezone.is_aware(now) else now).date()
+    today = _date_of(timezone.now())
     if day >= today:
         return pgettext("day", "Today")
     if day == today - timedelta(days=1):

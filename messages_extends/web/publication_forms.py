@@ -1,4 +1,4 @@
-"""Forms for announcements and broadcasts: what both have, each new or to be changed."""
+"""The forms of announcements and broadcasts, for new and existing ones."""
 
 import hashlib
 from collections.abc import Mapping
@@ -28,12 +28,12 @@ STATES: Final = (
     (State.EXPIRED.value, _("Expired")),
     (State.RETRACTED.value, _("Retracted")),
 )
-# What a change is compared by; `revise` takes them by these names.
+# The fields that are compared for changes; `revise` accepts them by these names.
 COLUMNS: Final = (*CONTENT, "publish_at", "expires", "must_acknowledge")
 
 
 class PublicationFilter(forms.Form):
-    """Which publications a list shows, and where its page begins."""
+    """The filter and the page of a list of publications."""
 
     state = forms.ChoiceField(choices=STATES, required=False)
     after = forms.CharField(max_length=100, required=False)
@@ -47,7 +47,7 @@ class PublicationFilter(forms.Form):
 
 
 class PublicationForm(TextForm):
-    """A text for many, with the time from which it is shown."""
+    """The fields of a publication, with the time at which it appears."""
 
     expires = LocalDateTimeField(
         label=_("Show until"),
@@ -64,13 +64,13 @@ class PublicationForm(TextForm):
 
 
 class NewPublicationForm(PublicationForm):
-    """A new text for all, or for some who are picked out of those that are `offered`."""
+    """A new publication, to everybody or to chosen rows of `offered`."""
 
     EVERYBODY: Final = "everybody"
     PICKED: Final = "picked"
-    # More than these are searched for.
+    # More rows than this are searched instead of listed.
     FEW: Final = 12
-    # Django refuses a form of 1,000 values or more, without a word on why.
+    # Django rejects a form with 1,000 values or more without an error in the form.
     MAX_PICKED: Final = 500
 
     to = forms.ChoiceField(label=_("Who will see it"), widget=forms.RadioSelect)
@@ -96,17 +96,17 @@ class NewPublicationForm(PublicationForm):
 
     @property
     def publication(self) -> dict[str, Any]:
-        """What `announce` and `broadcast` take, but for whom it is for."""
+        """The arguments of `announce` and `broadcast`, except for the audience."""
         return self.text | {"must_acknowledge": self.cleaned_data["must_acknowledge"]}
 
     @cached_property
     def picked_rows(self) -> list[Any]:
-        """What was picked, as far as it is offered."""
+        """The chosen rows, as far as they are offered."""
         return list(using_primary(self.offered.filter(pk__in=self._keys))) if self._keys else []
 
     @cached_property
     def few(self) -> list[Any] | None:
-        """All that is offered; None if that is much."""
+        """All offered rows; None if there are too many to list."""
         rows = list(self.offered[: self.FEW + 1])
         return rows if len(rows) <= self.FEW else None
 
@@ -137,7 +137,7 @@ class NewPublicationForm(PublicationForm):
 
 
 class EditForm(PublicationForm):
-    """What a publication says, to be changed; `version` is what was seen of it."""
+    """The form for changing a publication; `version` identifies the state that the form has shown."""
 
     QUIETLY: Final = "quietly"
     AGAIN: Final = "again"
@@ -160,10 +160,10 @@ class EditForm(PublicationForm):
         super().__init__(*args, **options)
         level: Any = self.fields["level"]
         if publication.level not in dict(LEVELS):
-            # Code has published it at a level that people are not offered; it keeps that.
+            # It was published by code, with a level that forms do not offer, and keeps it.
             level.choices = [*LEVELS, (publication.level, LEVEL_NAMES[base_level(publication.level)])]
         if publication.state() is State.SCHEDULED:
-            # Nobody has read it yet.
+            # Nobody can have read it yet.
             del self.fields["again"]
         else:
             del self.fields["publish_at"]
@@ -174,33 +174,33 @@ class EditForm(PublicationForm):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """Return what is other than it was; times, as they were shown, to the minute."""
+        """Return the changed fields. Times are compared to the minute, as the form shows them."""
         entered = {name: self.cleaned_data[name] for name in COLUMNS if name in self.cleaned_data}
         if "publish_at" in entered:
             entered["publish_at"] = entered["publish_at"] or timezone.now()
         changed = {name: value for name, value in entered.items() if _as_shown(value) != _as_shown(self.before[name])}
-        # A new text is a literal one, whatever was filled into the old.
+        # A changed text is literal, even if the previous one was a msgid with parameters.
         return changed | ({"params": None} if "message" in changed else {})
 
 
 def as_entered(publication: Publication) -> dict[str, Any]:
-    """Return what a form shows of a publication."""
+    """Return the initial values of the form for a publication."""
     return {name: getattr(publication, name) for name in COLUMNS} | {"message": _as_sent(publication.body)}
 
 
 def version_of(publication: Publication) -> str:
-    """Return what changes whenever something about a publication has been changed."""
+    """Return a hash that changes whenever the publication is changed."""
     seen = [getattr(publication, name) for name in (*COLUMNS, "params", "revision", "retracted_at")]
     return hashlib.sha256(repr(seen).encode()).hexdigest()
 
 
 def _as_shown(value: Any) -> Any:
-    """Return what a form shows of a value: texts as browsers send them back, and times to the minute."""
+    """Return a value as browsers submit it: texts with normalised line breaks, and times to the minute."""
     if isinstance(value, datetime):
         return value.replace(second=0, microsecond=0)
     return _as_sent(value) if isinstance(value, str) else value
 
 
 def _as_sent(text: str) -> str:
-    """Return what is left of a text when a browser has sent it back and a form has taken it in."""
+    """Return a text as it is after a browser has submitted it and the form has cleaned it."""
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()

@@ -16,7 +16,7 @@ Text = str | Promise
 
 
 class Wording(NamedTuple):
-    """What pages of one kind of publication say."""
+    """The texts on the pages of one kind of publication."""
 
     all: Text
     new: Text
@@ -82,7 +82,7 @@ class PublicationKind(ABC):
 
     @abstractmethod
     def audience(self, publication: Any) -> str:
-        """Return whom a publication is for, in words."""
+        """Return the audience of a publication as text."""
 
     @abstractmethod
     def with_figures(self, publications: PublicationQuerySet) -> PublicationQuerySet:

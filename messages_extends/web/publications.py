@@ -37,7 +37,7 @@ from messages_extends.web.search import MAX_RESULTS, clean_search
 
 PAGE_SIZE: Final = 20
 ENDED: Final = (State.EXPIRED, State.RETRACTED)
-# What can still stand in the way of a form that was found good a moment ago.
+# Errors that can still occur although the form was valid a moment ago.
 GONE: Final = _(
     "Nothing was published. Part of your selection was deleted, or a time has passed. Check the form and try again."
 )
@@ -46,9 +46,9 @@ OVER: Final = _("Nothing was changed. A time has passed. Check the form and try 
 
 @method_decorator(never_cache, name="dispatch")
 class PublicationView(View):
-    """A page about one kind of publication, for those who may open it."""
+    """A page about one kind of publication, for users who may open it."""
 
-    # Given by the URL.
+    # Set by the URL.
     kind_class: type[PublicationKind] = PublicationKind  # type: ignore[type-abstract]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -100,7 +100,7 @@ class PublicationView(View):
 
 
 class PublicationList(PublicationView):
-    """The publications of a state, the newest first; pages by where the one before has ended."""
+    """The list of publications with one state, the newest first, with keyset pagination."""
 
     def require_open(self) -> None:
         self.kind.require_open()
@@ -145,7 +145,7 @@ class PublicationList(PublicationView):
 
 
 class NewPublication(PublicationView):
-    """Write it, look at it and whom it reaches, try it on oneself, publish it: each step keeps what was entered."""
+    """The form for a new publication, its preview, a test, and publishing; each step keeps the entered data."""
 
     def require_open(self) -> None:
         self.kind.require_open()
@@ -200,27 +200,27 @@ class NewPublication(PublicationView):
         )
 
     def _look(self, form: NewPublicationForm, number: uuid.UUID, note: str = "") -> HttpResponse:
-        """Show what will be published, and whom it reaches; a number of its own makes that page count once."""
+        """Show the preview and the size of the audience. The page's UUID prevents publishing twice."""
         preview = self.kind.model(**form.content, **self.kind.signature(form))
-        # In the public schema there is no inbox that a test could be sent to.
+        # The public schema has no inbox to which a test could be sent.
         may_test = has_messages(schema_of(self.request))
         about = self.kind.reach(form) | {"form": form, "number": number, "note": note, "message": preview}
         return self.page("publication_confirm", may_test=may_test, **about)
 
     def _test(self, form: NewPublicationForm, number: uuid.UUID) -> HttpResponse:
-        # Under a key, so that a double click makes no two of it.
+        # With a key, so that a double click publishes once.
         send(self.person, **form.content, sender=self.person, key=f"test:{number}")
         return self._look(form, number, gettext("A test was sent to you alone. It is in your inbox."))
 
     def _publish(self, form: NewPublicationForm, number: uuid.UUID) -> HttpResponse:
-        # With the person's own number in it, so that nobody meets another's.
+        # The key contains the user's primary key, so that it never equals the key of another user's form.
         key = f"page:{self.person.pk}:{number}"
         try:
             self._publish_once(form, number, key)
         except (PermissionDenied, ValueError) as error:
             form.add_error(None, _refusal(error, GONE))
             return refused(self._form_page(form), error)
-        # It keeps its key when it has ended: what is sent again leads to what was published, and publishes nothing.
+        # An ended publication keeps its key, so that submitting the form again leads to it and publishes nothing.
         publication = self.kind.visible().filter(key=key).first()
         if publication is None:
             return self.done(gettext("This has already ended."), reverse_page(self.kind.plural), messages.INFO)
@@ -231,7 +231,7 @@ class NewPublication(PublicationView):
         return self.done(gettext("It is scheduled.") if is_scheduled else gettext("It is published."), address)
 
     def _publish_once(self, form: NewPublicationForm, number: uuid.UUID, key: str) -> None:
-        """Publish, unless the form with this number has been sent before."""
+        """Publish, unless the form with this UUID was submitted before."""
 
         def publish() -> int:
             self.kind.publish(form, key)
@@ -240,12 +240,12 @@ class NewPublication(PublicationView):
         if has_messages(schema_of(self.request)):
             run_once(uuid.uuid5(number, f"{self.kind.name}:{self.person.pk}"), publish)
         elif not self.kind.model._default_manager.filter(key=key).exists():
-            # The public schema has no table of the forms that were sent; a publication keeps the key of its form.
+            # The public schema has no table of submitted forms; there the publication keeps the form's UUID as its key.
             publish()
 
 
 class PublicationSearch(PublicationView):
-    """Returns what can be picked as the audience of a new publication, as JSON for the form's script."""
+    """Return the rows that can be chosen as the audience of a new publication, as JSON for the form's script."""
 
     def login(self, request: HttpRequest) -> HttpResponseBase:
         raise PermissionDenied
@@ -259,7 +259,7 @@ class PublicationSearch(PublicationView):
 
 
 class PublicationPage(PublicationView):
-    """One publication, and how many have read it."""
+    """The page of one publication, with the number of readers."""
 
     def get(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         publication = self.find(pk)
@@ -274,7 +274,7 @@ class PublicationPage(PublicationView):
 
 
 class EditPublication(PublicationView):
-    """Changes what readers see with their next request; what somebody else has changed meanwhile is never lost."""
+    """The form for changing a publication, which never overwrites a concurrent change."""
 
     def get(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         publication = self.find_to_change(pk)
@@ -286,7 +286,7 @@ class EditPublication(PublicationView):
         with atomic():
             publication = self.find_to_change(pk)
             try:
-                # Held until it is changed: what was compared is what is changed.
+                # Locked, so that the compared version is the one that is changed.
                 now = lock(publication)
             except NotPublished as error:
                 raise Http404("There is no such publication.") from error
@@ -315,7 +315,7 @@ class EditPublication(PublicationView):
         return self.page("publication_edit", status, **about, **context)
 
     def _changed_meanwhile(self, publication: Any, now: Any) -> HttpResponse:
-        """Show both texts; saving once more is a decision then."""
+        """Show the other user's change and the entered one, so that the user can decide."""
         data: Any = self.request.POST.copy()
         data["version"] = version_of(now)
         now.audience_label = publication.audience_label
@@ -327,7 +327,7 @@ class EditPublication(PublicationView):
 
 
 class RetractPublication(PublicationView):
-    """Asks before it takes a publication away from everybody."""
+    """The confirmation page for retracting a publication."""
 
     def get(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         publication = self.find_to_change(pk)
@@ -356,10 +356,10 @@ def publication_urls(kind: type[PublicationKind], prefix: str = "") -> list[URLP
 
 
 def choices_found(kind: PublicationKind, search: str) -> list[Choice]:
-    """Return the results of a search; one more than a page shows tells that there are more."""
+    """Return the results of a search, one more than are shown if there are more."""
     return [kind.choice(row) for row in kind.search(search)[: MAX_RESULTS + 1]]
 
 
 def _refusal(error: Exception, otherwise: Text) -> str:
-    """Say in the reader's language why nothing was done; of errors, only a refusal has words for readers."""
+    """Return an error message for the reader; only a refusal has a text for readers."""
     return (str(error) if isinstance(error, PermissionDenied) else "") or str(otherwise)

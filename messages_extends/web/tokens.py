@@ -23,7 +23,7 @@ class Undoable:
 
     @property
     def words(self) -> str:
-        """What has been done to how many messages."""
+        """Return the description of a change, with the number of its messages."""
         count = self.count
         texts = {
             "read": ngettext("%(count)s message was marked as read.", "%(count)s messages were marked as read.", count),

@@ -21,7 +21,7 @@ from messages_extends.web.requests import require_reader, wants_json
 from messages_extends.web.snoozing import SnoozeForm, snooze_choices
 from messages_extends.web.tokens import read_snapshot_token, snapshot_token, undo_token
 
-# What the button of each name does.
+# The method for the button of each name.
 ACTIONS: Final[Mapping[str, Callable[..., Marked]]] = {
     "archive": Selection.archive,
     "unarchive": Selection.unarchive,
@@ -38,16 +38,17 @@ TITLES: Final = {
     "save": _("Save"),
     "unsave": _("Remove from saved"),
 }
-# The value of a button for all that a filter shows; other values are primary keys, "" those of the selected entries.
+# The value of a button that changes everything in the filter. Other values are primary keys, or "" for the selected
+# items.
 ALL: Final = "all"
 
 
 @require_POST
 @never_cache
 def message_triage(request: HttpRequest) -> HttpResponse:
-    """Do what the pressed button says to one entry, to the selected ones, or to all that the filter shows.
+    """Change one item, the selected ones, or everything in the filter, depending on the button.
 
-    Without a time to snooze until, and without a snapshot for all, it shows a page that asks for these.
+    Without a time for snoozing, and without a snapshot for everything, show a page that asks for them.
     """
     inbox = Inbox(require_reader(request))
     action = next((name for name in ACTIONS if name in request.POST), None)
@@ -57,7 +58,11 @@ def message_triage(request: HttpRequest) -> HttpResponse:
     if not filter_form.is_valid():
         raise BadRequest(filter_form.problem)
     chosen, value = filter_form.chosen, request.POST[action]
-    snapshot = _snapshot(request, inbox, chosen) if value == ALL else None
+    token, snapshot = request.POST.get("snapshot", ""), None
+    if value == ALL:
+        snapshot = read_snapshot_token(request, token) if token else inbox.snapshot(**chosen.as_arguments())
+        if snapshot is None:
+            raise BadRequest("This snapshot does not belong to this user.")
     snooze = SnoozeForm(request.POST if "when" in request.POST else None)
     is_asked = value != ALL or "snapshot" in request.POST
     if not is_asked or (action == "snooze" and not snooze.is_valid()):
@@ -77,23 +82,20 @@ def message_triage(request: HttpRequest) -> HttpResponse:
     except ValueError as error:
         # The time has passed since the form was found valid.
         raise BadRequest("This time has passed.") from error
-    return _done(request, inbox, chosen, undo_token(request, marked, action) if marked.count else "")
+    undo = undo_token(request, marked, action) if marked.count else ""
+    address = chosen.address(after=chosen.after, undo=undo)
+    if wants_json(request):
+        return JsonResponse({**UnreadBadge(inbox.unread_count()).as_json, "location": address})
+    return HttpResponseRedirect(address)
 
 
 def _keys(request: HttpRequest, value: str) -> list[str]:
-    """Return the primary keys of a button, or of the selected entries; a folded group has several in one value."""
+    """Return the primary keys in the value of a button, or of the selected items.
+
+    One value may contain the keys of several items, because a group can be folded.
+    """
     values = [value] if value else request.POST.getlist("pk")
     return list(dict.fromkeys(key for each in values for key in each.split()))
-
-
-def _snapshot(request: HttpRequest, inbox: Inbox, chosen: RequestedFilter) -> UnreadSnapshot:
-    token = request.POST.get("snapshot", "")
-    if not token:
-        return inbox.snapshot(**chosen.as_arguments())
-    snapshot = read_snapshot_token(request, token)
-    if snapshot is None:
-        raise BadRequest("This snapshot does not belong to this user.")
-    return snapshot
 
 
 def _ask(
@@ -115,11 +117,3 @@ def _ask(
         "back": chosen.address(),
     }
     return render(request, "messages_extends/triage.html", context, status=400 if snooze.errors else 200)
-
-
-def _done(request: HttpRequest, inbox: Inbox, chosen: RequestedFilter, undo: str) -> HttpResponse:
-    """Lead back to the inbox, which offers to undo it; tell a script where that is."""
-    address = chosen.address(after=chosen.after, undo=undo)
-    if wants_json(request):
-        return JsonResponse({**UnreadBadge(inbox.unread_count()).as_json, "location": address})
-    return HttpResponseRedirect(address)

@@ -1,4 +1,4 @@
-"""The people of one organisation in its administration pages."""
+"""The admin of the users of one organisation."""
 
 from typing import Any
 
@@ -13,17 +13,17 @@ from tenants.people.forms import AdminLoginForm, PersonCreationForm
 from tenants.people.holdings import Holdings
 from tenants.people.models import User
 
-# Whoever may give these away could give themselves everything.
+# Users who may grant these could get every permission.
 _SUPERUSERS_ONLY = ("is_superuser", "user_permissions")
 
-# The admin's login page shares the limit of failed logins with the other one.
+# The admin's login page has the same limit of failed logins as the other one.
 admin.site.login_form = AdminLoginForm
 
 
 class GivesOnlyWhatIsHeld(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Refuse to change whoever, or whatever group, holds more than the person at the form.
+    """Forbid changing a user or a group that holds more permissions than the current user.
 
-    Whoever may set somebody's password can log in as them, and whoever may change a group can join it.
+    Somebody who can set a password can log in as that user, and somebody who can change a group can join it.
     """
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -34,14 +34,14 @@ class GivesOnlyWhatIsHeld(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _includes(request: HttpRequest, obj: Model | None) -> bool:
-    """Tell whether the person at the form holds everything that this person, or a member of this group, holds."""
+    """Tell whether the current user holds all permissions of this user, or of a member of this group."""
     if isinstance(obj, User):
         return _holdings(request).include(Holdings.of_person(obj))
     return not isinstance(obj, Group) or _holdings(request).include(Holdings.of_group(obj))
 
 
 def _holdings(request: HttpRequest) -> Holdings:
-    """Return what the person at the form holds: read once a request."""
+    """Return the permissions of the current user, which are read once per request."""
     known = vars(request)
     if "_holdings" not in known:
         person: Any = request.user
@@ -55,7 +55,7 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class HeldGroupAdmin(GivesOnlyWhatIsHeld, GroupAdmin):
-    """Groups, whose form offers and accepts only permissions that the person at it holds."""
+    """The admin of groups, whose form offers and accepts only permissions that the current user holds."""
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)

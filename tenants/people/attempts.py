@@ -1,8 +1,8 @@
-"""Limit failed logins and e-mails within a period, against guessing passwords and flooding mailboxes.
+"""Rate limits for failed logins and for e-mails, against guessing passwords and flooding mailboxes.
 
-How often one account, and one address, may fail to log in; how many e-mails may be asked for to one mailbox, and from
-one address. Each organisation counts for itself, in a table of its own that all processes share. An attempt is written
-down before anything is done, so that attempts at once count each other; a login that succeeds takes it away again.
+Failed logins are limited per account and per address, and e-mails per mailbox and per address. Each organisation counts
+in its own table, which all processes share. An attempt is recorded before it is made, so that concurrent attempts count
+each other; a successful login deletes it.
 """
 
 import ipaddress
@@ -23,7 +23,7 @@ from tenants.people.models import LoginAttempt
 
 
 class Kind(Enum):
-    """What is counted, each kind for itself: nobody prevents an invitation by asking for links to set a password."""
+    """The kinds of attempts, which are counted separately: password links must not prevent invitations."""
 
     LOGIN = ""
     FORGOTTEN = "forgotten "
@@ -32,7 +32,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Limits:
-    """How often within so many seconds: for one account or mailbox, and from one address."""
+    """The limits within a number of seconds: per account or mailbox, and per address."""
 
     per_account: int
     per_address: int
@@ -57,14 +57,14 @@ class TooManyAttempts(Exception):
 
 
 class Attempt:
-    """One attempt to log in, counted as a failure until it succeeds; or to have an e-mail sent."""
+    """An attempt to log in, which counts as failed until it succeeds, or to have an e-mail sent."""
 
     def __init__(self, rows: list[LoginAttempt], account: str, limits: Limits) -> None:
         self._keys, self._account, self._window = [row.pk for row in rows], account, timedelta(seconds=limits.seconds)
 
     @classmethod
     def begin(cls, request: HttpRequest | None, email: str, kind: Kind = Kind.LOGIN) -> "Attempt":
-        """Count an attempt; raise TooManyAttempts, which counts as none, if there have been too many."""
+        """Count an attempt. Raises TooManyAttempts, without counting it, if there have been too many."""
         allowed = Limits.of(kind)
         account, address = _hash(f"{kind.value}account", email.casefold()), _address_of(request)
         limits = {account: allowed.per_account}
@@ -80,7 +80,7 @@ class Attempt:
         return attempt
 
     def succeeded(self) -> None:
-        """Forget this attempt, and the failures of the account; not those of the address, which may be a guesser's."""
+        """Delete this attempt and the account's failures, but not the address's, which may be those of an attacker."""
         LoginAttempt.objects.filter(by=self._account).delete()
         self._take_back()
 
@@ -88,7 +88,7 @@ class Attempt:
         LoginAttempt.objects.filter(pk__in=self._keys).delete()
 
     def _free_at(self, by: str, limit: int) -> datetime | None:
-        """Return when there is room for this attempt beside the others; None if there is already."""
+        """Return the time at which this attempt will be allowed; None if it is allowed now."""
         others = LoginAttempt.objects.filter(by=by, at__gt=timezone.now() - self._window).exclude(pk__in=self._keys)
         at = others.order_by("-at").values_list("at", flat=True)[limit - 1 : limit].first()
         return None if at is None else at + self._window
@@ -96,19 +96,19 @@ class Attempt:
 
 def _forget_old() -> None:
     longest = timedelta(seconds=max(Limits.of(kind).seconds for kind in Kind))
-    # Never waiting for another request that does the same.
+    # Without waiting for a request that does the same.
     with transaction.atomic():
         old = LoginAttempt.objects.filter(at__lte=timezone.now() - longest).select_for_update(skip_locked=True)
         LoginAttempt.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:1_000])).delete()
 
 
 def _hash(kind: str, value: str) -> str:
-    """Return what stands for an account or an address: nobody's e-mail address is kept for having been typed in."""
+    """Return a hash of an account or an address, so that no e-mail address is stored because it was entered."""
     return salted_hmac(f"tenants.people.attempts.{kind}", value, algorithm="sha256").hexdigest()
 
 
 def _address_of(request: Any) -> str:
-    """Return the address of the browser; of IPv6 the network, for a household has billions. Empty if unknown."""
+    """Return the client's IP address, or the network of an IPv6 address, which has many. Empty if unknown."""
     with suppress(ValueError, AttributeError):
         address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
         return str(ipaddress.ip_network((address, 64), strict=False) if address.version == 6 else address)

@@ -13,7 +13,7 @@ from tenants.people.models import Invitation, User
 
 
 class CountedAttempts:
-    """A login form that checks no password after too many failures of one account or one address."""
+    """A login form that checks no password after too many failures of an account or an address."""
 
     request: Any
     retry_after = 0
@@ -26,7 +26,7 @@ class CountedAttempts:
             self.retry_after = error.retry_after
             raise forms.ValidationError(_too_many_logins(error.minutes), code="too_many") from error
         cleaned = super().clean()  # type: ignore[misc]
-        # Without a password Django looks at nothing, and finds nothing wrong either.
+        # Without a password Django checks nothing and reports no error.
         if self.get_user() is not None:  # type: ignore[attr-defined]
             attempt.succeeded()
         return cleaned
@@ -42,7 +42,7 @@ def _too_many_logins(minutes: int) -> str:
 
 
 def too_many_emails(minutes: int) -> str:
-    """Say for how long no more e-mails can be asked for."""
+    """Return a message that tells how long no more e-mails can be requested."""
     text = ngettext(
         "Too many e-mails have been requested. Try again in %(count)s minute.",
         "Too many e-mails have been requested. Try again in %(count)s minutes.",
@@ -52,7 +52,7 @@ def too_many_emails(minutes: int) -> str:
 
 
 class AdminLoginForm(CountedAttempts, AdminAuthenticationForm):
-    """The admin's own form."""
+    """The login form of the admin."""
 
 
 class LoginForm(CountedAttempts, AuthenticationForm):
@@ -80,7 +80,7 @@ class InvitationForm(forms.Form):
 
 
 class AcceptanceForm(SetPasswordMixin, forms.Form):  # type: ignore[type-arg]
-    """Name and password of a person who accepts an invitation."""
+    """Name and password of a user who accepts an invitation."""
 
     name = forms.CharField(
         label=_("Your name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name", "autofocus": True})
@@ -98,7 +98,7 @@ class AcceptanceForm(SetPasswordMixin, forms.Form):  # type: ignore[type-arg]
         return cleaned
 
     def _validate_strength(self, cleaned: dict[str, Any]) -> None:
-        """Compare the password with what it must not resemble: their own name and address."""
+        """Validate the password, also against the user's name and address."""
         person = User(email=self.invitation.email, name=cleaned.get("name", ""))
         self.validate_password_for_user(person, "password2")
 

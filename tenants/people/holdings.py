@@ -1,4 +1,4 @@
-"""Compare what a person may do with what they would grant: nobody grants more than they have."""
+"""Compare the permissions of a user with those that they would grant, which must not be more."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from tenants.people.models import User
 
 @dataclass(frozen=True)
 class Holdings:
-    """The permissions of a person or of groups: on all objects, and on single ones.
+    """The permissions of a user or of groups, on all objects and on single ones.
 
-    Read from the tables of the current organisation. Whether the person is active does not count: someone else could
-    activate them later.
+    They are read from the tables of the current organisation. Whether the user is active is ignored, because they could
+    be activated later.
     """
 
     is_superuser: bool
@@ -25,7 +25,7 @@ class Holdings:
 
     @classmethod
     def of_person(cls, person: User) -> Self:
-        """Return what `person` holds, the permissions of their groups included."""
+        """Return the permissions of `person`, including those of their groups."""
         groups = Group.objects.filter(user=person.pk)
         held = Permission.objects.filter(Q(user=person.pk) | Q(group__in=groups))
         own = get_user_obj_perms_model()._default_manager.filter(user=person.pk)
@@ -37,7 +37,7 @@ class Holdings:
 
     @classmethod
     def of_group(cls, group: Group) -> Self:
-        """Return what the members of `group` hold through it."""
+        """Return the permissions of the members of `group` by the group."""
         return cls(
             is_superuser=False,
             permissions=frozenset(group.permissions.values_list("pk", flat=True)),
@@ -45,14 +45,14 @@ class Holdings:
         )
 
     def include(self, other: "Holdings") -> bool:
-        """Tell whether whoever has these has everything that `other` names."""
+        """Tell whether these permissions include all of `other`."""
         if self.is_superuser:
             return True
         on_others = {each for each in other.on_objects if each[0] not in self.permissions}
         return not other.is_superuser and other.permissions <= self.permissions and on_others <= self.on_objects
 
     def included_groups(self) -> QuerySet[Group]:
-        """Return the groups that give their members nothing beyond these."""
+        """Return the groups whose permissions are included in these."""
         if self.is_superuser:
             return Group.objects.all()
         beyond = Permission.objects.exclude(pk__in=self.permissions)

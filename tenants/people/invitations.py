@@ -21,7 +21,7 @@ def invite(tenant: Tenant, email: str, by: User) -> Invitation:
     if User.objects.with_email(email).exists():
         raise AlreadyHere(_("A person with this e-mail address already exists."))
     with transaction.atomic():
-        # The constraint decides between two at once: the second waits for the first one's row, and renews it.
+        # With concurrent invitations, the constraint makes the second one wait for the first one's row, and renew it.
         Invitation.objects.bulk_create([Invitation(email=email)], ignore_conflicts=True)
         invitation = Invitation.objects.with_email(email).select_for_update().get()
         invitation.renew()
@@ -32,7 +32,7 @@ def invite(tenant: Tenant, email: str, by: User) -> Invitation:
 
 
 def find_invitation(tenant: Tenant, token: str) -> Invitation | None:
-    """Return the invitation that the token of a link is for; None if the link is not valid, or not any more."""
+    """Return the invitation for the token of a link; None if the link is not valid, or no longer valid."""
     read = read_invitation_token(token, tenant.schema_name)
     return Invitation.objects.filter(pk=read[0], nonce=read[1]).first() if read else None
 
@@ -44,7 +44,7 @@ def accept(invitation: Invitation, *, name: str, password: str) -> User:
     another way.
     """
     with transaction.atomic():
-        # The lock lets one of two simultaneous clicks through.
+        # The lock serializes two simultaneous clicks.
         locked = Invitation.objects.select_for_update().get(pk=invitation.pk, nonce=invitation.nonce)
         locked.delete()
         if User.objects.with_email(locked.email).exists():

@@ -1,6 +1,6 @@
-"""E-mails to the people of an organisation: each names it, and links to its own host only.
+"""E-mails to the users of an organisation. Each names it, and contains links to its host only.
 
-Sending raises MailNotSent when the mail server cannot be reached or refuses.
+Sending raises MailNotSent if the mail server cannot be reached or refuses the e-mail.
 """
 
 from datetime import timedelta
@@ -24,14 +24,14 @@ class MailNotSent(Exception):
 
 
 def password_link(tenant: Tenant, user: User) -> EmailMessage:
-    """Return the e-mail that brings somebody who has forgotten their password a link to set another."""
+    """Return an e-mail with a link to reset a forgotten password."""
     subject = _("Your password at %(organisation)s") % {"organisation": tenant.name}
     context = {"user": user, **_password_link(tenant, user)}
     return _email(tenant, user.email, subject, "people/email/password_reset.txt", **context)
 
 
 def send_welcome(tenant: Tenant, email: str) -> None:
-    """Send the first administrator, who has no password yet, a link to set one."""
+    """Send a link to set a password to the first administrator, who has none yet."""
     with schema_context(tenant.schema_name):
         user = User.objects.with_email(email).get()
     subject = _("%(organisation)s is ready for you") % {"organisation": tenant.name}
@@ -40,7 +40,7 @@ def send_welcome(tenant: Tenant, email: str) -> None:
 
 
 def send_invitation(tenant: Tenant, invitation: Invitation) -> None:
-    """Send somebody who is to join a link to do so."""
+    """Send a link to join the organisation to an invited person."""
     subject = _("You are invited to %(organisation)s") % {"organisation": tenant.name}
     path = reverse("invitation", args=[invitation_token(invitation, tenant.schema_name)])
     link = _link(tenant, path, settings.INVITATION_TIMEOUT)
@@ -48,7 +48,7 @@ def send_invitation(tenant: Tenant, invitation: Invitation) -> None:
 
 
 def deliver(email: EmailMessage) -> None:
-    """Hand an e-mail to the mail server; MailNotSent if it does not take it."""
+    """Send an e-mail. Raises MailNotSent if the mail server does not accept it."""
     try:
         email.send()
     except OSError as error:
@@ -66,5 +66,5 @@ def _link(tenant: Tenant, path: str, seconds: int) -> dict[str, Any]:
 
 def _email(tenant: Tenant, address: str, subject: str, template: str, **context: Any) -> EmailMessage:
     text = render_to_string(template, {"tenant": tenant, "home": tenant.url(), **context}).strip()
-    # A name with a line break would be another header.
+    # A name with a line break would add a header.
     return EmailMessage(" ".join(subject.split()), text, to=[address])

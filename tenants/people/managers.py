@@ -1,4 +1,4 @@
-"""Find and create the people of one organisation."""
+"""The manager and queryset of the users of one organisation."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ class UserQuerySet(QuerySet["User"]):
         return self.filter(is_active=True)
 
     def with_email(self, email: str) -> "UserQuerySet":
-        """Keep the person with this address, in whatever case; the database lowers both, as its index does."""
+        """Filter by e-mail address in any case; the database converts both to lower case, as in its index."""
         return self.alias(lower_email=Lower("email")).filter(lower_email=Lower(Value(email)))
 
     def bulk_update(self, objs: "Iterable[User]", *args: Any, **kwargs: Any) -> int:
@@ -41,12 +41,12 @@ class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type:
         return user
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Save a person; without a password nobody can log in as them until they have set one."""
+        """Create a user; without a password, nobody can log in as them until they have set one."""
         user: User = self.model(email=self.normalize_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Save a person with every permission of their own organisation."""
+        """Create a superuser of the organisation."""
         return self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})

@@ -1,4 +1,4 @@
-"""The people of one organisation, who log in by e-mail; their table lives in the organisation's schema."""
+"""The users of one organisation, who log in by e-mail address. Their table is in the organisation's schema."""
 
 import secrets
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from tenants.people.origin import OfOneOrganisation
 
 
 class User(OfOneOrganisation, AbstractBaseUser, PermissionsMixin):
-    """A person of one organisation.
+    """A user of one organisation.
 
-    Sessions and password links are bound to the schema that the object came from.
+    Sessions and password links are bound to the schema from which the object was loaded.
     """
 
     email = models.EmailField(
@@ -49,7 +49,7 @@ class User(OfOneOrganisation, AbstractBaseUser, PermissionsMixin):
         verbose_name = _("person")
         verbose_name_plural = _("people")
         constraints = [
-            # The unique index on the plain column is there because Django wants one of a login name.
+            # Django requires a unique index on the plain column of a login name.
             models.UniqueConstraint(
                 Lower("email"),
                 name="people_user_email_any_case",
@@ -67,7 +67,7 @@ class User(OfOneOrganisation, AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
     def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
-        """Return what a session must hold to be this person's: it changes with the password and the schema."""
+        """Return the hash in this user's sessions, which changes with the password and the schema."""
         salt = f"tenants.people.models.User.session:{self.schema}"
         return salted_hmac(salt, self.password, secret=secret, algorithm="sha256").hexdigest()
 
@@ -82,10 +82,10 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
 
 
 class Invitation(OfOneOrganisation):
-    """Somebody who has been asked to join, and has not done so yet; joining deletes it.
+    """An invitation to join, which is deleted when it is accepted.
 
-    The link in the e-mail names this row and its nonce. Inviting the same address again changes the nonce, and
-    withdrawing deletes the row: either way earlier links are dead.
+    The link in the e-mail contains its primary key and its nonce. Inviting the same address again changes the nonce,
+    and withdrawing the invitation deletes it; both invalidate earlier links.
     """
 
     email = models.EmailField(_("e-mail address"))
@@ -110,15 +110,15 @@ class Invitation(OfOneOrganisation):
         return self.email
 
     def renew(self) -> None:
-        """Invalidate earlier links, and start the lifetime of the next one."""
+        """Invalidate earlier links, and start the validity of the next one."""
         self.nonce = _new_nonce()
         self.sent_at = timezone.now()
 
 
 class LoginAttempt(models.Model):
-    """Somebody tried to log in and has not succeeded: once by the account, once by the address it came from.
+    """A login attempt that has not succeeded: one row for the account and one for the address.
 
-    Both only as a hash. It is worth something for minutes.
+    Both are stored as hashes, and are needed for minutes only.
     """
 
     by = models.CharField(max_length=64)

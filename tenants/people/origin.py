@@ -1,6 +1,6 @@
-"""Remember the organisation of an object: primary keys repeat, so in another one they identify other rows.
+"""Record the organisation of an object, because primary keys repeat in other organisations.
 
-It is kept by value, because the connection of an event loop says "public" whatever the organisation.
+It is stored by value, because the connection of an event loop is always in the public schema.
 """
 
 from collections.abc import Collection
@@ -11,16 +11,16 @@ from django.db.models.signals import m2m_changed, post_init, post_save, pre_dele
 
 
 class WrongOrganisation(ValueError):
-    """This object was loaded in another organisation, where the same primary key is another row's."""
+    """This object was loaded in another organisation, where its primary key identifies another row."""
 
 
 def schema_at(using: str | None) -> str:
-    """Return the schema that the next query of this connection runs in."""
+    """Return the schema in which the connection's next query runs."""
     return str(connections[using or "default"].schema_name)  # type: ignore[attr-defined]
 
 
 def check_tenant(instance: Any, using: str | None = None) -> None:
-    """Raise WrongOrganisation if `instance` was loaded in another schema than the current one."""
+    """Raise WrongOrganisation if `instance` was loaded in a schema other than the current one."""
     here = schema_at(using)
     if (schema := getattr(instance, "schema", "")) and schema != here:
         raise WrongOrganisation(
@@ -30,10 +30,10 @@ def check_tenant(instance: Any, using: str | None = None) -> None:
 
 
 class OfOneOrganisation(models.Model):
-    """A row that is saved, refreshed and deleted only in the schema that it came from.
+    """Base class of models whose rows can be saved, refreshed and deleted only in their own schema.
 
-    `schema` is the schema that the object was loaded from or inserted into, and empty before; an update never changes
-    it.
+    `schema` is the schema from which the object was loaded or into which it was inserted, and empty before. An update
+    never changes it.
     """
 
     schema = ""
@@ -48,7 +48,7 @@ class OfOneOrganisation(models.Model):
         return instance
 
     def save_base(self, *args: Any, **kwargs: Any) -> None:
-        # A copy without a primary key is inserted, and belongs to where that happens.
+        # A copy without a primary key is inserted, and belongs to the current schema.
         is_copy, using = self.pk is None, kwargs.get("using")
         if not is_copy:
             check_tenant(self, using)
@@ -66,7 +66,7 @@ class OfOneOrganisation(models.Model):
 
 
 def bind(model: type[models.Model]) -> None:
-    """Hold a model that is not ours, such as Django's groups, to the same rule."""
+    """Apply the same rule to a model of another app, such as Django's groups."""
     post_init.connect(_note, sender=model, dispatch_uid="tenants.people.origin")
     pre_save.connect(_require_instance, sender=model, dispatch_uid="tenants.people.origin")
     post_save.connect(_note_insert, sender=model, dispatch_uid="tenants.people.origin")
@@ -74,7 +74,7 @@ def bind(model: type[models.Model]) -> None:
 
 
 def bind_relation(through: type[models.Model]) -> None:
-    """Refuse to change the relations of another organisation's objects, such as the members of a group."""
+    """Forbid changing relations of another organisation's objects, such as the members of a group."""
     m2m_changed.connect(_require_instance, sender=through, dispatch_uid="tenants.people.origin")
 
 

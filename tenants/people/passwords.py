@@ -1,4 +1,4 @@
-"""Links to set a new password, for those who have forgotten theirs."""
+"""Links to reset forgotten passwords."""
 
 import logging
 
@@ -10,9 +10,9 @@ logger = logging.getLogger(__name__)
 
 
 def send_link_if_known(tenant: Tenant, email: str) -> None:
-    """Send a link to the active person with this address, if there is one; the e-mail is made either way.
+    """Send a link to the active user with this address if there is one; the e-mail is created in any case.
 
-    Making it takes the processor some time, which another request could notice.
+    Creating it takes time that another request could measure.
     """
     person = User.objects.active().with_email(email).first()
     link = password_link(tenant, person or User(email=email))

@@ -1,4 +1,4 @@
-"""Signed links that identify a person; each is valid in one organisation only."""
+"""Signed links that identify a user; each is valid in one organisation only."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ _INVITATION_SALT: Final = "tenants.people.invitation"
 
 
 class PasswordTokenGenerator(PasswordResetTokenGenerator):
-    """Django's single-use, expiring tokens, bound to the schema that the user object came from."""
+    """Django's single-use, expiring tokens, bound to the schema from which the user was loaded."""
 
     key_salt = "tenants.people.tokens.PasswordTokenGenerator"
 
@@ -27,7 +27,7 @@ password_tokens: Final = PasswordTokenGenerator()
 
 
 def password_link_arguments(user: "User") -> dict[str, str]:
-    """Return the URL arguments of the page that sets a new password."""
+    """Return the URL arguments of the page for setting a new password."""
     return {"uidb64": urlsafe_base64_encode(force_bytes(user.pk)), "token": password_tokens.make_token(user)}
 
 
@@ -36,7 +36,7 @@ def invitation_token(invitation: "Invitation", schema: str) -> str:
 
 
 def read_invitation_token(token: str, schema: str) -> tuple[int, str] | None:
-    """Return primary key and nonce of the invitation; None for a token that is forged, too old or another schema's."""
+    """Return primary key and nonce of the invitation; None for a token that is forged, expired or of another schema."""
     try:
         pk, nonce = signing.loads(token, salt=f"{_INVITATION_SALT}:{schema}", max_age=settings.INVITATION_TIMEOUT)
     except (signing.BadSignature, ValueError):

@@ -53,9 +53,9 @@ class PasswordChangeView(SuccessMessageMixin, views.PasswordChangeView):  # type
 
 
 class PasswordResetView(views.PasswordResetView):
-    """Asks for a link to set a new password.
+    """Request a link to set a new password.
 
-    Nothing that depends on whether the address is somebody's is done before the answer has been sent.
+    All work that depends on whether the address exists is done after the response was sent.
     """
 
     template_name = "people/password_reset.html"
@@ -93,7 +93,7 @@ class PasswordResetConfirmView(SuccessMessageMixin, views.PasswordResetConfirmVi
 
 
 class PeopleView(PermissionRequiredMixin, FormView):  # type: ignore[type-arg]
-    """The people of the organisation and its open invitations, for those who may invite."""
+    """The users of the organisation and its open invitations, for users who may invite."""
 
     permission_required = "people.add_user"
     template_name = "people/people.html"

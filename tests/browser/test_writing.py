@@ -29,7 +29,7 @@ SEND_TWICE = """async () => {
   };
   await Promise.all([send(), send(), send()]);
 }"""
-HOSTILE = "<img src=x onerror=alert(1)> \u202egnirts 😀"
+MALICIOUS = "<img src=x onerror=alert(1)> \u202egnirts 😀"
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ class TestCompose:
         visitor = visit(acme, people["bob"])
         page = visitor.go("/messages/compose/")
         page.get_by_role("checkbox", name="Sales").check()
-        page.get_by_label("Text").fill(HOSTILE)
+        page.get_by_label("Text").fill(MALICIOUS)
         expect(page.locator("[data-mx-preview] img")).to_have_count(0)
         page.locator("summary", has_text="More options").click()
         page.get_by_label("Link", exact=True).fill("javascript:alert(1)")
@@ -279,7 +279,7 @@ PAGES = {
 def something_to_show(people: Any, operator: Any) -> dict[str, str]:
     """Publish one of each kind; return the addresses of what has one of its own."""
     with schema_context("acme"):
-        announcement = announce(f"An announcement {HOSTILE}", to=EVERYONE, sender=people["alice"])
+        announcement = announce(f"An announcement {MALICIOUS}", to=EVERYONE, sender=people["alice"])
         grant(Group.objects.get(), EVERYBODY)
         send(people["alice"], "a message")
         inbox(people["carol"]).mark_all_read()

@@ -1,4 +1,4 @@
-"""The storm of `python3 run.py load`, small: no organisation's request is answered with what is another's."""
+"""A small load test: no organisation's request is answered with another's data. `python3 run.py load` is the whole."""
 
 import os
 from pathlib import Path
@@ -9,9 +9,9 @@ from psycopg import sql
 
 from tests.longrun.load.run import (
     Findings,
+    LoadProfile,
     Organisation,
     Question,
-    Storm,
     look_through_cache,
     look_through_log,
     look_through_tables,
@@ -23,7 +23,7 @@ from tests.longrun.load.run import (
 OWN, OTHER = "canary" + "1" * 16, "canary" + "2" * 16
 ORGANISATIONS = [Organisation("one", OWN), Organisation("two", OTHER)]
 QUESTION = Question("home", ORGANISATIONS[0], 1, "GET", "/")
-SMALL = Storm(organisations=3, requests=250, threads=3, clients=12)
+SMALL = LoadProfile(organisations=3, requests=250, threads=3, clients=12)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ SCHEMAS_WATCHED = ("public", "acme", "globex", "platform")
 
 
 @dataclass
-class World:
+class Scenario:
     """A reader in acme, and what is not theirs: as a page would name it."""
 
     reader: Any
@@ -68,7 +68,7 @@ class World:
 
 
 @pytest.fixture
-def world(acme: Tenant, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> World:
+def scenario(acme: Tenant, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> Scenario:
     messages, publications = {"nowhere": str(NOWHERE)}, {"nowhere": str(Reference(uuid4(), 1))}
     with schema_context("globex"):
         stranger = make_user("stranger", pk=SAME)
@@ -113,7 +113,7 @@ def world(acme: Tenant, globex: Tenant, make_user: MakeUser, browser_of: Browser
     snapshot = re.search(r'name="snapshot" value="([^"]+)"', panel)
     assert query is not None
     assert snapshot is not None
-    return World(
+    return Scenario(
         reader=reader,
         # Logging in is noted on the row.
         browser=browser_of(acme, reader),
@@ -161,7 +161,7 @@ def dump(*leave_out: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def nothing_changes(world: World) -> Iterator[None]:
+def nothing_changes(scenario: Scenario) -> Iterator[None]:
     """Compare what all organisations have, before and after."""
     before = dump()
     assert any("secret" in str(rows) for table, rows in before.items() if table.startswith("globex."))
@@ -220,27 +220,27 @@ def names_in(patterns: Any) -> Iterator[str]:
 @pytest.mark.parametrize("name", MARKING)
 class TestMarking:
     def test_marking_views_return_404_for_messages_of_others(
-        self, name: str, headers: dict[str, str], world: World
+        self, name: str, headers: dict[str, str], scenario: Scenario
     ) -> None:
-        browser = world.browser
-        for keys in (world.messages, world.publications):
+        browser = scenario.browser
+        for keys in (scenario.messages, scenario.publications):
             answers = {what: answer(browser.post(address(name, pk), headers=headers)) for what, pk in keys.items()}
             assert answers == dict.fromkeys(keys, answers["nowhere"])
             assert answers["nowhere"][0] == 404
 
     def test_marking_views_return_404_for_malformed_keys(
-        self, name: str, headers: dict[str, str], world: World
+        self, name: str, headers: dict[str, str], scenario: Scenario
     ) -> None:
-        browser = world.browser
+        browser = scenario.browser
         nowhere = answer(browser.post(address(name, str(NOWHERE)), headers=headers))
         for pk in ("0", "-1", "1e3", "\u0661", "9" * 40, "x" * 32 + "-1", "0" * 32 + "-0", "None"):
             assert answer(browser.post(address(name, pk), headers=headers)) == nowhere
 
     def test_views_treat_session_of_other_tenant_as_anonymous(
-        self, name: str, headers: dict[str, str], world: World, globex: Tenant, browser_of: BrowserOf
+        self, name: str, headers: dict[str, str], scenario: Scenario, globex: Tenant, browser_of: BrowserOf
     ) -> None:
-        browser, nobody = world.browser, browser_of(globex)
-        for pk in [*world.messages.values(), *world.publications.values(), str(SAME)]:
+        browser, nobody = scenario.browser, browser_of(globex)
+        for pk in [*scenario.messages.values(), *scenario.publications.values(), str(SAME)]:
             at_globex = browser.post(address(name, pk), headers={**headers, "host": "globex.localhost"})
             assert answer(at_globex) == answer(nobody.post(address(name, pk), headers=headers))
             assert at_globex.status_code == 403
@@ -249,9 +249,9 @@ class TestMarking:
 class TestPages:
     @pytest.mark.usefixtures("nothing_changes")
     @pytest.mark.parametrize("name", READING)
-    def test_reading_pages_show_no_messages_of_others(self, name: str, world: World) -> None:
-        browser = world.browser
-        for query in ({}, {"after": world.stranger_page}, {"undo": world.stranger_undo}, {"kind": "broadcast"}):
+    def test_reading_pages_show_no_messages_of_others(self, name: str, scenario: Scenario) -> None:
+        browser = scenario.browser
+        for query in ({}, {"after": scenario.stranger_page}, {"undo": scenario.stranger_undo}, {"kind": "broadcast"}):
             response = browser.get(address(name), query)
             assert response.status_code == 200
             assert "secret" not in response.content.decode()
@@ -261,45 +261,45 @@ class TestPages:
     @pytest.mark.usefixtures("nothing_changes")
     @pytest.mark.parametrize("name", [*OTHERS, *COMPOSING, *ANNOUNCEMENTS])
     def test_views_treat_session_of_other_tenant_as_anonymous(
-        self, name: str, world: World, globex: Tenant, browser_of: BrowserOf
+        self, name: str, scenario: Scenario, globex: Tenant, browser_of: BrowserOf
     ) -> None:
-        browser, nobody = world.browser, browser_of(globex)
+        browser, nobody = scenario.browser, browser_of(globex)
         for method in ("get", "post"):
             at_globex = getattr(browser, method)(address(name), headers={"host": "globex.localhost"})
             assert answer(at_globex) == answer(getattr(nobody, method)(address(name)))
             assert at_globex.status_code in (302, 403, 405)
 
     @pytest.mark.usefixtures("nothing_changes")
-    def test_undo_with_token_of_other_user_returns_400(self, world: World) -> None:
-        browser = world.browser
-        theirs = answer(browser.post(address("message_undo"), {"undo": world.stranger_undo}))
+    def test_undo_with_token_of_other_user_returns_400(self, scenario: Scenario) -> None:
+        browser = scenario.browser
+        theirs = answer(browser.post(address("message_undo"), {"undo": scenario.stranger_undo}))
         assert theirs == answer(browser.post(address("message_undo"), {"undo": "made up"}))
         assert theirs[0] == 400
 
     @pytest.mark.usefixtures("nothing_changes")
     @pytest.mark.parametrize("action", ["archive", "unarchive", "snooze", "unsnooze", "save", "unsave"])
-    def test_triage_changes_nothing_of_others(self, world: World, action: str) -> None:
-        browser = world.browser
-        for keys in (world.messages, world.publications):
+    def test_triage_changes_nothing_of_others(self, scenario: Scenario, action: str) -> None:
+        browser = scenario.browser
+        for keys in (scenario.messages, scenario.publications):
             answers = {
                 what: answer(browser.post(address("message_triage"), {action: pk, "when": "hour"}))
                 for what, pk in keys.items()
             }
             assert answers == dict.fromkeys(keys, answers["nowhere"])
             assert answers["nowhere"][0] == 404
-        for token in (world.stranger_snapshot, "made up"):
+        for token in (scenario.stranger_snapshot, "made up"):
             assert browser.post(address("message_triage"), {action: "all", "snapshot": token}).status_code == 400
 
     @pytest.mark.usefixtures("nothing_changes")
-    def test_mark_all_read_with_snapshot_of_other_user_returns_400(self, world: World) -> None:
-        browser = world.browser
-        theirs = answer(browser.post(address("message_mark_all_read"), {"snapshot": world.stranger_snapshot}))
+    def test_mark_all_read_with_snapshot_of_other_user_returns_400(self, scenario: Scenario) -> None:
+        browser = scenario.browser
+        theirs = answer(browser.post(address("message_mark_all_read"), {"snapshot": scenario.stranger_snapshot}))
         assert theirs == answer(browser.post(address("message_mark_all_read"), {"snapshot": "made up"}))
         assert theirs[0] == 400
 
-    def test_mark_all_read_changes_messages_of_own_user_only(self, world: World) -> None:
+    def test_mark_all_read_changes_messages_of_own_user_only(self, scenario: Scenario) -> None:
         before = dump()
-        assert world.browser.post(address("message_mark_all_read")).status_code == 302
+        assert scenario.browser.post(address("message_mark_all_read")).status_code == 302
         after = dump()
         assert {table for table in before if before[table] != after[table]} == {
             "acme.messages_extends_message",
@@ -311,8 +311,8 @@ class TestPages:
 
 @pytest.mark.usefixtures("nothing_changes")
 class TestComposing:
-    def test_compose_answers_unreachable_recipients_as_missing(self, world: World) -> None:
-        browser = world.browser
+    def test_compose_answers_unreachable_recipients_as_missing(self, scenario: Scenario) -> None:
+        browser = scenario.browser
         steps = ("", "test", "send", "search", "back")
         allowed = browser.post(address("message_compose"), {"message": "Hello", "level": "19", "people": ["2"]})
         assert (allowed.status_code, "other" in allowed.content.decode()) == (200, True)
@@ -327,8 +327,8 @@ class TestComposing:
                 assert len(answers) == 1
                 assert "secret" not in answers.pop()[1]
 
-    def test_recipient_search_finds_no_unreachable_people_or_groups(self, world: World) -> None:
-        browser = world.browser
+    def test_recipient_search_finds_no_unreachable_people_or_groups(self, scenario: Scenario) -> None:
+        browser = scenario.browser
         answers = [
             answer(browser.get(address("message_recipients"), {"q": name, "groups": "1"}))
             for name in ("nobody is called so", "stranger", "hidden", "unreachable", "Sales", "globex.example")
@@ -348,41 +348,41 @@ class TestPublications:
         return [(status, text.replace(str(pk), "")) for status, text in map(answer, asked)]
 
     @pytest.mark.parametrize("name", ANNOUNCING)
-    def test_announcement_views_return_404_for_other_tenant(self, name: str, world: World) -> None:
-        for browser in (world.browser, world.administrator):
-            theirs = self.answers(browser, name, world.stranger_announcement.pk)
+    def test_announcement_views_return_404_for_other_tenant(self, name: str, scenario: Scenario) -> None:
+        for browser in (scenario.browser, scenario.administrator):
+            theirs = self.answers(browser, name, scenario.stranger_announcement.pk)
             assert theirs == self.answers(browser, name, uuid4())
             assert {status for status, _text in theirs} <= {404, 405}
 
     @pytest.mark.parametrize("name", ANNOUNCING)
-    def test_announcement_views_return_404_for_readers(self, name: str, world: World) -> None:
+    def test_announcement_views_return_404_for_readers(self, name: str, scenario: Scenario) -> None:
         with schema_context("acme"):
             keys = list(Announcement.objects.values_list("pk", flat=True))
-        nowhere = self.answers(world.browser, name, uuid4())
-        assert [self.answers(world.browser, name, pk) for pk in keys] == [nowhere] * len(keys)
+        nowhere = self.answers(scenario.browser, name, uuid4())
+        assert [self.answers(scenario.browser, name, pk) for pk in keys] == [nowhere] * len(keys)
 
     @pytest.mark.parametrize("name", ANNOUNCEMENTS)
-    def test_announcement_pages_without_permission_return_404(self, name: str, world: World) -> None:
-        assert world.browser.get(address(name)).status_code == 404
-        assert world.browser.post(address(name), self.ENTERED).status_code in (404, 405)
+    def test_announcement_pages_without_permission_return_404(self, name: str, scenario: Scenario) -> None:
+        assert scenario.browser.get(address(name)).status_code == 404
+        assert scenario.browser.post(address(name), self.ENTERED).status_code in (404, 405)
 
-    def test_announcement_new_refuses_groups_of_other_tenant(self, world: World) -> None:
+    def test_announcement_new_refuses_groups_of_other_tenant(self, scenario: Scenario) -> None:
         answers = set()
         for key in (THEIRS, NOWHERE):
             values = self.ENTERED | {"to": "picked", "picked": [key], "number": str(uuid4())}
-            answers.add(answer(world.administrator.post(address("announcement_new"), values)))
+            answers.add(answer(scenario.administrator.post(address("announcement_new"), values)))
         assert [status for status, _text in answers] == [400]
-        assert world.administrator.get(address("announcement_groups"), {"q": "Hidden"}).json()["results"] == []
+        assert scenario.administrator.get(address("announcement_groups"), {"q": "Hidden"}).json()["results"] == []
 
     def test_broadcast_pages_return_404_outside_platform(
-        self, world: World, acme: Tenant, browser_of: BrowserOf
+        self, scenario: Scenario, acme: Tenant, browser_of: BrowserOf
     ) -> None:
-        for browser in (world.browser, world.administrator, browser_of(acme)):
+        for browser in (scenario.browser, scenario.administrator, browser_of(acme)):
             for name in BROADCASTS:
                 assert browser.get(address(name)).status_code == 404
                 assert browser.post(address(name), self.ENTERED).status_code == 404
             for name in BROADCASTING:
-                theirs = self.answers(browser, name, world.broadcast_elsewhere.pk)
+                theirs = self.answers(browser, name, scenario.broadcast_elsewhere.pk)
                 assert theirs == self.answers(browser, name, uuid4())
                 assert {status for status, _text in theirs} == {404}
 
@@ -392,17 +392,19 @@ class TestPublications:
 class TestGranting:
     VALUES = {"holder": f"user:{SAME}", "target": "user:2", "step": "ask", "q": "other", "search": "other"}
 
-    def test_grant_pages_without_permission_return_403_without_names(self, page: tuple[str, ...], world: World) -> None:
+    def test_grant_pages_without_permission_return_403_without_names(
+        self, page: tuple[str, ...], scenario: Scenario
+    ) -> None:
         for method in ("get", "post"):
-            status, text = answer(getattr(world.browser, method)(address(*page), self.VALUES))
+            status, text = answer(getattr(scenario.browser, method)(address(*page), self.VALUES))
             assert (status, "other@" in text) == (403, False)
 
     def test_views_treat_session_of_other_tenant_as_anonymous(
-        self, page: tuple[str, ...], world: World, globex: Tenant, browser_of: BrowserOf
+        self, page: tuple[str, ...], scenario: Scenario, globex: Tenant, browser_of: BrowserOf
     ) -> None:
         nobody = browser_of(globex)
         for method in ("get", "post"):
-            at_globex = getattr(world.browser, method)(
+            at_globex = getattr(scenario.browser, method)(
                 address(*page), self.VALUES, headers={"host": "globex.localhost"}
             )
             assert answer(at_globex) == answer(getattr(nobody, method)(address(*page), self.VALUES))
@@ -414,7 +416,7 @@ class TestAdministration:
     """The admin of an organisation, for a superuser of it and for a clerk who may view messages."""
 
     @pytest.fixture
-    def staff(self, world: World, acme: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> list[Client]:
+    def staff(self, scenario: Scenario, acme: Tenant, make_user: MakeUser, browser_of: BrowserOf) -> list[Client]:
         with schema_context("acme"):
             root = make_user("root", pk=7, is_staff=True, is_superuser=True)
             clerk = make_user("clerk", pk=8, is_staff=True)
@@ -429,7 +431,7 @@ class TestAdministration:
 
     @pytest.mark.parametrize("page", ["change", "history", "delete", "reveal"])
     def test_admin_message_pages_answer_keys_of_other_tenant_as_missing(
-        self, world: World, staff: list[Client], page: str
+        self, scenario: Scenario, staff: list[Client], page: str
     ) -> None:
         for browser in staff:
             answers = set()
@@ -441,14 +443,14 @@ class TestAdministration:
             assert len(answers) == 2
             assert not [text for _method, _status, text in answers if "secret" in text]
 
-    def test_admin_message_pages_hide_message_text(self, world: World, staff: list[Client]) -> None:
+    def test_admin_message_pages_hide_message_text(self, scenario: Scenario, staff: list[Client]) -> None:
         for browser in staff:
             for page in ("message/", f"message/{SAME}/change/", f"message/{SAME}/history/", "message/?q=reader"):
                 found = browser.get(f"/admin/messages_extends/{page}")
                 assert (found.status_code, "for the reader" in found.text) == (200, False)
 
     def test_admin_user_and_group_pages_answer_keys_of_other_tenant_as_missing(
-        self, world: World, staff: list[Client]
+        self, scenario: Scenario, staff: list[Client]
     ) -> None:
         for browser in staff:
             for page in ("people/user/{}/change/", "people/user/{}/password/", "auth/group/{}/change/"):
@@ -459,7 +461,7 @@ class TestAdministration:
 
 # Functions ----------------------------------------------------------------------------------------------------------
 
-Use = Callable[[World], Any]
+Use = Callable[[Scenario], Any]
 
 
 def request_of(user: Any) -> HttpRequest:
@@ -471,64 +473,64 @@ def request_of(user: Any) -> HttpRequest:
     return request
 
 
-def here(world: World) -> Any:
+def here(scenario: Scenario) -> Any:
     return get_user_model()._default_manager.get(pk=SAME)
 
 
 def add_with(add: Callable[..., Any], *level: int) -> list[Use]:
     """Return every way to use one of the functions that add a message to a request."""
     return [
-        lambda world: add(request_of(here(world)), *level, "from acme", user=world.stranger),
-        lambda world: add(request_of(world.stranger), *level, "from acme"),
-        lambda world: add(request_of(world.stranger), *level, "from acme", user=here(world)),
+        lambda scenario: add(request_of(here(scenario)), *level, "from acme", user=scenario.stranger),
+        lambda scenario: add(request_of(scenario.stranger), *level, "from acme"),
+        lambda scenario: add(request_of(scenario.stranger), *level, "from acme", user=here(scenario)),
     ]
 
 
 def publishes(publish: Callable[..., Any]) -> list[Use]:
     return [
-        lambda world: publish(world.stranger_announcement),
-        lambda world: publish(world.stranger_announcement, sender=here(world)),
-        lambda world: publish(world.stranger_announcement, sender=world.stranger),
-        lambda world: publish(Announcement.objects.get(message="for everyone"), sender=world.stranger),
-        lambda world: publish(world.broadcast_elsewhere),
-        lambda world: publish(world.broadcast_elsewhere, sender=here(world)),
-        lambda world: publish(world.broadcast_elsewhere, sender=world.stranger),
+        lambda scenario: publish(scenario.stranger_announcement),
+        lambda scenario: publish(scenario.stranger_announcement, sender=here(scenario)),
+        lambda scenario: publish(scenario.stranger_announcement, sender=scenario.stranger),
+        lambda scenario: publish(Announcement.objects.get(message="for everyone"), sender=scenario.stranger),
+        lambda scenario: publish(scenario.broadcast_elsewhere),
+        lambda scenario: publish(scenario.broadcast_elsewhere, sender=here(scenario)),
+        lambda scenario: publish(scenario.broadcast_elsewhere, sender=scenario.stranger),
     ]
 
 
 CASES: dict[str, list[Use]] = {
-    "Inbox": [lambda world: api.Inbox(world.stranger)],
-    "inbox": [lambda world: api.inbox(world.stranger)],
+    "Inbox": [lambda scenario: api.Inbox(scenario.stranger)],
+    "inbox": [lambda scenario: api.inbox(scenario.stranger)],
     "send": [
-        lambda world: api.send(world.stranger, "from acme"),
-        lambda world: api.send([world.stranger], "from acme"),
-        lambda world: api.send([here(world), world.stranger], "from acme"),
-        lambda world: api.send(world.group_of_globex, "from acme"),
-        lambda world: api.send(here(world), "from acme", sender=world.stranger),
-        lambda world: api.send(world.stranger, "from acme", sender=world.stranger),
+        lambda scenario: api.send(scenario.stranger, "from acme"),
+        lambda scenario: api.send([scenario.stranger], "from acme"),
+        lambda scenario: api.send([here(scenario), scenario.stranger], "from acme"),
+        lambda scenario: api.send(scenario.group_of_globex, "from acme"),
+        lambda scenario: api.send(here(scenario), "from acme", sender=scenario.stranger),
+        lambda scenario: api.send(scenario.stranger, "from acme", sender=scenario.stranger),
     ],
     "asend": [
-        lambda world: async_to_sync(api.asend)(world.stranger, "from acme", schema="acme"),
-        lambda world: async_to_sync(api.asend)(world.group_of_globex, "from acme", schema="acme"),
+        lambda scenario: async_to_sync(api.asend)(scenario.stranger, "from acme", schema="acme"),
+        lambda scenario: async_to_sync(api.asend)(scenario.group_of_globex, "from acme", schema="acme"),
     ],
     "announce": [
-        lambda world: api.announce("from acme", to=world.group_of_globex),
-        lambda world: api.announce("from acme", to=[world.group_of_globex]),
-        lambda world: api.announce("from acme", to=api.EVERYONE, sender=world.stranger),
+        lambda scenario: api.announce("from acme", to=scenario.group_of_globex),
+        lambda scenario: api.announce("from acme", to=[scenario.group_of_globex]),
+        lambda scenario: api.announce("from acme", to=api.EVERYONE, sender=scenario.stranger),
     ],
     "broadcast": [
-        lambda world: api.broadcast("from acme", to=api.ALL_TENANTS),
-        lambda world: api.broadcast("from acme", to=api.ALL_TENANTS, sender=here(world)),
-        lambda world: api.broadcast("from acme", to=api.ALL_TENANTS, sender=world.stranger),
+        lambda scenario: api.broadcast("from acme", to=api.ALL_TENANTS),
+        lambda scenario: api.broadcast("from acme", to=api.ALL_TENANTS, sender=here(scenario)),
+        lambda scenario: api.broadcast("from acme", to=api.ALL_TENANTS, sender=scenario.stranger),
     ],
     "revise": publishes(lambda *args, **options: api.revise(*args, **options, message="changed")),
     "retract": publishes(api.retract),
     "cancel": [],
     "add_message": add_with(api.add_message, INFO_PERSISTENT),
     "aadd_message": add_with(async_to_sync(api.aadd_message), INFO_PERSISTENT),
-    "get_messages": [lambda world: list(api.get_messages(request_of(world.stranger)))],
-    "aget_messages": [lambda world: list(async_to_sync(api.aget_messages)(request_of(world.stranger)))],
-    "aunread_count": [lambda world: async_to_sync(api.aunread_count)(request_of(world.stranger))],
+    "get_messages": [lambda scenario: list(api.get_messages(request_of(scenario.stranger)))],
+    "aget_messages": [lambda scenario: list(async_to_sync(api.aget_messages)(request_of(scenario.stranger)))],
+    "aunread_count": [lambda scenario: async_to_sync(api.aunread_count)(request_of(scenario.stranger))],
     **{
         name: add_with(getattr(api, name))
         for name in api.__all__
@@ -548,41 +550,41 @@ def test_every_public_api_name_has_isolation_case() -> None:
 
 @pytest.mark.usefixtures("nothing_changes")
 @pytest.mark.parametrize("name", CASES)
-def test_api_refuses_objects_of_other_tenant(name: str, world: World, settings: Any) -> None:
+def test_api_refuses_objects_of_other_tenant(name: str, scenario: Scenario, settings: Any) -> None:
     settings.MESSAGE_LEVEL = 0
     for use in CASES[name]:
         with schema_context("acme"), pytest.raises((WrongTenant, PermissionDenied)):
-            use(world)
+            use(scenario)
 
 
 @pytest.mark.usefixtures("nothing_changes")
-def test_cancel_ignores_key_of_other_tenant(world: World) -> None:
+def test_cancel_ignores_key_of_other_tenant(scenario: Scenario) -> None:
     with schema_context("acme"):
         assert api.cancel("key") == 0
 
 
 @pytest.mark.usefixtures("nothing_changes")
-def test_inbox_marking_with_key_of_other_tenant_raises_no_such_message(world: World) -> None:
+def test_inbox_marking_with_key_of_other_tenant_raises_no_such_message(scenario: Scenario) -> None:
     with schema_context("acme"):
         for act in (Inbox.mark_read, Inbox.mark_unread, Inbox.acknowledge):
-            for key in [*world.messages.values(), *world.publications.values()]:
+            for key in [*scenario.messages.values(), *scenario.publications.values()]:
                 with pytest.raises(NoSuchMessage):
-                    act(Inbox(world.reader), key)
-        assert Inbox(world.reader).undo(world.stranger_marked) == 0
-        entries = Inbox(world.reader).page(world.stranger_page).entries
+                    act(Inbox(scenario.reader), key)
+        assert Inbox(scenario.reader).undo(scenario.stranger_marked) == 0
+        entries = Inbox(scenario.reader).page(scenario.stranger_page).entries
     assert not [each for each in entries if "secret" in str(each)]
 
 
 @pytest.mark.usefixtures("nothing_changes")
 @pytest.mark.parametrize("act", ["save", "delete", "refresh_from_db"])
-def test_models_refuse_instances_of_other_tenant(world: World, act: str) -> None:
-    for row in (world.stranger_message, world.stranger_announcement):
+def test_models_refuse_instances_of_other_tenant(scenario: Scenario, act: str) -> None:
+    for row in (scenario.stranger_message, scenario.stranger_announcement):
         with schema_context("acme"), pytest.raises(WrongTenant):
             getattr(row, act)()
 
 
 @pytest.mark.usefixtures("nothing_changes")
-def test_send_with_recipient_of_other_tenant_writes_nothing(world: World) -> None:
+def test_send_with_recipient_of_other_tenant_writes_nothing(scenario: Scenario) -> None:
     """All or nothing: one who is no one here spoils the whole."""
     with schema_context("acme"), suppress(MessagesExtendsError):
-        api.send((each for each in (here(world), world.stranger)), "from acme")
+        api.send((each for each in (here(scenario), scenario.stranger)), "from acme")

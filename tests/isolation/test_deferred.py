@@ -24,14 +24,14 @@ from messages_extends.tenancy.schemas import current_schema
 from tests.factories import MakeMessage, MakeUser
 from tests.isolation.test_tenant_context_rules import SOURCES
 
-said: list[str] = []
+published: list[str] = []
 
 
-class Ear(Bus):
-    """A bus that nothing leaves."""
+class RecordingBus(Bus):
+    """A bus that records what is published, and delivers nothing."""
 
     def publish(self, texts: Any) -> None:
-        said.extend(texts)
+        published.extend(texts)
 
     def listen(self) -> Any:
         raise NotImplementedError
@@ -66,11 +66,11 @@ def test_on_commit_callback_runs_in_schema_current_at_commit() -> None:
 
 @pytest.mark.usefixtures("committing")
 def test_change_event_names_schema_of_change() -> None:
-    said.clear()
-    own = {**django_settings.MESSAGES_EXTENDS, "PUSH_BUS": Ear}
+    published.clear()
+    own = {**django_settings.MESSAGES_EXTENDS, "PUSH_BUS": RecordingBus}
     with override_settings(MESSAGES_EXTENDS=own):
         in_globex_within_a_transaction_of_acme(lambda: changes.notify_changed(users=[1]))
-    assert [changes.ChangeEvent.parse(text).schema for text in said] == ["globex"]
+    assert [changes.ChangeEvent.parse(text).schema for text in published] == ["globex"]
 
 
 # Querysets ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from django_tenants.utils import schema_context
 from messages_extends.management.commands.import_messages_extends import Command, Progress
 from messages_extends.models import Message
 from tests.databases import execute
-from tests.upgrade.shapes import TABLE
+from tests.upgrade.table_definitions import TABLE
 
 ASIDE = "messages_extends_message_0_6_3"
 OLD_TABLE = f"""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.upgrade.conftest import SCHEMAS
 from tests.upgrade.hosts import Host, connect, database
-from tests.upgrade.shapes import TABLE, shape
+from tests.upgrade.table_definitions import TABLE, table_definition
 
 pytestmark = pytest.mark.longrun
 
@@ -119,7 +119,7 @@ def test_import_prepare_only_renames_table_and_is_repeatable(shared: Host, old: 
 
 
 def test_migrate_after_prepare_creates_table_in_every_tenant_only(ready: Host) -> None:
-    first, second = (shape(ready, schema) for schema in SCHEMAS)
+    first, second = (table_definition(ready, schema) for schema in SCHEMAS)
     assert first["columns"] == second["columns"]
     assert any(column["column_name"] == "read_at" for column in first["columns"])
     assert ready.rows("SELECT to_regclass('public.messages_extends_message') AS name") == [{"name": None}]
@@ -168,11 +168,11 @@ def test_import_with_tenant_imports_only_that_tenant(ready: Host, old: list[dict
 
 
 def test_import_dry_run_prints_counts_and_changes_nothing(shared: Host, old: list[dict[str, Any]]) -> None:
-    before = shape(shared, "public")
+    before = table_definition(shared, "public")
     printed = shared.moved_to("shared-users").manage("import_messages_extends", "--match", "pk", "--dry-run")
     assert f"{ACME}: would import {len(texts_of(old, ALICE))}\n" in printed
     assert rows(shared, "public") == old
-    assert shape(shared, "public") == before
+    assert table_definition(shared, "public") == before
 
 
 def test_import_by_email_finds_tenant_users_with_other_ids(with_own_users: Host, old: list[dict[str, Any]]) -> None:

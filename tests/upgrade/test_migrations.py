@@ -7,7 +7,7 @@ import pytest
 
 from tests.upgrade.conftest import SCHEMAS
 from tests.upgrade.hosts import Host, connect
-from tests.upgrade.shapes import TABLE, shape
+from tests.upgrade.table_definitions import TABLE, table_definition
 
 pytestmark = pytest.mark.longrun
 
@@ -83,10 +83,10 @@ def test_migrate_keeps_rows_with_new_level_and_read_at(per_tenant: Host, migrate
 
 
 def test_migrate_back_to_0001_restores_old_table_and_rows(per_tenant: Host, migrated: Host) -> None:
-    old, shapes = snapshot(per_tenant), [shape(per_tenant, schema) for schema in SCHEMAS]
-    assert [shape(migrated, schema) for schema in SCHEMAS] != shapes
+    old, definitions = snapshot(per_tenant), [table_definition(per_tenant, schema) for schema in SCHEMAS]
+    assert [table_definition(migrated, schema) for schema in SCHEMAS] != definitions
     back(migrated)
-    assert [shape(migrated, schema) for schema in SCHEMAS] == shapes
+    assert [table_definition(migrated, schema) for schema in SCHEMAS] == definitions
     assert snapshot(migrated) == old
 
 
@@ -103,26 +103,26 @@ def test_migrate_back_restores_only_original_levels(per_tenant: Host, migrated: 
 
 
 def test_migrate_forwards_after_back_restores_upgraded_rows(migrated: Host) -> None:
-    upgraded, shapes = snapshot(migrated), [shape(migrated, schema) for schema in SCHEMAS]
+    upgraded, definitions = snapshot(migrated), [table_definition(migrated, schema) for schema in SCHEMAS]
     back(migrated)
     migrated.manage("migrate_schemas")
     assert snapshot(migrated) == upgraded
-    assert [shape(migrated, schema) for schema in SCHEMAS] == shapes
+    assert [table_definition(migrated, schema) for schema in SCHEMAS] == definitions
 
 
 def test_upgraded_table_equals_table_of_new_tenant(migrated: Host) -> None:
     add_tenant(migrated)
-    assert shape(migrated, "initech") == shape(migrated, "acme")
+    assert table_definition(migrated, "initech") == table_definition(migrated, "acme")
 
 
 def test_migration_0001_creates_exact_table_of_0_6_3(per_tenant: Host, migrated: Host) -> None:
-    made_by_0_6_3 = shape(per_tenant, "acme", in_order=True)
+    made_by_0_6_3 = table_definition(per_tenant, "acme", in_order=True)
     add_tenant(migrated)
     back(migrated)
     migrated.execute(f"DROP TABLE initech.{TABLE}")
     migrated.execute("DELETE FROM initech.django_migrations WHERE app = 'messages_extends'")
     migrated.manage("migrate_schemas", "messages_extends", "0001", "--schema", "initech")
-    assert shape(migrated, "initech", in_order=True) == made_by_0_6_3
+    assert table_definition(migrated, "initech", in_order=True) == made_by_0_6_3
 
 
 def add_tenant(host: Host, schema: str = "initech") -> None:
@@ -147,7 +147,7 @@ def test_new_rows_after_migration_get_next_ids(migrated: Host, to: str) -> None:
 def test_migrate_with_serial_ids_upgrades_and_restores_table(per_tenant: Host) -> None:
     """Django before 4.1 made such tables."""
     make_serial(per_tenant)
-    old, before = rows(per_tenant, "acme"), shape(per_tenant, "acme")
+    old, before = rows(per_tenant, "acme"), table_definition(per_tenant, "acme")
     ours = per_tenant.moved_to("tenants")
     ours.manage("migrate_schemas")
     assert rows(ours, "acme") == [as_upgraded(row) for row in old]
@@ -157,7 +157,7 @@ def test_migrate_with_serial_ids_upgrades_and_restores_table(per_tenant: Host) -
     )
     assert rows(ours, "acme")[-1]["id"] == old[-1]["id"] + 1
     back(ours)
-    assert shape(ours, "acme") == before
+    assert table_definition(ours, "acme") == before
 
 
 def make_serial(host: Host) -> None:
@@ -178,7 +178,7 @@ def test_migrate_after_failure_in_one_tenant_continues(per_tenant: Host) -> None
     failed = ours.run("migrate_schemas")
     assert failed.returncode != 0
     assert "other objects depend on it" in failed.stderr
-    assert shape(ours, other)["columns"] == shape(per_tenant, other)["columns"]
+    assert table_definition(ours, other)["columns"] == table_definition(per_tenant, other)["columns"]
     ours.execute(f"DROP VIEW {stopped}.unread")
     ours.manage("migrate_schemas")
     assert snapshot(ours) == {schema: [as_upgraded(row) for row in old[schema]] for schema in SCHEMAS}
@@ -200,7 +200,7 @@ def test_message_with_unknown_user_violates_foreign_key_immediately(migrated: Ho
 
 
 def test_migrate_without_user_foreign_key_names_missing_key(per_tenant: Host) -> None:
-    (name,) = [row["conname"] for row in shape(per_tenant, "acme")["constraints"] if row["contype"] == "f"]
+    (name,) = [row["conname"] for row in table_definition(per_tenant, "acme")["constraints"] if row["contype"] == "f"]
     per_tenant.execute(f"ALTER TABLE acme.{TABLE} DROP CONSTRAINT {name}")
     failed = per_tenant.moved_to("tenants").run("migrate_schemas")
     assert failed.returncode != 0
@@ -219,11 +219,11 @@ def test_sqlmigrate_shows_foreign_key_statements(per_tenant: Host) -> None:
 
 def test_migrate_without_tenant_table_keeps_public_table(shared: Host) -> None:
     """django-tenants recorded 0001 there, too, while the app was shared."""
-    old, before = rows(shared, "public"), shape(shared, "public")
+    old, before = rows(shared, "public"), table_definition(shared, "public")
     ours = shared.moved_to("shared-users")
     assert "messages_extends.E015" in ours.run("migrate_schemas").stderr
     failed = ours.run("migrate_schemas", "--skip-checks")
     assert failed.returncode != 0
     assert "import_messages_extends --prepare" in failed.stderr
     assert rows(shared, "public") == old
-    assert shape(shared, "public") == before
+    assert table_definition(shared, "public") == before

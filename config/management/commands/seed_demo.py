@@ -1,4 +1,4 @@
-"""Fills a database for trying things out: organisations with people, groups, grants, messages and publications."""
+"""Fill a database with demo data: organisations with people, groups, grants, messages and publications."""
 
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, sen
 from tenants.models import Tenant
 from tenants.provisioning import Administrator, ProvisioningError, create_organisation
 
-# Everybody can read it here, so it is worth nothing outside a demonstration.
+# It is public, and must not be used outside of a demo.
 PASSWORD: Final = "demo-only-password"  # noqa: S105
-# What the application says; each reader sees it in their own language.
+# Messages of the application, which each reader sees in their own language.
 WELCOME: Final = gettext_noop("Welcome to %(organisation)s, %(person)s.")
 STAYS: Final = gettext_noop("Messages like this one stay until you close them.")
 PAYMENT_FAILED: Final = gettext_noop("The payment for order %(order)s has failed: the card has expired.")
@@ -33,9 +33,9 @@ class Organisation:
     name: str
     administrator: tuple[str, str]
     people: tuple[tuple[str, str], ...]
-    # Name of the group -> those in it.
+    # The members of each group.
     groups: Mapping[str, tuple[str, ...]]
-    # Who may write to which group.
+    # The users who may write to each group.
     managers: Mapping[str, str]
 
     def email(self, who: str) -> str:
@@ -163,7 +163,7 @@ def _ensure_groups(organisation: Organisation) -> None:
 
 
 def _fill(organisation: Organisation) -> None:
-    """Send messages and publish announcements that show who may write to whom."""
+    """Send messages and publish announcements that show the effect of grants."""
     administrator = _person(organisation, organisation.administrator[0])
     for who, name in organisation.managers.items():
         text = "The numbers for October are in. Well done, everybody!"

@@ -17,7 +17,7 @@ mx.makeFocusable = (element) => {
   return element;
 };
 
-/* Which banners are folded the style sheet says; how many, and before which of them, is said here. */
+/* The style sheet folds banners; their number, and the place where it is shown, are set here. */
 mx.countFolded = (region) => {
   const fold = region.querySelector("[data-mx-fold]");
   if (!fold) return;
@@ -39,7 +39,7 @@ mx.countFolded = (region) => {
   if (held) fold.querySelector("summary").focus();
 };
 
-/* Without a script each text that may be too long has the button; with one, each that is. */
+/* Without a script, each text that may be too long has the button; here, only those that are. */
 const lines = new ResizeObserver((changes) =>
   changes.forEach(({ target }) => {
     const all = target.parentElement?.querySelector(":scope > .mx-all");

@@ -1,10 +1,10 @@
 // @ts-check
-/* The bell: its number, and the panel of the latest messages. With it, what else folds out over a page. */
+/* The bell: its number and the panel of the latest messages. Also other menus that open over a page. */
 
 /** @type {MessagesExtends.Shared} */
 const mx = (globalThis.messagesExtends ??= { submitHandlers: new Map() });
 
-/* How far the panel stays away from the edges of the window, and the least height that it gets. */
+/* The panel's distance from the edges of the window, and its minimum height. */
 const EDGE_PX = 8;
 const MIN_HEIGHT_PX = 160;
 
@@ -52,7 +52,7 @@ const loadPanel = async (root) => {
 };
 
 /**
- * On the side of the bell that has room, and never outside the window.
+ * Place the panel on the side of the bell that has room, inside the window.
  * @param {Element} root
  */
 const placePanel = (root) => {
@@ -100,7 +100,7 @@ mx.submitHandlers.set("[data-mx-all]", async (form) => {
 });
 
 /**
- * A link becomes a button only where there is something that it can open here.
+ * Make the link a button if it can open a panel on this page.
  * @param {Element} link
  */
 const replaceByButton = (link) => {
@@ -140,7 +140,7 @@ document.addEventListener("click", ({ target }) => {
   else closePanel(root, false);
 });
 addEventListener("resize", () => bells().forEach(placePanel));
-/* What a library keeps of this page, to show it again when one goes back. */
+/* A library may keep a copy of this page for going back. */
 ["turbo:before-cache", "htmx:beforeHistorySave"].forEach((type) => {
   document.addEventListener(type, () => closePanels(null));
 });

@@ -1,5 +1,5 @@
 // @ts-check
-/* Goes on counting by itself: each step is the form that the page has anyway, and shows how far it is. */
+/* Continue counting automatically: each step sends the page's own form, and shows the progress. */
 
 let isRunning = false;
 
@@ -18,7 +18,7 @@ const showButtons = (canStop) => {
   submitButton().hidden = canStop;
 };
 
-/* Somebody may have gone to another page, whose body has taken the place of this one: then there is no region. */
+/* There is no region if the body was replaced by that of another page. */
 const takeStep = async () => {
   const form = region().querySelector("form");
   const response = await fetch(form.action, { method: "POST", body: new FormData(form), credentials: "same-origin" });

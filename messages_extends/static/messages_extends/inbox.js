@@ -1,5 +1,5 @@
 // @ts-check
-/* Entries of the inbox and of the bell's panel: marking, archiving, snoozing and saving them, and following links. */
+/* Entries of the inbox and the panel: marking, archiving, snoozing and saving them, and following links. */
 
 /** @type {MessagesExtends.Shared} */
 const mx = (globalThis.messagesExtends ??= { submitHandlers: new Map() });
@@ -37,8 +37,7 @@ mx.submitHandlers.set("[data-mx-mark]", async (form) => {
 });
 
 /**
- * Mark as read what has a link that somebody follows, in this window or in another; the request outlives this page. What
- * must be acknowledged stays as it is.
+ * Mark an entry as read when its link is followed, unless it must be acknowledged. The request outlives this page.
  * @param {MouseEvent} event
  */
 const followLink = async ({ target }) => {
@@ -54,12 +53,12 @@ const followLink = async ({ target }) => {
       if (entry) setRead(entry, true);
       if (banner) mx.removeBanner(banner, banner.contains(document.activeElement));
     });
-  } catch { /* it stays unread, and its button is there */ }
+  } catch { /* the entry stays unread, with its button */ }
 };
 
 document.addEventListener("click", followLink);
 document.addEventListener("auxclick", (event) => {
-  /* The middle button opens a window; the right one, a menu. */
+  /* The middle button opens a tab, the right one a menu. */
   if (event.button === 1) followLink(event);
 });
 
@@ -67,7 +66,7 @@ const focusable = () =>
   [...document.querySelectorAll("[data-mx-list] [data-mx-entry]")].filter((each) => each.checkVisibility());
 
 /**
- * Show the inbox as the server has made it anew.
+ * Replace the inbox by what the server has rendered.
  * @param {string} html
  * @param {string} [url]
  */
@@ -88,7 +87,7 @@ const replaceInbox = (html, url) => {
     mx.makeFocusable((id && document.getElementById(id)) || (focusable()[0] ?? inbox.querySelector("h1"))).focus();
   }
   if (count && name) mx.showBadge({ text: count.textContent, name });
-  /* A library that goes back by itself has its own notes there. */
+  /* Keep the state of a library that handles going back. */
   if (url) history.replaceState(history.state, "", url);
 };
 
@@ -96,7 +95,7 @@ mx.refreshInbox = async () => {
   if (!document.querySelector("[data-mx-inbox]")) return;
   const response = await fetch(location.href, { credentials: "same-origin" });
   const html = await response.text();
-  /* What is being archived is in it still. */
+  /* The response may still contain entries that are being archived. */
   if (response.ok && !waiting) replaceInbox(html);
 };
 
@@ -113,7 +112,7 @@ mx.submitHandlers.set("[data-mx-swap]", async (form) => {
   }
 });
 
-/* Archiving, snoozing and saving: of one entry, or of all that are selected. */
+/* Archiving, snoozing and saving: one entry, or the selected ones. */
 
 const selected = () => /** @type {HTMLInputElement[]} */ ([...document.querySelectorAll(".mx-select :checked")]);
 
@@ -138,8 +137,8 @@ document.addEventListener("change", ({ target }) => {
   if (target.closest("[data-mx-select-all], .mx-select")) showSelected();
 });
 
-/* What was done is sent one by one, and all that is left when somebody leaves the page; the inbox is fetched anew after
-   the last. */
+/* Changes are sent one after the other, or all at once when the user leaves the page. The inbox is fetched after the
+   last one. */
 /** @type {Promise<string | void>} */
 let sending = Promise.resolve();
 const leaving = new Promise((resolve) => addEventListener("pagehide", resolve, { once: true }));
@@ -147,7 +146,7 @@ let waiting = 0;
 /** @type {Promise<void>} */
 let settled = Promise.resolve();
 
-/* The offer to undo is that of the last change, which may not be there yet. */
+/* Undo applies to the last change, which may not have been sent yet. */
 mx.undo = async () => {
   await settled;
   document.querySelector("#mx-undo button")?.click();
@@ -156,7 +155,7 @@ mx.undo = async () => {
 /**
  * @param {Element} form
  * @param {FormData} body
- * @param {Element[]} entries Those that it is done to; they leave the list at once.
+ * @param {Element[]} entries The changed ones, which are removed from the list at once.
  */
 const triage = async (form, body, entries) => {
   const held = entries.some((each) => each.contains(document.activeElement));
@@ -186,7 +185,7 @@ const triage = async (form, body, entries) => {
   const html = await mx.getText(address);
   const dialog = document.querySelector("[data-mx-inbox] dialog[open]");
   if (dialog) await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
-  /* Somebody has gone on meanwhile. */
+  /* The user has changed something else meanwhile. */
   if (waiting) return;
   replaceInbox(html, address);
   showSelected();
@@ -224,7 +223,7 @@ mx.submitHandlers.set("[data-mx-triage]", (form, submitter) => {
 document.addEventListener("mx:mount", showSelected);
 showSelected();
 
-/* How long ago: said anew each minute, in the words of the server's language. */
+/* Times such as "5 minutes ago", updated each minute in the server's language. */
 
 const MINUTE_MS = 60_000;
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */

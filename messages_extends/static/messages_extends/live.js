@@ -1,6 +1,6 @@
 // @ts-check
-/* Live updates: one stream for all tabs of a browser, or polling. What comes by the stream is a number and a hint; what
-   has changed is fetched. */
+/* Live updates: one stream for all tabs of a browser, or polling. The stream sends a number and a hint; changes are
+   fetched. */
 
 /** @type {MessagesExtends.Shared} */
 const mx = (globalThis.messagesExtends ??= { submitHandlers: new Map() });
@@ -13,7 +13,7 @@ const RETRY_MS = 5_000;
 const MAX_RETRY_MS = 300_000;
 const RECONNECT_SPREAD_MS = 5_000;
 const REFRESH_GAP_MS = 1_000;
-/* How old a message may be that the page has not shown, and still be news. */
+/* The maximum age of a message that is announced as new. */
 const NEWS_S = 60;
 
 const jittered = (/** @type {number} */ time) => time * (0.75 + Math.random() / 2);
@@ -32,7 +32,7 @@ const startSession = (root) => {
     unread: Number(root.dataset.mxUnread),
     version: root.dataset.mxVersion,
     dismissedMore: document.querySelector("[data-mx-pk=more]")?.textContent,
-    /* Something has changed that could not be fetched, or was not while nobody looked. */
+    /* Whether a change could not be fetched, or was not fetched while the page was hidden. */
     isStale: false,
   };
   /** @type {MessagesExtends.Connection} */
@@ -49,12 +49,12 @@ const startSession = (root) => {
 
   const withName = (/** @type {string} */ path) => `${path}?tabs=${name}`;
 
-  /* What has changed */
+  /* Changes */
 
   const isNews = (/** @type {Element} */ banner) => {
     const { mxPk: pk, mxAt } = banner.dataset;
     if (known.has(pk) || !banner.matches(".mx-warning, .mx-error")) return false;
-    /* A message that is unread again is none; a publication that is shown again is. */
+    /* A message marked as unread is not new; a publication that is shown again is. */
     return Number(mxAt) > page.renderedAt - NEWS_S || /-([2-9]|\d\d)/.test(pk);
   };
 
@@ -66,7 +66,7 @@ const startSession = (root) => {
     const { mxSaved } = region.dataset;
     const shown = banners.filter((each) => mxSaved !== "none" && (mxSaved !== "urgent" || "mxUrgent" in each.dataset));
     const more = shown.findIndex((each) => each.dataset.mxPk === "more");
-    /* "And n more" stays closed until it says another number. */
+    /* "And n more" stays closed until its number changes. */
     const said = shown[more]?.textContent;
     if (said && said === page.dismissedMore && !region.querySelector("[data-mx-pk=more]")) shown.splice(more, 1);
     page.dismissedMore = said;
@@ -106,7 +106,7 @@ const startSession = (root) => {
       ]);
       if (number !== refresh.number) return;
       page.isStale = false;
-      /* What this page has changed meanwhile is not in it. */
+      /* It does not contain what this page has changed meanwhile. */
       if (mx.countPosts() === posts) update(fetched);
       else scheduleRefresh();
     } catch {
@@ -120,7 +120,7 @@ const startSession = (root) => {
     else refresh.timer ??= setTimeout(fetchAndUpdate, wait);
   };
 
-  /* What is heard, from the stream, the server or another tab */
+  /* Events of the stream, the server or another tab */
 
   /** @param {MessagesExtends.News} news */
   const hear = (news) => {
@@ -163,7 +163,7 @@ const startSession = (root) => {
     }, wait);
   };
 
-  /* The stream, of the tab that leads */
+  /* The stream of the leading tab */
 
   const closeStream = () => {
     connection.source?.close();
@@ -183,7 +183,7 @@ const startSession = (root) => {
     if (!mxStream || !globalThis.EventSource) return pollInstead();
     const source = new EventSource(`${withName(mxStream)}&language=${mxLanguage}`);
     connection.source = source;
-    /* A proxy may hold everything back. */
+    /* A proxy may buffer all events. */
     const timeout = setTimeout(() => source === connection.source && pollInstead(), FIRST_MESSAGE_TIMEOUT_MS);
     let isNew = false;
     source.onopen = () => {
@@ -195,7 +195,7 @@ const startSession = (root) => {
       if (isNew) {
         isNew = connection.isPolling = false;
         connection.failures = 0;
-        /* After a restart everybody comes back, and not all at once. */
+        /* After a restart, pages reconnect at different times. */
         scheduleCheck(connection.wasOpen ? Math.random() * RECONNECT_SPREAD_MS : 0);
         connection.wasOpen = true;
       }
@@ -208,7 +208,7 @@ const startSession = (root) => {
     };
   };
 
-  /* Which tab leads */
+  /* Leadership */
 
   const releaseLeadership = () => {
     leadership?.abort();
@@ -254,14 +254,14 @@ const startSession = (root) => {
   };
 
   const join = () => {
-    /* Without locks each tab has a stream of its own, and hears everything itself. */
+    /* Without locks, each tab has its own stream. */
     if (navigator.locks) {
       channel = new BroadcastChannel(`mx:${name}`);
       channel.onmessage = ({ data }) => hear(data);
     }
     followVisibility();
     requestLeadership();
-    /* What came before this page could hear; who leads asks once the stream is open. */
+    /* Fetch earlier events; the leader does it once the stream is open. */
     setTimeout(() => {
       if (!connection.source) check();
     }, REFRESH_GAP_MS);
@@ -280,12 +280,12 @@ const startSession = (root) => {
 
   return {
     leave,
-    /* What this page has changed itself. */
+    /* A change by this page. */
     tell: (news) => {
       page.unread = news.unread;
       channel?.postMessage({ ...news, changed: true });
     },
-    /* Go on with the bell of another body; false where that is somebody else's. */
+    /* Continue with the bell of a new body; false if it is another user's. */
     adopt: (other) => {
       if (signal.aborted || other?.dataset.mxLive !== name) return false;
       root = other;
@@ -294,7 +294,7 @@ const startSession = (root) => {
       root.dataset.mxUrgent.split(" ").forEach((pk) => known.add(pk));
       page.dismissedMore = document.querySelector("[data-mx-pk=more]")?.textContent;
       toasts.keep();
-      /* It may be newer than what was shown, or a copy of an older page. */
+      /* It may be newer than the page, or a copy of an older one. */
       if (root.dataset.mxVersion !== page.version) check();
       page.version = root.dataset.mxVersion;
       return true;

@@ -1,20 +1,20 @@
 // @ts-check
-/* What all scripts of banners, bell and inbox share, and which of them gets a form that is sent. Without scripts the
-   forms work too. What is shown before the server has agreed is taken back, visibly, when it refuses.
+/* Functions that the scripts of banners, bell and inbox share, and the dispatch of submitted forms, which also work
+   without scripts. Changes are shown before the response, and reverted if the server refuses them.
 
-   Each script registers here what others need, in any order. Listeners are the document's, and what a page shows is in
-   its elements alone: a library may exchange the body, or bring back a copy of an earlier one. */
+   The scripts register their functions here, in any order. Listeners are on the document and all state is in elements,
+   because a library may replace the body, or restore a copy of an earlier one. */
 
 /** @type {MessagesExtends.Shared} */
 const mx = (globalThis.messagesExtends ??= { submitHandlers: new Map() });
 
-/* Longer than a browser needs to notice that a region is empty. */
+/* Longer than a browser needs to notice an empty region. */
 const ANNOUNCE_DELAY_MS = 50;
 
-/* The starts and ends of what was sent: what was fetched while one more came may be older than what is shown. */
+/* Counts starts and ends of requests: a response that was fetched between them may be out of date. */
 let postEvents = 0;
 
-/* A region that was there before is announced; one that says the same twice is not. */
+/* Only a region that exists already is announced, and only if its text changes. */
 mx.announce = (text) => {
   const region = document.querySelector("[data-mx-status]");
   if (!region) return;
@@ -37,7 +37,7 @@ mx.countPosts = () => postEvents;
 
 mx.getText = async (url) => {
   const response = await fetch(url, { credentials: "same-origin" });
-  /* A session that has ended leads to the login page. */
+  /* An ended session redirects to the login page. */
   if (!response.ok || response.redirected) throw new Error(String(response.status));
   return response.text();
 };
@@ -59,7 +59,7 @@ mx.post = async (form, accept, options) => {
 
 mx.parse = (html) => new DOMParser().parseFromString(html, "text/html");
 
-/* First of all, and then nobody else: a library that sends forms by itself would send these once more. */
+/* Before all other listeners, and instead of them: a library that submits forms would send these again. */
 document.addEventListener("submit", (event) => {
   const form = /** @type {HTMLFormElement} */ (event.target);
   const found = [...mx.submitHandlers].find(([selector]) => form.matches(selector));
@@ -76,16 +76,16 @@ let followed = null;
 /** @type {Promise<unknown> | undefined} */
 let loading;
 
-/* By addresses in the page, because a name in an import would miss the hash in that of the file. */
+/* By URLs in the page, because an import would not contain the hash in the file's name. */
 const followBell = () => {
   const root = document.querySelector("[data-mx-live]");
   if (root === followed) return;
   followed = root;
   loading ??= Promise.all(root.dataset.mxScripts.split(" ").map((address) => import(address)));
-  loading.then(() => mx.live.follow(followed)).catch(() => {/* the page works as it is */});
+  loading.then(() => mx.live.follow(followed)).catch(() => {/* the page works without it */});
 };
 
-/* For whatever has not been seen yet; doing it again changes nothing. */
+/* For elements that are new; it is idempotent. */
 const mount = () => {
   followBell();
   document.dispatchEvent(new Event("mx:mount"));

@@ -1,5 +1,5 @@
 // @ts-check
-/* Choosing people and groups while one types: a combobox with a list, after the pattern of the ARIA Authoring Practices. */
+/* Pickers for people and groups: a combobox with a list, following the ARIA Authoring Practices. */
 
 /** @typedef {{ name: string, value: string, text: string, detail?: string }} Choice */
 
@@ -125,7 +125,7 @@ const startPicker = (root) => {
     setOpen(false);
   };
 
-  /* What a form sends, what it is called, and a button that takes it out. */
+  /* The submitted value, its label, and a button that removes it. */
   const chipOf = (/** @type {Choice} */ choice) => {
     const button = create("button", { type: "button", className: "mx-x", textContent: "×" });
     button.setAttribute("aria-label", words.mxRemove.replace("%s", choice.text));
@@ -152,7 +152,7 @@ const startPicker = (root) => {
     input.focus();
   };
 
-  /* Opens the list, or goes round in it. */
+  /* Open the list, or move in it cyclically. */
   const move = (/** @type {number} */ index) => {
     if (list.hidden) scheduleSearch(0);
     else activate((index + choices.length) % Math.max(choices.length, 1));
@@ -162,7 +162,7 @@ const startPicker = (root) => {
   const actions = {
     ArrowDown: () => move(activeIndex + 1),
     ArrowUp: () => move(Math.max(activeIndex, 0) - 1),
-    /* Never the whole form: one is still choosing. */
+    /* Do not submit the form. */
     Enter: () => {
       if (!list.hidden && choices[activeIndex]) choose(choices[activeIndex]);
       else if (input.value) scheduleSearch(0);
@@ -173,7 +173,7 @@ const startPicker = (root) => {
     },
   };
 
-  /* Of a copy that a library has kept of this page. */
+  /* From a copy of this page that a library has kept. */
   root.querySelectorAll(".mx-options, .mx-status").forEach((each) => each.remove());
   list.setAttribute("aria-label", root.querySelector("label").textContent);
   input.after(list);
@@ -193,7 +193,7 @@ const startPicker = (root) => {
     event.preventDefault();
     act();
   });
-  /* What was found and ticked before the script was there. */
+  /* Results that were checked before the script ran. */
   const before = chosen.querySelectorAll(":checked, [type=hidden]");
   const ticked = root.querySelectorAll("[data-mx-found] :checked");
   chosen.replaceChildren(...[...before, ...ticked].map(choiceOf).map(chipOf));
@@ -202,7 +202,7 @@ const startPicker = (root) => {
   root.querySelector("[data-mx-search]")?.remove();
 };
 
-/* Once for each, in whatever body it comes. */
+/* Once for each picker, in any body. */
 const mounted = new WeakSet();
 const mount = () =>
   document.querySelectorAll("[data-mx-picker]").forEach((root) => {

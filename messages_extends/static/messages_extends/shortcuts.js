@@ -1,5 +1,5 @@
 // @ts-check
-/* Keyboard shortcuts; characters alone, so they can be switched off. */
+/* Keyboard shortcuts. They are single characters and can therefore be turned off. */
 
 /** @type {MessagesExtends.Shared} */
 const mx = (globalThis.messagesExtends ??= { submitHandlers: new Map() });
@@ -14,7 +14,7 @@ const areOn = () => {
   }
 };
 
-/* Those that are not in a folded group. */
+/* Entries outside of folded groups. */
 const entries = () =>
   [...document.querySelectorAll("[data-mx-list] [data-mx-entry]")].filter((each) => each.checkVisibility());
 const currentEntry = () => document.activeElement?.closest("[data-mx-list] [data-mx-entry]");
@@ -32,7 +32,7 @@ const move = (step) => {
 const press = (mark) => currentEntry()?.querySelector(`[data-mx-mark=${mark}]:not([hidden])`)?.requestSubmit();
 
 /**
- * Press a button for all that are selected, or else that of the current entry.
+ * Press the button for the selected entries, or else that of the current one.
  * @param {string} selector
  */
 const pressFor = (selector) => {
@@ -81,7 +81,7 @@ document.addEventListener("change", ({ target }) => {
   if (!target.matches("[data-mx-keys-on]")) return;
   try {
     localStorage.setItem(STORAGE_KEY, target.checked ? "on" : "off");
-  } catch { /* not remembered */ }
+  } catch { /* the choice is not stored */ }
 });
 
 document.addEventListener("click", ({ target }) => {

@@ -1,5 +1,5 @@
 // @ts-check
-/* Toasts: for what is urgent, beside its banner or its entry, and gone by themselves. */
+/* Toasts for urgent messages, in addition to banner and entry; they disappear by themselves. */
 
 /** @type {MessagesExtends.Shared} */
 const mx = (globalThis.messagesExtends ??= { submitHandlers: new Map() });
@@ -42,7 +42,7 @@ mx.createToaster = (root, signal) => {
     return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
   };
 
-  /* To the other end of the window, where they would cover what has the focus. */
+  /* Move to the other end of the window if they cover the focused element. */
   const moveAside = () => {
     const focused = document.activeElement;
     region.classList.remove("mx-high");
@@ -77,12 +77,12 @@ mx.createToaster = (root, signal) => {
       toast.prepend(banner.querySelector(".mx-icon").cloneNode(true), text, ...banner.querySelectorAll(".mx-text > a"));
       const form = banner.querySelector("[data-mx-close]");
       if (form) {
-        /* What following its link sends. */
+        /* Sent when its link is followed. */
         form.hidden = true;
         toast.append(form);
       }
       button.setAttribute("aria-label", `${button.getAttribute("aria-label")}: ${name}`);
-      /* It holds no control now. */
+      /* It has no control any more. */
       text.setAttribute("role", "alert");
       if (timers.size === MAX_TOASTS) close(timers.keys().next().value);
       timers.set(toast, 0);
@@ -91,7 +91,7 @@ mx.createToaster = (root, signal) => {
       restartTimers();
       moveAside();
     },
-    /* Where the body has been exchanged, what is not read yet goes on. */
+    /* Unread toasts continue in a new body. */
     keep: () => {
       if (timers.size && !region.isConnected) document.body.append(region);
     },

@@ -1,5 +1,5 @@
 // @ts-check
-/* Puts what the server has made anew in the place of what has changed, and touches nothing else. */
+/* Replace only the elements that differ from what the server has rendered. */
 
 /** @type {MessagesExtends.Shared} */
 const mx = (globalThis.messagesExtends ??= { submitHandlers: new Map() });
@@ -8,7 +8,7 @@ const mx = (globalThis.messagesExtends ??= { submitHandlers: new Map() });
 const focus = (element) => mx.makeFocusable(element).focus({ preventScroll: true });
 
 /**
- * Return what an element says, without what differs between two renderings of the same.
+ * Return an element's content without what differs between two renderings of it.
  * @param {Element} element
  */
 const fingerprint = (element) => {
@@ -22,13 +22,13 @@ const fingerprint = (element) => {
 };
 
 /**
- * Return the one that is on the page now.
+ * Return the element that is now on the page.
  * @param {Element} old
  * @param {Element} fresh
  */
 const replaceIfChanged = (old, fresh) => {
   if (fingerprint(old) === fingerprint(fresh)) {
-    /* What is marked as read later is all that has been seen by now. */
+    /* "Mark all as read" then includes what has been shown by now. */
     const snapshot = fresh.querySelector("[name=snapshot]");
     if (snapshot) old.querySelector("[name=snapshot]").value = snapshot.value;
     return old;
@@ -43,7 +43,7 @@ const replaceIfChanged = (old, fresh) => {
   old.replaceWith(fresh);
   if (!held) return fresh;
   const controls = controlsOf(fresh);
-  /* The same, or what is there in its place; the entry itself, if that had the focus. */
+  /* The same control, or the one in its place; the entry if it had the focus. */
   const near = index < 0 ? [] : [...controls.slice(index), ...controls.slice(0, index).reverse()];
   focus([...near, fresh].find((each) => !each.closest("[hidden]")));
   return fresh;
@@ -53,12 +53,12 @@ const replaceIfChanged = (old, fresh) => {
 const keyOf = (item) => item.dataset.mxPk ?? item.id;
 
 /**
- * Never moves what is there: that would take its focus away.
+ * Existing elements are not moved, because they would lose the focus.
  * @param {Element} parent
  * @param {Element[]} old
  * @param {Element[]} fresh
  * @param {(gone: Element) => void} remove
- * @param {Element} [heading] What stays before them.
+ * @param {Element} [heading] It stays before them.
  */
 const replaceItems = (parent, old, fresh, remove, heading) => {
   const olds = new Map(old.map((each) => [keyOf(each), each]));
@@ -83,7 +83,7 @@ const replaceItems = (parent, old, fresh, remove, heading) => {
 const updateEntries = (list, fresh) => {
   const unreadOnly = list.matches("[data-mx-list]") && new URLSearchParams(location.search).has("unread");
   replaceItems(list, [...list.children], [...fresh.children], (gone) => {
-    /* What somebody has just marked as read stays where they may change their mind. */
+    /* Entries that were just marked as read stay, so that it can be undone. */
     if (unreadOnly && gone.matches("[data-mx-entry]:not(.mx-unread)")) return;
     const held = gone.contains(document.activeElement);
     const next = gone.nextElementSibling ?? gone.previousElementSibling ?? list.parentElement;
@@ -120,7 +120,7 @@ mx.updateBanners = (region, banners) => {
   mx.countFolded(region);
 };
 
-/* Where somebody is reading, what is read stays, whatever appears above it. */
+/* Keep the reading position when entries appear above. */
 mx.keepInPlace = (change) => {
   const focused = document.activeElement?.closest("[data-mx-entry], [data-mx-banner]");
   const seen = document.elementFromPoint(innerWidth / 2, innerHeight / 2);

@@ -1,12 +1,12 @@
 // @ts-check
-/* What a person who writes sees at once: the preview, and the characters left. */
+/* The preview of a message, and the number of remaining characters. */
 
 const ANNOUNCE_DELAY_MS = 800;
-/* So near to the end it is said, too, how many characters are left. */
+/* Below this number, the remaining characters are announced as well. */
 const ANNOUNCED_BELOW = 200;
 
 /**
- * Return an address only as the server would take it too: a script behind a link would run here.
+ * Return a URL that the server would accept, or "": a script in a link would run here.
  * @param {string} value
  */
 const cleanUrl = (value) => {
@@ -48,7 +48,7 @@ const showPreview = (form) => {
 };
 
 /**
- * Return what is to be said of it, "" while there is room.
+ * Return the announcement, or "" if there are enough characters left.
  * @param {Element} form
  */
 const showCharactersLeft = (form) => {
@@ -68,13 +68,13 @@ document.addEventListener("input", ({ target }) => {
   showPreview(form);
   const said = showCharactersLeft(form);
   clearTimeout(announceTimer);
-  /* When the typing rests. */
+  /* After a pause in typing. */
   announceTimer = setTimeout(() => {
     form.querySelector("[data-mx-left-status]").textContent = said;
   }, ANNOUNCE_DELAY_MS);
 });
 
-/* Once for each form, in whatever body it comes. */
+/* Once for each form, in any body. */
 const mounted = new WeakSet();
 const mount = () =>
   document.querySelectorAll(".mx-form").forEach((form) => {

@@ -138,6 +138,6 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         return self.connection is not None and self.connection.info.transaction_status == TransactionStatus.INERROR
 
 
-# Without this, `migrate_schemas --executor=multiprocessing` and preloading servers would wait for ever.
+# Otherwise, `migrate_schemas --executor=multiprocessing` and preloading servers would wait forever.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pools)

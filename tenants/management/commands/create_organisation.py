@@ -1,4 +1,4 @@
-"""Makes an organisation with its first administrator."""
+"""Create an organisation with its first administrator."""
 
 import getpass
 import sys

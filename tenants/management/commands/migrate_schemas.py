@@ -1,6 +1,6 @@
-"""django-tenants' command, one at a time.
+"""The command of django-tenants, with a lock.
 
-This app stands before django_tenants in INSTALLED_APPS, so that its commands are the ones that are found.
+This app precedes django_tenants in INSTALLED_APPS, so that its commands are used.
 """
 
 from typing import Any

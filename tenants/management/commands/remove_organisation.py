@@ -1,4 +1,4 @@
-"""Deletes an organisation and all it has."""
+"""Delete an organisation and all of its data."""
 
 from argparse import ArgumentParser
 from typing import Any

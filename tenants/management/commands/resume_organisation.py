@@ -1,4 +1,4 @@
-"""Opens a suspended organisation."""
+"""Resume a suspended organisation."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Closes an organisation for now."""
+"""Suspend an organisation."""
 
 from typing import Any
 

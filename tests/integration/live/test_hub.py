@@ -34,8 +34,8 @@ def alice(committing: None, make_user: MakeUser) -> Iterator[Any]:
         yield make_user("alice")
 
 
-class Told(Stream):
-    """A stream that keeps what it is told."""
+class RecordingStream(Stream):
+    """A stream that records its updates."""
 
     __slots__ = ("numbers", "spreads")
 
@@ -88,7 +88,7 @@ def in_acme(act: Callable[[], object]) -> Awaitable[object]:
 
 def test_hub_notifies_others_after_invalid_group_key(alice: Any) -> None:
     async def act(hub: Hub) -> None:
-        page = Told(subscriber(alice))
+        page = RecordingStream(subscriber(alice))
         hub.add(page)
         await page.until(0)
         # As text, a name is no key of a group; and a message in the same turn.
@@ -106,7 +106,7 @@ def test_notify_changed_refuses_model_instances(alice: Any) -> None:
 
 def test_hub_remove_frees_place_of_stream(alice: Any) -> None:
     async def act(hub: Hub) -> None:
-        page = Told(subscriber(alice))
+        page = RecordingStream(subscriber(alice))
         hub.add(page)
         assert (hub.count, hub.streams_of(page.subscriber)) == (1, 1)
         hub.remove(page)
@@ -117,7 +117,7 @@ def test_hub_remove_frees_place_of_stream(alice: Any) -> None:
 
 def test_hub_notifies_all_streams_after_gap(alice: Any) -> None:
     async def act(hub: Hub) -> None:
-        page = Told(subscriber(alice))
+        page = RecordingStream(subscriber(alice))
         hub.add(page)
         # The bus itself begins with a gap.
         await eventually_silent(page)
@@ -129,7 +129,7 @@ def test_hub_notifies_all_streams_after_gap(alice: Any) -> None:
     with_hub(act)
 
 
-async def eventually_silent(page: Told, unread: int = 0) -> None:
+async def eventually_silent(page: RecordingStream, unread: int = 0) -> None:
     """Wait until a page has been told a number, and nothing more for a moment."""
     await page.until(unread)
     told = -1
@@ -140,7 +140,7 @@ async def eventually_silent(page: Told, unread: int = 0) -> None:
 
 def test_hub_spreads_refetch_after_announcement(alice: Any) -> None:
     async def act(hub: Hub) -> None:
-        page = Told(subscriber(alice))
+        page = RecordingStream(subscriber(alice))
         hub.add(page)
         await page.until(0)
         await in_acme(partial(api.announce, "Hello", to=api.EVERYONE))
@@ -152,7 +152,7 @@ def test_hub_spreads_refetch_after_announcement(alice: Any) -> None:
 
 def test_hub_does_not_spread_refetch_after_message(alice: Any) -> None:
     async def act(hub: Hub) -> None:
-        page = Told(subscriber(alice))
+        page = RecordingStream(subscriber(alice))
         hub.add(page)
         await in_acme(partial(api.announce, "Hello", to=api.EVERYONE))
         await page.until(1)
@@ -166,7 +166,9 @@ def test_hub_does_not_spread_refetch_after_message(alice: Any) -> None:
 
 def test_hub_ends_streams_of_ended_session_only(alice: Any) -> None:
     async def act(hub: Hub) -> None:
-        page, other = (Told(Subscriber("acme", str(alice.pk), "en", session_key=key)) for key in ("one", "another"))
+        page, other = (
+            RecordingStream(Subscriber("acme", str(alice.pk), "en", session_key=key)) for key in ("one", "another")
+        )
         for each in (page, other):
             hub.add(each)
         for text in ChangeEvent(None, sessions=frozenset({page.session})).texts(1_000):
@@ -202,7 +204,7 @@ def test_hub_notifies_of_announcement_scheduled_during_next_change_query(
     monkeypatch.setattr(queries, "next_change", next_change)
 
     async def act(hub: Hub) -> None:
-        page = Told(subscriber(alice))
+        page = RecordingStream(subscriber(alice))
         hub.add(page)
         await page.until(1)
 
@@ -219,7 +221,7 @@ class TestWhoMayStay:
             return False
 
         async def act(hub: Hub) -> None:
-            page = Told(subscriber(alice, "gone"))
+            page = RecordingStream(subscriber(alice, "gone"))
             hub.add(page)
             async with asyncio.timeout(TIMEOUT_S):
                 while not page.has_ended:
@@ -234,7 +236,7 @@ class TestWhoMayStay:
             return answers[0]
 
         async def act(hub: Hub) -> None:
-            hub.add(Told(subscriber(alice)))
+            hub.add(RecordingStream(subscriber(alice)))
             async with asyncio.timeout(TIMEOUT_S):
                 while not hub.honours_tokens("acme"):
                     await asyncio.sleep(0.05)
@@ -246,13 +248,13 @@ class TestWhoMayStay:
 
     def test_hub_keeps_streams_served_by_host_when_others_are_refused(self, alice: Any, make_user: MakeUser) -> None:
         """A host may have a middleware that refuses who is logged out: that is no word about the organisation."""
-        others = [Told(subscriber(make_user(f"person{number}")), "fine") for number in range(3)]
+        others = [RecordingStream(subscriber(make_user(f"person{number}")), "fine") for number in range(3)]
 
         async def is_served(scope: Any) -> bool:
             return bool(scope == "fine")
 
         async def act(hub: Hub) -> None:
-            out = Told(subscriber(alice), "logged out")
+            out = RecordingStream(subscriber(alice), "logged out")
             for page in (*others, out):
                 hub.add(page)
             await asyncio.sleep(3)

@@ -165,7 +165,7 @@ class TestList:
         assert "platform.localhost" in text_of(operator.get(LIST, {"page": 2}))
 
     def test_organisation_list_escapes_html_in_name(self, operator: Client) -> None:
-        Tenant.objects.create(schema_name="hostile", name="<script>alert(1)</script>")
+        Tenant.objects.create(schema_name="malicious", name="<script>alert(1)</script>")
         assert "<script>alert" not in text_of(operator.get(LIST))
 
 

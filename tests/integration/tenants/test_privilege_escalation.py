@@ -28,7 +28,7 @@ def permission(name: str) -> Permission:
     return Permission.objects.get(content_type__app_label=app, codename=codename)
 
 
-class Cast:
+class Accounts:
     """A clerk who may change people and groups, administrators, and a group whose members may write to one person."""
 
     def __init__(self, make_user: MakeUser) -> None:
@@ -57,8 +57,8 @@ class Cast:
 
 
 @pytest.fixture
-def cast(in_acme: Tenant, make_user: MakeUser) -> Cast:
-    return Cast(make_user)
+def accounts(in_acme: Tenant, make_user: MakeUser) -> Accounts:
+    return Accounts(make_user)
 
 
 def form_of(person: User, **changes: Any) -> dict[str, Any]:
@@ -69,46 +69,52 @@ def form_of(person: User, **changes: Any) -> dict[str, Any]:
 
 PASSWORDS = {"usable_password": "true", "password1": "another horse battery", "password2": "another horse battery"}
 # Which form is sent, and what with; the texts are what the answer is refused with.
-TRIES: dict[str, Callable[[Cast], tuple[str, dict[str, Any]]]] = {
-    "join the administrators": lambda cast: (
-        f"people/user/{cast.clerk.pk}/change/",
-        form_of(cast.clerk, groups=[cast.administrators.pk]),
+TRIES: dict[str, Callable[[Accounts], tuple[str, dict[str, Any]]]] = {
+    "join the administrators": lambda accounts: (
+        f"people/user/{accounts.clerk.pk}/change/",
+        form_of(accounts.clerk, groups=[accounts.administrators.pk]),
     ),
-    "have somebody else join them": lambda cast: (
-        f"people/user/{cast.colleague.pk}/change/",
-        form_of(cast.colleague, groups=[cast.administrators.pk]),
+    "have somebody else join them": lambda accounts: (
+        f"people/user/{accounts.colleague.pk}/change/",
+        form_of(accounts.colleague, groups=[accounts.administrators.pk]),
     ),
-    "join a group with a grant on one person": lambda cast: (
-        f"people/user/{cast.clerk.pk}/change/",
-        form_of(cast.clerk, groups=[cast.insiders.pk]),
+    "join a group with a grant on one person": lambda accounts: (
+        f"people/user/{accounts.clerk.pk}/change/",
+        form_of(accounts.clerk, groups=[accounts.insiders.pk]),
     ),
     "make a group that reads messages": lambda _cast: (
         "auth/group/add/",
         {"name": "Readers", "permissions": [permission("messages_extends.view_message").pk]},
     ),
-    "give a group what one does not hold": lambda cast: (
-        f"auth/group/{cast.harmless.pk}/change/",
+    "give a group what one does not hold": lambda accounts: (
+        f"auth/group/{accounts.harmless.pk}/change/",
         {"name": "Harmless", "permissions": [permission("people.send_message").pk]},
     ),
-    "change a group that holds more": lambda cast: (
-        f"auth/group/{cast.administrators.pk}/change/",
+    "change a group that holds more": lambda accounts: (
+        f"auth/group/{accounts.administrators.pk}/change/",
         {"name": "Administrators", "permissions": []},
     ),
-    "set an administrator's password": lambda cast: (f"people/user/{cast.administrator.pk}/password/", PASSWORDS),
-    "set a superuser's password": lambda cast: (f"people/user/{cast.root.pk}/password/", PASSWORDS),
-    "set the password of somebody with a grant": lambda cast: (f"people/user/{cast.insider.pk}/password/", PASSWORDS),
-    "have an administrator's links sent elsewhere": lambda cast: (
-        f"people/user/{cast.administrator.pk}/change/",
-        form_of(cast.administrator, email="clerk2@acme.example"),
+    "set an administrator's password": lambda accounts: (
+        f"people/user/{accounts.administrator.pk}/password/",
+        PASSWORDS,
     ),
-    "become a superuser": lambda cast: (
-        f"people/user/{cast.clerk.pk}/change/",
-        form_of(cast.clerk, is_superuser="on", user_permissions=[permission("people.send_message").pk]),
+    "set a superuser's password": lambda accounts: (f"people/user/{accounts.root.pk}/password/", PASSWORDS),
+    "set the password of somebody with a grant": lambda accounts: (
+        f"people/user/{accounts.insider.pk}/password/",
+        PASSWORDS,
     ),
-    "delete an administrator": lambda cast: (f"people/user/{cast.administrator.pk}/delete/", {"post": "yes"}),
-    "delete administrators in the list": lambda cast: (
+    "have an administrator's links sent elsewhere": lambda accounts: (
+        f"people/user/{accounts.administrator.pk}/change/",
+        form_of(accounts.administrator, email="clerk2@acme.example"),
+    ),
+    "become a superuser": lambda accounts: (
+        f"people/user/{accounts.clerk.pk}/change/",
+        form_of(accounts.clerk, is_superuser="on", user_permissions=[permission("people.send_message").pk]),
+    ),
+    "delete an administrator": lambda accounts: (f"people/user/{accounts.administrator.pk}/delete/", {"post": "yes"}),
+    "delete administrators in the list": lambda accounts: (
         "people/user/",
-        {"action": "delete_selected", "_selected_action": [cast.administrator.pk], "post": "yes"},
+        {"action": "delete_selected", "_selected_action": [accounts.administrator.pk], "post": "yes"},
     ),
 }
 
@@ -116,8 +122,8 @@ TRIES: dict[str, Callable[[Cast], tuple[str, dict[str, Any]]]] = {
 @pytest.mark.parametrize("inactive", [False, True])
 @pytest.mark.parametrize("attempt", TRIES.values(), ids=list(TRIES))
 def test_admin_forms_refuse_permissions_not_held_by_editor(
-    attempt: Callable[[Cast], tuple[str, dict[str, Any]]],
-    cast: Cast,
+    attempt: Callable[[Accounts], tuple[str, dict[str, Any]]],
+    accounts: Accounts,
     in_acme: Tenant,
     browser_of: BrowserOf,
     *,
@@ -125,49 +131,53 @@ def test_admin_forms_refuse_permissions_not_held_by_editor(
 ) -> None:
     if inactive:
         # Someone else could activate them later.
-        User.objects.exclude(pk=cast.clerk.pk).update(is_active=False)
-    path, values = attempt(cast)
-    before = cast.held()
-    browser_of(in_acme, cast.clerk).post(f"/admin/{path}", values)
-    assert cast.held() == before
+        User.objects.exclude(pk=accounts.clerk.pk).update(is_active=False)
+    path, values = attempt(accounts)
+    before = accounts.held()
+    browser_of(in_acme, accounts.clerk).post(f"/admin/{path}", values)
+    assert accounts.held() == before
 
 
-def test_admin_forms_accept_permissions_held_by_editor(cast: Cast, in_acme: Tenant, browser_of: BrowserOf) -> None:
-    clerk = browser_of(in_acme, cast.clerk)
+def test_admin_forms_accept_permissions_held_by_editor(
+    accounts: Accounts, in_acme: Tenant, browser_of: BrowserOf
+) -> None:
+    clerk = browser_of(in_acme, accounts.clerk)
     view = permission("people.view_user").pk
     assert clerk.post("/admin/auth/group/add/", {"name": "Clerks", "permissions": [view]}).status_code == 302
     clerks = Group.objects.get(name="Clerks")
-    values = form_of(cast.colleague, groups=[clerks.pk, cast.harmless.pk])
-    assert clerk.post(f"/admin/people/user/{cast.colleague.pk}/change/", values).status_code == 302
-    assert set(cast.colleague.groups.all()) == {clerks, cast.harmless}
-    assert clerk.post(f"/admin/people/user/{cast.colleague.pk}/password/", PASSWORDS).status_code == 302
-    administrator = browser_of(in_acme, cast.administrator)
-    values = form_of(cast.colleague, groups=[cast.administrators.pk])
-    assert administrator.post(f"/admin/people/user/{cast.colleague.pk}/change/", values).status_code == 302
-    assert set(cast.colleague.groups.all()) == {cast.administrators}
-    root = browser_of(in_acme, cast.root)
+    values = form_of(accounts.colleague, groups=[clerks.pk, accounts.harmless.pk])
+    assert clerk.post(f"/admin/people/user/{accounts.colleague.pk}/change/", values).status_code == 302
+    assert set(accounts.colleague.groups.all()) == {clerks, accounts.harmless}
+    assert clerk.post(f"/admin/people/user/{accounts.colleague.pk}/password/", PASSWORDS).status_code == 302
+    administrator = browser_of(in_acme, accounts.administrator)
+    values = form_of(accounts.colleague, groups=[accounts.administrators.pk])
+    assert administrator.post(f"/admin/people/user/{accounts.colleague.pk}/change/", values).status_code == 302
+    assert set(accounts.colleague.groups.all()) == {accounts.administrators}
+    root = browser_of(in_acme, accounts.root)
     readers = {"name": "Readers", "permissions": [permission("messages_extends.view_message").pk]}
     assert root.post("/admin/auth/group/add/", readers).status_code == 302
-    assert root.post(f"/admin/people/user/{cast.administrator.pk}/password/", PASSWORDS).status_code == 302
+    assert root.post(f"/admin/people/user/{accounts.administrator.pk}/password/", PASSWORDS).status_code == 302
 
 
-def test_admin_forms_offer_choices_held_by_editor_only(cast: Cast, in_acme: Tenant, browser_of: BrowserOf) -> None:
-    browser = browser_of(in_acme, cast.clerk)
-    person = browser.get(f"/admin/people/user/{cast.colleague.pk}/change/").text
+def test_admin_forms_offer_choices_held_by_editor_only(
+    accounts: Accounts, in_acme: Tenant, browser_of: BrowserOf
+) -> None:
+    browser = browser_of(in_acme, accounts.clerk)
+    person = browser.get(f"/admin/people/user/{accounts.colleague.pk}/change/").text
     assert ("Harmless" in person, "Insiders" in person, ">Administrators<" in person) == (True, False, False)
-    group = browser.get(f"/admin/auth/group/{cast.harmless.pk}/change/").text
+    group = browser.get(f"/admin/auth/group/{accounts.harmless.pk}/change/").text
     assert ("Can change group" in group, "Can view message" in group) == (True, False)
     # What one may not change one may still look at.
-    assert browser.get(f"/admin/people/user/{cast.administrator.pk}/change/").status_code == 200
+    assert browser.get(f"/admin/people/user/{accounts.administrator.pk}/change/").status_code == 200
 
 
 def test_concurrent_admin_forms_grant_no_permissions_not_held(
-    committing: None, cast: Cast, in_acme: Tenant, browser_of: BrowserOf, tmp_path: Path
+    committing: None, accounts: Accounts, in_acme: Tenant, browser_of: BrowserOf, tmp_path: Path
 ) -> None:
-    Message.objects.create(user=cast.root, sender=cast.colleague, message="a secret", level=INFO_PERSISTENT)
-    session = browser_of(in_acme, cast.clerk).cookies[django_settings.SESSION_COOKIE_NAME].value
-    tries = [attempt(cast) for attempt in TRIES.values()]
-    before = cast.held()
+    Message.objects.create(user=accounts.root, sender=accounts.colleague, message="a secret", level=INFO_PERSISTENT)
+    session = browser_of(in_acme, accounts.clerk).cookies[django_settings.SESSION_COOKIE_NAME].value
+    tries = [attempt(accounts) for attempt in TRIES.values()]
+    before = accounts.held()
     connections.close_all()
     with served(tmp_path) as site:
 
@@ -186,5 +196,5 @@ def test_concurrent_admin_forms_grant_no_permissions_not_held(
         with ThreadPoolExecutor(4) as pool:
             statuses = list(pool.map(lambda each: send(*each), tries * 2))
     assert set(statuses) <= {200, 302, 403}
-    with_connection = cast.held()
+    with_connection = accounts.held()
     assert with_connection == before

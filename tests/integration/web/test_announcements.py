@@ -32,7 +32,7 @@ from tests.html import content_of, text_of
 
 GRANTS = "/messages/grants/"
 LIST, NEW, GROUPS = "/messages/announcements/", "/messages/announcements/new/", "/messages/announcements/groups/"
-HOSTILE = "<script>alert(1)</script>\u202e\"'&" + "x" * 3000 + "😀"
+MALICIOUS = "<script>alert(1)</script>\u202e\"'&" + "x" * 3000 + "😀"
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ class TestList:
         self, admin: Client, people: Any, sales: Group
     ) -> None:
         Group.objects.filter(pk=sales.pk).update(name="<b>Sales")
-        written = self.make(people, text=HOSTILE, to=sales)
+        written = self.make(people, text=MALICIOUS, to=sales)
         for address in (LIST, page_of(written), page_of(written, "edit/"), page_of(written, "retract/")):
             text = text_of(admin.get(address))
             assert "<script>alert" not in text
@@ -436,14 +436,14 @@ class TestWriting:
 
     def test_announcement_confirmation_fields_publish_same_announcement(self, admin: Client, sales: Group) -> None:
         sent = entered(
-            to="picked", picked=[sales.pk], message=HOSTILE, must_acknowledge="on", publish_at="2040-01-01T10:00"
+            to="picked", picked=[sales.pk], message=MALICIOUS, must_acknowledge="on", publish_at="2040-01-01T10:00"
         )
         html = admin.post(NEW, sent | {"step": "look"}).content.decode()
         hidden = re.findall(r'<input type="hidden" name="(\w+)"(?: value="([^"]*)")?', html)
         values = {name: unescape(value) for name, value in hidden if name != "csrfmiddlewaretoken"}
         admin.post(NEW, values | {"step": "publish"})
         written = Announcement.objects.get()
-        assert (written.message, written.must_acknowledge) == (HOSTILE, True)
+        assert (written.message, written.must_acknowledge) == (MALICIOUS, True)
         assert list(written.groups.all()) == [sales]
         assert written.publish_at == datetime(2040, 1, 1, 10, tzinfo=UTC)
 

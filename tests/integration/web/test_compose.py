@@ -312,8 +312,8 @@ class TestLook:
         assert not Message.objects.exists()
 
     def test_compose_confirmation_shows_message_as_escaped_banner(self, browser: Client, people: Any) -> None:
-        hostile = "<script>alert(1)</script> \u202eRLO 😀 " + "x" * 5000
-        page = text_of(browser.post(URL, fields(message=hostile, url="/a?b=1&c=2", **to(people["bob"]))))
+        malicious = "<script>alert(1)</script> \u202eRLO 😀 " + "x" * 5000
+        page = text_of(browser.post(URL, fields(message=malicious, url="/a?b=1&c=2", **to(people["bob"]))))
         assert "<script>alert" not in page
         assert "&lt;script&gt;alert" in page
         assert 'class="mx-banner mx-warning"' in page

@@ -29,7 +29,7 @@ from tests.factories import BrowserOf, MakeUser
 
 pytestmark = pytest.mark.usefixtures("in_acme")
 
-HOSTILE = "<script>alert(1)</script> \u202eevil 😀 " + "x" * 9_000
+MALICIOUS = "<script>alert(1)</script> \u202eevil 😀 " + "x" * 9_000
 
 
 def text_of(response: Any) -> str:
@@ -101,7 +101,7 @@ class TestInbox:
         assert seen == [f"message {number:02}" for number in reversed(range(45))]
 
     def test_pages_escape_html_in_messages(self, browser: Client, alice: Any) -> None:
-        send(alice, HOSTILE)
+        send(alice, MALICIOUS)
         for address in ("/messages/", "/", "/messages/panel/"):
             page = browser.get(address).content.decode()
             assert "<script>alert" not in page

@@ -20,10 +20,10 @@ from typing import Final
 
 from config.running.children import command_of
 from tests.longrun.chaos import workers
+from tests.longrun.chaos.faults import FAULTS, Fault
 from tests.longrun.chaos.load import PLATFORM, Load, Outcome, ask, compare, prepare
 from tests.longrun.chaos.server import Database, own_server
-from tests.longrun.chaos.shaking import FAULTS, Fault
-from tests.longrun.load import run as storm
+from tests.longrun.load import run as load_test
 from tests.longrun.load.run import Organisation, Question
 
 THREADS: Final = 6
@@ -33,7 +33,7 @@ KILLED: Final = f"{'killed (-9) in the middle of':<40}{'times':>7}{'nothing':>9}
 
 
 @dataclass
-class Felt:
+class FaultResult:
     """What a fault did to requests."""
 
     name: str
@@ -47,7 +47,7 @@ class Felt:
 
 @dataclass
 class Result:
-    felt: list[Felt] = field(default_factory=list)
+    faults: list[FaultResult] = field(default_factory=list)
     outcome: Outcome = field(default_factory=Outcome)
     repeated: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Result:
             *self.wrong,
             *(k for k in self.killed if not k.is_clean),
         )
-        recovered = all(each.recovered is not None or each.skipped for each in self.felt)
+        recovered = all(each.recovered is not None or each.skipped for each in self.measured)
         return not bad and recovered and bool(outcome.acknowledged)
 
 
@@ -82,44 +82,44 @@ def site(organisations: int = 3) -> Iterator[Site]:
     made = [Organisation(f"fault_{number}", f"canary{secrets.token_hex(8)}") for number in range(organisations - 1)]
     made.append(Organisation(PLATFORM, f"canary{secrets.token_hex(8)}"))
     with tempfile.TemporaryDirectory() as folder, own_server() as database:
-        env = storm._environment(database.url, Path(folder), storm.Storm()) | {
+        env = load_test._environment(database.url, Path(folder), load_test.LoadProfile()) | {
             "DATABASE_POOL_MAX": "2",
             "DATABASE_POOL_TIMEOUT": "2",
             "LOG_LEVEL": "ERROR",
         }
-        storm._make(env, made)
+        load_test._make(env, made)
         prepare(database, made)
         yield Site(database, made, env, Path(folder))
 
 
-def shake(site: Site, faults: Sequence[Fault], seconds: float, say: Callable[[str], object]) -> Result:
+def inject_faults(site: Site, faults: Sequence[Fault], seconds: float, say: Callable[[str], object]) -> Result:
     """Let people write, and one fault after the other happen."""
     result = Result()
     with (
-        storm.serve(site.env, site.folder, storm.Storm(workers=2)) as (port),
+        load_test.serve(site.env, site.folder, load_test.LoadProfile(workers=2)) as (port),
         Load(port, site.organisations, THREADS) as load,
     ):
         time.sleep(seconds)
         for fault in faults:
             say(fault.name)
-            result.felt.append(_feel(site, fault, seconds, port, load))
+            result.faults.append(_measure_fault(site, fault, seconds, port, load))
     site.database.revive()
     result.outcome = compare(load.ledger, site.database, site.organisations)
     result.repeated, result.wrong = load.ledger.repeated, load.ledger.wrong
     return result
 
 
-def _feel(site: Site, fault: Fault, seconds: float, port: int, load: Load) -> Felt:
-    felt = Felt(fault.name, skipped=fault.reason_to_skip)
-    if felt.skipped:
-        return felt
+def _measure_fault(site: Site, fault: Fault, seconds: float, port: int, load: Load) -> FaultResult:
+    measured = FaultResult(fault.name, skipped=fault.reason_to_skip)
+    if measured.skipped:
+        return measured
     before = load.ledger.statuses.copy()
     fault.happen(site.database, seconds, web_process(port))
-    felt.recovered = _seconds_until_all_is_well(port, site.organisations)
+    measured.recovered = _seconds_until_all_is_well(port, site.organisations)
     during = load.ledger.statuses - before
-    felt.done, felt.refused, felt.cut_off = during["302"] + during["200"], during["503"], during["cut off"]
-    felt.wrong = during.total() - felt.done - felt.refused - felt.cut_off
-    return felt
+    measured.done, measured.refused, measured.cut_off = during["302"] + during["200"], during["503"], during["cut off"]
+    measured.wrong = during.total() - measured.done - measured.refused - measured.cut_off
+    return measured
 
 
 def web_process(port: int) -> int:
@@ -151,7 +151,7 @@ def _seconds_until_all_is_well(port: int, organisations: list[Organisation]) -> 
 def report(result: Result) -> str:
     outcome = result.outcome
     lines = [f"{'fault':<40}{'done':>7}{'503':>7}{'cut off':>9}{'other':>7}{'well after':>12}"]
-    for each in result.felt:
+    for each in result.faults:
         well = each.skipped or ("never" if each.recovered is None else f"{each.recovered:.1f} s")
         lines.append(f"{each.name:<40}{each.done:>7}{each.refused:>7}{each.cut_off:>9}{each.wrong:>7}{well:>12}")
     done = ", ".join(f"{kind} {count}" for kind, count in sorted(outcome.acknowledged.items()))
@@ -168,7 +168,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run all of it; 1 if anything was lost, doubled or done by halves, or did not recover."""
     options = _options(arguments)
     with site() as own:
-        result = shake(own, FAULTS, options.seconds, lambda text: sys.stderr.write(f"{text}\n"))
+        result = inject_faults(own, FAULTS, options.seconds, lambda text: sys.stderr.write(f"{text}\n"))
         sys.stdout.write(f"{report(result)}\n\n{KILLED}\n")
         for worker in workers.WORKERS:
             result.killed.append(workers.kill_often(own.env, own.database, worker, options.kills))

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from tests.longrun.chaos import workers
+from tests.longrun.chaos.faults import Fault, cancelled, cut, killed
 from tests.longrun.chaos.load import ROWS, Ledger, Work, compare
-from tests.longrun.chaos.run import Site, shake, site
-from tests.longrun.chaos.shaking import Fault, cancelled, cut, killed
+from tests.longrun.chaos.run import Site, inject_faults, site
 from tests.longrun.load.run import Question
 
 pytestmark = pytest.mark.longrun
@@ -24,12 +24,12 @@ def place() -> Iterator[Site]:
 
 def test_acknowledged_writes_exist_once_after_database_faults(place: Site) -> None:
     faults = [Fault(name, happen) for name, happen in FAULTS.items()]
-    result = shake(place, faults, 1, lambda _text: None)
-    assert [each.name for each in result.felt if each.recovered is None] == []
+    result = inject_faults(place, faults, 1, lambda _text: None)
+    assert [each.name for each in result.faults if each.recovered is None] == []
     # What comes between is 503, which people ask again after: nothing else, and nobody is cut off.
     assert result.wrong == []
-    assert sum(each.refused for each in result.felt) > 0, "no request felt any of it"
-    assert sum(each.cut_off for each in result.felt) == 0
+    assert sum(each.refused for each in result.faults) > 0, "no request measured any of it"
+    assert sum(each.cut_off for each in result.faults) == 0
     outcome = result.outcome
     assert outcome.acknowledged.keys() == ROWS.keys()
     assert (outcome.lost, outcome.doubled, outcome.halves) == ([], [], [])

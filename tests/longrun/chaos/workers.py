@@ -132,7 +132,7 @@ def prepare(database: Database) -> None:
     """Make many people and groups."""
     database.execute(
         f"INSERT INTO {SCHEMA}.people_user (id, email, name, password, is_superuser, is_staff, is_active, date_joined) "
-        f"SELECT 1000 + n, 'many' || n || '@storm.example', 'Many ' || n, '!', false, false, true, now() "
+        f"SELECT 1000 + n, 'many' || n || '@load.example', 'Many ' || n, '!', false, false, true, now() "
         f"FROM generate_series(1, {MANY} - (SELECT count(*) FROM {SCHEMA}.people_user)) n"
     )
     database.execute(

@@ -22,7 +22,7 @@ from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import MessagesExtendsError
 from tests.longrun.fuzz import inputs, oracle
 from tests.longrun.fuzz.entry_points import EntryPoint, known_names, names_asked_for
-from tests.longrun.fuzz.world import World, canaries_for, session_cookie, signed_elsewhere, taken_back
+from tests.longrun.fuzz.targets import Targets, canaries_for, session_cookie, signed_elsewhere, taken_back
 
 Data = Any
 MEMBERS: Final = ("reader", "administrator", "operator")
@@ -52,14 +52,14 @@ class Attack:
 
     kind: str
     entry_point: EntryPoint
-    world: World
+    targets: Targets
     report: Report
 
     def ask(self, person: str, method: str, path: str, *, client: Client | None = None, **options: Any) -> Any:
         """Send one request and judge the answer; what it writes is taken back."""
-        host, _cookies = self.world.people[person]
+        host, _cookies = self.targets.people[person]
         with taken_back() as wrote:
-            response = (client or self.world.client(person)).generic(method, path, **options)
+            response = (client or self.targets.client(person)).generic(method, path, **options)
         host = options.get("headers", {}).get("host", host)
         canaries = () if "globex" in host else canaries_for(person)
         found = oracle.faults(response, host, path, canaries) + self._wrong_writes(host, wrote)
@@ -76,7 +76,7 @@ class Attack:
     def path(self, data: Data) -> str:
         """Return the path of the entry point, with keys in it that exist somewhere."""
         return self.entry_point.path(
-            *(data.draw(st.sampled_from(self.world.keys[kind])) for kind in self.entry_point.kinds)
+            *(data.draw(st.sampled_from(self.targets.keys[kind])) for kind in self.entry_point.kinds)
         )
 
     def person(self, data: Data) -> str:
@@ -87,9 +87,9 @@ class Attack:
     def forms(self, data: Data) -> None:
         """Change some fields of the page's own form, and add others that any form has."""
         person, path = self.person(data), self.path(data)
-        fields = dict(self.world.form(person, path))
+        fields = dict(self.targets.form(person, path))
         names = st.one_of(*map(st.sampled_from, filter(None, (tuple(fields), names_asked_for(), known_names()))))
-        changes = data.draw(st.dictionaries(names, st.lists(inputs.hostile, min_size=1, max_size=2), max_size=4))
+        changes = data.draw(st.dictionaries(names, st.lists(inputs.malicious, min_size=1, max_size=2), max_size=4))
         values = [*((name, value) for name, value in fields.items() if name not in changes)]
         values += [(name, value) for name, given in changes.items() for value in given]
         if data.draw(st.booleans()):
@@ -106,14 +106,14 @@ class Attack:
         )
         ways = data.draw(st.dictionaries(place, way, min_size=1, max_size=2))
         headers = {name: _as_header(ways[name]) for name in ("Referer", "X-Forwarded-Host") if name in ways}
-        fields = dict(self.world.form(person, path)) | ({"next": ways["field"]} if "field" in ways else {})
+        fields = dict(self.targets.form(person, path)) | ({"next": ways["field"]} if "field" in ways else {})
         query = _encoded([("next", ways["query"])]).decode() if "query" in ways else ""
         body = {"data": _encoded(list(fields.items())), "content_type": FORM}
         self.ask(person, "POST", path, headers=headers, QUERY_STRING=query, **body)
 
     def keys(self, data: Data) -> None:
         """Put into the path what no page of ours would."""
-        keys = [data.draw(inputs.keys_of(kind, self.world.keys[kind])) for kind in self.entry_point.kinds]
+        keys = [data.draw(inputs.keys_of(kind, self.targets.keys[kind])) for kind in self.entry_point.kinds]
         path = self.entry_point.path(*(key.encode("utf-8", "replace").decode() for key in keys))
         method = data.draw(st.sampled_from(("GET", "POST")))
         self.ask(
@@ -129,7 +129,7 @@ class Attack:
 
     def cookies(self, data: Data) -> None:
         person, path = self.person(data), self.path(data)
-        client = self.world.client(person)
+        client = self.targets.client(person)
         for name in data.draw(st.lists(st.sampled_from(COOKIES), min_size=1, max_size=3)):
             value = data.draw(self._cookie_values)
             # As they stand in the header: no one has looked at them before Django does.
@@ -139,11 +139,11 @@ class Attack:
 
     @cached_property
     def _cookie_values(self) -> st.SearchStrategy[str]:
-        known = [value for _host, cookies in self.world.people.values() for value in cookies.values()]
+        known = [value for _host, cookies in self.targets.people.values() for value in cookies.values()]
         tampered = st.builds(inputs._twist, st.sampled_from(known), st.integers(0, 80), st.characters(codec="ascii"))
         cut = st.builds(lambda text, at: text[:at], st.sampled_from(known), st.integers(0, 80))
-        forged = inputs.hostile.map(lambda text: signed_elsewhere(f'[["__json_message",0,20,"{text}",""]]'))
-        values = st.one_of(st.sampled_from(known), tampered, cut, forged, inputs.hostile)
+        forged = inputs.malicious.map(lambda text: signed_elsewhere(f'[["__json_message",0,20,"{text}",""]]'))
+        values = st.one_of(st.sampled_from(known), tampered, cut, forged, inputs.malicious)
         return values.map(_as_header)
 
     def bodies(self, data: Data) -> None:
@@ -158,9 +158,9 @@ class Attack:
     def twins(self, data: Data) -> None:
         """Ask for what is not one's own, and for what is not there: nobody can tell which was which."""
         person = data.draw(st.sampled_from(("reader", "administrator", "stranger", "operator")))
-        chosen = [data.draw(st.sampled_from(self.world.twins[kind])) for kind in self.entry_point.kinds]
+        chosen = [data.draw(st.sampled_from(self.targets.twins[kind])) for kind in self.entry_point.kinds]
         method = data.draw(st.sampled_from(("GET", "POST")))
-        fields = _encoded([(data.draw(st.sampled_from(known_names())), data.draw(inputs.hostile)) for _ in range(2)])
+        fields = _encoded([(data.draw(st.sampled_from(known_names())), data.draw(inputs.malicious)) for _ in range(2)])
         headers = data.draw(inputs.headers)
         answers = []
         if person == "operator" and "broadcasts" in self.entry_point.route:
@@ -179,15 +179,15 @@ class Attack:
         """Have code say anything; whatever is stored, all pages show it as text."""
         options = {
             "params": data.draw(_params),
-            "url": data.draw(st.one_of(st.just(""), inputs.hostile)),
-            "extra_tags": data.draw(inputs.hostile)[:128],
-            "key": data.draw(inputs.hostile)[:100],
+            "url": data.draw(st.one_of(st.just(""), inputs.malicious)),
+            "extra_tags": data.draw(inputs.malicious)[:128],
+            "key": data.draw(inputs.malicious)[:100],
         }
-        text = data.draw(inputs.hostile.filter(lambda text: text.strip()))
+        text = data.draw(inputs.malicious.filter(lambda text: text.strip()))
         is_safe = data.draw(st.integers(0, 4)) == 0 and inputs.MARK not in text
         with taken_back() as wrote:
             stored = self._say(mark_safe(text) if is_safe else text, options, data.draw(st.booleans()))
-            response = self.world.client("reader").get(self.path(data))
+            response = self.targets.client("reader").get(self.path(data))
         found = oracle.faults(response, "acme.localhost", "/", canaries_for("reader"))
         found += self._wrong_writes("acme.localhost", wrote)
         self.report.note(self.kind, self.entry_point.route, response.status_code, found, (text, options, stored))
@@ -210,21 +210,21 @@ PATH_ENDS: Final = (
     "//",
     "?",
     ";a=b",
-    "%0d%0aX-Hostile:1",
+    "%0d%0aX-Injected:1",
     "%ff",
     "a" * 3_000,
-    "<mxhostile>",
+    "<mxinjected>",
 )
 # "": that of the session, whatever it is called.
 COOKIES: Final = ("", "", "messages", "messages_acme", "messages_globex", "csrftoken", "django_language", "__proto__")
 
-_scalars = st.one_of(inputs.hostile, st.integers(), st.floats(), st.none(), st.booleans(), st.just(object()))
+_scalars = st.one_of(inputs.malicious, st.integers(), st.floats(), st.none(), st.booleans(), st.just(object()))
 _params = st.one_of(
     st.none(),
     st.none(),
-    st.dictionaries(st.one_of(st.sampled_from(("name", "a", "")), inputs.hostile), _scalars, max_size=3),
+    st.dictionaries(st.one_of(st.sampled_from(("name", "a", "")), inputs.malicious), _scalars, max_size=3),
     st.lists(_scalars, max_size=3),
-    inputs.hostile,
+    inputs.malicious,
 )
 _multipart_bodies = st.builds(
     lambda name, value, kind: (
@@ -235,8 +235,8 @@ _multipart_bodies = st.builds(
         + value.encode("utf-8", "surrogatepass")
         + b"\r\n--x--\r\n",
     ),
-    st.one_of(st.sampled_from(("message", "number", "step", "next")), inputs.hostile),
-    inputs.hostile,
+    st.one_of(st.sampled_from(("message", "number", "step", "next")), inputs.malicious),
+    inputs.malicious,
     st.sampled_from(
         (b'"\r\n\r\n', b'"; filename="a"\r\n\r\n', b'"\r\nContent-Type: text/html; charset=x\r\n\r\n', b'"')
     ),
@@ -278,9 +278,11 @@ def applies(kind: str, entry_point: EntryPoint) -> bool:
     return entry_point.route in SHOWING and not entry_point.is_public if kind == "texts" else True
 
 
-def run(kind: str, entry_point: EntryPoint, world: World, report: Report, *, examples: int, number: int = 0) -> None:
+def run(
+    kind: str, entry_point: EntryPoint, targets: Targets, report: Report, *, examples: int, number: int = 0
+) -> None:
     """Send some inputs of a kind to a entry_point; `number` makes them others than those of another run."""
-    attack = Attack(kind, entry_point, world, report)
+    attack = Attack(kind, entry_point, targets, report)
 
     @seed(number)
     @hypothesis_settings(

@@ -6,7 +6,7 @@ from uuid import UUID
 import hypothesis.strategies as st
 
 # Wherever a page takes this for markup, the oracle finds an element, an attribute or a script of this name.
-MARK: Final = "mxhostile"
+MARK: Final = "mxinjected"
 
 MARKUP: Final = (
     f"<{MARK}>",
@@ -43,8 +43,8 @@ ELSEWHERE: Final = (
     f"java\nscript:{MARK}()",
     f"data:text/html,<{MARK}>",
     f"vbscript:{MARK}",
-    "/%0d%0aX-Hostile: 1",
-    "/\r\nX-Hostile: 1",
+    "/%0d%0aX-Injected: 1",
+    "/\r\nX-Injected: 1",
     "http://[::1",
     "http://\ud800.example/",
 )
@@ -227,7 +227,7 @@ BODIES: Final = (
 )
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get", "X" * 50)
 
-hostile = st.one_of(
+malicious = st.one_of(
     st.sampled_from(MARKUP),
     st.sampled_from(ELSEWHERE),
     st.sampled_from(FORMATS),
@@ -243,7 +243,7 @@ def keys_of(kind: str, known: tuple[str, ...]) -> st.SearchStrategy[str]:
     there = st.sampled_from(known) if known else st.just("1")
     made_up = st.uuids().map(str) if kind == "uuid" else st.integers(-(2**70), 2**70).map(str)
     twisted = st.builds(_twist, there, st.integers(0, 80), st.characters())
-    return st.one_of(there, made_up, twisted, hostile.filter(bool))
+    return st.one_of(there, made_up, twisted, malicious.filter(bool))
 
 
 def _twist(text: str, at: int, character: str) -> str:
@@ -260,7 +260,7 @@ def is_uuid(text: str) -> bool:
 
 
 # No header has a line break or a character beyond Latin-1 in it when it arrives.
-header_values = st.one_of(st.sampled_from(SPECIAL), hostile).map(
+header_values = st.one_of(st.sampled_from(SPECIAL), malicious).map(
     lambda text: text.encode("utf-8", "surrogatepass").decode("latin-1").replace("\r", "").replace("\n", "")
 )
 headers = st.dictionaries(st.sampled_from(HEADERS), header_values, max_size=4)

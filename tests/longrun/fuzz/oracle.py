@@ -83,7 +83,7 @@ def _markup(response: Any) -> list[str]:
 
 def _ways_out(response: Any, host: str, path: str) -> list[str]:
     found = []
-    if any("hostile" in name.lower() for name in response.headers):
+    if any("injected" in name.lower() for name in response.headers):
         found.append("a header of the attacker's")
     location = response.headers.get("Location", "")
     if response.status_code in REDIRECTS and leads_away(location, host, path):

@@ -45,7 +45,7 @@ from tests.longrun.fuzz import inputs, oracle
 
 SCHEMA: Final = "acme"
 HOST: Final = "acme.localhost"
-ANY_TEXT: Final = st.one_of(st.text(), inputs.hostile)
+ANY_TEXT: Final = st.one_of(st.text(), inputs.malicious)
 PLAIN: Final = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=20))
 JSON: Final = st.recursive(
     PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)

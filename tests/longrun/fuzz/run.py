@@ -1,4 +1,4 @@
-"""Sends hostile input to every address, and counts it: `python3 run.py fuzz --inputs 100000`.
+"""Sends malicious input to every address, and counts it: `python3 run.py fuzz --inputs 100000`.
 
 First in process, to the real database, at every address (test_entry_points.py); then, as bytes that no client
 library would send, to a real server; then it looks whether "not yours" and "not there" differ in time. At last whatever
@@ -44,9 +44,9 @@ def main(arguments: Sequence[str]) -> int:
         report = Path(folder) / "report"
         env = {
             **os.environ,
-            "HOSTILE_INPUTS": str(options.inputs),
-            "HOSTILE_SEED": str(options.seed),
-            "HOSTILE_REPORT": str(report),
+            "FUZZ_INPUTS": str(options.inputs),
+            "FUZZ_SEED": str(options.seed),
+            "FUZZ_REPORT": str(report),
         }
         command = [sys.executable, "-m", "pytest", *OPTIONS, *FILES]
         done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=False)

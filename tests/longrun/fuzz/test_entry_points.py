@@ -1,4 +1,4 @@
-"""Hostile input at every address: nothing breaks, nothing is reflected, nothing leads away, nothing crosses a border.
+"""Malicious input at every address: no errors, no injected markup, no redirect to another site, no data of others.
 
 A few inputs for each are part of the suite. `python3 run.py fuzz` sends a hundred thousand, and counts them.
 """
@@ -21,35 +21,35 @@ from tests.longrun.fuzz import oracle
 from tests.longrun.fuzz.attacks import SHARES, Attack, Report, applies, run
 from tests.longrun.fuzz.entry_points import entry_points, known_names
 from tests.longrun.fuzz.inputs import MARK
-from tests.longrun.fuzz.world import THEIRS, World, make_world, taken_back
+from tests.longrun.fuzz.targets import THEIRS, Targets, make_targets, taken_back
 
 pytestmark = pytest.mark.django_db
 
-INPUTS = int(os.environ.get("HOSTILE_INPUTS", "0"))
-SEED = int(os.environ.get("HOSTILE_SEED", "0"))
+INPUTS = int(os.environ.get("FUZZ_INPUTS", "0"))
+SEED = int(os.environ.get("FUZZ_SEED", "0"))
 # In the suite, at each entry_point.
 FEW = 2
 
 
 @pytest.fixture
-def world(acme: Tenant, globex: Tenant, settings: Any) -> Iterator[World]:
+def targets(acme: Tenant, globex: Tenant, settings: Any) -> Iterator[Targets]:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     logging.disable(logging.CRITICAL)
     try:
-        yield make_world()
+        yield make_targets()
     finally:
         logging.disable(logging.NOTSET)
 
 
 @pytest.mark.longrun
 @pytest.mark.parametrize("kind", SHARES)
-def test_entry_points_pass_oracle_for_fuzzed_input(kind: str, world: World) -> None:
+def test_entry_points_pass_oracle_for_fuzzed_input(kind: str, targets: Targets) -> None:
     here = [entry_point for entry_point in entry_points() if applies(kind, entry_point)]
     each = max(FEW, INPUTS * SHARES[kind] // 100 // len(here) + 1) if INPUTS else FEW
     sent, found = 0, dict[str, str]()
     for number, entry_point in enumerate(here):
         report = Report()
-        run(kind, entry_point, world, report, examples=each, number=SEED * 1000 + number)
+        run(kind, entry_point, targets, report, examples=each, number=SEED * 1000 + number)
         # At once: a long run that is ended has said what it found.
         write_down(report)
         sent, found = sent + report.sent[kind], found | report.found
@@ -69,7 +69,7 @@ def note_down(note: str) -> None:
 
 
 def _tell(line: dict[str, Any]) -> None:
-    if path := os.environ.get("HOSTILE_REPORT"):
+    if path := os.environ.get("FUZZ_REPORT"):
         with Path(path).open("a") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -77,8 +77,8 @@ def _tell(line: dict[str, Any]) -> None:
 # Whether the oracle sees anything ------------------------------------------------------------------------------------
 
 
-class TestJudge:
-    """It would be of no use if it let everything pass."""
+class TestOracle:
+    """It reports injected markup and leaks, and nothing on a correct page."""
 
     @pytest.mark.parametrize(
         "page",
@@ -126,21 +126,21 @@ class TestJudge:
         assert oracle.faults(HttpResponse(THEIRS), "acme.localhost", "/", (THEIRS,))
         assert oracle.faults(HttpResponse(status=500), "acme.localhost", "/", ())
 
-    def test_attack_reports_rows_written_in_other_tenant(self, world: World) -> None:
+    def test_attack_reports_rows_written_in_other_tenant(self, targets: Targets) -> None:
         with taken_back() as wrote:
             connection.set_schema("globex")
             Message.objects.update(message="changed")
-        attack = Attack("keys", entry_points()[0], world, Report())
+        attack = Attack("keys", entry_points()[0], targets, Report())
         assert attack._wrong_writes("acme.localhost", wrote) == ["wrote 1 rows in globex"]
 
-    def test_fuzz_clients_have_intended_access(self, world: World) -> None:
-        reached = {person: world.client(person).get("/messages/").status_code for person in world.people}
+    def test_fuzz_clients_have_intended_access(self, targets: Targets) -> None:
+        reached = {person: targets.client(person).get("/messages/").status_code for person in targets.people}
         assert reached == {
             **dict.fromkeys(("reader", "administrator", "operator", "neighbour"), 200),
             **dict.fromkeys(("stranger", "intruder"), 302),
             "passer-by": 404,
         }
-        assert THEIRS in world.client("neighbour").get("/messages/").content.decode()
+        assert THEIRS in targets.client("neighbour").get("/messages/").content.decode()
 
 
 def test_fuzz_entry_points_include_forms_and_field_names() -> None:
@@ -148,7 +148,7 @@ def test_fuzz_entry_points_include_forms_and_field_names() -> None:
     assert len(entry_points()) > 100
 
 
-def test_fuzz_client_reads_fields_of_compose_form(world: World) -> None:
-    names = {name for name, _value in world.form("reader", "/messages/compose/")}
+def test_fuzz_client_reads_fields_of_compose_form(targets: Targets) -> None:
+    names = {name for name, _value in targets.form("reader", "/messages/compose/")}
     assert {"message", "level", "url", "step"} <= names
-    assert isinstance(world.client("reader"), Client)
+    assert isinstance(targets.client("reader"), Client)

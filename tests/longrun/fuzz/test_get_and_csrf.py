@@ -7,7 +7,7 @@ from django.test import Client
 
 from tests.isolation.test_cross_tenant_access import dump
 from tests.longrun.fuzz.entry_points import entry_points
-from tests.longrun.fuzz.world import World, make_world
+from tests.longrun.fuzz.targets import Targets, make_targets
 
 pytestmark = pytest.mark.django_db
 
@@ -15,34 +15,34 @@ PEOPLE = ("administrator", "operator")
 
 
 @pytest.fixture
-def world(acme: object, globex: object) -> World:
-    return make_world()
+def targets(acme: object, globex: object) -> Targets:
+    return make_targets()
 
 
-def paths(world: World) -> Iterator[str]:
+def paths(targets: Targets) -> Iterator[str]:
     """Yield every address, with keys of another organisation and of one's own."""
     for entry_point in entry_points():
-        keys = [world.keys.get(kind, world.keys["str"]) for kind in entry_point.kinds]
+        keys = [targets.keys.get(kind, targets.keys["str"]) for kind in entry_point.kinds]
         yield from {entry_point.path(*(each[0] for each in keys)), entry_point.path(*(each[-1] for each in keys))}
 
 
-def clients(world: World) -> Iterator[Client]:
+def clients(targets: Targets) -> Iterator[Client]:
     for person in PEOPLE:
-        client = world.client(person)
+        client = targets.client(person)
         client.handler.enforce_csrf_checks = True
         yield client
 
 
-def test_get_of_every_url_changes_no_row(world: World) -> None:
+def test_get_of_every_url_changes_no_row(targets: Targets) -> None:
     before = dump()
-    statuses = {client.get(path).status_code for client in clients(world) for path in paths(world)}
+    statuses = {client.get(path).status_code for client in clients(targets) for path in paths(targets)}
     assert 200 in statuses
     assert dump() == before
 
 
-def test_post_without_csrf_token_to_every_url_changes_no_row(world: World) -> None:
+def test_post_without_csrf_token_to_every_url_changes_no_row(targets: Targets) -> None:
     before = dump()
     values = {"username": "reader@acme.example", "password": "x", "email": "reader@acme.example", "post": "yes"}
-    answers = [(path, client.post(path, values).status_code) for client in clients(world) for path in paths(world)]
+    answers = [(path, client.post(path, values).status_code) for client in clients(targets) for path in paths(targets)]
     assert {status for _path, status in answers} <= {302, 301, 403, 404, 405}
     assert dump() == before

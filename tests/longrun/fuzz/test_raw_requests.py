@@ -17,12 +17,12 @@ from tests.isolation.test_cross_tenant_access import dump
 from tests.longrun.fuzz import inputs, oracle
 from tests.longrun.fuzz.attacks import INSIDERS, Report
 from tests.longrun.fuzz.entry_points import EntryPoint, entry_points
+from tests.longrun.fuzz.targets import Targets, canaries_for, make_targets
 from tests.longrun.fuzz.test_entry_points import write_down
-from tests.longrun.fuzz.world import World, canaries_for, make_world
 from tests.servers import Site, served
 
-INPUTS: Final = max(100, int(os.environ.get("HOSTILE_INPUTS", "0")) * 2 // 100)
-SEED: Final = int(os.environ.get("HOSTILE_SEED", "0"))
+INPUTS: Final = max(100, int(os.environ.get("FUZZ_INPUTS", "0")) * 2 // 100)
+SEED: Final = int(os.environ.get("FUZZ_SEED", "0"))
 TIMEOUT_S: Final = 30
 # Whoever asks may change what is acme's and the platform's own.
 NOT_THEIRS: Final = ("globex.", "public.tenants_")
@@ -70,25 +70,25 @@ def database(committing: None) -> None:
 
 
 @pytest.fixture
-def world(acme: Tenant, globex: Tenant) -> Iterator[World]:
+def targets(acme: Tenant, globex: Tenant) -> Iterator[Targets]:
     logging.disable(logging.CRITICAL)
-    yield make_world()
+    yield make_targets()
     logging.disable(logging.NOTSET)
 
 
 @pytest.fixture
-def site(world: World, tmp_path: Any) -> Iterator[Site]:
+def site(targets: Targets, tmp_path: Any) -> Iterator[Site]:
     with served(tmp_path) as site:
         yield site
 
 
 @pytest.mark.longrun
-def test_server_survives_malformed_requests(site: Site, world: World) -> None:
+def test_server_survives_malformed_requests(site: Site, targets: Targets) -> None:
     dice, report = random.Random(SEED), Report()
     before = {table: rows for table, rows in dump().items() if table.startswith(NOT_THEIRS)}
     assert before["globex.people_user"]
     for _ in range(INPUTS):
-        _ask(site, world, report, dice)
+        _ask(site, targets, report, dice)
     write_down(report)
     assert report.found == {}
     assert report.statuses["raw", 200] > 0, f"nothing was answered as usual: {report.statuses}"
@@ -96,13 +96,13 @@ def test_server_survives_malformed_requests(site: Site, world: World) -> None:
     assert {table: rows for table, rows in dump().items() if table.startswith(NOT_THEIRS)} == before
 
 
-def _ask(site: Site, world: World, report: Report, dice: random.Random) -> None:
+def _ask(site: Site, targets: Targets, report: Report, dice: random.Random) -> None:
     entry_point = dice.choice([entry_point for entry_point in entry_points() if not entry_point.is_public])
     # Whoever logs out would be a stranger from then on.
     person = "intruder" if "logout" in entry_point.route else dice.choice(INSIDERS)
-    host, _cookies = world.people[person]
-    target = _target(entry_point, world, dice)
-    sent = _request(world, person, host, target, dice)
+    host, _cookies = targets.people[person]
+    target = _target(entry_point, targets, dice)
+    sent = _request(targets, person, host, target, dice)
     response = _answer(site, sent)
     status = response.status_code if response else 0
     # An address that has a host in it, or a second line for it, may name globex, where nobody of these is logged in.
@@ -110,15 +110,15 @@ def _ask(site: Site, world: World, report: Report, dice: random.Random) -> None:
     report.note("raw", entry_point.route, status, faults, sent[:400])
 
 
-def _target(entry_point: EntryPoint, world: World, dice: random.Random) -> str:
+def _target(entry_point: EntryPoint, targets: Targets, dice: random.Random) -> str:
     if dice.random() < 0.1:
         return dice.choice(TARGETS)
-    return entry_point.path(*(dice.choice(world.keys[kind]) for kind in entry_point.kinds))
+    return entry_point.path(*(dice.choice(targets.keys[kind]) for kind in entry_point.kinds))
 
 
-def _request(world: World, person: str, host: str, target: str, dice: random.Random) -> bytes:
+def _request(targets: Targets, person: str, host: str, target: str, dice: random.Random) -> bytes:
     method, version = dice.choice(("GET", "GET", "POST", *inputs.METHODS)), dice.choice(VERSIONS)
-    cookies = "; ".join(f"{name}={value}" for name, value in world.people[person][1].items())
+    cookies = "; ".join(f"{name}={value}" for name, value in targets.people[person][1].items())
     lines = [f"{method} {target} {version}".encode("latin-1"), f"Host: {host}".encode()]
     lines += [f"Cookie: {cookies}".encode()] * (dice.random() < 0.9)
     lines += dice.sample(LINES, dice.choice((0, 0, 0, 1, 2)))

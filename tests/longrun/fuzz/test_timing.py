@@ -22,12 +22,12 @@ from django_tenants.utils import schema_context
 from messages_extends.models import Message
 from tenants.models import Tenant
 from tenants.people.models import User
+from tests.longrun.fuzz.targets import FAR, Targets, make_targets, taken_back
 from tests.longrun.fuzz.test_entry_points import note_down
-from tests.longrun.fuzz.world import FAR, World, make_world, taken_back
 
 pytestmark = pytest.mark.django_db
 
-INPUTS: Final = int(os.environ.get("HOSTILE_INPUTS", "0"))
+INPUTS: Final = int(os.environ.get("FUZZ_INPUTS", "0"))
 # Of each of two: a difference of a tenth is four standard errors then.
 TIMES: Final = 300
 USABLE: Final = 0.1
@@ -72,18 +72,18 @@ CASES: Final[dict[str, tuple[Ask, str, str, str]]] = {
 
 
 @pytest.fixture
-def world(acme: Tenant, globex: Tenant, settings: Any) -> Iterator[World]:
+def targets(acme: Tenant, globex: Tenant, settings: Any) -> Iterator[Targets]:
     settings.LOGIN_FAILURES_PER_ACCOUNT = settings.LOGIN_FAILURES_PER_ADDRESS = 10**6
     settings.EMAILS_PER_ACCOUNT = settings.EMAILS_PER_ADDRESS = 10**6
     # Cheap ones, beside which any other difference would be seen.
     settings.PASSWORD_HASHERS = ["tests.longrun.fuzz.test_timing.CheapHasher"]
     logging.disable(logging.CRITICAL)
-    world = make_world()
+    targets = make_targets()
     with schema_context("acme"):
         # Others keep theirs: it is in the hash that their session was made with.
         User.objects.filter(pk=5).update(password=make_password("correct horse battery"))
         assert Message.objects.get(pk=2).user_id == 5
-    yield world
+    yield targets
     logging.disable(logging.NOTSET)
 
 
@@ -93,12 +93,12 @@ class CheapHasher(PBKDF2PasswordHasher):
 
 @pytest.mark.skipif(INPUTS < 10_000, reason="no time is asserted in the suite: python3 run.py fuzz")
 @pytest.mark.parametrize("case", CASES)
-def test_response_time_is_independent_of_existence(case: str, world: World) -> None:
+def test_response_time_is_independent_of_existence(case: str, targets: Targets) -> None:
     ask, person, there, nowhere = CASES[case]
-    references = world.keys["str"]
-    names = {"THEIRS_ID": world.keys["uuid"][0], "THEIRS": references[0], "WITHDRAWN": references[2]}
+    references = targets.keys["str"]
+    names = {"THEIRS_ID": targets.keys["uuid"][0], "THEIRS": references[0], "WITHDRAWN": references[2]}
     there = names.get(there, there)
-    first, second = (_measured(ask, world, person, there, nowhere) for _ in range(2))
+    first, second = (_measured(ask, targets, person, there, nowhere) for _ in range(2))
     share = (_share(*first) + _share(*second)) / 2
     difference = statistics.median(first[0] + second[0]) - statistics.median(first[1] + second[1])
     usual = statistics.median(first[1] + second[1])
@@ -107,19 +107,19 @@ def test_response_time_is_independent_of_existence(case: str, world: World) -> N
     assert min(abs(_share(*each) - 0.5) for each in (first, second)) < USABLE
 
 
-def _measured(ask: Ask, world: World, person: str, there: str, nowhere: str) -> tuple[list[float], list[float]]:
+def _measured(ask: Ask, targets: Targets, person: str, there: str, nowhere: str) -> tuple[list[float], list[float]]:
     dice, taken = random.Random(), {there: list[float](), nowhere: list[float]()}
     for key in (there, nowhere) * 5:
-        _time(ask, world, person, key)
+        _time(ask, targets, person, key)
     for _ in range(TIMES // 2):
         for key in dice.sample((there, nowhere), 2):
-            taken[key].append(_time(ask, world, person, key))
+            taken[key].append(_time(ask, targets, person, key))
     return taken[there], taken[nowhere]
 
 
-def _time(ask: Ask, world: World, person: str, key: str) -> float:
+def _time(ask: Ask, targets: Targets, person: str, key: str) -> float:
     with taken_back():
-        client = world.client(person)
+        client = targets.client(person)
         start = time.perf_counter()
         ask(client, key)
         return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""A storm of requests of many organisations at one server, each answer looked through for what is another's.
+"""Load test: requests of many organisations to one server, each answer searched for another organisation's data.
 
 `python3 run.py load` makes a database with organisations whose people, messages and sessions have the same primary
 keys, names and session keys; whatever belongs to one of them holds its canary, a word that is nowhere else. Threads
@@ -120,11 +120,11 @@ class Findings:
 
 def session_key(person: int) -> str:
     """Return the key of a person's session: the same in every organisation."""
-    return f"storm{person:027d}"
+    return f"load{person:028d}"
 
 
 def fill(organisations: list[Organisation]) -> None:
-    """Make the organisations and what is in them; inside the storm's settings."""
+    """Make the organisations and what is in them; with the settings of the load test."""
     from django.utils import timezone
     from django_tenants.utils import get_tenant_domain_model, get_tenant_model, schema_context
 
@@ -145,7 +145,7 @@ def _fill_one(organisation: Organisation) -> None:
     from tenants.people.models import User
 
     people = [
-        User.objects.create(pk=number, email=f"person{number}@storm.example", name=f"{organisation.canary} {number}")
+        User.objects.create(pk=number, email=f"person{number}@load.example", name=f"{organisation.canary} {number}")
         for number in range(1, PEOPLE + 1)
     ]
     group = Group.objects.create(pk=1, name=f"{organisation.canary} group")
@@ -377,7 +377,7 @@ def look_through_tables(url: str, organisations: list[Organisation], findings: F
 
 
 @dataclass(frozen=True)
-class Storm:
+class LoadProfile:
     organisations: int = 20
     requests: int = 20_000
     threads: int = 8
@@ -389,7 +389,7 @@ class Storm:
 
 @dataclass
 class Outcome:
-    storm: Storm
+    profile: LoadProfile
     findings: Findings
     log_lines: int
     cached: int
@@ -405,29 +405,29 @@ class Outcome:
         return shown and not (findings.leaks or findings.broken or findings.errors)
 
 
-def run(storm: Storm, server: str, say: Callable[[str], object] = lambda _text: None) -> Outcome:
-    """Make a database on the server of this URL, fill it, serve it, storm it, look through all; then drop it."""
+def run(profile: LoadProfile, server: str, say: Callable[[str], object] = lambda _text: None) -> Outcome:
+    """Make a database on the server of this URL, fill it, send the requests, search all results; then drop it."""
     findings = Findings()
-    made = [Organisation(f"storm_{number}", f"canary{secrets.token_hex(8)}") for number in range(storm.organisations)]
+    made = [Organisation(f"load_{number}", f"canary{secrets.token_hex(8)}") for number in range(profile.organisations)]
     with tempfile.TemporaryDirectory() as folder, own_database(server) as url:
-        env = _environment(url, Path(folder), storm)
-        say(f"Making {storm.organisations} organisations")
+        env = _environment(url, Path(folder), profile)
+        say(f"Making {profile.organisations} organisations")
         _make(env, made)
-        asked = list(questions(made, storm.requests, storm.seed))
-        with serve(env, Path(folder), storm) as port:
-            say(f"Asking {len(asked)} times, {'with' if storm.pool else 'without'} the pool")
+        asked = list(questions(made, profile.requests, profile.seed))
+        with serve(env, Path(folder), profile) as port:
+            say(f"Asking {len(asked)} times, {'with' if profile.pool else 'without'} the pool")
             start = time.monotonic()
-            ask_all(port, asked, findings, threads=storm.threads, clients=storm.clients)
+            ask_all(port, asked, findings, threads=profile.threads, clients=profile.clients)
             seconds = time.monotonic() - start
         log_lines = look_through_log(Path(folder) / "log", made, findings)
-        cached = look_through_cache(Path(env["STORM_CACHE"]), findings)
+        cached = look_through_cache(Path(env["LOAD_CACHE"]), findings)
         rows = look_through_tables(url, made, findings)
-    return Outcome(storm, findings, log_lines, cached, rows, seconds)
+    return Outcome(profile, findings, log_lines, cached, rows, seconds)
 
 
 @contextmanager
 def own_database(server: str) -> Iterator[str]:
-    name = f"storm_{uuid.uuid4().hex[:12]}"
+    name = f"load_{uuid.uuid4().hex[:12]}"
     parts = urlsplit(server)
     with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -437,20 +437,20 @@ def own_database(server: str) -> Iterator[str]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def _environment(url: str, folder: Path, storm: Storm) -> dict[str, str]:
+def _environment(url: str, folder: Path, profile: LoadProfile) -> dict[str, str]:
     return {
         **os.environ,
         "DATABASE_URL": url,
         "DJANGO_SETTINGS_MODULE": "tests.longrun.load.settings",
-        "SECRET_KEY": "only for the storm: " + secrets.token_hex(32),
+        "SECRET_KEY": "only for the load test: " + secrets.token_hex(32),
         "DEBUG": "false",
         "SECURE_COOKIES": "false",
         "SITE_SCHEME": "http",
         "LOG_LEVEL": "INFO",
         "EMAIL_URL": "dummymail://",
         "STATIC_ROOT": str(folder / "static"),
-        "STORM_POOL": "yes" if storm.pool else "no",
-        "STORM_CACHE": str(folder / "cache"),
+        "LOAD_POOL": "yes" if profile.pool else "no",
+        "LOAD_CACHE": str(folder / "cache"),
         "PYTHONPATH": str(PROJECT),
     }
 
@@ -463,10 +463,10 @@ def _make(env: dict[str, str], organisations: list[Organisation]) -> None:
 
 
 @contextmanager
-def serve(env: dict[str, str], folder: Path, storm: Storm) -> Iterator[int]:
+def serve(env: dict[str, str], folder: Path, profile: LoadProfile) -> Iterator[int]:
     """Run the production server, as `run.py serve` does; give its port."""
     port = _free_port()
-    command = [sys.executable, "-m", "config.running", "serve", "--port", str(port), "--workers", str(storm.workers)]
+    command = [sys.executable, "-m", "config.running", "serve", "--port", str(port), "--workers", str(profile.workers)]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(command, env=env, cwd=PROJECT, stdout=log, stderr=log)
     try:
@@ -499,11 +499,11 @@ def _free_port() -> int:
 
 def report(outcome: Outcome) -> str:
     """Return the figures in words."""
-    findings, storm = outcome.findings, outcome.storm
+    findings, profile = outcome.findings, outcome.profile
     kinds = sorted({kind for kind, _status in findings.answers})
     lines = [
-        f"{storm.organisations} organisations, {storm.threads} threads, {storm.clients} asynchronous clients",
-        f"{storm.workers} processes, {'with' if storm.pool else 'without'} the pool",
+        f"{profile.organisations} organisations, {profile.threads} threads, {profile.clients} asynchronous clients",
+        f"{profile.workers} processes, {'with' if profile.pool else 'without'} the pool",
         f"{'kind':<16}{'answers':>9}{'own canary':>12}  statuses",
     ]
     for kind in kinds:
@@ -521,7 +521,7 @@ def report(outcome: Outcome) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the storm with the pool and without it; 1 if anything was found where it must not be."""
+    """Run the load test with the pool and without it; return 1 if anything was found where it must not be."""
     options = _options(arguments)
     if options.fill:
         import django
@@ -531,8 +531,8 @@ def main(arguments: list[str]) -> int:
         return 0
     failed = 0
     for pool in (True, False):
-        storm = Storm(options.organisations, options.requests, options.threads, options.clients, pool=pool)
-        outcome = run(storm, os.environ["DATABASE_URL"], lambda text: sys.stderr.write(f"{text}\n"))
+        profile = LoadProfile(options.organisations, options.requests, options.threads, options.clients, pool=pool)
+        outcome = run(profile, os.environ["DATABASE_URL"], lambda text: sys.stderr.write(f"{text}\n"))
         sys.stdout.write(f"{report(outcome)}\n\n")
         sys.stdout.flush()
         failed |= not outcome.is_clean
@@ -542,7 +542,7 @@ def main(arguments: list[str]) -> int:
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="run.py load", description=main.__doc__)
     for name in ("organisations", "requests", "threads", "clients"):
-        default = getattr(Storm, name)
+        default = getattr(LoadProfile, name)
         parser.add_argument(f"--{name}", type=int, default=default, help=f"how many (default: {default})")
     parser.add_argument("--fill", nargs="+", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""The reference product's settings for the storm: with the pool or without, and a cache that notes what it is given."""
+"""The reference product's settings for the load test: with the pool or without, and a cache that records its values."""
 
 import os
 from pathlib import Path
@@ -10,14 +10,14 @@ from config import settings as product
 from config.settings import *  # noqa: F403
 from config.settings import DATABASES
 
-if os.environ.get("STORM_POOL") == "no":
+if os.environ.get("LOAD_POOL") == "no":
     DATABASES["default"]["OPTIONS"].pop("pool")
     # Each request has a connection of its own, which is closed at its end.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
 
 
 class NotingCache(LocMemCache):
-    """Writes every key and value that it is given to a file, which the storm then looks through."""
+    """Writes every key and value that it is given to a file, which the load test then searches."""
 
     def set(self, key: Any, value: Any, *args: Any, **options: Any) -> None:
         self._note(key, value)
@@ -28,7 +28,7 @@ class NotingCache(LocMemCache):
         return super().add(key, value, *args, **options)
 
     def _note(self, key: Any, value: Any) -> None:
-        with Path(os.environ["STORM_CACHE"]).open("a") as file:
+        with Path(os.environ["LOAD_CACHE"]).open("a") as file:
             file.write(f"{self.make_key(key)} {value!r}\n")
 
 
@@ -41,5 +41,5 @@ CACHES = {
 }
 # What is looked for is what crosses a border, not how often.
 vars().update(MESSAGES_EXTENDS={**product.MESSAGES_EXTENDS, "SEND_LIMITS": None})
-# Mail to nobody is what a storm wants; Django 6.1 takes it for a mistake.
+# The load test sends mail to nobody, which Django 6.1 reports as a mistake.
 SILENCED_SYSTEM_CHECKS = ["mail.E001"]

@@ -1,7 +1,7 @@
-"""Facts 2 and 3 at once: a storm over many connections, none of which may ever read another tenant's row.
+"""Many connections under load, with cancelled statements and cut connections: none may read another tenant's row.
 
-Each worker changes its tenant, fails, rolls back and reads, in an order that its seed decides, while statements are
-cancelled and connections are cut under it. What a worker is denied is an error; what it is given must be its tenant's.
+Each worker switches tenants, fails, rolls back and reads, in an order that its seed decides, while its statements are
+cancelled and its connections are cut. A statement may fail; a row that is returned must be of the worker's tenant.
 """
 
 import random
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*ServerCursorMixin:pytest.Pytes
 
 SCHEMAS = ("acme", "globex")
 WORKERS = 6
-STEPS = 150
+STEPS_PER_WORKER = 150
 ERRORS = (DatabaseError, InterfaceError)
 
 
@@ -48,8 +48,8 @@ class Worker:
         connections[self.wrapper.alias] = self.wrapper
         try:
             self._enter()
-            for _ in range(STEPS):
-                step = self.random.choice(STEPS_OF_A_STORM)
+            for _ in range(STEPS_PER_WORKER):
+                step = self.random.choice(STEPS)
                 self._try(partial(step, self))
                 self.done.add(step.__name__)
                 self._try(self.read)
@@ -146,7 +146,7 @@ def read_by_a_named_cursor(worker: Worker) -> None:
         worker.wrong += cursor.fetchone() != (worker.wrapper.schema_name,)
 
 
-STEPS_OF_A_STORM = (
+STEPS = (
     *(switch, rest, abort_a_commit, fail_a_commit, roll_back, roll_back_to_a_savepoint),
     *(fail_in_a_savepoint, reconnect, read_by_a_named_cursor),
 )
@@ -165,28 +165,28 @@ def limit(request: pytest.FixtureRequest) -> Iterator[bool | None]:
         yield request.param
 
 
-def storm(open_connection: OpenConnection, backend: str) -> list[Worker]:
-    """Let the workers run on connections of `backend` while another one cancels what they do, and cuts some."""
-    name = f"storm of {backend}"
+def run_workers(open_connection: OpenConnection, backend: str) -> list[Worker]:
+    """Run the workers on connections of `backend`, while another one cancels their statements and cuts connections."""
+    name = f"load test of {backend}"
     workers = [Worker(open_connection(backend, application_name=name), random.Random(seed)) for seed in range(WORKERS)]
     for worker in workers:
         worker.wrapper.inc_thread_sharing()
-    calm = Event()
+    finished = Event()
     with ThreadPoolExecutor(WORKERS + 1) as pool:
-        thunder = pool.submit(_disturb, name, calm)
+        disturbance = pool.submit(_disturb, name, finished)
         try:
             for done in [pool.submit(worker.run) for worker in workers]:
                 done.result()
         finally:
-            calm.set()
-        thunder.result()
+            finished.set()
+        disturbance.result()
     return workers
 
 
-def _disturb(name: str, calm: Event) -> None:
+def _disturb(name: str, finished: Event) -> None:
     chance = random.Random(0)
     try:
-        while not calm.wait(chance.random() * 0.01):
+        while not finished.wait(chance.random() * 0.01):
             function = "pg_terminate_backend" if chance.random() < 0.1 else "pg_cancel_backend"
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -204,11 +204,11 @@ def total(workers: list[Worker], what: str) -> int:
 
 @pytest.mark.usefixtures("_two_tenants", "limit")
 def test_package_backend_under_load_reads_no_row_of_other_tenant(open_connection: OpenConnection) -> None:
-    workers = storm(open_connection, OURS)
-    steps = {step.__name__ for step in STEPS_OF_A_STORM}
+    workers = run_workers(open_connection, OURS)
+    steps = {step.__name__ for step in STEPS}
     assert set.union(*(worker.done for worker in workers)) == steps
-    assert total(workers, "refused") > 0, "nothing has been cancelled or cut: no storm"
-    assert total(workers, "reads") > WORKERS * STEPS / 2
+    assert total(workers, "refused") > 0, "no statement was cancelled and no connection was cut"
+    assert total(workers, "reads") > WORKERS * STEPS_PER_WORKER / 2
     assert total(workers, "wrong") == 0
 
 
@@ -217,4 +217,4 @@ def test_django_tenants_backend_under_load_reads_rows_of_other_tenant(
     open_connection: OpenConnection,
 ) -> None:
     with set_calls_limited(True):
-        assert total(storm(open_connection, THEIRS), "wrong") > 0
+        assert total(run_workers(open_connection, THEIRS), "wrong") > 0

@@ -23,7 +23,7 @@ from tests.isolation.leak_scenarios import (
     THREADS,
 )
 
-DOORS = "tests/isolation/test_cross_tenant_access.py::"
+CROSS_TENANT_ACCESS = "tests/isolation/test_cross_tenant_access.py::"
 PROVISIONING = "tests/integration/tenants/test_provisioning.py::"
 ATTEMPTS = "tests/integration/tenants/test_login_attempts.py::"
 BROADCASTS = "tests/unit/sending/test_broadcasts.py::"
@@ -375,7 +375,7 @@ MITIGATIONS: Final = (
         "people know where they come from",
         (
             f"{OBJECTS}test_recipient_of_other_tenant_is_refused",
-            f"{DOORS}test_api_refuses_objects_of_other_tenant",
+            f"{CROSS_TENANT_ACCESS}test_api_refuses_objects_of_other_tenant",
         ),
         _forget_where_objects_come_from,
     ),
@@ -514,7 +514,7 @@ MITIGATIONS: Final = (
     ),
     Mitigation(
         "a message is found through its owner",
-        (f"{DOORS}TestMarking::test_marking_views_return_404_for_messages_of_others",),
+        (f"{CROSS_TENANT_ACCESS}TestMarking::test_marking_views_return_404_for_messages_of_others",),
         _find_everybodys_messages,
     ),
     Mitigation(
@@ -527,7 +527,7 @@ MITIGATIONS: Final = (
     ),
     Mitigation(
         "people write to those that they may write to",
-        (f"{DOORS}TestComposing::test_compose_answers_unreachable_recipients_as_missing",),
+        (f"{CROSS_TENANT_ACCESS}TestComposing::test_compose_answers_unreachable_recipients_as_missing",),
         _let_everybody_write_to_everybody,
     ),
     Mitigation(
@@ -550,7 +550,7 @@ MITIGATIONS: Final = (
     ),
     Mitigation(
         "administrators do not read messages",
-        (f"{DOORS}TestAdministration::test_admin_message_pages_hide_message_text",),
+        (f"{CROSS_TENANT_ACCESS}TestAdministration::test_admin_message_pages_hide_message_text",),
         _show_messages_to_administrators,
     ),
     Mitigation(

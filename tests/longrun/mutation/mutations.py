@@ -297,9 +297,9 @@ INBOX: Final = (
     Mutation(
         "The time at which a query was first compiled stays in it",
         f"{PACKAGE}queries.compiled",
-        "{name: Slot(name) for name in key.values if name not in people}",
+        "{name: Slot(name) for name in key.values if name not in key.people}",
         "{name: __import__('datetime').datetime(2020, 1, 1, tzinfo=__import__('datetime').UTC) "
-        "if name == 'at' else Slot(name) for name in key.values if name not in people}",
+        "if name == 'at' else Slot(name) for name in key.values if name not in key.people}",
         (
             "tests/unit/queries/test_compiled.py::test_compiled_query_uses_current_time_of_each_run",
             "tests/unit/queries/test_compiled.py::test_compiled_queries_return_same_rows_as_orm",

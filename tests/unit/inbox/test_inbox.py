@@ -451,8 +451,8 @@ class TestMarkingAll:
         assert inbox(bob).undo(at) == 0
 
 
-class TestElsewhere:
-    """An inbox that somebody kept is not read in another organisation, where the same key is somebody else's."""
+class TestOtherTenant:
+    """An inbox cannot be read in another tenant, where the same primary key identifies another user."""
 
     READS: ClassVar[dict[str, Callable[[Any], Any]]] = {
         "banners": lambda box: box.banners(),

@@ -150,8 +150,8 @@ class TestForeignKeys:
         assert left.sender is None
 
 
-class TestBorder:
-    """A row is saved, refreshed and deleted only where it was loaded."""
+class TestOtherTenant:
+    """A row can be saved, refreshed and deleted only in the tenant where it was loaded."""
 
     @pytest.fixture
     def twins(

@@ -60,7 +60,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class World:
+class DataSet:
     texts: Sequence[Text]
     members: Sequence[tuple[int, int]]
     grants: Sequence[tuple[tuple[str, int], tuple[str, Any]]]
@@ -80,8 +80,8 @@ texts = st.builds(
     is_read=st.booleans(),
     has_expired=st.booleans(),
 )
-worlds = st.builds(
-    World,
+data_sets = st.builds(
+    DataSet,
     texts=st.lists(texts, max_size=12),
     members=st.lists(st.tuples(person, group), max_size=4),
     grants=st.lists(st.tuples(holders, targets), max_size=3),
@@ -94,11 +94,11 @@ worlds = st.builds(
 )
 
 
-def in_each_world(world: World, make_person: Callable[[int], Any], schema: str) -> None:
-    """Make a world in the current schema, hold all compiled queries to the ORM in it, and undo it."""
+def compare_queries_on(data_set: DataSet, make_person: Callable[[int], Any], schema: str) -> None:
+    """Store a data set in the current schema, compare all compiled queries with the ORM on it, and roll back."""
     with transaction.atomic():
         people = [make_person(number) for number in range(PEOPLE)]
-        _fill(world, people, schema)
+        _fill(data_set, people, schema)
         for one in people:
             hold_feed(one, schema)
         hold_counts(people)
@@ -108,24 +108,24 @@ def in_each_world(world: World, make_person: Callable[[int], Any], schema: str) 
         transaction.set_rollback(True)
 
 
-def _fill(world: World, people: Sequence[Any], schema: str) -> None:
+def _fill(data_set: DataSet, people: Sequence[Any], schema: str) -> None:
     groups = [Group.objects.create(name=f"group {number}") for number in range(GROUPS)]
     named = {"person": people, "group": groups}
-    for member, number in world.members:
+    for member, number in data_set.members:
         people[member].groups.add(groups[number])
-    for (kind, number), (target_kind, target) in world.grants:
+    for (kind, number), (target_kind, target) in data_set.grants:
         grant(named[kind][number], target if target_kind == "all" else named[target_kind][target])
-    for number, codename in world.permissions:
+    for number, codename in data_set.permissions:
         people[number].user_permissions.add(*Permission.objects.filter(codename=codename))
-    for number in world.superusers:
+    for number in data_set.superusers:
         people[number].is_superuser = True
         people[number].save()
-    for number in world.inactive:
+    for number in data_set.inactive:
         people[number].is_active = False
         people[number].save()
-    for number, text in enumerate(world.texts):
+    for number, text in enumerate(data_set.texts):
         _write(number, text, people, groups, schema)
-    for number, age in world.records:
+    for number, age in data_set.records:
         record = AuditRecord.objects.create(actor_id=str(people[number].pk), action="send", subject="messages")
         with connection.cursor() as cursor:
             # Its records let nobody change them: not what they say, but whether they are rolled back, matters here.
@@ -178,10 +178,10 @@ def hold_feed(user: Any, schema: str) -> None:
     last = {kind: one.pk for kind, one in first.items() if one is not None}
     values = {"user": user, "at": NOW, "schema": schema}
     for build, more, shape in feed_queries(last):
-        hold(build, {**values, **more}, read_database(), **shape)
+        compare_with_orm(build, {**values, **more}, read_database(), **shape)
 
 
-def hold(build: Any, values: dict[str, Any], using: str, **shape: Any) -> None:
+def compare_with_orm(build: Any, values: dict[str, Any], using: str, **shape: Any) -> None:
     """Assert that the query is compiled for everybody, and has the rows that the ORM finds without that."""
     query = compiled.kept_query(build, values, using, **shape)
     assert query is not None, f"{build.__name__} is not kept"
@@ -211,14 +211,14 @@ def hold_counts(people: Sequence[Any]) -> None:
 
 def hold_policy(people: Sequence[Any]) -> None:
     keys = [one.pk for one in people]
-    hold(guards.members_with, {"keys": keys}, write_database(), inactive=False)
-    hold(guards.members_with, {"keys": keys[:1]}, write_database(), inactive=True)
+    compare_with_orm(guards.members_with, {"keys": keys}, write_database(), inactive=False)
+    compare_with_orm(guards.members_with, {"keys": keys[:1]}, write_database(), inactive=True)
     members = {one.pk for one in people if one.is_active}
     for sender in people:
         if not sender.is_active:
             continue
         for kind in (Policy, AllowAll):
-            hold(pages.page_access, {"person": sender}, read_database(), kind=kind)
+            compare_with_orm(pages.page_access, {"person": sender}, read_database(), kind=kind)
         hold_condition(holds_on_person, sender, get_user_model())
         hold_condition(reaches_person, sender, get_user_model())
         hold_condition(reaches_group, sender, Group)
@@ -269,4 +269,4 @@ def hold_limits(people: Sequence[Any]) -> None:
     since = {"since_minute": now - timedelta(minutes=1), "since_hour": now - HOUR}
     for one in people:
         values = {"actor": str(one.pk), **since}
-        hold(rate_limits.free_times, values, write_database(), records=AuditRecord, limits=LIMITS)
+        compare_with_orm(rate_limits.free_times, values, write_database(), records=AuditRecord, limits=LIMITS)

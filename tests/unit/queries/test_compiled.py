@@ -26,7 +26,7 @@ from messages_extends.inbox.filters import InboxFilter
 from messages_extends.models import Message
 from messages_extends.queries import compiled
 from messages_extends.queries.compiled import CompiledQuery, Slot
-from tests.unit.queries.random_data import World, hold, in_each_world, worlds
+from tests.unit.queries.random_data import DataSet, compare_queries_on, compare_with_orm, data_sets
 
 PAGE = {"size": 20, "chosen": InboxFilter()}
 _current_reader: ContextVar[Any] = ContextVar("tests.current_reader")
@@ -58,13 +58,13 @@ def texts_of(user: Any) -> list[str]:
     deadline=None,
     database=None,
     derandomize=True,
-    # Shrinking a world takes minutes.
+    # Shrinking a data set takes minutes.
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(world=worlds)
-def test_compiled_queries_return_same_rows_as_orm(in_acme: Any, make_user: Any, world: World) -> None:
-    in_each_world(world, lambda number: make_user(f"person {number}".replace(" ", "")), "acme")
+@given(data_set=data_sets)
+def test_compiled_queries_return_same_rows_as_orm(in_acme: Any, make_user: Any, data_set: DataSet) -> None:
+    compare_queries_on(data_set, lambda number: make_user(f"person {number}".replace(" ", "")), "acme")
 
 
 def messages_of_current_reader(user: Any) -> "QuerySet[Any, Any]":
@@ -76,10 +76,10 @@ def test_comparison_with_orm_detects_value_compiled_into_query(in_acme: Any, mak
     alice, bob = make_user("alice"), make_user("bob")
     make_message(alice, "for Alice"), make_message(bob, "for Bob")
     _current_reader.set(alice)
-    hold(messages_of_current_reader, {"user": alice}, "default")
+    compare_with_orm(messages_of_current_reader, {"user": alice}, "default")
     _current_reader.set(bob)
     with pytest.raises(AssertionError, match="messages_of_current_reader"):
-        hold(messages_of_current_reader, {"user": bob}, "default")
+        compare_with_orm(messages_of_current_reader, {"user": bob}, "default")
 
 
 # What is kept -------------------------------------------------------------------------------------------------------

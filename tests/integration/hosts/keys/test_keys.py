@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from messages_extends.api import inbox, send
 from messages_extends.inbox.inbox import unread_counts
 from tests.integration.hosts.keys.people.models import Person
-from tests.unit.queries.random_data import World, in_each_world, worlds
+from tests.unit.queries.random_data import DataSet, compare_queries_on, data_sets
 
 TEXTS = ["7", "o'hara %s", "%(user)s \\"]
 
@@ -26,14 +26,14 @@ def make_person(number: int) -> Person:
     deadline=None,
     database=None,
     derandomize=True,
-    # Shrinking a world takes minutes.
+    # Shrinking a data set takes minutes.
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-@given(world=worlds)
-def test_compiled_queries_return_rows_of_orm(db: Any, world: World) -> None:
+@given(data_set=data_sets)
+def test_compiled_queries_return_rows_of_orm(db: Any, data_set: DataSet) -> None:
     with schema_context("t1"):
-        in_each_world(world, make_person, "t1")
+        compare_queries_on(data_set, make_person, "t1")
 
 
 @pytest.mark.django_db

@@ -28,7 +28,7 @@ SEQUENCES = """
 """
 
 
-def shape(host: Host, schema: str, *, in_order: bool = False) -> dict[str, list[dict[str, Any]]]:
+def table_definition(host: Host, schema: str, *, in_order: bool = False) -> dict[str, list[dict[str, Any]]]:
     """Describe the table of messages in `schema`; with `in_order` the order of its columns counts."""
     where = (schema, TABLE)
     return {

@@ -1,4 +1,4 @@
-"""Organisations to attack: what is in globex, and what is addressed to others, must not be seen in acme."""
+"""The data that is attacked: what is in globex, and what is addressed to others, must not be visible in acme."""
 
 import re
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ SELECT schemaname, sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_xact_user
 
 
 @dataclass
-class World:
+class Targets:
     """Who can ask, by a name: where they are, and their cookies; and keys of each converter's kind."""
 
     people: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
@@ -59,28 +59,28 @@ class World:
         return self.forms[person, path]
 
 
-def make_world() -> World:
+def make_targets() -> Targets:
     """Fill the organisations; in a transaction, or in a database of its own."""
-    world = World()
+    targets = Targets()
     tenants = {tenant.schema_name: tenant for tenant in get_tenant_model().objects.exclude(schema_name="public")}
     with schema_context("globex"):
-        theirs = _fill_globex(tenants["globex"], world)
+        theirs = _fill_globex(tenants["globex"], targets)
     with schema_context("public"):
         elsewhere = api.broadcast(f"{THEIRS} broadcast", to=[tenants["globex"]])
         withdrawn = api.broadcast(f"{THEIRS} withdrawn", to=api.ALL_TENANTS)
         api.retract(withdrawn)
         shown = api.broadcast("For everybody", to=api.ALL_TENANTS)
     with schema_context("acme"):
-        own = _fill_acme(world)
+        own = _fill_acme(targets)
     with schema_context("platform"):
         operator = User.objects.create(email="operator@platform.example", name="Olga", is_superuser=True, is_staff=True)
-        _log_in(world, "operator", "platform", operator)
-    world.people["stranger"] = ("acme.localhost", {})
-    world.people["passer-by"] = ("localhost", {})
+        _log_in(targets, "operator", "platform", operator)
+    targets.people["stranger"] = ("acme.localhost", {})
+    targets.people["passer-by"] = ("localhost", {})
     # Logged in, but elsewhere.
-    world.people["intruder"] = ("acme.localhost", world.people["neighbour"][1])
+    targets.people["intruder"] = ("acme.localhost", targets.people["neighbour"][1])
     references = [theirs.reference, elsewhere.reference, withdrawn.reference, shown.reference, own.reference]
-    world.keys = {
+    targets.keys = {
         "uuid": tuple(str(reference.id) for reference in references),
         "int": ("1", "2", str(FAR)),
         "str": (
@@ -99,26 +99,26 @@ def make_world() -> World:
     }
     nowhere = str(uuid4())
     numbers = ((str(FAR), "404404"),)
-    world.twins = {
+    targets.twins = {
         "uuid": tuple((str(each.id), nowhere) for each in (theirs.reference, elsewhere.reference)),
         "int": numbers,
         "str": (*numbers, *((str(each), f"{uuid4().hex}-1") for each in references[:3])),
         "path": (*numbers, *((str(each.id), nowhere) for each in (theirs.reference, elsewhere.reference))),
     }
-    return world
+    return targets
 
 
-def _fill_globex(tenant: Any, world: World) -> Any:
+def _fill_globex(tenant: Any, targets: Targets) -> Any:
     neighbour = User.objects.create(pk=FAR, email="neighbour@globex.example", name=f"{THEIRS} Nora")
     group = Group.objects.create(pk=FAR, name=f"{THEIRS} group")
     neighbour.groups.add(group)
     Message.objects.create(pk=FAR, user=neighbour, message=THEIRS, level=19)
     Invitation.objects.create(pk=FAR, email=f"{THEIRS}@globex.example", invited_by=neighbour)
-    _log_in(world, "neighbour", "globex", neighbour)
+    _log_in(targets, "neighbour", "globex", neighbour)
     return api.announce(f"{THEIRS} announcement", to=api.EVERYONE)
 
 
-def _fill_acme(world: World) -> Any:
+def _fill_acme(targets: Targets) -> Any:
     reader = User.objects.create(pk=1, email="reader@acme.example", name="Rita")
     administrator = User.objects.create(pk=2, email="a@acme.example", name="Ada", is_superuser=True, is_staff=True)
     other = User.objects.create(pk=5, email="other@acme.example", name="Otto")
@@ -132,16 +132,16 @@ def _fill_acme(world: World) -> Any:
     Message.objects.create(pk=3, user=reader, message="With a link", level=39, url="javascript:alert(1)")
     Message.objects.create(pk=2, user=other, message=f"{PRIVATE} message", level=19)
     Invitation.objects.create(pk=1, email="soon@acme.example", invited_by=administrator)
-    _log_in(world, "reader", "acme", reader)
-    _log_in(world, "administrator", "acme", administrator)
+    _log_in(targets, "reader", "acme", reader)
+    _log_in(targets, "administrator", "acme", administrator)
     return api.announce("For all of acme", to=api.EVERYONE, sender=reader)
 
 
-def _log_in(world: World, name: str, schema: str, user: Any) -> None:
+def _log_in(targets: Targets, name: str, schema: str, user: Any) -> None:
     host = f"{schema}.localhost"
     client = Client(headers={"host": host})
     client.force_login(user, BACKEND)
-    world.people[name] = (host, {each: morsel.value for each, morsel in client.cookies.items()})
+    targets.people[name] = (host, {each: morsel.value for each, morsel in client.cookies.items()})
 
 
 def canaries_for(person: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What goes wrong with the database while people write, one after the other."""
+"""The faults that are injected while people write, one after the other."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ OTHERS: Final = "datname = 'messages' AND pid <> pg_backend_pid() AND backend_ty
 
 @dataclass(frozen=True)
 class Fault:
-    """One of them: it begins, goes on for some seconds, and is over when the function returns."""
+    """A fault and the function that causes it, which returns when it is over."""
 
     name: str
     happen: Callable[[Database, float, int], None]
