@@ -610,4 +610,107 @@ LIVE: Final = (
         ("tests/integration/live/test_events.py::test_stream_event_after_change_has_latest_unread_count",),
     ),
 )
-MUTATIONS: Final = (*SENDING, *INBOX, *ACCESS, *LIVE)
+MAINTENANCE: Final = (
+    Mutation(
+        "An export leaves out what a person has archived, snoozed and saved",
+        f"{PACKAGE}maintenance.personal_data",
+        '"read_at": each.read_at, **_marks(each)},',
+        '"read_at": each.read_at},',
+        (
+            "tests/unit/maintenance/test_personal_data.py::test_export_contains_labels_and_marks",
+            "tests/unit/maintenance/test_personal_data.py::test_export_contains_every_column_of_what_user_has_received",
+        ),
+    ),
+    Mutation(
+        "An export leaves out what a person has done with a publication",
+        f"{PACKAGE}maintenance.personal_data",
+        "            **_marks(receipt),\n",
+        "",
+        (
+            "tests/unit/maintenance/test_personal_data.py::test_export_contains_labels_and_marks",
+            "tests/unit/maintenance/test_personal_data.py::test_export_contains_every_column_of_what_user_has_received",
+        ),
+    ),
+    Mutation(
+        "An export leaves out labels",
+        f"{PACKAGE}maintenance.personal_data",
+        '"url", "url_label", "extra_tags", "key", "display", "category", "group")',
+        '"url", "extra_tags", "key")',
+        (
+            "tests/unit/maintenance/test_personal_data.py::test_export_contains_labels_and_marks",
+            "tests/unit/maintenance/test_personal_data.py::test_export_for_operator_includes_broadcasts_and_platform_records",
+        ),
+    ),
+    Mutation(
+        "A sender's export says what recipients have done with their messages",
+        f"{PACKAGE}maintenance.personal_data",
+        'lambda each: _message(each) | {"recipient": _name(each.user)}',
+        'lambda each: _message(each) | {"recipient": _name(each.user), **_marks(each)}',
+        ("tests/unit/maintenance/test_personal_data.py::test_export_of_sent_messages_excludes_marks_of_recipient",),
+    ),
+    Mutation(
+        "Receipts of what was snoozed or saved without being read outlive their reader",
+        f"{PACKAGE}maintenance.personal_data",
+        'PersonalRows("receipts", Receipt.objects.filter(user_id=pk))',
+        'PersonalRows("receipts", Receipt.objects.filter(user_id=pk, read_at__isnull=False))',
+        ("tests/unit/maintenance/test_personal_data.py::test_erase_removes_what_was_saved_snoozed_or_scheduled",),
+    ),
+    Mutation(
+        "A saved message is purged",
+        f"{PACKAGE}maintenance.purge",
+        "Q(came_back, read_at__lte=cutoff, saved_at=None)",
+        "Q(came_back, read_at__lte=cutoff)",
+        (
+            "tests/unit/maintenance/test_purge.py::test_purge_keeps_saved_and_snoozed_messages_and_deletes_archived_ones",
+        ),
+    ),
+    Mutation(
+        "A snoozed message is purged before it comes back",
+        f"{PACKAGE}maintenance.purge",
+        "Q(came_back, read_at__lte=cutoff, saved_at=None)",
+        "Q(read_at__lte=cutoff, saved_at=None)",
+        (
+            "tests/unit/maintenance/test_purge.py::test_purge_keeps_snoozed_message_that_was_read_until_it_has_come_back",
+        ),
+    ),
+    Mutation(
+        "A saved publication is not saved any more after a purge",
+        f"{PACKAGE}maintenance.purge",
+        "return Receipt.objects.exclude(",
+        "return Receipt.objects.filter(saved_at__lte=timezone.now()) | Receipt.objects.exclude(",
+        (
+            "tests/unit/maintenance/test_purge.py::test_purge_keeps_receipts_with_marks_until_their_publication_is_deleted",
+        ),
+    ),
+    Mutation(
+        "Staff learn from an address what a recipient has archived, snoozed or saved",
+        f"{PACKAGE}admin",
+        '(*CONTENT_FIELDS, *MARKS, "previous_marks", "shows_at")',
+        "CONTENT_FIELDS",
+        (
+            "tests/integration/web/test_admin.py::TestWhatMessagesSay::test_message_filter_on_private_column_returns_400",
+        ),
+    ),
+    Mutation(
+        "Staff learn from an address what a reader has done with a publication",
+        f"{PACKAGE}admin",
+        '    private_fields = (*MARKS, "previous_marks")\n',
+        "",
+        ("tests/integration/web/test_admin.py::TestWhatMessagesSay::test_receipt_filter_on_marks_returns_400",),
+    ),
+    Mutation(
+        "The admin shows what a recipient has archived, snoozed or saved",
+        f"{PACKAGE}admin",
+        '        *("read_at", "read"),\n',
+        '        *("read_at", "read", "saved_at"),\n',
+        ("tests/integration/web/test_admin.py::TestWhatMessagesSay::test_admin_pages_hide_marks_of_recipient",),
+    ),
+    Mutation(
+        "The hash in the audit log leaves out the title",
+        f"{PACKAGE}sending.messages",
+        '"text": with_title(values["title"], values["message"]),',
+        '"text": values["message"],',
+        ("tests/unit/models/test_audit.py::test_audit_events_contain_title_as_they_contain_text",),
+    ),
+)
+MUTATIONS: Final = (*SENDING, *INBOX, *ACCESS, *LIVE, *MAINTENANCE)
