@@ -321,13 +321,12 @@ class Story(RuleBasedStateMachine):
     # Django drops those below the lowest level of the request.
     @happens(schema=schemas, sender=people, user=senders, level=levels.filter(lambda level: level > DEBUG))
     def add_message(self, schema: str, sender: int, user: int | None, level: int) -> None:
-        """Write in a request, to oneself or to somebody else."""
+        """Write in a request, to oneself or to somebody else; who is inactive is shown it once they are active."""
         here, text = self._here(schema), self._text()
         sender, user = self._somebody(schema, sender), self._speaker(schema, user)
-        to = {sender if user is None else user}
-        receiving = here.active(to)
-        reasons = self._reasons_not_to_send(here, sender, to, receiving, exactly=True)
-        with schema_context(schema), self._raises(reasons):
+        to = sender if user is None else user
+        allowed = to == sender or here.may_write_to(sender, to)
+        with schema_context(schema), self._raises(() if allowed else (PermissionDenied,)):
             request: Any = RequestFactory().get("/")
             session: SessionBase = SessionStore()
             request.session, request.user = session, self._user(sender)
@@ -336,7 +335,7 @@ class Story(RuleBasedStateMachine):
             # As if the thread had been left in another organisation.
             with schema_context("public"):
                 add_message(request, level, text, user=None if user is None else self._user_in(schema, user))
-            self._deliver(here, receiving, text, "", level)
+            self._deliver(here, {to}, text, "", level)
 
     @happens(schema=schemas)
     def cancel(self, schema: str) -> None:

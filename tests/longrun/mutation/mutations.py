@@ -1,4 +1,4 @@
-"""Sixty faults that a change of the code could bring in, and the tests that fail with each.
+"""A hundred faults that a change of the code could bring in, and the tests that fail with each.
 
 They were chosen before files were moved and renamed, so that a restructuring can show that no test has become weaker:
 whoever moves a piece of code points its mutation to the new place, and the same number must be caught.
@@ -330,6 +330,130 @@ INBOX: Final = (
         (
             "tests/unit/inbox/test_broadcast_counts.py::TestCounting::test_count_readers_after_show_again_starts_from_zero",
         ),
+    ),
+)
+TRIAGE: Final = (
+    Mutation(
+        "A search finds what only contains a word",
+        f"{PACKAGE}models.search",
+        'return rf"\\m{text}" if word[0].isascii() else',
+        "return text if word[0].isascii() else",
+        ("tests/unit/inbox/test_search.py::test_search_leaves_out_what_does_not_begin_like_it",),
+    ),
+    Mutation(
+        "What is searched for is a pattern",
+        f"{PACKAGE}models.search",
+        'return f"\\\\{letter}" if letter in "%_\\\\" else letter',
+        "return letter",
+        ("tests/unit/inbox/test_search.py::test_search_finds_words_that_begin_like_it",),
+    ),
+    Mutation(
+        "What is searched for is a regular expression",
+        f"{PACKAGE}models.search",
+        'letter if _is_plain(letter) else f"\\\\{letter}" for letter in word',
+        "letter for letter in word",
+        ("tests/unit/inbox/test_search.py::test_search_leaves_out_what_does_not_begin_like_it",),
+    ),
+    Mutation(
+        "One of several words is enough for a search",
+        f"{PACKAGE}models.search",
+        "~* ALL (CAST({regexes}",
+        "~* ANY (CAST({regexes}",
+        ("tests/unit/inbox/test_search.py::test_search_leaves_out_what_does_not_begin_like_it",),
+    ),
+    Mutation(
+        "A search does not look at titles",
+        f"{PACKAGE}models.search",
+        'THEN {message} ELSE {whole} END)"',
+        'THEN {message} ELSE {message} END)"',
+        ("tests/unit/inbox/test_search.py::test_search_looks_at_title_parameters_and_publications",),
+    ),
+    Mutation(
+        "A selection of all takes no notice of a search",
+        f"{PACKAGE}inbox.inbox",
+        "messages, publications = self._seen(chosen, self._values(sender, search), snapshot)",
+        "messages, publications = self._seen(chosen, self._values(sender), snapshot)",
+        ("tests/unit/inbox/test_search.py::test_selection_and_mark_all_read_change_only_what_the_search_finds",),
+    ),
+    Mutation(
+        '"Mark all as read" takes no notice of a search',
+        f"{PACKAGE}inbox.inbox",
+        '        values = self._values(sender, search)\n        at = values["at"]',
+        '        values = self._values(sender)\n        at = values["at"]',
+        ("tests/unit/inbox/test_search.py::test_selection_and_mark_all_read_change_only_what_the_search_finds",),
+    ),
+    Mutation(
+        "A filter by sender keeps what others have sent",
+        f"{PACKAGE}inbox.feed",
+        'found = {kind: branch.filter(sender=sender) for kind, branch in found.items() if kind != "broadcast"}',
+        'found = {kind: branch for kind, branch in found.items() if kind != "broadcast"}',
+        (
+            "tests/unit/inbox/test_triage.py::TestViews::test_filter_by_sender_keeps_what_that_person_sent",
+            "tests/integration/web/test_triage.py::test_sender_filter_shows_only_what_that_person_sent",
+        ),
+    ),
+    Mutation(
+        "An archived message is still in the inbox",
+        f"{PACKAGE}models.message",
+        '**({"read_at": None} if unread else {"archived_at": None})',
+        '**({"read_at": None} if unread else {})',
+        ("tests/unit/inbox/test_triage.py::TestOne::test_archive_removes_item_from_inbox_and_marks_it_read",),
+    ),
+    Mutation(
+        "An archived message stays unread",
+        f"{PACKAGE}inbox.selection",
+        'archived_at=at, read_at=Coalesce("read_at", at))',
+        "archived_at=at)",
+        ("tests/unit/inbox/test_triage.py::TestOne::test_archive_removes_item_from_inbox_and_marks_it_read",),
+    ),
+    Mutation(
+        "A message that is unread again stays in the archive",
+        f"{PACKAGE}models.message",
+        'values |= {"archived_at": None, "previous_marks": None}',
+        "pass",
+        ("tests/unit/inbox/test_triage.py::TestOne::test_mark_unread_moves_archived_item_to_inbox",),
+    ),
+    Mutation(
+        "What is snoozed stays in the archive",
+        f"{PACKAGE}inbox.selection",
+        "snoozed_until=until, archived_at=None)",
+        "snoozed_until=until)",
+        ("tests/unit/inbox/test_triage.py::TestOne::test_snooze_takes_archived_item_out_of_archive",),
+    ),
+    Mutation(
+        "A publication is snoozed for all readers",
+        f"{PACKAGE}models.publication",
+        "Receipt.objects.filter(user_id=user.pk, publication_id",
+        "Receipt.objects.filter(publication_id",
+        ("tests/unit/inbox/test_triage.py::TestOne::test_marks_are_of_one_reader",),
+    ),
+    Mutation(
+        "A new message with the key of a saved one is not saved",
+        f"{PACKAGE}sending.messages",
+        "unread.filter(user__in=saved).update(saved_at=timezone.now())",
+        "pass",
+        ("tests/unit/inbox/test_triage.py::TestKeys::test_send_keeps_what_was_saved_saved",),
+    ),
+    Mutation(
+        "An archived message stays beside a new one with its key",
+        f"{PACKAGE}models.message",
+        "is_hidden = Q(archived_at__isnull=False) | Q(",
+        "is_hidden = Q(",
+        ("tests/unit/inbox/test_triage.py::TestKeys::test_send_replaces_archived_message",),
+    ),
+    Mutation(
+        "Somebody else's changes are undone",
+        f"{PACKAGE}inbox.inbox",
+        "count = messages_of(self.user).undo(at) + Receipt",
+        "count = Message.objects.all().undo(at) + Receipt",
+        ("tests/unit/inbox/test_triage.py::TestUndo::test_undo_is_of_one_user",),
+    ),
+    Mutation(
+        "A sender who does not exist is told apart",
+        f"{PACKAGE}web.filters",
+        '"sender": model(pk=self.sender) if self.sender else None',
+        '"sender": model.objects.get(pk=self.sender) if self.sender else None',
+        ("tests/integration/web/test_triage.py::test_sender_filter_reveals_no_name_of_whom_has_sent_nothing",),
     ),
 )
 ACCESS: Final = (
@@ -713,4 +837,4 @@ MAINTENANCE: Final = (
         ("tests/unit/models/test_audit.py::test_audit_events_contain_title_as_they_contain_text",),
     ),
 )
-MUTATIONS: Final = (*SENDING, *INBOX, *ACCESS, *LIVE, *MAINTENANCE)
+MUTATIONS: Final = (*SENDING, *INBOX, *TRIAGE, *ACCESS, *LIVE, *MAINTENANCE)
