@@ -49,7 +49,7 @@ JOIN pg_attribute ON attrelid = used_by.oid AND attnum = refobjsubid
 WHERE sequence.relkind = 'S' AND nspname = ANY(%s)
 """
 RESET_SEQUENCE: Final = "SELECT setval('{0}', COALESCE(max({2}), 0) + 1, false) FROM {1}"
-HAS_ROWS: Final = "SELECT {} WHERE EXISTS (SELECT FROM {})"
+HAS_ROWS: Final = "SELECT {} WHERE EXISTS (SELECT 1 FROM {})"
 
 Rows = Mapping[str, list[object]]
 

@@ -13,7 +13,18 @@ from messages_extends.access.grants import grant_models
 from messages_extends.access.membership import has_plain_managers
 from messages_extends.access.permissions import send_group_message, send_message
 from messages_extends.access.policy import BUILT_IN, AllowAll, Policy
-from messages_extends.access.sql import HELD, HELD_BY_GROUP, MAY_WRITE_TO, ON_OBJECT, TARGET_GROUPS, TARGET_PERSON
+from messages_extends.access.sql import (
+    GROUP_OR_PERSON_KEY,
+    GROUPS_OF_PERSON,
+    HELD,
+    HELD_BY_GROUP,
+    IN_A_GROUP,
+    MAY_WRITE_TO,
+    ON_OBJECT,
+    PERSON_KEY,
+    RIGHT,
+    SENDER_IS_ACTIVE,
+)
 from messages_extends.conf import settings
 from messages_extends.queries.sql import names_of_people
 from messages_extends.tenancy.schemas import user_model_has, users_are_shared
@@ -54,17 +65,22 @@ def _pair_condition(everybody: bool, people: Any, using: str) -> str | None:
         return None
     names = names_of_people(using)
     if everybody:
-        return f"EXISTS (SELECT FROM {names['people']} AS sender WHERE sender.{names['key']} = %(sender)s AND {active})"
+        return SENDER_IS_ACTIVE.format(is_active=active, **names)
     quote = connections[using].ops.quote_name
-    # The objects on which a permission allows writing to `person`.
-    targets = [TARGET_PERSON.format(**send_message()._asdict(), **names)]
+    rights, groups = [RIGHT.format(**send_message()._asdict())], ""
+    object_key = PERSON_KEY.format(**names)
     if user_model_has("groups"):
-        targets.append(TARGET_GROUPS.format(**send_group_message()._asdict(), **names, **_memberships(people, using)))
+        memberships = _memberships(people, using)
+        right = send_group_message()
+        rights.append(f"{RIGHT.format(**right._asdict())} AND {IN_A_GROUP.format(**memberships)}")
+        groups = GROUPS_OF_PERSON.format(codename=right.codename, **names, **memberships)
+        object_key = GROUP_OR_PERSON_KEY.format(person_key=object_key, **memberships)
     return MAY_WRITE_TO.format(
         sender_is_active=f" AND {active}",
         sender_is_superuser=f" OR {superuser}",
-        targets=" UNION ALL ".join(targets),
-        holdings=" OR ".join(_holdings(people, using)),
+        rights=" OR ".join(rights),
+        groups=groups,
+        holdings=" OR ".join(_holdings(people, ON_OBJECT.format(object_key=object_key), using)),
         content_types=quote(ContentType._meta.db_table),
         permissions=quote(Permission._meta.db_table),
         **names,
@@ -81,18 +97,18 @@ def _flag(people: Any, name: str, alias: str, using: str, *, missing: str) -> st
     return f"{alias}.{connections[using].ops.quote_name(field.column)}"
 
 
-def _holdings(people: Any, using: str) -> Iterator[str]:
+def _holdings(people: Any, on_object: str, using: str) -> Iterator[str]:
     """Yield the conditions that the sender holds a right on all or on an object, directly or by a group."""
     by_users, by_groups = grant_models()
     if user_model_has("user_permissions"):
         yield HELD.format(**_permissions_of(people, "user_permissions", using), on_object="")
-    yield HELD.format(**_grants_of(by_users, "user", using), on_object=ON_OBJECT)
+    yield HELD.format(**_grants_of(by_users, "user", using), on_object=on_object)
     if not user_model_has("groups"):
         return
     memberships = _memberships(people, using)
     yield HELD_BY_GROUP.format(**_permissions_of(Group, "permissions", using), **memberships, on_object="")
     grants = _grants_of(by_groups, "group", using)
-    yield HELD_BY_GROUP.format(**grants, **memberships, on_object=ON_OBJECT)
+    yield HELD_BY_GROUP.format(**grants, **memberships, on_object=on_object)
 
 
 def _memberships(people: Any, using: str) -> dict[str, str]:

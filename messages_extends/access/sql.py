@@ -26,36 +26,40 @@ LOCK_SENDER: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(sender_key
 # Whether fewer records than the limit exist in a period: at most `others`.
 FEWER_RECORDS: Final = """
 NOT EXISTS (
-    SELECT FROM {records}
+    SELECT 1 FROM {records}
     WHERE actor_id = %(actor)s AND action IN ({actions}) AND recorded_at > %(since_{period})s OFFSET {others}
 )
 """
 
+SENDER_IS_ACTIVE: Final = "EXISTS (SELECT 1 FROM {people} AS sender WHERE sender.{key} = %(sender)s AND {is_active})"
 # Whether the sender may write to `person`, a row of the outer statement. The first part lists what would allow it: the
 # permission on the person, or on one of their groups. The second part looks for a holder, on all or on that object: the
 # sender or one of the sender's groups. Each lookup uses the whole key of an index, so that a sender may hold any number
 # of grants.
 MAY_WRITE_TO: Final = """
 EXISTS (
-    SELECT FROM {people} AS sender WHERE sender.{key} = %(sender)s{sender_is_active} AND (
+    SELECT 1 FROM {people} AS sender WHERE sender.{key} = %(sender)s{sender_is_active} AND (
         sender.{key} = person.{key}{sender_is_superuser} OR EXISTS (
-            SELECT FROM ({targets}) AS target (app_label, codename, object_pk)
-            JOIN {content_types} AS kind ON kind.app_label = target.app_label
-            JOIN {permissions} AS permission
-                ON permission.content_type_id = kind.id AND permission.codename = target.codename
-            WHERE {holdings}
+            SELECT 1 FROM {content_types} AS kind
+            JOIN {permissions} AS permission ON permission.content_type_id = kind.id{groups}
+            WHERE ({rights}) AND ({holdings})
         )
     )
 )
 """
-TARGET_PERSON: Final = "SELECT '{app_label}', '{codename}', CAST(person.{key} AS varchar)"
-TARGET_GROUPS: Final = """SELECT '{app_label}', '{codename}', CAST(joined.{group} AS varchar)
-    FROM {memberships} AS joined WHERE joined.{member} = person.{key}"""
-HELD: Final = """EXISTS (SELECT FROM {table} AS held
+# A row of the joins above is a right on the person, or on one of their groups; Citus refuses a union here.
+RIGHT: Final = "kind.app_label = '{app_label}' AND permission.codename = '{codename}'"
+GROUPS_OF_PERSON: Final = """
+            LEFT JOIN {memberships} AS joined
+                ON joined.{member} = person.{key} AND permission.codename = '{codename}'"""
+IN_A_GROUP: Final = "joined.{group} IS NOT NULL"
+PERSON_KEY: Final = "CAST(person.{key} AS varchar)"
+GROUP_OR_PERSON_KEY: Final = "coalesce(CAST(joined.{group} AS varchar), {person_key})"
+HELD: Final = """EXISTS (SELECT 1 FROM {table} AS held
     WHERE held.{holder} = %(sender)s AND held.{permission} = permission.id{on_object})"""
-HELD_BY_GROUP: Final = """EXISTS (SELECT FROM {table} AS held JOIN {memberships} AS own ON own.{group} = held.{holder}
+HELD_BY_GROUP: Final = """EXISTS (SELECT 1 FROM {table} AS held JOIN {memberships} AS own ON own.{group} = held.{holder}
     WHERE own.{member} = %(sender)s AND held.{permission} = permission.id{on_object})"""
-ON_OBJECT: Final = " AND held.object_pk = target.object_pk"
+ON_OBJECT: Final = " AND held.object_pk = {object_key}"
 
 
 class HasKey(Func):

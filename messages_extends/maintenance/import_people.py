@@ -183,7 +183,7 @@ def _load_pairs(mapping: PeopleMapping, schema: str) -> int:
     model = get_user_model()
     users = qualified(schema if is_per_tenant(model._meta.app_label) else public(), model._meta.db_table)
     return execute(
-        "DELETE FROM {pairs} pair WHERE schema = %s AND NOT EXISTS (SELECT FROM {users} WHERE {key} = pair.new_id)",
+        "DELETE FROM {pairs} pair WHERE schema = %s AND NOT EXISTS (SELECT 1 FROM {users} WHERE {key} = pair.new_id)",
         [schema],
         pairs=PAIRS,
         users=users,

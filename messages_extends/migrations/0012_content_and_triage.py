@@ -43,7 +43,10 @@ def marks(model: str) -> list[migrations.AddField]:
     names = {"archived_at": "archived at", "snoozed_until": "snoozed until", "saved_at": "saved at"}
     return [
         *(migrations.AddField(model, name, time(verbose_name)) for name, verbose_name in names.items()),
-        migrations.AddField(model, "previous_marks", models.JSONField(blank=True, editable=False, null=True)),
+        *(
+            migrations.AddField(model, name, models.DateTimeField(blank=True, editable=False, null=True))
+            for name in ("marked_at", *(f"previous_{name}" for name in names))
+        ),
     ]
 
 

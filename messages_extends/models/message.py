@@ -10,8 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import EmptyResultSet
 from django.db import IntegrityError, connections, models
 from django.db.models import Case, Exists, Expression, F, OuterRef, Q, QuerySet, Value, When
-from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, Coalesce, Greatest, JSONObject
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -19,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from messages_extends.events.changes import notify_changed
 from messages_extends.models.content import Content, Display, View
 from messages_extends.models.expressions import CountOf, IsAnyOf, quoted_table
-from messages_extends.models.marks import MARKS, HasMarks, as_microseconds
+from messages_extends.models.marks import PREVIOUS, HasMarks
 from messages_extends.models.read_field import ReadField
 from messages_extends.models.sender import FromSender, set_from_person, with_from_person
 from messages_extends.tenancy.databases import ReadsOwnWrites, atomic, write_database
@@ -162,8 +161,7 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
 
     def change_marks(self, at: datetime, **marks: object) -> int:
         """Set marks of triage at `at`, and keep the previous ones for `undo`; return how many were changed."""
-        kept = JSONObject(at=Value(as_microseconds(at)), **{name: F(name) for name in MARKS})
-        return self.update(**marks, previous_marks=kept)
+        return self.update(**marks, marked_at=at, **{previous: F(name) for name, previous in PREVIOUS.items()})
 
     def undo(self, at: datetime) -> int:
         """Undo `mark_read` and `change_marks` at exactly `at`, in one statement; return the number of messages.
@@ -171,17 +169,14 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
         What was changed again since stays as it is: archived messages stay read, and so does a message whose key was
         sent again.
         """
-        is_marked = Q(previous_marks__at=as_microseconds(at))
+        is_marked = Q(marked_at=at)
         # Archived messages stay read, unless the archiving is undone as well.
-        was_read = Q(read_at=at) & (Q(archived_at=None) | is_marked & Q(previous_marks__archived_at=None))
+        was_read = Q(read_at=at) & (Q(archived_at=None) | is_marked & Q(previous_archived_at=None))
         is_unread = was_read & self.filter(was_read)._may_be_unread()
-        values = {
-            name: Case(When(is_marked, then=Cast(KT(f"previous_marks__{name}"), models.DateTimeField())), default=name)
-            for name in MARKS
-        }
+        values = {name: Case(When(is_marked, then=previous), default=name) for name, previous in PREVIOUS.items()}
         values["read_at"] = Case(When(is_unread, then=None), default="read_at")
         changed = self.filter(is_marked | is_unread)
-        return _repeated_on_conflict(lambda: changed.locked_in_pk_order().update(**values, previous_marks=None))
+        return _repeated_on_conflict(lambda: changed.locked_in_pk_order().update(**values, marked_at=None))
 
     def update(self, **values: object) -> int:
         """Update rows; `read=True` and `read=False` are translated to `read_at`, as for django-messages-extends."""
@@ -192,7 +187,7 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
             values["read_at"] = Coalesce(F("read_at"), timezone.now()) if read else None
         if "read_at" in values and values["read_at"] is None:
             # Unread messages are in the inbox.
-            values |= {"archived_at": None, "previous_marks": None}
+            values |= {"archived_at": None, "marked_at": None}
         if values.get("sender", values.get("sender_id")) is not None:
             values["from_person"] = True
         return super().update(**values)
@@ -294,8 +289,11 @@ class Message(HasMarks, FromSender, Content):
     archived_at = models.DateTimeField(_("archived at"), blank=True, null=True)
     snoozed_until = models.DateTimeField(_("snoozed until"), blank=True, null=True)
     saved_at = models.DateTimeField(_("saved at"), blank=True, null=True)
-    # The marks before the last change and the time of that change, for `undo`.
-    previous_marks = models.JSONField(blank=True, null=True, editable=False)
+    # The time of the last change of these marks, and the marks before it, for `undo`.
+    marked_at = models.DateTimeField(blank=True, null=True, editable=False)
+    previous_archived_at = models.DateTimeField(blank=True, null=True, editable=False)
+    previous_snoozed_until = models.DateTimeField(blank=True, null=True, editable=False)
+    previous_saved_at = models.DateTimeField(blank=True, null=True, editable=False)
     shows_at = models.GeneratedField(
         verbose_name=_("shows at"),
         expression=Greatest("created", "publish_at", "snoozed_until"),

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from messages_extends.models.expressions import quoted_table
-from messages_extends.models.marks import MARKS, as_microseconds
+from messages_extends.models.marks import MARKS, PREVIOUS
 from messages_extends.tenancy.databases import ReadsOwnWrites, note_write, write_database
 from messages_extends.tenancy.origin import TenantBound, check_tenant
 
@@ -27,17 +27,17 @@ WHERE receipt.revision < EXCLUDED.revision OR receipt.read_at IS NULL
 
 # Revisions are compared only for reading and archiving: saving and snoozing apply to later revisions as well.
 WRITE_MARK: Final = """
-INSERT INTO {table} AS receipt (user_id, publication_id, revision, {mark}, previous_marks)
-SELECT %s, chosen.id, chosen.revision, %s, jsonb_build_object('at', CAST(%s AS bigint))
+INSERT INTO {table} AS receipt (user_id, publication_id, revision, {mark}, marked_at)
+SELECT %s, chosen.id, chosen.revision, %s, %s
 FROM ({chosen}) AS chosen (id, revision) ORDER BY chosen.id
 ON CONFLICT (user_id, publication_id) DO UPDATE SET
-    {mark} = EXCLUDED.{mark}{others}, previous_marks = jsonb_build_object({previous}) || EXCLUDED.previous_marks
+    {mark} = EXCLUDED.{mark}{others}, marked_at = EXCLUDED.marked_at, {previous}
 WHERE receipt.{mark} IS NULL{or_later}
 """
 
 UNMARK: Final = """
 UPDATE {table} AS receipt SET
-    {mark} = NULL, previous_marks = jsonb_build_object({previous}, 'at', CAST(%s AS bigint))
+    {mark} = NULL, marked_at = %s, {previous}
 FROM ({chosen}) AS chosen (id, revision)
 WHERE receipt.user_id = %s AND receipt.publication_id = chosen.id AND receipt.{mark} IS NOT NULL
 """
@@ -47,7 +47,7 @@ WHERE receipt.user_id = %s AND receipt.publication_id = chosen.id AND receipt.{m
 RESTORE_RECEIPTS: Final = """
 WITH changed AS (
     SELECT
-        receipt.id, receipt.read_at AS known_read_at, receipt.previous_marks AS known_marks,
+        receipt.id, receipt.read_at AS known_read_at, receipt.marked_at AS known_marked_at,
         CASE WHEN is_read THEN coalesce(earlier_revision, revision) ELSE revision END AS revision,
         CASE WHEN is_read THEN earlier_read_at ELSE read_at END AS read_at,
         CASE WHEN is_read THEN NULL ELSE earlier_revision END AS earlier_revision,
@@ -55,10 +55,10 @@ WITH changed AS (
         previous.*
     FROM {table} AS receipt, LATERAL (
         SELECT
-            coalesce(CAST(previous_marks ->> 'at' AS bigint) = %(number)s, false) AS is_marked
+            coalesce(receipt.marked_at = %(at)s, false) AS is_marked
     ) AS marked, LATERAL (
         SELECT
-            {previous}, CASE WHEN is_marked THEN NULL ELSE previous_marks END AS previous_marks
+            {previous}, CASE WHEN is_marked THEN NULL ELSE receipt.marked_at END AS marked_at
     ) AS previous, LATERAL (
         SELECT coalesce(receipt.read_at = %(at)s AND previous.archived_at IS NULL, false) AS is_read
     ) AS reading
@@ -75,7 +75,7 @@ SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM restored)
 
 # In the row as it is when it is changed, after concurrent changes.
 IS_SAME: Final = """receipt.id = changed.id AND receipt.read_at IS NOT DISTINCT FROM changed.known_read_at
-        AND receipt.previous_marks IS NOT DISTINCT FROM changed.known_marks"""
+        AND receipt.marked_at IS NOT DISTINCT FROM changed.known_marked_at"""
 
 # Those before and after the publications.
 Parameters = tuple[list[Any], list[Any]]
@@ -108,11 +108,10 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
         check_tenant(user)
         note_write()
         previous = (
-            f"CASE WHEN is_marked THEN CAST(previous_marks ->> '{name}' AS timestamptz) "
-            f"ELSE receipt.{name} END AS {name}"
-            for name in MARKS
+            f"CASE WHEN is_marked THEN receipt.{previous} ELSE receipt.{name} END AS {name}"
+            for name, previous in PREVIOUS.items()
         )
-        changed = ("revision", "read_at", "earlier_revision", "earlier_read_at", *MARKS, "previous_marks")
+        changed = ("revision", "read_at", "earlier_revision", "earlier_read_at", *MARKS, "marked_at")
         statement = RESTORE_RECEIPTS.format(
             table=quoted_table(self),
             previous=", ".join(previous),
@@ -121,13 +120,13 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
             is_empty=" AND ".join(f"changed.{name} IS NULL" for name in ("read_at", *MARKS)),
         )
         with connections[write_database()].cursor() as cursor:
-            cursor.execute(statement, {"user": user.pk, "at": at, "number": as_microseconds(at)})
+            cursor.execute(statement, {"user": user.pk, "at": at})
             return int(cursor.fetchone()[0])
 
     def mark_unread(self) -> int:
         """Mark publications as unread and move them out of the archive; return the number of changed receipts."""
         changed = self.exclude(read_at=None).update(
-            read_at=None, archived_at=None, earlier_revision=None, earlier_read_at=None, previous_marks=None
+            read_at=None, archived_at=None, earlier_revision=None, earlier_read_at=None, marked_at=None
         )
         self.filter(read_at=None, **dict.fromkeys(MARKS)).delete()
         return changed
@@ -147,14 +146,14 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
         """
         snooze = mark == "snoozed_until"
         others, or_later = (", archived_at = NULL", " OR true") if snooze else ("", "")
-        parameters: Parameters = ([user.pk, value, as_microseconds(at)], [])
+        parameters: Parameters = ([user.pk, value, at], [])
         return self._execute(WRITE_MARK, user, publications, parameters, mark=mark, others=others, or_later=or_later)
 
     def unmark(
         self, user: AbstractBaseUser, publications: "QuerySet[models.Model, object]", at: datetime, mark: str
     ) -> int:
         """Clear `mark` like `mark` sets it; return the number of changed receipts."""
-        return self._execute(UNMARK, user, publications, ([as_microseconds(at)], [user.pk]), mark=mark)
+        return self._execute(UNMARK, user, publications, ([at], [user.pk]), mark=mark)
 
     def _execute(
         self,
@@ -172,7 +171,7 @@ class ReceiptQuerySet(ReadsOwnWrites["Receipt"]):
             chosen, params = publications.query.get_compiler(connection=connection).as_sql()
         except EmptyResultSet:
             return 0
-        previous = ", ".join(f"'{name}', receipt.{name}" for name in MARKS)
+        previous = ", ".join(f"{previous} = receipt.{name}" for name, previous in PREVIOUS.items())
         text = statement.format(table=quoted_table(self), chosen=chosen, previous=previous, **names)
         before, after = parameters
         with connection.cursor() as cursor:
@@ -196,8 +195,11 @@ class Receipt(TenantBound):
     archived_at = models.DateTimeField(_("archived at"), blank=True, null=True)
     snoozed_until = models.DateTimeField(_("snoozed until"), blank=True, null=True)
     saved_at = models.DateTimeField(_("saved at"), blank=True, null=True)
-    # The marks before the last change and the time of that change, for `undo`.
-    previous_marks = models.JSONField(blank=True, null=True, editable=False)
+    # The time of the last change of these marks, and the marks before it, for `undo`.
+    marked_at = models.DateTimeField(blank=True, null=True, editable=False)
+    previous_archived_at = models.DateTimeField(blank=True, null=True, editable=False)
+    previous_snoozed_until = models.DateTimeField(blank=True, null=True, editable=False)
+    previous_saved_at = models.DateTimeField(blank=True, null=True, editable=False)
     earlier_revision = models.PositiveIntegerField(blank=True, null=True, editable=False)
     earlier_read_at = models.DateTimeField(blank=True, null=True, editable=False)
 

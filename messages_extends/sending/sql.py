@@ -21,7 +21,7 @@ RETURNING {user}
 """
 
 NOTHING_ARCHIVED: Final = """NOT EXISTS (
-    SELECT FROM {table} AS archived WHERE archived.user_id = %(message_user)s AND archived.key = %(message_key)s
+    SELECT 1 FROM {table} AS archived WHERE archived.user_id = %(message_user)s AND archived.key = %(message_key)s
     AND archived.key <> '' AND archived.archived_at IS NOT NULL
 )"""
 

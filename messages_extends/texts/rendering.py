@@ -33,6 +33,9 @@ class ShownMessage(SimpleLazyObject):  # type: ignore[type-arg]
         _rebuild, wrapped = super().__reduce__()
         return type(self), wrapped
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
     @property
     def message(self) -> str:
         return str(self)

@@ -48,7 +48,10 @@ def as_upgraded(old: dict[str, Any]) -> dict[str, Any]:
         "archived_at": None,
         "snoozed_until": None,
         "saved_at": None,
-        "previous_marks": None,
+        "marked_at": None,
+        "previous_archived_at": None,
+        "previous_snoozed_until": None,
+        "previous_saved_at": None,
         "shows_at": old["created"],
     }
 

@@ -280,7 +280,7 @@ INBOX: Final = (
     Mutation(
         "Undo takes back what was changed again since",
         f"{PACKAGE}models.message",
-        "was_read = Q(read_at=at) & (Q(archived_at=None) | is_marked & Q(previous_marks__archived_at=None))",
+        "was_read = Q(read_at=at) & (Q(archived_at=None) | is_marked & Q(previous_archived_at=None))",
         "was_read = Q(read_at=at)",
         ("tests/unit/inbox/test_triage.py::TestUndo::test_undo_leaves_item_that_was_changed_again",),
     ),
@@ -431,6 +431,15 @@ ACCESS: Final = (
         "_rows(rows, right).filter(object_pk=str(instance.pk)).delete()",
         "pass",
         ("tests/unit/access/test_policy.py::test_deleting_target_deletes_grants_and_keeps_other_permissions",),
+    ),
+    Mutation(
+        "A right on all groups reaches a person who is in none",
+        f"{PACKAGE}access.sql",
+        'IN_A_GROUP: Final = "joined.{group} IS NOT NULL"',
+        'IN_A_GROUP: Final = "true"',
+        (
+            "tests/unit/access/test_policy_queries.py::test_pair_condition_agrees_with_reachable_people_for_each_kind_of_grant",
+        ),
     ),
     Mutation(
         "A host's own policy is compiled once for all people",

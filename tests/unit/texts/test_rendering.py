@@ -72,3 +72,10 @@ def test_inbox_page_renders_percent_sign_in_reader_language(in_acme: Tenant, mak
     send(alice, "Save 50% today", params={})
     send(alice, mark_safe("100% sure"), params={})
     assert [str(each) for each in inbox(alice).page().entries] == ["100% sicher", "Heute 50% sparen"]
+
+
+def test_repr_of_shown_message_names_class_and_text(in_acme: Tenant, make_user: MakeUser) -> None:
+    alice = make_user("alice")
+    send(alice, "Hello")
+    (entry,) = inbox(alice).page().entries
+    assert repr(entry) == "<ShownMessage: Hello>"
