@@ -32,10 +32,10 @@ NOT EXISTS (
 """
 
 SENDER_IS_ACTIVE: Final = "EXISTS (SELECT 1 FROM {people} AS sender WHERE sender.{key} = %(sender)s AND {is_active})"
-# Whether the sender may write to `person`, a row of the outer statement. The first part lists what would allow it: the
-# permission on the person, or on one of their groups. The second part looks for a holder, on all or on that object: the
-# sender or one of the sender's groups. Each lookup uses the whole key of an index, so that a sender may hold any number
-# of grants.
+# Whether the sender may write to `person`, a row of the outer statement. The joins list what would allow it: the
+# permission on the person, or on one of their groups. Then it looks for a holder, on all or on that object: the sender
+# or one of the sender's groups. Each lookup uses the whole key of an index, so that a sender may hold any number of
+# grants.
 MAY_WRITE_TO: Final = """
 EXISTS (
     SELECT 1 FROM {people} AS sender WHERE sender.{key} = %(sender)s{sender_is_active} AND (
