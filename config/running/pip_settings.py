@@ -43,7 +43,7 @@ class PipSettings:
     @property
     def uv_environment(self) -> dict[str, str]:
         """Return the equivalent environment variables of uv, except those that are already set."""
-        told = {
+        variables = {
             "SSL_CERT_FILE": self.cert,
             "SSL_CLIENT_CERT": self.client_cert,
             "HTTP_PROXY": self.proxy,
@@ -52,7 +52,7 @@ class PipSettings:
         }
         return {
             name: value
-            for name, value in told.items()
+            for name, value in variables.items()
             if value and not (name in os.environ or name.lower() in os.environ)
         }
 

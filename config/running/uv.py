@@ -68,18 +68,18 @@ def _show_progress(line: str) -> None:
 def _one_line(output: str) -> str:
     """Return uv's error with its causes, which name the package, as one line; empty if there is none."""
     lines = iter(output.splitlines())
-    told = next((line for line in lines if line.lstrip().startswith(("error:", "\N{MULTIPLICATION SIGN}"))), "")
-    told = told.lstrip(" \N{MULTIPLICATION SIGN}")
+    message = next((line for line in lines if line.lstrip().startswith(("error:", "\N{MULTIPLICATION SIGN}"))), "")
+    message = message.lstrip(" \N{MULTIPLICATION SIGN}")
     for line in lines:
         if line.lstrip().startswith("hint:"):
             break
         # Each cause begins with one of these; other lines are wrapped.
         if cause := re.match(r"\s*(?:Caused by:|cause:|[├╰]─▶)\s*(.*)", line):
-            told = f"{told.rstrip('.:')}: {cause[1]}"
+            message = f"{message.rstrip('.:')}: {cause[1]}"
         else:
-            told = f"{told} {line.strip(' │')}"
-    told = told.removeprefix("error: ").strip()
-    return f"error: {told}" if told else ""
+            message = f"{message} {line.strip(' │')}"
+    message = message.removeprefix("error: ").strip()
+    return f"error: {message}" if message else ""
 
 
 def find_uv() -> Path:

@@ -229,7 +229,7 @@ def policy() -> Policy:
     return settings.policy()  # type: ignore[no-any-return]
 
 
-# Conditions of the answers -------------------------------------------------------------------------------------------
+# Conditions of the answers ------------------------------------------------------------------------------------------
 
 
 def _on_users(action: str) -> Right:
@@ -313,7 +313,7 @@ def _is_granted_by_platform(sender: Person, codename: str) -> bool:
     return _is_granted(sender, Right("broadcasts", codename))
 
 
-# Reuse of the answers of the query for links -------------------------------------------------------------------------
+# Reuse of the answers of the query for links ------------------------------------------------------------------------
 
 _known_rights: ContextVar[Mapping[tuple[str, Any, Right], bool]] = ContextVar(
     "messages_extends.access.policy.known_rights", default=MappingProxyType({})

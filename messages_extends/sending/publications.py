@@ -244,7 +244,7 @@ def change(publication: Publication, changes: dict[str, Any], *, show_again: boo
     """Change a locked publication. Raises TypeError or ValueError, with the allowed values, for invalid changes."""
     unknown = sorted(set(changes) - set(CHANGEABLE_FIELDS))
     if unknown:
-        raise TypeError(f"{', '.join(unknown)}: cannot be changed; what can is {', '.join(CHANGEABLE_FIELDS)}.")
+        raise TypeError(f"{', '.join(unknown)}: cannot be changed: use {', '.join(CHANGEABLE_FIELDS)}.")
     if publication.has_ended():
         raise NotPublished
     text = {name: changes.get(name, getattr(publication, name)) for name in TEXT_FIELDS}

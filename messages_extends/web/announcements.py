@@ -50,7 +50,7 @@ class AnnouncementKind(PublicationKind):
 
     def require_open(self) -> None:
         if not accessible_pages(self.person).announcements:
-            raise Http404("There are no announcements for you to look into.")
+            raise Http404("You may not view announcements.")
 
     def require_open_one(self) -> None:
         # Senders may see their own announcements even after losing the permission to announce; see `visible`.

@@ -78,7 +78,7 @@ class BroadcastKind(PublicationKind):
 
     def require_open(self) -> None:
         if not policy().may_see_broadcasts(self.person):
-            raise Http404("There are no broadcasts for you to look into.")
+            raise Http404("You may not view broadcasts.")
 
     def require_open_one(self) -> None:
         self.require_open()

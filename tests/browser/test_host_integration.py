@@ -201,7 +201,7 @@ class TestScripts:
         expect(page.get_by_role("button", name="Messages, 1 unread")).to_be_visible()
 
 
-class TestAfterTheBodyWasExchanged:
+class TestReplacedBody:
     """What a library has fetched takes the place of the body, again and again; no page is loaded."""
 
     def follow(self, page: Page, link: str, heading: str) -> None:

@@ -80,7 +80,7 @@ def height_of(page: Page, selector: str) -> float:
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with-script", "without"])
-class TestMuchToShow:
+class TestLongContent:
     """A long text has two lines, and of many banners three are shown, or two on a phone, until more is asked for."""
 
     @pytest.fixture

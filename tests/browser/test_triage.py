@@ -124,7 +124,7 @@ class TestOneEntry:
         at_acme.problems.clear()
 
 
-class TestSelected:
+class TestSelection:
     def test_selected_entries_are_archived_together(self, at_acme: Visitor, alice: Any) -> None:
         tell(alice, "first", "second", "third")
         page = at_acme.go("/messages/")

@@ -67,7 +67,7 @@ def happened(seconds_ago: float) -> None:
 
 
 @pytest.mark.usefixtures("limits")
-class TestWhatCounts:
+class TestCountedActions:
     def test_send_beyond_limit_is_refused_and_writes_nothing(self, root: Any, bob: Any) -> None:
         speak(root, bob, times=2)
         assert 55 < refused(lambda: speak(root, bob)).retry_after <= 60
@@ -163,7 +163,7 @@ class TestWhatCounts:
         assert len(asked) == 1
 
 
-class TestWhen:
+class TestRetryAfter:
     def test_retry_after_is_time_until_first_send_leaves_period(
         self, root: Any, bob: Any, limits: Callable[..., None]
     ) -> None:

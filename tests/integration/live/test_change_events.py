@@ -79,7 +79,7 @@ def said(published: list[str]) -> list[list[dict[str, Any]]]:
     return [[json.loads(text) for text in each.split("|")] for each in published]
 
 
-class TestWhen:
+class TestTransactions:
     def test_notify_changed_publishes_after_commit_with_schema_of_change(self, published: list[str]) -> None:
         with transaction.atomic():
             with schema_context("acme"):
@@ -144,7 +144,7 @@ class TestWhen:
             notify_changed(users=[1])
 
 
-class TestWhom:
+class TestRecipients:
     """What each verb says; that nothing changed is not said."""
 
     @pytest.fixture

@@ -211,7 +211,7 @@ def test_hub_notifies_of_announcement_scheduled_during_next_change_query(
     with_hub(act)
 
 
-class TestWhoMayStay:
+class TestRechecks:
     @pytest.fixture(autouse=True)
     def _often(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(hub_module, "RECHECK_INTERVAL_S", 0.2)

@@ -167,7 +167,7 @@ class TestOneOrganisation:
         scenario.of_gina.require_silence()
 
 
-class TestEverywhere:
+class TestBroadcasts:
     def test_broadcast_and_retraction_update_streams_of_all_tenants(self, scenario: Scenario) -> None:
         broadcast = api.broadcast("Hello", to=api.ALL_TENANTS)
         assert (scenario.of_alice.unread(), scenario.of_gina.unread()) == (1, 1)
@@ -182,7 +182,7 @@ class TestEverywhere:
         scenario.of_alice.require_silence()
 
 
-class TestFromWhere:
+class TestSources:
     def test_marking_by_request_updates_stream(self, scenario: Scenario, browser_of: BrowserOf) -> None:
         with schema_context("acme"):
             api.send(scenario.alice, "Hello")

@@ -33,7 +33,7 @@ def alice_opens(site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Ope
     return partial(open_page, site, in_acme, make_user())
 
 
-class TestWho:
+class TestAuthentication:
     def test_stream_without_session_returns_403(self, site: Site, acme: Tenant, open_page: Open) -> None:
         assert open_page(site, acme).status == 403
 
@@ -83,7 +83,7 @@ class TestWho:
         assert getattr(browser_of(in_acme, make_user()), method)("/messages/stream/").status_code == 405
 
 
-class TestHowMany:
+class TestLimits:
     def test_streams_beyond_limit_per_user_return_429(
         self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open, session_cookie: Any
     ) -> None:
@@ -129,7 +129,7 @@ def _sessions_in_use(site: Site) -> int:
         return int((found.fetchone() or [0])[0])
 
 
-class TestTheEnd:
+class TestRevokedSubscribers:
     """A stream ends within a minute when its session does. All at once, because each takes its time."""
 
     def test_streams_of_revoked_users_end_after_recheck(
@@ -188,7 +188,7 @@ def log_out(site: Site, organisation: str, cookie: str) -> None:
 AT_ONCE = RECHECK_INTERVAL_S / 2
 
 
-class TestTheEndAtOnce:
+class TestImmediateEnd:
     @pytest.fixture(params=["postgres", "valkey"])
     def two_sites(
         self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -236,7 +236,7 @@ class TestTheEndAtOnce:
         pages[bob].require_silence()
 
 
-class TestGaps:
+class TestRecovery:
     def test_stream_recounts_after_lost_database_connection(
         self, site: Site, in_acme: Tenant, make_user: MakeUser, open_page: Open
     ) -> None:

@@ -60,7 +60,7 @@ def answers(browser: Client, tenant: Tenant) -> set[int]:
     return {getattr(browser, method)(path).status_code for method, path in pages_of(tenant)}
 
 
-class TestWhoGetsIn:
+class TestAccess:
     def test_organisation_pages_in_other_tenant_return_404(
         self, acme: Tenant, globex: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:
@@ -191,7 +191,7 @@ class TestSuspending:
             assert operator.post(f"/organisations/{pk}/suspend/").status_code == 404
 
 
-class TestMaking:
+class TestCreating:
     """Made for real, so committed; the operator is deleted afterwards with everything else in the schema."""
 
     @pytest.fixture

@@ -51,7 +51,7 @@ def test_admin_message_is_viewable_and_not_editable(
     assert browser.get("/admin/messages_extends/message/add/").status_code == 403
 
 
-class TestWhatMessagesSay:
+class TestConfidentialTexts:
     """Between sender and recipient, whoever administers them."""
 
     SECRETS = (
@@ -337,7 +337,7 @@ def test_announcement_list_filters_by_state(browser: Client, state: str) -> None
     assert shown == ({state} if state in State.values else set(State.values))
 
 
-class TestMessagesOfWhoIsLoggedIn:
+class TestOwnMessages:
     """The messages to the person who uses the admin, on its pages."""
 
     PAGES = ("/admin/", "/admin/messages_extends/message/", "/admin/auth/group/add/")

@@ -124,7 +124,7 @@ def form_of(response: Any) -> dict[str, str]:
     return {name: value for name, value in values.items() if value not in (None, False)}
 
 
-class TestWhoGetsIn:
+class TestAccess:
     def test_announcement_pages_without_permission_return_404(self, at: Any, written: Announcement) -> None:
         assert answers(at("carol"), written) == {404}
         written.refresh_from_db()
@@ -308,7 +308,7 @@ class Announcers(Policy):
         return str(person) == "carol"
 
 
-class TestAHostsOwnPolicy:
+class TestCustomPolicy:
     @pytest.fixture(autouse=True)
     def own(self, settings: Any) -> None:
         settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": Announcers}
@@ -350,7 +350,7 @@ class TestAHostsOwnPolicy:
         assert at("carol").get(NEW).status_code == 403
 
 
-class TestFigures:
+class TestReadCounts:
     def test_announcement_list_read_counts_match_read_report(
         self, people: Any, sales: Group, make_user: MakeUser
     ) -> None:

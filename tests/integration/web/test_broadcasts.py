@@ -115,7 +115,7 @@ def add_organisations(count: int) -> list[Any]:
     ]
 
 
-class TestWhoGetsIn:
+class TestAccess:
     def test_broadcast_pages_outside_platform_return_404(
         self, written: Broadcast, acme: Tenant, make_user: MakeUser, browser_of: BrowserOf
     ) -> None:

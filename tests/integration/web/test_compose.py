@@ -78,7 +78,7 @@ def found(browser: Client, search: str = "", **more: str) -> list[str]:
     return [each["text"] for each in browser.get(SEARCH, {"q": search, **more}).json()["results"]]
 
 
-class TestWhoMay:
+class TestAccess:
     @pytest.mark.parametrize("method", ["get", "post"])
     @pytest.mark.parametrize("url", [URL, SEARCH])
     def test_compose_without_grant_returns_403(
@@ -297,7 +297,7 @@ class TestTampering:
         assert "stranger" not in text_of(answer)
 
 
-class TestLook:
+class TestConfirmation:
     def test_compose_confirmation_counts_recipients_once_and_inactive_members(
         self, browser: Client, people: Any, sales: Group
     ) -> None:
@@ -338,7 +338,7 @@ class TestLook:
         assert re.search(rf'value="{WARNING_PERSISTENT}"[^>]* checked', page)
 
 
-class TestTest:
+class TestTestMessage:
     def test_compose_test_step_sends_message_to_self_without_sender(
         self, browser: Client, people: Any, sales: Group
     ) -> None:

@@ -127,7 +127,7 @@ class TestBanners:
 
 
 @pytest.mark.parametrize("address", [BADGE, BANNERS])
-class TestBoth:
+class TestFragments:
     def test_fragment_runs_one_query(self, browser: Client, alice: Any, address: str) -> None:
         send(alice, "Hello")
         announce("for everyone", to=EVERYONE)

@@ -63,7 +63,7 @@ def pairs(answer: Any) -> list[tuple[str, str]]:
     return [(row["holder"], row["target"]) for row in answer.context["rows"]]
 
 
-class TestWhoMay:
+class TestAccess:
     @pytest.mark.parametrize("url", [URL, REMOVE, WHY, *SEARCHES])
     def test_grant_pages_without_permission_return_403(
         self, in_acme: Tenant, people: Any, sales: Group, browser_of: BrowserOf, url: str
@@ -275,7 +275,7 @@ class TestRemove:
         assert not held()
 
 
-class TestWhy:
+class TestExplanation:
     def ask(self, browser: Client, sender: Any, recipient: Any) -> str:
         return text_of(browser.get(WHY, {"step": "ask", "sender": name_of(sender), "recipient": name_of(recipient)}))
 

@@ -51,7 +51,7 @@ SENDING: Final = (
         "[limit - 1 : limit]",
         "[limit : limit + 1]",
         (
-            "tests/integration/test_rate_limits.py::TestWhatCounts::test_send_beyond_limit_is_refused_and_writes_nothing",
+            "tests/integration/test_rate_limits.py::TestCountedActions::test_send_beyond_limit_is_refused_and_writes_nothing",
         ),
     ),
     Mutation(
@@ -59,7 +59,7 @@ SENDING: Final = (
         f"{PACKAGE}access.rate_limits",
         "Action.BROADCAST, Action.REVISE)",
         "Action.BROADCAST)",
-        ("tests/integration/test_rate_limits.py::TestWhatCounts::test_announce_and_revise_count_towards_limit",),
+        ("tests/integration/test_rate_limits.py::TestCountedActions::test_announce_and_revise_count_towards_limit",),
     ),
     Mutation(
         "A message that has not expired makes way for the next with its key",
@@ -255,7 +255,9 @@ INBOX: Final = (
         f"{PACKAGE}models.publication",
         "receipts.filter(is_snoozed | (is_read if unread else is_archived))",
         "receipts.filter(is_read if unread else is_archived)",
-        ("tests/unit/inbox/test_triage.py::TestOne::test_snooze_hides_item_until_it_comes_back_first_and_unread",),
+        (
+            "tests/unit/inbox/test_triage.py::TestSingleItems::test_snooze_hides_item_until_it_comes_back_first_and_unread",
+        ),
     ),
     Mutation(
         "What must be acknowledged is archived with all the rest",
@@ -271,7 +273,9 @@ INBOX: Final = (
         f"{PACKAGE}inbox.inbox",
         "if keys and using_primary(messages).count() < len({int(key) for key in keys}):",
         "if keys and not using_primary(messages).count():",
-        ("tests/unit/inbox/test_triage.py::TestOne::test_message_of_another_user_is_refused_and_nothing_is_changed",),
+        (
+            "tests/unit/inbox/test_triage.py::TestSingleItems::test_message_of_another_user_is_refused_and_nothing_is_changed",
+        ),
     ),
     Mutation(
         "Undo takes back what was changed again since",
@@ -495,7 +499,7 @@ ACCESS: Final = (
         "return True\n",
         (
             "tests/unit/access/test_policy.py::test_may_change_own_announcement_to_everyone_requires_may_announce",
-            "tests/integration/web/test_announcements.py::TestWhoGetsIn::test_announcement_retract_page_after_revoked_grant_returns_403",
+            "tests/integration/web/test_announcements.py::TestAccess::test_announcement_retract_page_after_revoked_grant_returns_403",
         ),
     ),
     Mutation(
@@ -584,7 +588,7 @@ LIVE: Final = (
         "for text in ChangeEvent(current_schema(), hint.users, hint.groups, hint.everyone).texts(bus.limit)",
         (
             "tests/isolation/test_deferred.py::test_change_event_names_schema_of_change",
-            "tests/integration/live/test_change_events.py::TestWhen::test_notify_changed_publishes_after_commit_with_schema_of_change",
+            "tests/integration/live/test_change_events.py::TestTransactions::test_notify_changed_publishes_after_commit_with_schema_of_change",
         ),
     ),
     Mutation(
@@ -593,8 +597,8 @@ LIVE: Final = (
         "transaction.on_commit(PendingEvents(events).publish, using=connection.alias, robust=True)",
         "PendingEvents(events).publish()",
         (
-            "tests/integration/live/test_change_events.py::TestWhen::test_notify_changed_publishes_after_commit_with_schema_of_change",
-            "tests/integration/live/test_change_events.py::TestWhen::test_notify_changed_publishes_nothing_after_rollback",
+            "tests/integration/live/test_change_events.py::TestTransactions::test_notify_changed_publishes_after_commit_with_schema_of_change",
+            "tests/integration/live/test_change_events.py::TestTransactions::test_notify_changed_publishes_nothing_after_rollback",
         ),
     ),
     Mutation(
@@ -609,7 +613,7 @@ LIVE: Final = (
         f"{PACKAGE}events.changes",
         'if created or (update_fields is not None and set(update_fields) <= {"last_login"}):',
         "if True:",
-        ("tests/integration/live/test_change_events.py::TestWhom::test_account_changes_notify_account",),
+        ("tests/integration/live/test_change_events.py::TestRecipients::test_account_changes_notify_account",),
     ),
     Mutation(
         "The streams of a session stay open when it logs out",
@@ -639,14 +643,14 @@ LIVE: Final = (
         f"{PACKAGE}live.hub",
         "if tenant.refused >= 2:",
         "if False:",
-        ("tests/integration/live/test_hub.py::TestWhoMayStay::test_hub_ends_streams_of_missing_schema",),
+        ("tests/integration/live/test_hub.py::TestRechecks::test_hub_ends_streams_of_missing_schema",),
     ),
     Mutation(
         "Somebody inactive keeps their stream",
         f"{PACKAGE}live.queries",
         "for user in using_primary(people.filter(pk__in=keys)) if user.is_active}",
         "for user in using_primary(people.filter(pk__in=keys))}",
-        ("tests/integration/live/test_hub.py::TestWhoMayStay::test_revoked_subscribers_include_inactive_user",),
+        ("tests/integration/live/test_hub.py::TestRechecks::test_revoked_subscribers_include_inactive_user",),
     ),
     Mutation(
         "Somebody whose password has changed keeps their stream",
@@ -654,7 +658,7 @@ LIVE: Final = (
         "return subscriber.auth_hash is None or constant_time_compare(",
         "return True or constant_time_compare(",
         (
-            "tests/integration/live/test_hub.py::TestWhoMayStay::test_revoked_subscribers_include_user_with_changed_password",
+            "tests/integration/live/test_hub.py::TestRechecks::test_revoked_subscribers_include_user_with_changed_password",
         ),
     ),
     Mutation(
@@ -676,7 +680,7 @@ LIVE: Final = (
         f"{PACKAGE}web.stream",
         'not in ("same-origin", "none"):',
         'not in ("same-origin", "none", "same-site", "cross-site"):',
-        ("tests/integration/live/test_streams.py::TestWho::test_stream_from_other_origin_returns_403",),
+        ("tests/integration/live/test_streams.py::TestAuthentication::test_stream_from_other_origin_returns_403",),
     ),
     Mutation(
         "A token opens a stream at another organisation",
@@ -732,7 +736,7 @@ LIVE: Final = (
         "self._served.pop(tenant.schema, None)",
         "pass",
         (
-            "tests/integration/live/test_hub.py::TestWhoMayStay::test_tokens_are_not_honoured_once_the_application_refuses",
+            "tests/integration/live/test_hub.py::TestRechecks::test_tokens_are_not_honoured_once_the_application_refuses",
         ),
     ),
     Mutation(

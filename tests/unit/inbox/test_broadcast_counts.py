@@ -179,7 +179,7 @@ class TestTime:
         assert queries() == 4 + 2 * TENANTS
 
 
-class TestMeanwhile:
+class TestConcurrentChanges:
     def test_count_readers_counts_new_tenant_next(self, written: Broadcast) -> None:
         count_readers(written)
         add_tenant("newcomer")
@@ -246,7 +246,7 @@ class TestMeanwhile:
         assert (progress.failed, progress.done) == (["acme"], 2)
 
 
-class TestWhoMay:
+class TestPermissions:
     def test_count_readers_and_progress_of_refuse_tenant_viewers(self, written: Broadcast, make_user: MakeUser) -> None:
         with schema_context("acme"):
             for viewer in (None, make_user("root", is_superuser=True)):

@@ -152,7 +152,7 @@ class TestPeople:
         assert queries() == few <= 7
 
 
-class TestWhoMay:
+class TestPermissions:
     def test_read_report_allows_sender_and_view_permission(self, people: list[Any], sales: Group, root: Any) -> None:
         alice, bob, carol = people
         may(alice, "messages_extends.add_announcement")

@@ -60,7 +60,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-class TestOne:
+class TestSingleItems:
     def test_archive_removes_item_from_inbox_and_marks_it_read(self, alice: Any, kind: str) -> None:
         write(alice, kind)
         assert inbox(alice).archive(pk_of(alice)).count == 1
@@ -356,7 +356,7 @@ class TestKeys:
         assert texts(alice, "archived") == ["first"]
 
 
-class TestAll:
+class TestSelections:
     def test_archive_of_selection_is_undone_together(self, alice: Any) -> None:
         for kind in KINDS:
             write(alice, kind, kind)

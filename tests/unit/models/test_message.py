@@ -241,7 +241,7 @@ def test_migration_0011_sets_from_person_on_existing_messages(in_acme: Tenant, m
     assert list(Message.objects.order_by("pk").values_list("from_person", flat=True)) == [True, False]
 
 
-class TestInOrder:
+class TestLockingOrder:
     """Stale statistics must not make a statement evaluate its choice once for each row."""
 
     @pytest.fixture

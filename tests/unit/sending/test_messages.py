@@ -110,7 +110,7 @@ class TestRecipients:
 
 
 @pytest.mark.integration
-class TestMany:
+class TestManyRecipients:
     def test_send_query_count_is_independent_of_recipient_count(
         self, people: Any, django_assert_num_queries: Any
     ) -> None:
@@ -128,7 +128,7 @@ class TestMany:
         crowd = many_people(10_000)
         get_user_model().objects.filter(name="alice").update(is_superuser=True)
         alice = get_user_model().objects.get(name="alice")
-        # The limit is looked at, what has expired under the key makes way, and the deed is recorded.
+        # The rate limit is checked, messages with the key that are replaced are deleted, and the send is logged.
         with django_assert_num_queries(8):
             assert send(crowd, "Hello", sender=alice, key="news") == 10_000
         with django_assert_num_queries(8):

@@ -413,7 +413,7 @@ class TestRevise:
     @pytest.mark.parametrize(
         ("changes", "error", "words"),
         [
-            ({"key": "k", "sound": 1}, TypeError, r"key, sound: cannot be changed; what can is message, level, params"),
+            ({"key": "k", "sound": 1}, TypeError, r"key, sound: cannot be changed: use message, level, params"),
             ({"message": ""}, ValueError, "message is blank"),
             ({"message": "x" * 10_001}, ValueError, "at most 10000"),
             ({"url": "javascript:"}, ValueError, "is not allowed"),

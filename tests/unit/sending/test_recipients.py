@@ -12,7 +12,7 @@ from tests.factories import MakeUser
 
 
 @pytest.mark.parametrize("key", ["", "k"])
-class TestNobody:
+class TestEmptyQuerySets:
     """Whom a query does not find is no error, also where Django sees that without asking the database."""
 
     @pytest.mark.parametrize("filters", [{"pk__in": []}, {"pk__in": [404]}])

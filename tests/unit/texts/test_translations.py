@@ -204,7 +204,7 @@ class TestPages:
         assert of_alice.post(address).text == str(MustAcknowledge())
 
 
-class TestWords:
+class TestInflection:
     @pytest.mark.parametrize(
         ("language", "words"), [("en", "2 days ago"), ("de", "vor 2 Tagen"), ("es", "hace 2 días")]
     )

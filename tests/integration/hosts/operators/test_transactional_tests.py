@@ -81,7 +81,7 @@ class TestCaseThatCommits(KeepTenants, TransactionTestCase):
         self.test_first_run_starts_clean_and_commits()
 
 
-class TestThatEndsInATenant(KeepTenants, TransactionTestCase):
+class TestEndingInTenant(KeepTenants, TransactionTestCase):
     reset_sequences = True
 
     def test_first_run_starts_clean_and_commits(self) -> None:
