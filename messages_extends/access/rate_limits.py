@@ -22,7 +22,8 @@ from messages_extends.tenancy.schemas import current_schema
 # Retracting is none of them: what was wrong can always be taken back.
 LIMITED_ACTIONS: Final = (Action.SEND, Action.ANNOUNCE, Action.BROADCAST, Action.REVISE)
 # How many records a condition reads: enough for the usual limits, and for a greater one while fewer have been sent.
-MAX_COUNTED: Final = 1_000
+# Beyond that the steps of `check_rate_limit` read them, as many as the limit says.
+MAX_COUNTED: Final = 10_000
 
 
 def check_rate_limit(sender: AbstractBaseUser | None, *, records: type[BaseAuditRecord] = AuditRecord) -> None:

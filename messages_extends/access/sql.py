@@ -47,6 +47,11 @@ EXISTS (
     )
 )
 """
+
+# Whether the sender may write to one member.
+MAY_MESSAGE: Final = """
+SELECT true FROM {people} AS person WHERE person.{key} = %(recipient)s AND {member} AND {condition}
+"""
 TARGET_PERSON: Final = "SELECT '{app_label}', '{codename}', CAST(person.{key} AS varchar)"
 TARGET_GROUPS: Final = """SELECT '{app_label}', '{codename}', CAST(joined.{group} AS varchar)
     FROM {memberships} AS joined WHERE joined.{member} = person.{key}"""

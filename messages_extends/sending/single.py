@@ -16,8 +16,8 @@ from django.db.models.signals import post_init, post_save, pre_init, pre_save
 from django.utils import timezone
 
 from messages_extends.access.membership import may_act
-from messages_extends.access.policy import policy
-from messages_extends.access.policy_queries import member_condition, pair_condition
+from messages_extends.access.policy import pair_condition, policy
+from messages_extends.access.policy_queries import member_condition
 from messages_extends.access.rate_limits import limit_condition
 from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.models import AuditRecord, Message
