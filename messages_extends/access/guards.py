@@ -12,8 +12,7 @@ from django.db.models import Exists, QuerySet
 from django.utils.translation import gettext
 
 from messages_extends.access.membership import has_plain_managers, inactive_as_members, may_act, member, members
-from messages_extends.access.policy import Policy, policy
-from messages_extends.access.policy_queries import holds_for_everybody
+from messages_extends.access.policy import Policy, holds_for_everybody, policy
 from messages_extends.access.sql import LOCK_CHOSEN, NO_PEOPLE, HasKey, IsChosen
 from messages_extends.conf import settings
 from messages_extends.exceptions import RecipientUnavailable

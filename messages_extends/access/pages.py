@@ -6,8 +6,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 
 from messages_extends.access.membership import may_act
-from messages_extends.access.policy import Policy, policy, rights_known
-from messages_extends.access.policy_queries import holds_for_everybody
+from messages_extends.access.policy import Policy, holds_for_everybody, policy, rights_known
 from messages_extends.queries import compiled
 from messages_extends.tenancy.databases import read_database
 from messages_extends.tenancy.schemas import current_schema, has_messages

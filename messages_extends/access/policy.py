@@ -9,6 +9,7 @@ from typing import Any, Final, final
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
+from django.db import connections
 from django.db.models import Case, Count, Exists, Model, Q, QuerySet, Value, When
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -24,9 +25,12 @@ from messages_extends.access.membership import (
     members,
 )
 from messages_extends.access.permissions import Right, send_group_message, send_message
+from messages_extends.access.policy_queries import condition_to_write, member_condition
+from messages_extends.access.sql import MAY_MESSAGE
 from messages_extends.conf import settings
 from messages_extends.models import Announcement
 from messages_extends.queries.compiled import condition
+from messages_extends.queries.sql import names_of_people
 from messages_extends.tenancy.databases import using_primary, write_database
 from messages_extends.tenancy.origin import check_tenant, schema_of_origin
 from messages_extends.tenancy.schemas import current_schema, user_model_has, users_are_shared
@@ -138,7 +142,11 @@ class Policy:
     def may_message(self, sender: Person, recipient: Person) -> bool:
         """Tell whether `sender` may write to `recipient`."""
         check_tenant(recipient)
-        return using_primary(self.reachable_people(sender).filter(pk=recipient.pk)).exists()
+        using = write_database()
+        pair = pair_condition(type(self), using)
+        if pair is None:
+            return using_primary(self.reachable_people(sender).filter(pk=recipient.pk)).exists()
+        return may_act(sender) and _holds_of_pair(pair, sender, recipient, using)
 
     @final
     def may_compose(self, sender: Person) -> bool:
@@ -227,6 +235,30 @@ BUILT_IN: Final = (Policy, AllowAll)
 def policy() -> Policy:
     """Return an instance of the class named by the setting POLICY."""
     return settings.policy()  # type: ignore[no-any-return]
+
+
+def holds_for_everybody(kind: type[Policy]) -> bool:
+    """Tell whether the policy is one of this package's classes; a host's class may use anything about a user."""
+    return kind in BUILT_IN and has_plain_managers()
+
+
+def pair_condition(kind: type[Policy], using: str) -> str | None:
+    """Return the SQL condition that the user %(sender)s may write to the member `person`, like `reachable_people`.
+
+    Return None if only the queryset can tell: with a host's own policy, and if `member_condition` is None.
+    """
+    if kind not in BUILT_IN or member_condition(using) is None:
+        return None
+    return condition_to_write(get_user_model(), using, to_everybody=kind is AllowAll)
+
+
+def _holds_of_pair(condition: str, sender: Person, recipient: Person, using: str) -> bool:
+    connection, key = connections[using], get_user_model()._meta.pk
+    pair = {"sender": sender.pk, "recipient": recipient.pk}
+    statement = MAY_MESSAGE.format(member=member_condition(using), condition=condition, **names_of_people(using))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {name: key.get_db_prep_value(one, connection) for name, one in pair.items()})
+        return cursor.fetchone() is not None
 
 
 # Conditions of the answers ------------------------------------------------------------------------------------------

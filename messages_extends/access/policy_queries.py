@@ -1,4 +1,4 @@
-"""Which questions of the policy may be compiled once, and a shorter form of the one about two users."""
+"""A short form of the policy's question about two users, which PostgreSQL plans in a third of the time."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -12,7 +12,6 @@ from django.db import connections
 from messages_extends.access.grants import grant_models
 from messages_extends.access.membership import has_plain_managers
 from messages_extends.access.permissions import send_group_message, send_message
-from messages_extends.access.policy import BUILT_IN, AllowAll, Policy
 from messages_extends.access.sql import (
     GROUP_OR_PERSON_KEY,
     GROUPS_OF_PERSON,
@@ -30,11 +29,6 @@ from messages_extends.queries.sql import names_of_people
 from messages_extends.tenancy.schemas import user_model_has, users_are_shared
 
 
-def holds_for_everybody(kind: type[Policy]) -> bool:
-    """Tell whether the policy is one of this package's classes; a host's class may use anything about a user."""
-    return kind in BUILT_IN and has_plain_managers()
-
-
 def member_condition(using: str) -> str | None:
     """Return the SQL condition that `person`, a row of the table of users, is an active member.
 
@@ -46,25 +40,18 @@ def member_condition(using: str) -> str | None:
     return _flag(get_user_model(), "is_active", "person", using, missing="true")
 
 
-def pair_condition(kind: type[Policy], using: str) -> str | None:
-    """Return the SQL condition that the user %(sender)s may write to the member `person`, like `reachable_people`.
-
-    PostgreSQL plans it in a third of the time. Return None if only the queryset can tell: with a host's own policy, and
-    if `member_condition` is None.
-    """
-    if kind not in BUILT_IN or member_condition(using) is None:
-        return None
-    return _pair_condition(kind is AllowAll, get_user_model(), using)
-
-
 @lru_cache
-def _pair_condition(everybody: bool, people: Any, using: str) -> str | None:
+def condition_to_write(people: Any, using: str, *, to_everybody: bool) -> str | None:
+    """Return the SQL condition that the user %(sender)s may write to the member `person`; None if it cannot be told.
+
+    It is that of `Policy` or, `to_everybody`, of `AllowAll`, where `member_condition` is not None.
+    """
     active = _flag(people, "is_active", "sender", using, missing="true")
     superuser = _flag(people, "is_superuser", "sender", using, missing="false")
     if active is None or superuser is None:
         return None
     names = names_of_people(using)
-    if everybody:
+    if to_everybody:
         return SENDER_IS_ACTIVE.format(is_active=active, **names)
     quote = connections[using].ops.quote_name
     rights, groups = [RIGHT.format(**send_message()._asdict())], ""
@@ -87,6 +74,7 @@ def _pair_condition(everybody: bool, people: Any, using: str) -> str | None:
     )
 
 
+@lru_cache
 def _flag(people: Any, name: str, alias: str, using: str, *, missing: str) -> str | None:
     """Return a field of the user model as SQL, `missing` if it has none, and None if it is in another table."""
     field = next((field for field in people._meta.fields if field.name == name), None)

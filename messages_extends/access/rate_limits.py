@@ -21,8 +21,9 @@ from messages_extends.tenancy.schemas import current_schema
 
 # Retracting does not count, so that a mistake can always be corrected.
 LIMITED_ACTIONS: Final = (Action.SEND, Action.ANNOUNCE, Action.BROADCAST, Action.REVISE)
-# The number of records that a condition reads, which is enough for the usual limits.
-MAX_COUNTED: Final = 1_000
+# The number of records that a condition reads: enough for the usual limits, and for a higher one while fewer have been
+# sent. `check_rate_limit` reads as many as the limit says.
+MAX_COUNTED: Final = 10_000
 
 
 def check_rate_limit(sender: AbstractBaseUser | None, *, records: type[BaseAuditRecord] = AuditRecord) -> None:

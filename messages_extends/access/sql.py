@@ -61,6 +61,11 @@ HELD_BY_GROUP: Final = """EXISTS (SELECT 1 FROM {table} AS held JOIN {membership
     WHERE own.{member} = %(sender)s AND held.{permission} = permission.id{on_object})"""
 ON_OBJECT: Final = " AND held.object_pk = {object_key}"
 
+# Whether the sender may write to one member.
+MAY_MESSAGE: Final = """
+SELECT true FROM {people} AS person WHERE person.{key} = %(recipient)s AND {member} AND {condition}
+"""
+
 
 class HasKey(Func):
     """Test whether a column has one of the values of a list, which is one parameter; `type` is the column's type."""

@@ -22,6 +22,8 @@ from messages_extends.tenancy.schemas import current_schema, users_are_shared
 OVERHEAD_BYTES: Final = 600
 KEY_FIELDS: Final = ("users", "groups", "sessions", "accounts")
 
+# `json.dumps` makes an encoder at each call that differs from its defaults.
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 _changes: ContextVar[int] = ContextVar("messages_extends.events.changes", default=0)
 
 
@@ -153,7 +155,7 @@ def _on_commit(events: Sequence[ChangeEvent]) -> None:
 
 
 def _text(**data: object) -> str:
-    return json.dumps(data, separators=(",", ":"))
+    return _encode(data)
 
 
 def _split(keys: Sequence[str], limit: int) -> Iterator[list[str]]:

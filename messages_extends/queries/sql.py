@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connections
-from django.db.models import Model
+from django.db.models import Model, TextChoices
 
-# Names of fields, each with the SQL of its value if it is a constant.
+# Names of fields, each with the SQL of its value unless that is a parameter of its own.
 Shape = tuple[tuple[str, str | None], ...]
+
+
+class Parameter(NamedTuple):
+    """A value that several fields have: the name of the parameter that the caller passes for all of them."""
+
+    name: str
 
 
 def names_of_people(using: str) -> dict[str, str]:
@@ -29,40 +35,56 @@ def _names_of(people: Any, using: str) -> dict[str, str]:
 
 
 def shape_of(values: Mapping[str, Any]) -> Shape:
-    """Return the names of fields to store, with SQL for values that are empty, true or false."""
-    return tuple([(name, _constant(value)) for name, value in values.items()])
+    """Return the names of fields to store, with SQL for the values that are part of the statement's text.
+
+    They are those that are rarely different: empty values, true and false, numbers and choices. psycopg needs several
+    microseconds to quote a value, and caches a text that it has seen.
+    """
+    return tuple([(name, _sql_of(value)) for name, value in values.items()])
 
 
 def names_of_columns(model: type[Model], shape: Shape, using: str) -> dict[str, str]:
-    """Return a model's table, its columns and their values as SQL: a constant, or a parameter of `stored_values`."""
+    """Return a model's table, its columns and their values as SQL: that of the shape, or one of `stored_values`."""
     connection, columns, values = connections[using], [], []
-    for name, constant in shape:
+    for name, sql in shape:
         # In Django's stubs a field may be a reverse relation, and its column None.
         field: Any = model._meta.get_field(name)
         columns.append(connection.ops.quote_name(field.column))
-        values.append(f"CAST({constant or f'%({_parameter(model, name)})s'} AS {field.db_type(connection)})")
+        given = sql or f"%({_parameter(model, name)})s"
+        # A constant has the type of the column that it is inserted into.
+        is_constant = not given.startswith("%")
+        values.append(given if is_constant else f"CAST({given} AS {field.db_type(connection)})")
     table = connection.ops.quote_name(model._meta.db_table)
     return {"table": table, "columns": ", ".join(columns), "values": ", ".join(values)}
 
 
-def stored_values(model: type[Model], values: Mapping[str, Any], using: str) -> dict[str, Any]:
+def stored_values(model: type[Model], values: Mapping[str, Any], shape: Shape, using: str) -> dict[str, Any]:
     """Return the parameters of `names_of_columns`: the values as stored in the database, with the keys of users.
 
-    Their names begin with the model's name, because a statement may write rows of several models.
+    Values of fields that are not in the shape are parameters too. The names begin with the model's name, because a
+    statement may write rows of several models.
     """
-    connection, found = connections[using], {}
+    connection, found, known = connections[using], {}, dict(shape)
     for name, value in values.items():
-        if _constant(value) is None:
+        if known.get(name) is None:
             field: Any = model._meta.get_field(name)
             plain = value.pk if isinstance(value, AbstractBaseUser) else value
             found[_parameter(model, name)] = field.get_db_prep_save(plain, connection)
     return found
 
 
-def _constant(value: Any) -> str | None:
+def _sql_of(value: Any) -> str | None:
     if value is None:
         return "NULL"
-    if isinstance(value, bool):
+    if type(value) is str:
+        return None if value else "''"
+    if isinstance(value, Parameter):
+        return f"%({value.name})s"
+    if isinstance(value, TextChoices):
+        # Named in our own code, so that it needs no quoting.
+        return f"'{value.value}'"
+    if isinstance(value, int):
+        # Or true or false.
         return str(value).lower()
     return "''" if value == "" else None
 

@@ -25,6 +25,10 @@ MAX_LEGACY_TEXT: Final = 100_000
 UTC: Final = dt.UTC
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+DISPLAYS: Final = frozenset(Display.values)
+# What PostgreSQL cannot store: NUL and lone surrogates.
+UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 LIMITS: Final[dict[str, int]] = {"message": MAX_TEXT} | {
     name: getattr(Content._meta.get_field(name), "max_length")  # noqa: B009 - not declared by the type of the field
     for name in ("extra_tags", "url", "key", "title", "url_label", "category", "group")
@@ -79,16 +83,19 @@ def as_stored(text: str | Promise, params: Params) -> str:
 
 def require_storable(columns: Mapping[str, Any], *, max_text: int = MAX_TEXT) -> None:
     """Raise ValueError, with the allowed values, unless these column values can be stored and shown."""
-    for name, limit in (LIMITS | {"message": max_text}).items():
-        require_characters(name, columns[name])
-        if len(columns[name]) > limit:
-            raise ValueError(f"{name} has {len(columns[name])} characters; at most {limit} are allowed.")
+    for name, most in LIMITS.items():
+        # Most of them are empty.
+        if value := columns[name]:
+            require_characters(name, value)
+            limit = max_text if name == "message" else most
+            if len(value) > limit:
+                raise ValueError(f"{name} has {len(value)} characters; at most {limit} are allowed.")
     if not columns["message"].strip():
         raise ValueError("message is blank: enter a text.")
     require_level(columns["level"])
     require_params(columns["params"])
     require_link(columns["url"])
-    if columns["display"] not in Display.values:
+    if columns["display"] not in DISPLAYS:
         raise ValueError(f"display {columns['display']!r} is not one of {', '.join(Display.values)}.")
 
 
@@ -101,7 +108,7 @@ def require_level(level: int) -> None:
 
 def require_characters(name: str, value: str) -> None:
     """Raise ValueError for characters that PostgreSQL cannot store: NUL and lone surrogates."""
-    if re.search("[\0\ud800-\udfff]", value):
+    if UNSTORABLE.search(value):
         raise ValueError(f"{name} contains a NUL character or a lone surrogate, which cannot be stored.")
 
 
@@ -109,11 +116,13 @@ def require_params(params: object) -> None:
     """Raise ValueError unless `params` is None, or a dictionary or list that JSON can represent."""
     if params is not None and not isinstance(params, dict | list | tuple):
         raise ValueError(f"params is a {type(params).__name__}: use a dictionary or a list.")
+    if params is None:
+        return
     try:
         text = json.dumps(params, allow_nan=False, ensure_ascii=False)
     except TypeError as error:
         raise ValueError(f"params may contain only strings, numbers, booleans and None: {error}.") from error
-    require_characters("params", re.sub(r"(?<!\\)((?:\\\\)*)\\u0000", "\0", text))
+    require_characters("params", ESCAPED_NUL.sub("\0", text))
 
 
 def require_link(url: str) -> None:

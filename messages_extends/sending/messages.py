@@ -253,13 +253,14 @@ def _insert(people: Sequence[object], values: Mapping[str, Any]) -> list[object]
         return []
     using, now = write_database(), timezone.now()
     values = {**values, "created": now, "modified": now}
+    shape = shape_of(values)
     statement = INSERT_MESSAGES.format(
-        **names_of_columns(Message, shape_of(values), using),
+        **names_of_columns(Message, shape, using),
         **names_of_people(using),
         user=connections[using].ops.quote_name(_user_column().column),
     )
     with connections[using].cursor() as cursor:
-        cursor.execute(statement, stored_values(Message, values, using) | {"keys": [*people]})
+        cursor.execute(statement, stored_values(Message, values, shape, using) | {"keys": [*people]})
         return [user for (user,) in cursor.fetchall()]
 
 

@@ -7,7 +7,7 @@ takes the single steps, which raise the error.
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -16,16 +16,18 @@ from django.db.models.signals import post_init, post_save, pre_init, pre_save
 from django.utils import timezone
 
 from messages_extends.access.membership import may_act
-from messages_extends.access.policy import policy
-from messages_extends.access.policy_queries import member_condition, pair_condition
+from messages_extends.access.policy import pair_condition, policy
+from messages_extends.access.policy_queries import member_condition
 from messages_extends.access.rate_limits import limit_condition
 from messages_extends.exceptions import RecipientUnavailable
 from messages_extends.models import AuditRecord, Message
 from messages_extends.models.audit import event_values
-from messages_extends.queries.sql import Shape, names_of_columns, names_of_people, shape_of, stored_values
+from messages_extends.queries.sql import Parameter, Shape, names_of_columns, names_of_people, shape_of, stored_values
 from messages_extends.sending.constraints import translate_fk_violation
 from messages_extends.sending.sql import INSERT_MESSAGE, NOTHING_ARCHIVED, WITH_RECORD
 from messages_extends.tenancy.databases import atomic, write_database
+
+NOW: Final = Parameter("now")
 
 
 def write_to_one(key: object, values: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
@@ -35,7 +37,7 @@ def write_to_one(key: object, values: Mapping[str, Any], event: Mapping[str, Any
     message of a user. Outside a transaction it takes one round trip.
     """
     using, now, sender = write_database(), timezone.now(), values["sender"]
-    values = {**values, "created": now, "modified": now}
+    values = {**values, "created": NOW, "modified": NOW}
     conditions, before, record = [member_condition(using)], [], {}
     if sender is not None:
         # Receivers of signals need an instance of the record, and another database needs a statement of its own.
@@ -45,16 +47,19 @@ def write_to_one(key: object, values: Mapping[str, Any], event: Mapping[str, Any
             return False
         limit = limit_condition(sender, now, using)
         conditions += [pair_condition(type(policy()), using), limit.sql]
-        before, record = limit.before, event_values(**event) | {"recorded_at": now}
+        before, record = limit.before, event_values(**event) | {"recorded_at": NOW}
     if values["key"]:
         conditions.append(NOTHING_ARCHIVED.format(table=connections[using].ops.quote_name(Message._meta.db_table)))
     known = tuple([each for each in conditions if each is not None])
     if len(known) < len(conditions):
         return False
-    parameters = stored_values(Message, {**values, "user": key}, using) | stored_values(AuditRecord, record, using)
+    shape, record_shape = shape_of(values), shape_of(record)
+    parameters = stored_values(Message, {**values, "user": key}, shape, using)
+    parameters |= stored_values(AuditRecord, record, record_shape, using)
+    parameters["now"] = now
     if sender is not None:
         parameters |= limit.values | {"sender": parameters["message_sender"]}
-    statement = _statement(get_user_model(), shape_of(values), shape_of(record), known, using)
+    statement = _statement(get_user_model(), shape, record_shape, known, using)
     with suppress(RecipientUnavailable), translate_fk_violation():
         return _run([*before, statement], parameters, using)
     return False

@@ -13,15 +13,18 @@ from django.http import HttpRequest
 from django_tenants.utils import (
     app_labels,
     get_multi_type_database_field_name,
-    get_public_schema_name,
-    get_tenant_database_alias,
     get_tenant_model,
     get_tenant_types,
-    has_multi_type_tenants,
     schema_context,
 )
 
 from messages_extends.exceptions import NoGroups, NoTenant
+from messages_extends.tenancy.tenant_settings import (
+    cached_until_settings_change,
+    has_tenant_types,
+    public_schema,
+    tenant_database,
+)
 
 
 class Tenant(Protocol):
@@ -46,7 +49,7 @@ def current_schema() -> str:
 
     Call it in synchronous code only: the event loop's connection is always in the public schema.
     """
-    return str(tenant_connection(connections[get_tenant_database_alias()]).schema_name)
+    return str(tenant_connection(connections[tenant_database()]).schema_name)
 
 
 def tenant_connection(connection: BaseDatabaseWrapper) -> TenantConnection:
@@ -71,7 +74,7 @@ def in_schema(schema: str) -> Iterator[None]:
 
 
 def is_public(schema: str) -> bool:
-    return bool(schema == get_public_schema_name())
+    return schema == public_schema()
 
 
 def has_messages(schema: str) -> bool:
@@ -83,10 +86,10 @@ def tenant_has_app(app_label: str, schema: str) -> bool:
     """Tell whether `schema` belongs to a tenant that has its own tables for this app."""
     if is_public(schema):
         return False
-    if not has_multi_type_tenants():
+    if not has_tenant_types():
         # Checks ensure that TENANT_APPS lists the app.
         return True
-    tenant = tenant_connection(connections[get_tenant_database_alias()]).tenant
+    tenant = tenant_connection(connections[tenant_database()]).tenant
     known = tenant.get_tenant_type() if tenant is not None and tenant.schema_name == schema else None
     if known is None:
         # `schema_context` sets a tenant that has a name but no type.
@@ -105,8 +108,8 @@ def require_messages(schema: str) -> None:
 
 def tenants_with_messages() -> QuerySet[Model]:
     """Return the tenants that have messages: all except public, and with tenant types those that include this app."""
-    tenants: QuerySet[Model] = get_tenant_model()._default_manager.exclude(schema_name=get_public_schema_name())
-    if has_multi_type_tenants():
+    tenants: QuerySet[Model] = get_tenant_model()._default_manager.exclude(schema_name=public_schema())
+    if has_tenant_types():
         types = [name for name in _tenant_types() if "messages_extends" in apps_of(name)]
         tenants = tenants.filter(**{f"{get_multi_type_database_field_name()}__in": types})
     return tenants
@@ -118,7 +121,7 @@ def _tenant_types() -> list[str]:
 
 def apps_of(tenant_type: str | None = None) -> frozenset[str]:
     """Return the labels of the apps of a tenant. The type is ignored without tenant types."""
-    if not has_multi_type_tenants():
+    if not has_tenant_types():
         return frozenset(app_labels(settings.TENANT_APPS))
     return frozenset(app_labels(get_tenant_types().get(tenant_type, {"APPS": []})["APPS"]))
 
@@ -131,7 +134,7 @@ def shared_apps() -> frozenset[str]:
 
 def is_installed_without(app_label: str, other: str) -> bool:
     """Tell whether some schema has the tables of one app but not those of the other."""
-    of_tenants = map(apps_of, _tenant_types()) if has_multi_type_tenants() else [apps_of()]
+    of_tenants = map(apps_of, _tenant_types()) if has_tenant_types() else [apps_of()]
     return any(app_label in apps and other not in apps for apps in (shared_apps(), *of_tenants))
 
 
@@ -147,6 +150,7 @@ def is_per_tenant(app_label: str) -> bool:
     return app_label in app_labels(per_tenant)
 
 
+@cached_until_settings_change
 def users_are_shared() -> bool:
     """Tell whether all tenants share the same users."""
     label = get_user_model()._meta.app_label
@@ -173,8 +177,8 @@ def per_tenant_apps() -> list[str]:
 
 def _app_lists() -> tuple[list[str], list[str]]:
     """Return the apps of the public schema and the apps of tenants of all types."""
-    if not has_multi_type_tenants():
+    if not has_tenant_types():
         return settings.SHARED_APPS, settings.TENANT_APPS
     types = dict(get_tenant_types())
-    shared = types.pop(get_public_schema_name())["APPS"]
+    shared = types.pop(public_schema())["APPS"]
     return shared, [app for tenant_type in types.values() for app in tenant_type["APPS"]]

@@ -11,10 +11,11 @@ from django.db import connections
 from django.db.backends.utils import CursorWrapper
 from django.utils.asyncio import async_unsafe
 from django_tenants.postgresql_backend import base
-from django_tenants.utils import get_public_schema_name, get_tenant_database_alias, quote_schema_name
+from django_tenants.utils import quote_schema_name
 from psycopg.pq import TransactionStatus
 
 from messages_extends.exceptions import WrongTenant
+from messages_extends.tenancy.tenant_settings import public_schema, tenant_database
 
 # The pools of the parent process of a fork. The references prevent them from being closed here.
 _pools_of_parent: list[object] = []
@@ -119,12 +120,12 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         A connection that has entered a tenant itself, as `migrate_schemas --database` does, uses its own path. That is
         an error while the leader is in another tenant, because reads would go to either of them by accident.
         """
-        if self.alias == get_tenant_database_alias():
+        if self.alias == tenant_database():
             return self
-        leader = connections[get_tenant_database_alias()]
+        leader = connections[tenant_database()]
         if not isinstance(leader, base.DatabaseWrapper):
             return self
-        public = get_public_schema_name()
+        public = public_schema()
         if self.schema_name == public:
             return leader
         if leader.schema_name not in {public, self.schema_name}:
@@ -135,7 +136,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         return self
 
     def _is_aborted(self) -> bool:
-        return self.connection is not None and self.connection.info.transaction_status == TransactionStatus.INERROR
+        return self.connection is not None and self.connection.pgconn.transaction_status == TransactionStatus.INERROR
 
 
 # Otherwise, `migrate_schemas --executor=multiprocessing` and preloading servers would wait forever.

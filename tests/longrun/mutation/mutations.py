@@ -567,7 +567,7 @@ ACCESS: Final = (
     ),
     Mutation(
         "A host's own policy is compiled once for all people",
-        f"{PACKAGE}access.policy_queries",
+        f"{PACKAGE}access.policy",
         "kind in BUILT_IN and has_plain_managers()",
         "has_plain_managers()",
         ("tests/unit/access/test_page_access.py::test_accessible_pages_follow_reachable_people_of_custom_policy",),

@@ -20,7 +20,14 @@ from django_tenants.utils import get_tenant_model, schema_context
 
 from messages_extends.access import guards, pages, policy_queries, rate_limits
 from messages_extends.access.grants import EVERY_GROUP, EVERYBODY, grant
-from messages_extends.access.policy import AllowAll, Policy, holds_on_person, reaches_group, reaches_person
+from messages_extends.access.policy import (
+    AllowAll,
+    Policy,
+    holds_on_person,
+    pair_condition,
+    reaches_group,
+    reaches_person,
+)
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import ERROR_PERSISTENT, INFO_PERSISTENT
 from messages_extends.exceptions import RateLimitExceeded
@@ -240,7 +247,7 @@ def hold_pairs(people: Sequence[Any]) -> None:
     using = write_database()
     member = policy_queries.member_condition(using)
     for kind in (Policy, AllowAll):
-        pair = policy_queries.pair_condition(kind, using)
+        pair = pair_condition(kind, using)
         assert member is not None
         assert pair is not None
         statement = f"SELECT {{key}} FROM {{people}} AS person WHERE {member} AND {pair}"
@@ -250,6 +257,7 @@ def hold_pairs(people: Sequence[Any]) -> None:
                 found = {key for (key,) in cursor.fetchall()}
             reachable = {one.pk for one in kind().reachable_people(sender)}
             assert found == reachable, f"{kind.__name__} of {sender.pk!r}"
+            assert {one.pk for one in people if kind().may_message(sender, one)} == reachable
 
 
 def hold_limits(people: Sequence[Any]) -> None:

@@ -17,8 +17,7 @@ from hypothesis import settings as hypothesis_settings
 
 from messages_extends.access.grants import EVERYBODY, grant
 from messages_extends.access.membership import has_plain_managers
-from messages_extends.access.policy import AllowAll, Policy
-from messages_extends.access.policy_queries import holds_for_everybody
+from messages_extends.access.policy import AllowAll, Policy, holds_for_everybody
 from messages_extends.api import inbox, send
 from messages_extends.exceptions import WrongTenant
 from messages_extends.inbox import feed

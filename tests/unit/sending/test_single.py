@@ -16,8 +16,8 @@ from django_tenants.utils import schema_context
 from messages_extends.access import rate_limits
 from messages_extends.access.grants import grant
 from messages_extends.access.membership import has_plain_managers
-from messages_extends.access.policy import Policy
-from messages_extends.access.policy_queries import member_condition, pair_condition
+from messages_extends.access.policy import Policy, pair_condition
+from messages_extends.access.policy_queries import member_condition
 from messages_extends.api import inbox, send
 from messages_extends.constants import INFO_PERSISTENT
 from messages_extends.exceptions import RateLimitExceeded, RecipientUnavailable
