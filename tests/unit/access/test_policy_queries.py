@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from django.db import connection
 
 from messages_extends.access.grants import EVERY_GROUP, EVERYBODY, grant
-from messages_extends.access.policy_queries import pair_condition
+from messages_extends.access.policy import pair_condition
 from messages_extends.policy import Policy
 from messages_extends.queries.sql import names_of_people
 from tests.factories import MakeUser
