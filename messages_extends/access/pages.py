@@ -14,7 +14,10 @@ from messages_extends.tenancy.schemas import current_schema, has_messages
 
 
 class AccessiblePages(NamedTuple):
+    """The pages that a user may open; `sent` tells whether the user has sent or announced anything."""
+
     compose: bool = False
+    sent: bool = False
     announcements: bool = False
     broadcasts: bool = False
     grants: bool = False
@@ -32,10 +35,11 @@ def accessible_pages(person: AbstractBaseUser) -> AccessiblePages:
     found = compiled.rows(page_access, {"person": person}, read_database(), keep=holds_for_everybody(kind), kind=kind)
     if not found:
         return AccessiblePages(broadcasts=broadcasts)
-    compose, announcements, *held = found[0]
+    compose, announcements, sent, *held = found[0]
     with rights_known(person, held):
         return AccessiblePages(
             compose=compose,
+            sent=sent,
             announcements=announcements or asked.may_announce_to_everyone(person),
             broadcasts=broadcasts,
             grants=asked.may_grant(person),

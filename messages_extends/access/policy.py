@@ -25,7 +25,7 @@ from messages_extends.access.membership import (
 )
 from messages_extends.access.permissions import Right, send_group_message, send_message
 from messages_extends.conf import settings
-from messages_extends.models import Announcement
+from messages_extends.models import Announcement, Message
 from messages_extends.queries.compiled import condition
 from messages_extends.tenancy.databases import using_primary, write_database
 from messages_extends.tenancy.origin import check_tenant, schema_of_origin
@@ -179,7 +179,10 @@ class Policy:
 
     @final
     def page_access(self, person: Person) -> QuerySet[AbstractBaseUser, tuple[bool, ...]]:
-        """Return one row: may `person` write to somebody, do they see announcements, and which of `page_rights`.
+        """Return one row for links to pages: what `person` may do, and what they have done.
+
+        It says whether they may write to somebody, see announcements, have sent or announced anything, and hold each
+        of `page_rights`.
 
         No row for who is no active member. For links: each page asks again.
         """
@@ -188,6 +191,10 @@ class Policy:
         return member(person).values_list(
             _told(Q(Exists(self.reachable_groups(person))) | others),
             _told(self._sees_announcements(person)),
+            _told(
+                Q(Exists(Message.objects.filter(sender=person.pk)))
+                | Q(Exists(Announcement.objects.filter(sender=person.pk)))
+            ),
             # The row is that of `person`, so whether they are a superuser stands in it.
             *(_told(Q(is_superuser=True) | grants.granted_on_all(person, right)) for right in page_rights()),
         )

@@ -43,6 +43,7 @@ ICONS = {DEBUG: "debug", INFO: "info", SUCCESS: "success", WARNING: "warning", E
 NAV = {
     "inbox": _("Inbox"),
     "message_compose": _("New message"),
+    "message_sent": _("Sent"),
     "announcements": _("Announcements"),
     "broadcasts": _("Broadcasts"),
     "message_grants": _("Messaging permissions"),
@@ -162,6 +163,8 @@ def messages_nav(context: Context, here: str = "") -> dict[str, object]:
     is_accessible = {
         "inbox": has_messages(schema_of(context["request"])),
         "message_compose": access.compose,
+        # What somebody has sent stays there after the permission to send was revoked.
+        "message_sent": access.compose or access.sent,
         "announcements": access.announcements,
         "broadcasts": access.broadcasts,
         "message_grants": access.grants,

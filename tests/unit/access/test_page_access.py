@@ -12,11 +12,11 @@ from django_tenants.utils import schema_context
 from messages_extends.access.grants import EVERY_GROUP, EVERYBODY, grant, revoke
 from messages_extends.access.pages import AccessiblePages, accessible_pages
 from messages_extends.access.policy import policy
-from messages_extends.api import EVERYONE, announce
+from messages_extends.api import EVERYONE, announce, send
 from messages_extends.exceptions import WrongTenant
 from messages_extends.models import Announcement
 from messages_extends.policy import Policy
-from tests.factories import MakeUser
+from tests.factories import MakeUser, make_user
 
 
 class NobodyButOneself(Policy):
@@ -128,9 +128,9 @@ def test_accessible_pages_include_announcements_only_for_reports_of_others(peopl
 
     announce("News", to=EVERYONE, sender=None)
     Announcement.objects.update(sender=people["bob"])
-    assert accessible_pages(people["bob"]) == AccessiblePages()
+    assert accessible_pages(people["bob"]) == AccessiblePages(sent=True)
     settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": Readers}
-    assert accessible_pages(people["bob"]) == AccessiblePages()
+    assert accessible_pages(people["bob"]) == AccessiblePages(sent=True)
     assert accessible_pages(people["carol"]) == AccessiblePages(announcements=True)
 
 
@@ -193,3 +193,14 @@ def test_accessible_pages_takes_one_query(people: Any) -> None:
     with CaptureQueriesContext(connection) as captured:
         accessible_pages(people["bob"])
     assert len([query for query in captured if "search_path" not in query["sql"]]) == 1
+
+
+def test_accessible_pages_tell_whether_person_has_sent_anything(people: Any, globex: Any) -> None:
+    grant(people["bob"], people["alice"])
+    send(people["alice"], "Hello", sender=people["bob"])
+    revoke(people["bob"], people["alice"])
+    announce("News", to=EVERYONE, sender=None)
+    Announcement.objects.update(sender=people["carol"])
+    assert [accessible_pages(people[name]).sent for name in ("alice", "bob", "carol")] == [False, True, True]
+    with schema_context("globex"):
+        assert not accessible_pages(make_user("bob", pk=people["bob"].pk)).sent
