@@ -20,6 +20,7 @@ from django.utils.functional import Promise
 from messages_extends import constants
 from messages_extends.constants import ALL_TENANTS, EVERYONE
 from messages_extends.inbox.inbox import Inbox
+from messages_extends.inbox.sent import SentMessages
 from messages_extends.sending.messages import SendOptions, cancel, send
 from messages_extends.sending.publications import announce, broadcast, retract, revise
 from messages_extends.sending.recipients import Addressees
@@ -32,6 +33,7 @@ __all__ = [
     "EVERYONE",
     "Inbox",
     "MessageFailure",
+    "SentMessages",
     "aadd_message",
     "add_message",
     "add_persistant_debug",
@@ -65,6 +67,7 @@ __all__ = [
     "retract",
     "revise",
     "send",
+    "sent",
 ]
 
 
@@ -177,6 +180,11 @@ async def aget_messages(request: HttpRequest) -> BaseStorage | list[OrdinaryMess
 def inbox(user: AbstractBaseUser) -> Inbox:
     """Return the inbox of `user` in the current tenant. Raises WrongTenant if `user` was loaded in another tenant."""
     return Inbox(user)
+
+
+def sent(user: AbstractBaseUser) -> SentMessages:
+    """Return what `user` has sent in the current tenant. Raises WrongTenant if `user` was loaded in another tenant."""
+    return SentMessages(user)
 
 
 async def asend(recipients: Addressees, message: str | Promise, *, schema: str, **options: Unpack[SendOptions]) -> int:

@@ -53,6 +53,10 @@ class MustAcknowledge(MessagesExtendsError, ValueError):
     """This message must be acknowledged. It cannot be closed or marked as unread."""
 
 
+class NotRecallable(MessagesExtendsError, ValueError):
+    """This message cannot be recalled: somebody has read it, or some of its copies no longer exist."""
+
+
 class RateLimitExceeded(MessagesExtendsError, PermissionDenied):
     """You are sending messages too quickly.
 

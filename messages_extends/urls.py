@@ -7,9 +7,9 @@ names of django-messages-extends are also available without a namespace.
 from django.urls import URLPattern, URLResolver, include, path
 
 from messages_extends.links import APP_NAME
-from messages_extends.web import compose, fragments, grants, inbox, marking, stream, triage
-from messages_extends.web.announcements import AnnouncementKind
-from messages_extends.web.publications import publication_urls
+from messages_extends.web import compose, fragments, grants, inbox, marking, sent, stream, triage
+from messages_extends.web.announcements import AnnouncementKind, SentAnnouncementKind
+from messages_extends.web.publications import PublicationList, publication_urls
 
 pages: list[URLPattern | URLResolver] = [
     path("", inbox.inbox, name="inbox"),
@@ -23,6 +23,13 @@ pages: list[URLPattern | URLResolver] = [
     path("acknowledge/<str:message_id>/", marking.message_acknowledge, name="message_acknowledge"),
     path("compose/", compose.compose, name="message_compose"),
     path("compose/recipients/", compose.recipients, name="message_recipients"),
+    path("sent/", sent.message_sent, name="message_sent"),
+    path("sent/<int:message_id>/recall/", sent.message_recall, name="message_recall"),
+    path(
+        "sent/announcements/",
+        PublicationList.as_view(kind_class=SentAnnouncementKind),
+        name="sent_announcements",
+    ),
     path("grants/", grants.message_grants, name="message_grants"),
     path("grants/remove/", grants.message_grant_remove, name="message_grant_remove"),
     path("grants/why/", grants.message_why, name="message_why"),

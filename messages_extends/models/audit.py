@@ -5,10 +5,12 @@ row.
 """
 
 import hashlib
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -28,6 +30,7 @@ class Action(models.TextChoices):
     EXPORT = "export", _("exported")
     ERASE = "erase", _("erased")
     REVEAL = "reveal", _("revealed")
+    RECALL = "recall", _("recalled")
 
 
 class BaseAuditRecord(models.Model):
@@ -37,7 +40,7 @@ class BaseAuditRecord(models.Model):
     contain a person's name, because no other field can be emptied when the person is erased.
     """
 
-    recorded_at = models.DateTimeField(_("recorded at"), auto_now_add=True, db_index=True)
+    recorded_at = models.DateTimeField(_("recorded at"), default=timezone.now, editable=False, db_index=True)
     actor_id = models.CharField(_("actor's id"), max_length=64, blank=True)
     actor_name = models.CharField(_("actor"), max_length=200, blank=True)
     action = models.CharField(_("action"), max_length=20, choices=Action)
@@ -74,19 +77,25 @@ def log_event(
     count: int | None = None,
     text: str = "",
     keep_text: bool = False,
+    at: datetime | None = None,
     into: "type[BaseAuditRecord]" = AuditRecord,
 ) -> None:
     """Log an audit event in the current tenant.
 
     Only the hash of `text` is stored unless `keep_text` is true, which is for publications, never for personal
-    messages. `into` is the model of the record; the platform has its own.
+    messages. `at` is the time of the event, by default now. `into` is the model of the record; the platform has its
+    own.
     """
     note_write()
-    into._default_manager.create(
-        **event_values(
-            action, actor=actor, subject=subject, audience=audience, count=count, text=text, keep_text=keep_text
-        )
+    values = event_values(
+        action, actor=actor, subject=subject, audience=audience, count=count, text=text, keep_text=keep_text
     )
+    into._default_manager.create(**values, recorded_at=at or timezone.now())
+
+
+def sends_by(sender: AbstractBaseUser) -> "models.QuerySet[AuditRecord]":
+    """Return the records of what `sender` has sent; `recorded_at` is the time at which the messages were created."""
+    return AuditRecord._default_manager.filter(actor_id=actor_id_of(sender.pk), action=Action.SEND)
 
 
 def event_values(

@@ -9,7 +9,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import EmptyResultSet
 from django.db import IntegrityError, connections, models
-from django.db.models import Case, Exists, Expression, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Count, Exists, Expression, F, Func, Min, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -32,6 +32,11 @@ CONTENT_FIELDS: Final = ("title", "message", "params", "extra_tags", "url", "url
 
 NEWEST_FIRST: Final = (F("user"), F("shows_at").desc(), F("id").desc())
 
+# One call of `send` writes all of its messages with one time.
+SEND_FIELDS: Final = ("created", "level", "title", "message")
+# Senders may belong to a group that they write to: their own copy is not for others.
+FOR_OTHERS: Final = ~Q(user=F("sender"))
+
 DELETE_MESSAGES: Final = "DELETE FROM {table} WHERE id = ANY(ARRAY({chosen})) RETURNING user_id, saved_at"
 
 
@@ -42,6 +47,36 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
         """Filter by recipient. Raises WrongTenant if `user` was loaded in another tenant."""
         check_tenant(user)
         return self.filter(user_id=user.pk)
+
+    def sent_by(self, user: AbstractBaseUser) -> Self:
+        """Filter by sender. Raises WrongTenant if `user` was loaded in another tenant."""
+        check_tenant(user)
+        return self.filter(sender_id=user.pk)
+
+    def of_send(self, message: "Message") -> Self:
+        """Filter by the messages that were sent together with `message`."""
+        same = {name: getattr(message, name) for name in SEND_FIELDS}
+        return self.filter(sender_id=message.sender_id, **same)
+
+    def sends(self) -> "QuerySet[Message, dict[str, Any]]":
+        """Return a row for each send to others, the newest first, grouped without reading long texts.
+
+        `first` is the least primary key of a message to somebody else, `recipients` and `readers` are the numbers of
+        other people, and `stored` is the number of messages that exist.
+        """
+        numbers = {
+            "first": Min("pk", filter=FOR_OTHERS),
+            "recipients": Count("pk", filter=FOR_OTHERS),
+            "readers": Count("read_at", filter=FOR_OTHERS),
+            "stored": Count("pk"),
+        }
+        # The length of a text that is stored outside of the row is known without it.
+        length = Func("message", function="octet_length", output_field=models.IntegerField())
+        grouped: Any = self.order_by().annotate(length=length).values("created", "level", "title", "length")
+        grouped = grouped.annotate(**numbers)
+        # What is only to its sender has no `first`.
+        found: QuerySet[Message, dict[str, Any]] = grouped.filter(first__isnull=False).order_by("-created", "-first")
+        return found
 
     def live(self, at: datetime | None = None) -> Self:
         """Filter out messages that are scheduled, snoozed or expired at `at`, by default now."""
@@ -265,11 +300,13 @@ class Message(HasMarks, FromSender, Content):
         db_index=False,
         verbose_name=_("recipient"),
     )
+    # Its index is `messages_sent`.
     sender = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.DO_NOTHING,
         blank=True,
         null=True,
+        db_index=False,
         related_name="+",
         verbose_name=_("sender"),
         help_text=_("Blank if sent by the application, or by somebody who has been deleted."),
@@ -325,6 +362,7 @@ class Message(HasMarks, FromSender, Content):
             # For a new message with the key of an archived one.
             models.Index("user", "key", condition=Q(archived_at__isnull=False) & ~Q(key=""), name="archived_by_key"),
             models.Index(*NEWEST_FIRST, condition=Q(saved_at__isnull=False), name="messages_saved"),
+            models.Index("sender", F("created").desc(), condition=Q(sender__isnull=False), name="messages_sent"),
             # For live updates: the next message of any user to appear.
             models.Index(
                 "shows_at",

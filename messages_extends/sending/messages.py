@@ -215,13 +215,15 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
         people, exactly = (to.keys, len(to.keys)) if to.queryset is None else (to.queryset, None)
         keys = require_may_send(sender, people, exactly=exactly, inactive=inactive)
         saved = _delete_replaced(keys, values["key"]) if values["key"] else []
-        written_to = _insert(keys, values)
+        now = timezone.now()
+        written_to = _insert(keys, values, now)
         if saved:
             # A message that replaces a saved one is saved.
             unread: Any = Message.objects.filter(key=values["key"]).unread()
             unread.filter(user__in=saved).update(saved_at=timezone.now())
         if sender is not None:
-            audit.log_event(**_event(to, values, count=len(written_to)))
+            # At the time of the messages, by which they find their record.
+            audit.log_event(**_event(to, values, count=len(written_to)), at=now)
     notify_changed(users=written_to, later=later)
     return len(written_to)
 
@@ -247,11 +249,11 @@ def _delete_replaced(people: Sequence[object], key: str) -> list[object]:
     return [user for user, saved_at in deleted if saved_at is not None]
 
 
-def _insert(people: Sequence[object], values: Mapping[str, Any]) -> list[object]:
+def _insert(people: Sequence[object], values: Mapping[str, Any], now: datetime) -> list[object]:
     """Insert a message for each of the users with these keys; return the keys of those who received one."""
     if not people:
         return []
-    using, now = write_database(), timezone.now()
+    using = write_database()
     values = {**values, "created": now, "modified": now}
     shape = shape_of(values)
     statement = INSERT_MESSAGES.format(

@@ -43,6 +43,7 @@ ICONS = {DEBUG: "debug", INFO: "info", SUCCESS: "success", WARNING: "warning", E
 NAV = {
     "inbox": _("Inbox"),
     "message_compose": _("New message"),
+    "message_sent": _("Sent"),
     "announcements": _("Announcements"),
     "broadcasts": _("Broadcasts"),
     "message_grants": _("Messaging permissions"),
@@ -162,6 +163,7 @@ def messages_nav(context: Context, here: str = "") -> dict[str, object]:
     is_accessible = {
         "inbox": has_messages(schema_of(context["request"])),
         "message_compose": access.compose,
+        "message_sent": access.compose or access.announcements,
         "announcements": access.announcements,
         "broadcasts": access.broadcasts,
         "message_grants": access.grants,

@@ -32,6 +32,7 @@ class AnnouncementKind(PublicationKind):
     name = "announcement"
     plural = "announcements"
     picked = "groups"
+    list_template = "announcement_list"
     model = Announcement
     wording = Wording(
         all=_("Announcements"),
@@ -128,6 +129,20 @@ class AnnouncementKind(PublicationKind):
     def publish(self, form: NewPublicationForm, key: str) -> None:
         to = EVERYONE if form.everybody else form.picked_rows
         announce(**form.publication, to=to, key=key, sender=self.person)
+
+
+class SentAnnouncementKind(AnnouncementKind):
+    """The announcements of the user, who sees them without the permission to announce, too."""
+
+    plural = "sent_announcements"
+    list_template = "sent_announcements"
+    wording = AnnouncementKind.wording._replace(all=_("Sent"), none_yet=_("You have not announced anything yet."))
+
+    def require_open(self) -> None:
+        pass
+
+    def visible(self) -> PublicationQuerySet:
+        return super().visible().filter(sender=self.person.pk)
 
 
 class ReadersFilter(forms.Form):

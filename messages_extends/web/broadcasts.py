@@ -57,6 +57,7 @@ class BroadcastKind(PublicationKind):
     name = "broadcast"
     plural = "broadcasts"
     picked = "organisations"
+    list_template = "broadcast_list"
     model = Broadcast
     form_class = BroadcastForm
     wording = Wording(

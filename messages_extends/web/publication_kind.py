@@ -33,12 +33,13 @@ class PublicationKind(ABC):
     """Supplies what differs between kinds of publications; instantiated for each request.
 
     `name`, `plural` and `picked` make the names of URLs (announcement, announcement_new, announcements,
-    announcement_groups) and templates (announcement, announcement_list).
+    announcement_groups), and `name` that of a template (announcement).
     """
 
     name: ClassVar[str]
     plural: ClassVar[str]
     picked: ClassVar[str]
+    list_template: ClassVar[str]
     model: ClassVar[type[Publication]]
     wording: ClassVar[Wording]
     form_class: ClassVar[type[NewPublicationForm]] = NewPublicationForm

@@ -124,7 +124,7 @@ class PublicationList(PublicationView):
             "may_see_figures": self.kind.may_see_figures(),
             "new_address": self.address("new"),
         }
-        return self.page(f"{self.kind.name}_list", status=200 if is_valid else 400, **context)
+        return self.page(self.kind.list_template, status=200 if is_valid else 400, **context)
 
     def _rows(self, state: str, after: Cursor | None) -> Sequence[Any]:
         found = self.kind.visible()

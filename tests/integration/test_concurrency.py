@@ -22,12 +22,12 @@ from django.utils import timezone
 from django_tenants.utils import schema_context
 from psycopg.errors import LockNotAvailable
 
-from messages_extends.access.grants import grant
+from messages_extends.access.grants import EVERYBODY, grant
 from messages_extends.access.guards import require_may_send
 from messages_extends.access.rate_limits import check_rate_limit
-from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, cancel, inbox, retract, revise, send
+from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, cancel, inbox, retract, revise, send, sent
 from messages_extends.broadcasts.models import Broadcast, BroadcastRecord
-from messages_extends.exceptions import NoSuchMessage, RecipientUnavailable
+from messages_extends.exceptions import NoSuchMessage, NotRecallable, RecipientUnavailable
 from messages_extends.maintenance.purge import purge
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.models.publication import State
@@ -456,6 +456,96 @@ class TestPublishing:
         assert "deleted" in at_once(*while_open(gone.delete, second))[1]
         with in_acme():
             assert not Announcement.objects.exists()
+
+
+class TestRecalling:
+    @pytest.fixture
+    def sender(self, people: list[Any]) -> Any:
+        with schema_context("acme"):
+            grant(people[0], EVERYBODY)
+        return people[0]
+
+    @pytest.mark.parametrize("recall_first", [True, False])
+    def test_message_marked_read_during_recall_either_stays_or_is_gone(
+        self, at_once: AtOnce, people: list[Any], sender: Any, recall_first: bool
+    ) -> None:
+        with schema_context("acme"):
+            send(people[1:], "Oops", sender=sender)
+            pk = sent(sender).page().entries[0].pk
+            own = Message.objects.get(user=people[15]).pk
+
+        def recall() -> Any:
+            try:
+                return sent(sender).recall(pk)
+            except NotRecallable:
+                return "refused"
+
+        def mark_read() -> Any:
+            try:
+                return inbox(people[15]).mark_read(own)
+            except NoSuchMessage:
+                return "gone"
+
+        first, second = while_open(recall, mark_read) if recall_first else while_open(mark_read, recall)
+        assert at_once(first, second) == ([29, "gone"] if recall_first else [True, "refused"])
+        with schema_context("acme"):
+            assert Message.objects.count() == (0 if recall_first else 29)
+
+    def test_concurrent_recall_and_marking_leave_all_copies_or_none(
+        self, at_once: AtOnce, people: list[Any], sender: Any
+    ) -> None:
+        for round_ in range(ROUNDS):
+            with schema_context("acme"):
+                send(people[1:], f"Oops {round_}", sender=sender)
+                pk = sent(sender).page().entries[0].pk
+
+            def recall(pk: int = pk) -> bool:
+                with suppress(NotRecallable):
+                    return sent(sender).recall(pk) > 0
+                return False
+
+            def mark_read(at: int) -> None:
+                inbox(people[at]).mark_all_read()
+
+            readers = [partial(mark_read, at) for at in (1, 15, 29)]
+            is_recalled, *_marked = at_once(recall, *readers)
+            with schema_context("acme"):
+                copies = Message.objects.filter(message=f"Oops {round_}")
+                assert (copies.count(), copies.exclude(read_at=None).exists()) == (
+                    (0, False) if is_recalled else (29, True)
+                )
+
+    def test_concurrent_recalls_delete_once_and_log_once(self, at_once: AtOnce, people: list[Any], sender: Any) -> None:
+        with schema_context("acme"):
+            send(people[1:], "Oops", sender=sender)
+            pk = sent(sender).page().entries[0].pk
+
+        def recall() -> int:
+            with suppress(NoSuchMessage):
+                return sent(sender).recall(pk)
+            return 0
+
+        assert sorted(at_once(recall, recall, recall)) == [0, 0, 29]
+        with schema_context("acme"):
+            assert AuditRecord.objects.filter(action="recall").count() == 1
+
+    def test_recall_waiting_for_send_with_its_key_is_refused(
+        self, at_once: AtOnce, people: list[Any], sender: Any
+    ) -> None:
+        with schema_context("acme"):
+            send(people[1:], "old", sender=sender, key="news")
+            pk = sent(sender).page().entries[0].pk
+            snoozed = Message.objects.get(user=people[15]).pk
+            inbox(people[15]).snooze(snoozed, until=timezone.now() + timedelta(hours=1))
+
+        def recall() -> Any:
+            try:
+                return sent(sender).recall(pk)
+            except NotRecallable:
+                return "refused"
+
+        first, second = while_open(lambda: send(people[1:], "new", sender=sender, key="news"), recall)
+        assert at_once(first, second) == [1, "refused"]
 
 
 class TestReading:

@@ -178,6 +178,7 @@ MARKING = ("message_mark_read", "message_mark_unread", "message_acknowledge")
 # What is asked for by no key: each has a test of its own below.
 READING = ("inbox", "message_panel", "message_badge", "message_banners")
 OTHERS = (*READING, "message_stream", "message_mark_all_read", "message_undo", "message_triage")
+SENDING = ("message_sent", "sent_announcements")
 COMPOSING = ("message_compose", "message_recipients")
 ANNOUNCING = ("announcement", "announcement_edit", "announcement_retract")
 ANNOUNCEMENTS = ("announcements", "announcement_new", "announcement_groups")
@@ -205,7 +206,17 @@ def answer(response: Any) -> Answer:
 
 
 def test_every_url_has_isolation_case() -> None:
-    cases = {*MARKING, *OTHERS, *COMPOSING, *ANNOUNCING, *ANNOUNCEMENTS, *BROADCASTING, *BROADCASTS}
+    cases = {
+        *MARKING,
+        *OTHERS,
+        *SENDING,
+        "message_recall",
+        *COMPOSING,
+        *ANNOUNCING,
+        *ANNOUNCEMENTS,
+        *BROADCASTING,
+        *BROADCASTS,
+    }
     cases |= {name for name, *_args in GRANTING}
     assert set(names_in(urls.urlpatterns)) <= cases
 
@@ -259,7 +270,7 @@ class TestPages:
         assert browser.get(address("message_badge")).json()["unread"] == 3
 
     @pytest.mark.usefixtures("nothing_changes")
-    @pytest.mark.parametrize("name", [*OTHERS, *COMPOSING, *ANNOUNCEMENTS])
+    @pytest.mark.parametrize("name", [*OTHERS, *SENDING, *COMPOSING, *ANNOUNCEMENTS])
     def test_views_treat_session_of_other_tenant_as_anonymous(
         self, name: str, scenario: Scenario, globex: Tenant, browser_of: BrowserOf
     ) -> None:
@@ -307,6 +318,64 @@ class TestPages:
         }
         with schema_context("acme"):
             assert set(Message.objects.exclude(read_at=None).values_list("user_id", flat=True)) == {SAME}
+
+
+class TestSent:
+    @pytest.fixture
+    def keys(self, scenario: Scenario) -> dict[str, str]:
+        """Return the keys of messages that the reader of acme has not sent."""
+        with schema_context("globex"):
+            hidden = type(scenario.stranger).objects.get(pk=THEIRS)
+            sent = Message.objects.create(
+                pk=THEIRS + 1, user=hidden, sender=scenario.stranger, message="secret", level=INFO_PERSISTENT
+            )
+            api.announce("secret", to=api.EVERYONE, sender=None)
+            Announcement.objects.update(sender=scenario.stranger)
+        with schema_context("acme"):
+            reader, other = (type(scenario.reader).objects.get(pk=pk) for pk in (SAME, 2))
+            theirs = Message.objects.create(pk=8, user=reader, sender=other, message="secret", level=INFO_PERSISTENT)
+            Announcement.objects.update(sender=other)
+        return {
+            **scenario.messages,
+            "a message that the user of globex with the same key has sent": str(sent.pk),
+            "a message that somebody else has sent": str(theirs.pk),
+            "a received message": str(SAME),
+        }
+
+    def test_recall_of_what_others_have_sent_returns_404_and_changes_nothing(
+        self, scenario: Scenario, keys: dict[str, str]
+    ) -> None:
+        before = dump()
+        for browser in (scenario.browser, scenario.administrator):
+            for method in ("get", "post"):
+                answers = {
+                    what: answer(getattr(browser, method)(address("message_recall", int(pk))))
+                    for what, pk in keys.items()
+                }
+                assert answers == dict.fromkeys(keys, answers["nowhere"])
+                assert answers["nowhere"][0] == 404
+        assert dump() == before
+
+    @pytest.mark.parametrize("name", SENDING)
+    def test_sent_pages_show_nothing_of_others(self, scenario: Scenario, keys: dict[str, str], name: str) -> None:
+        before = dump()
+        for browser in (scenario.browser, scenario.administrator):
+            response = browser.get(address(name))
+            assert (response.status_code, "secret" in response.content.decode()) == (200, False)
+            assert "for everyone" not in response.content.decode()
+        assert dump() == before
+
+    def test_recall_treats_session_of_other_tenant_as_anonymous(
+        self, scenario: Scenario, keys: dict[str, str], globex: Tenant, browser_of: BrowserOf
+    ) -> None:
+        before, nobody = dump(), browser_of(globex)
+        for method in ("get", "post"):
+            for pk in keys.values():
+                path = address("message_recall", int(pk))
+                at_globex = getattr(scenario.browser, method)(path, headers={"host": "globex.localhost"})
+                assert answer(at_globex) == answer(getattr(nobody, method)(path))
+                assert at_globex.status_code == 302
+        assert dump() == before
 
 
 @pytest.mark.usefixtures("nothing_changes")
@@ -501,6 +570,8 @@ def publishes(publish: Callable[..., Any]) -> list[Use]:
 CASES: dict[str, list[Use]] = {
     "Inbox": [lambda scenario: api.Inbox(scenario.stranger)],
     "inbox": [lambda scenario: api.inbox(scenario.stranger)],
+    "SentMessages": [lambda scenario: api.SentMessages(scenario.stranger)],
+    "sent": [lambda scenario: api.sent(scenario.stranger)],
     "send": [
         lambda scenario: api.send(scenario.stranger, "from acme"),
         lambda scenario: api.send([scenario.stranger], "from acme"),
@@ -561,6 +632,15 @@ def test_api_refuses_objects_of_other_tenant(name: str, scenario: Scenario, sett
 def test_cancel_ignores_key_of_other_tenant(scenario: Scenario) -> None:
     with schema_context("acme"):
         assert api.cancel("key") == 0
+
+
+@pytest.mark.usefixtures("nothing_changes")
+def test_recall_with_key_of_other_tenant_raises_no_such_message(scenario: Scenario) -> None:
+    with schema_context("acme"):
+        for act in (api.SentMessages.get, api.SentMessages.recall):
+            for key in (SAME, THEIRS, NOWHERE):
+                with pytest.raises(NoSuchMessage):
+                    act(api.sent(scenario.reader), key)
 
 
 @pytest.mark.usefixtures("nothing_changes")

@@ -1,6 +1,7 @@
 """Add titles, labels of links, display, category and group."""
 
 from django.db import migrations, models
+from django.utils import timezone
 
 from messages_extends.tenancy.grouped_operations import GroupedOperations
 
@@ -19,6 +20,23 @@ def display() -> "models.CharField[str, str]":
     )
 
 
+ACTIONS = [
+    ("send", "sent"),
+    ("announce", "announced"),
+    ("broadcast", "broadcast"),
+    ("revise", "revised"),
+    ("retract", "retracted"),
+    ("cancel", "cancelled"),
+    ("grant", "granted"),
+    ("revoke", "revoked"),
+    ("purge", "purged"),
+    ("export", "exported"),
+    ("erase", "erased"),
+    ("reveal", "revealed"),
+    ("recall", "recalled"),
+]
+
+
 class Migration(migrations.Migration):
     dependencies = [("broadcasts", "0003_reveal")]
 
@@ -30,6 +48,18 @@ class Migration(migrations.Migration):
                 migrations.AddField("broadcast", "display", display()),
                 migrations.AddField("broadcast", "category", text(100, "category")),
                 migrations.AddField("broadcast", "group", text(200, "group")),
+                migrations.AlterField(
+                    "broadcastrecord",
+                    "action",
+                    models.CharField(choices=ACTIONS, max_length=20, verbose_name="action"),
+                ),
+                migrations.AlterField(
+                    "broadcastrecord",
+                    "recorded_at",
+                    models.DateTimeField(
+                        db_index=True, default=timezone.now, editable=False, verbose_name="recorded at"
+                    ),
+                ),
             ]
         )
     ]

@@ -213,6 +213,24 @@ class HostContract:
         assert {each["text"] for each in results} == {"alice", "bob"}
         assert reads.get("/messages/grants/").status_code == 403
 
+    def test_sender_sees_readers_and_recalls_unread_message(
+        self, alice: Any, bob: Any, browser_at: MakeBrowser
+    ) -> None:
+        grant_in("t1", alice, bob)
+        writes, reads = browser_at("t1", alice), browser_at("t1", bob)
+        add(writes, "lunch is ready", to="bob")
+        reads.post("/messages/mark_read/all/")
+        add(writes, "dinner is ready", to="bob")
+        unread, read = writes.get("/messages/sent/").context["entries"]
+        assert [(each.recipient, each.readers, each.recipients) for each in (unread, read)] == [
+            (bob, 0, 1),
+            (bob, 1, 1),
+        ]
+        answers = [writes.post(f"/messages/sent/{each.pk}/recall/").status_code for each in (unread, read)]
+        assert answers == [302, 409]
+        assert reads.post(f"/messages/sent/{read.pk}/recall/").status_code == 404
+        assert texts_in("t1") == ["lunch is ready"]
+
     def test_tenant_can_be_created_in_transaction(self) -> None:
         with transaction.atomic():
             get_tenant_model()(schema_name="t3").save(verbosity=0)

@@ -82,7 +82,7 @@ def make_targets() -> Targets:
     references = [theirs.reference, elsewhere.reference, withdrawn.reference, shown.reference, own.reference]
     targets.keys = {
         "uuid": tuple(str(reference.id) for reference in references),
-        "int": ("1", "2", str(FAR)),
+        "int": ("1", "2", "4", str(FAR)),
         "str": (
             *map(str, references),
             str(own.reference),
@@ -131,6 +131,7 @@ def _fill_acme(targets: Targets) -> Any:
     # Past everything that checks a link when it is written.
     Message.objects.create(pk=3, user=reader, message="With a link", level=39, url="javascript:alert(1)")
     Message.objects.create(pk=2, user=other, message=f"{PRIVATE} message", level=19)
+    Message.objects.create(pk=4, user=other, sender=reader, message="From the reader", level=19)
     Invitation.objects.create(pk=1, email="soon@acme.example", invited_by=administrator)
     _log_in(targets, "reader", "acme", reader)
     _log_in(targets, "administrator", "acme", administrator)

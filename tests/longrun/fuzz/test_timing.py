@@ -50,6 +50,7 @@ COMPOSED: Final = {"message": "Hello", "level": "19", "step": "look"}
 CASES: Final[dict[str, tuple[Ask, str, str, str]]] = {
     "a message of globex": (post("/messages/mark_read/KEY/"), "reader", str(FAR), "404404"),
     "somebody else's message": (post("/messages/mark_read/KEY/"), "reader", "2", "404404"),
+    "a message that somebody else has sent": (post("/messages/sent/KEY/recall/"), "reader", "2", "404404"),
     "an announcement of globex": (post("/messages/mark_read/KEY/"), "reader", "THEIRS", uuid4().hex + "-1"),
     "a retracted broadcast": (post("/messages/mark_read/KEY/"), "reader", "WITHDRAWN", uuid4().hex + "-1"),
     "the page of an announcement of globex": (get("/messages/announcements/KEY/"), "reader", "THEIRS_ID", str(uuid4())),

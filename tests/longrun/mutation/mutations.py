@@ -285,6 +285,41 @@ INBOX: Final = (
         ("tests/unit/inbox/test_triage.py::TestUndo::test_undo_leaves_item_that_was_changed_again",),
     ),
     Mutation(
+        "A message is recalled although somebody has read it",
+        f"{PACKAGE}sending.recall",
+        "if not is_scheduled and (is_read or len(found) < written):",
+        "if not is_scheduled and len(found) < written:",
+        (
+            "tests/unit/inbox/test_sent.py::TestRecall::test_recall_is_refused_after_somebody_has_read_it",
+            "tests/integration/web/test_sent.py::TestRecall::test_recall_after_somebody_has_read_it_returns_409",
+        ),
+    ),
+    Mutation(
+        "A message is recalled although a copy that was read has been purged",
+        f"{PACKAGE}sending.recall",
+        "if not is_scheduled and (is_read or len(found) < written):",
+        "if not is_scheduled and is_read:",
+        ("tests/unit/inbox/test_sent.py::TestRecall::test_recall_is_refused_after_copy_is_deleted_unless_scheduled",),
+    ),
+    Mutation(
+        "A message is recalled while its recipient marks it as read",
+        f"{PACKAGE}sending.recall",
+        'together.order_by("pk").select_for_update().values_list',
+        'together.order_by("pk").values_list',
+        (
+            "tests/integration/test_concurrency.py::TestRecalling::test_message_marked_read_during_recall_either_stays_or_is_gone",
+        ),
+    ),
+    Mutation(
+        "Anybody recalls what others have sent",
+        f"{PACKAGE}models.message",
+        "return self.filter(sender_id=user.pk)",
+        "return self.all()",
+        (
+            "tests/isolation/test_cross_tenant_access.py::TestSent::test_recall_of_what_others_have_sent_returns_404_and_changes_nothing",
+        ),
+    ),
+    Mutation(
         "A page shows what was unread before its own request changed it",
         f"{PACKAGE}inbox.unread",
         "key = (current_schema(), user.pk, change_counter())",

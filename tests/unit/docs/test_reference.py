@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver
 from config.running.main import COMMANDS as RUN_PY
 from messages_extends import api, constants, exceptions, urls
 from messages_extends.inbox.inbox import Inbox
+from messages_extends.inbox.sent import SentMessages
 from messages_extends.templatetags.messages_extends import register
 from messages_extends.tenancy.schemas import in_schema
 from tenants.models import Tenant
@@ -60,9 +61,12 @@ def test_api_page_documents_every_shortcut_with_signature() -> None:
     assert f"`{signature}`" in page
 
 
-def test_api_page_documents_every_inbox_method() -> None:
-    documented = dict(re.findall(r"^\| `(\w+)(\(.*?\))` \|", (REFERENCE / "api.md").read_text("utf-8"), re.MULTILINE))
-    methods = {name: method for name, method in vars(Inbox).items() if not name.startswith("_")}
+@pytest.mark.parametrize(("function", "kind"), [("inbox", Inbox), ("sent", SentMessages)])
+def test_api_page_documents_every_method(function: str, kind: type) -> None:
+    page = (REFERENCE / "api.md").read_text("utf-8")
+    section = page.partition(f"\n### `{function}(user)`\n")[2].partition("\n### ")[0]
+    documented = dict(re.findall(r"^\| `(\w+)(\(.*?\))` \|", section, re.MULTILINE))
+    methods = {name: method for name, method in vars(kind).items() if not name.startswith("_")}
     assert documented == {name: signature_of(method) for name, method in methods.items()}
 
 
@@ -118,7 +122,7 @@ def addresses(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, str]
 
 
 def test_urls_page_documents_every_url() -> None:
-    plain = {"<str:message_id>": "<id>", "<str:field>": "<field>", "<uuid:pk>": "<uuid>"}
+    plain = {"<str:message_id>": "<id>", "<int:message_id>": "<id>", "<str:field>": "<field>", "<uuid:pk>": "<uuid>"}
     found = {re.sub("<.*>", lambda part: plain[part[0]], path): name for path, name in addresses(urls.urlpatterns)}
     page = (REFERENCE / "urls.md").read_text("utf-8")
     documented = re.findall(r"^\| (\(itself\)|`\S+`) \| `(\w+)` \|", page, re.MULTILINE)
