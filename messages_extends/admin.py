@@ -20,6 +20,7 @@ from messages_extends.access.policy import policy
 from messages_extends.api import retract
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
 from messages_extends.models.audit import Action, log_event
+from messages_extends.models.marks import MARKS, UNDO_FIELDS
 from messages_extends.models.message import CONTENT_FIELDS, MessageQuerySet
 from messages_extends.models.publication import Publication, PublicationQuerySet, State
 from messages_extends.tenancy.schemas import has_messages, schema_of
@@ -57,6 +58,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     # The total number would need a scan of the table for every page.
     show_full_result_count = False
+    # Columns that are not shown, and that a URL may not filter by either.
+    private_fields: tuple[str, ...] = ()
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        # Django allows filtering by any column of the table in the URL.
+        if lookup.split(LOOKUP_SEP, maxsplit=1)[0] in self.private_fields:
+            return False
+        return super().lookup_allowed(lookup, value, *([request] if request else []))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -118,7 +127,8 @@ class MessageAdmin(ReadOnlyAdmin):
     list_display_links = ("number",)
     list_filter = ("level", ReadFilter, "created")
     list_select_related = ("user", "sender")
-    # The recipient's marks are not shown, because they concern nobody else.
+    # The recipient's marks concern nobody else, and `shows_at` reveals a snooze.
+    private_fields = (*CONTENT_FIELDS, *MARKS, *UNDO_FIELDS, "shows_at")
     fields = (
         *("user", "sender", "level", "display", "category", "created", "modified", "publish_at", "expires"),
         *("read_at", "read"),
@@ -135,12 +145,6 @@ class MessageAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         return cast(MessageQuerySet, super().get_queryset(request)).without_content()
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        # Django allows filtering by any column of the table in the URL.
-        if lookup.split(LOOKUP_SEP, maxsplit=1)[0] in CONTENT_FIELDS:
-            return False
-        return super().lookup_allowed(lookup, value, *([request] if request else []))
 
     @admin.display(description=_("number"), ordering="pk")
     def number(self, message: Message) -> int:
@@ -241,6 +245,7 @@ class AnnouncementAdmin(PublicationAdmin):
 @admin.register(Receipt)
 class ReceiptAdmin(ReadOnlyAdmin):
     list_display = fields = ("user", "publication_id", "revision", "read_at")
+    private_fields = (*MARKS, *UNDO_FIELDS)
     list_select_related = ("user",)
     ordering = (F("read_at").desc(nulls_last=True), "-id")
 

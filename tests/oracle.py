@@ -223,6 +223,11 @@ class Organisation:
         return self.holds(sender, CHANGE_ANNOUNCEMENTS) or own
 
 
+def contains(text: str, words: str) -> bool:
+    """Return whether each of `words` is the beginning of a word in `text`."""
+    return all(any(each.startswith(word) for each in text.lower().split()) for word in words.lower().split())
+
+
 @dataclass
 class World:
     organisations: dict[str, Organisation]
@@ -243,19 +248,30 @@ class World:
 
     def seen_by(self, schema: str, user: int, view: str = "inbox") -> list[Seen]:
         """Return kind, text and whether it is read, of all that a person sees, in any order that is sorted."""
-        letters = [("message", each.text, each.read_at is not None) for each in self.letters_to(schema, user, view)]
-        papers = [(each.kind, each.text, each.is_read_by(schema, user)) for each in self.papers_for(schema, user, view)]
-        return sorted([*letters, *papers])
+        return self.as_seen(schema, user, [*self.letters_to(schema, user, view), *self.papers_for(schema, user, view)])
+
+    def as_seen(self, schema: str, user: int, items: "Iterable[Letter | Paper]") -> list[Seen]:
+        return sorted(
+            (each.kind, each.text, each.is_read_by(schema, user))
+            if isinstance(each, Paper)
+            else ("message", each.text, each.read_at is not None)
+            for each in items
+        )
+
+    def is_to_acknowledge(self, schema: str, user: int, item: "Letter | Paper") -> bool:
+        return isinstance(item, Paper) and item.must_acknowledge and not item.is_read_by(schema, user)
 
     def levels_of(self, schema: str, user: int) -> dict[str, int]:
         everything: list[Any] = [*self.letters_to(schema, user), *self.papers_for(schema, user)]
         return {each.text: each.level for each in everything}
 
-    def read_all(self, schema: str, user: int, at: Any) -> int:
-        unread = [each for each in self.letters_to(schema, user, "inbox") if each.read_at is None]
+    def read_all(self, schema: str, user: int, at: Any, view: str = "inbox", words: str = "") -> int:
+        found = [each for each in self.letters_to(schema, user, view) if contains(each.text, words)]
+        unread = [each for each in found if each.read_at is None]
         for letter in unread:
             letter.read_at = at
-        papers = [each for each in self.papers_for(schema, user, "inbox") if not each.must_acknowledge]
+        shown = [each for each in self.papers_for(schema, user, view) if contains(each.text, words)]
+        papers = [each for each in shown if not each.must_acknowledge]
         return len(unread) + sum(paper.read(schema, user, paper.revision, at) for paper in papers)
 
     def undo(self, schema: str, user: int, at: Any) -> int:

@@ -20,6 +20,8 @@ ARCHIVED = models.Q(("archived_at__isnull", False))
 ARCHIVED_WITH_KEY = ARCHIVED & ~models.Q(("key", ""))
 SAVED = models.Q(("saved_at__isnull", False))
 SNOOZED = models.Q(("snoozed_until__isnull", False))
+# Backwards: what was snoozed or saved without being read has no place in the earlier table.
+DELETE_UNREAD_RECEIPTS = "DELETE FROM messages_extends_receipt WHERE read_at IS NULL"
 
 
 def text(length: int, name: str) -> "models.CharField[str, str]":
@@ -100,6 +102,7 @@ class Migration(migrations.Migration):
                 ),
                 *content("announcement"),
                 migrations.AlterField("receipt", "read_at", time("read at")),
+                migrations.RunSQL(migrations.RunSQL.noop, DELETE_UNREAD_RECEIPTS),
                 *marks("receipt"),
                 migrations.AddIndex(
                     "receipt",

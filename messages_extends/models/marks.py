@@ -9,6 +9,7 @@ MARKS: Final = ("archived_at", "snoozed_until", "saved_at")
 # The columns that keep the marks before the last change, whose time is `marked_at`. They are columns rather than one
 # JSON document, because Citus refuses its functions in an UPDATE.
 PREVIOUS: Final[Mapping[str, str]] = {name: f"previous_{name}" for name in MARKS}
+UNDO_FIELDS: Final = ("marked_at", *PREVIOUS.values())
 
 
 class HasMarks:

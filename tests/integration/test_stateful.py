@@ -49,7 +49,7 @@ from messages_extends.constants import DEBUG, PERSISTENT_MESSAGE_LEVELS
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, NotPublished, RecipientUnavailable
 from messages_extends.maintenance.purge import purge
 from messages_extends.models import Announcement, Message, Receipt
-from messages_extends.models.content import VIEWS
+from messages_extends.models.content import VIEWS, View
 from messages_extends.models.publication import Reference
 from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
@@ -83,6 +83,9 @@ holders = st.one_of(st.tuples(st.just("user"), people), st.tuples(st.just("group
 targets = st.one_of(holders, st.just(EVERYBODY))
 numbers = st.integers(0, 40)
 rarely = st.sampled_from([False, False, False, True])
+# Of texts that are all "text" and a number.
+searches = st.sampled_from(["text", "TEXT 1", "2", "te 3", "ext", "text 1 2"])
+words_or_none = st.one_of(st.just(""), st.just(""), searches)
 
 steps_taken = 0
 
@@ -318,13 +321,12 @@ class Story(RuleBasedStateMachine):
     # Django drops those below the lowest level of the request.
     @happens(schema=schemas, sender=people, user=senders, level=levels.filter(lambda level: level > DEBUG))
     def add_message(self, schema: str, sender: int, user: int | None, level: int) -> None:
-        """Write in a request, to oneself or to somebody else."""
+        """Write in a request, to oneself or to somebody else; who is inactive is shown it once they are active."""
         here, text = self._here(schema), self._text()
         sender, user = self._somebody(schema, sender), self._speaker(schema, user)
-        to = {sender if user is None else user}
-        receiving = here.active(to)
-        reasons = self._reasons_not_to_send(here, sender, to, receiving, exactly=True)
-        with schema_context(schema), self._raises(reasons):
+        to = sender if user is None else user
+        allowed = to == sender or here.may_write_to(sender, to)
+        with schema_context(schema), self._raises(() if allowed else (PermissionDenied,)):
             request: Any = RequestFactory().get("/")
             session: SessionBase = SessionStore()
             request.session, request.user = session, self._user(sender)
@@ -333,7 +335,7 @@ class Story(RuleBasedStateMachine):
             # As if the thread had been left in another organisation.
             with schema_context("public"):
                 add_message(request, level, text, user=None if user is None else self._user_in(schema, user))
-            self._deliver(here, receiving, text, "", level)
+            self._deliver(here, {to}, text, "", level)
 
     @happens(schema=schemas)
     def cancel(self, schema: str) -> None:
@@ -619,29 +621,55 @@ class Story(RuleBasedStateMachine):
             if visible
             else []
         )
-        needs_reading = act in {"archive", "snooze"}
-        open_ones = [
-            each
-            for each in some
-            if isinstance(each, Paper) and each.must_acknowledge and not each.is_read_by(schema, user)
-        ]
-        refused = (MustAcknowledge,) if needs_reading and open_ones and not by_filter else ()
+        put_away = act in {"archive", "snooze"}
+        touched = [each for each in some if not (put_away and self.world.is_to_acknowledge(schema, user, each))]
+        refused = (MustAcknowledge,) if len(touched) < len(some) and not by_filter else ()
         arguments = [timezone.now() + LATER] if act == "snooze" else []
         with schema_context(schema), self._raises(refused):
             read = inbox(self._user(user))
             pks = [str(Reference(each.id, each.revision)) if isinstance(each, Paper) else each.id for each in some]
             selection = read.select_all(view=view) if by_filter else read.select(*pks)
             marked = getattr(selection, act)(*arguments)
-            touched = [each for each in some if not (needs_reading and any(each is one for one in open_ones))]
             assert marked.count == self.world.triage(schema, user, touched, act, marked.at)
             self.marked.append((schema, user, marked.at))
 
-    @happens(4, schema=schemas, user=people)
-    def mark_all(self, schema: str, user: int) -> None:
+    @happens(
+        4,
+        schema=schemas,
+        user=people,
+        words=searches,
+        view=st.sampled_from(VIEWS),
+        act=st.sampled_from([None, "archive", "snooze", "save", "unarchive", "unsnooze", "unsave"]),
+        by_snapshot=st.booleans(),
+    )
+    def search(self, schema: str, user: int, words: str, view: View, act: str | None, by_snapshot: bool) -> None:
+        """Search in a view, and perhaps archive, snooze or save all that is found."""
+        user = self._somebody(schema, user)
+        found = [
+            each
+            for each in (*self.world.letters_to(schema, user, view), *self.world.papers_for(schema, user, view))
+            if expected.contains(each.text, words)
+        ]
+        with schema_context(schema):
+            read = inbox(self._user(user))
+            entries = read.search(words, view=view, size=1000).entries
+            assert _seen(entries) == self.world.as_seen(schema, user, found)
+            if act is None:
+                return
+            snapshot = read.snapshot(unread=False, view=view, search=words) if by_snapshot else None
+            selection = read.select_all(snapshot, view=view, search=words)
+            marked = getattr(selection, act)(*([timezone.now() + LATER] if act == "snooze" else []))
+        put_away = act in {"archive", "snooze"}
+        changed = [each for each in found if not (put_away and self.world.is_to_acknowledge(schema, user, each))]
+        assert marked.count == self.world.triage(schema, user, changed, act, marked.at)
+        self.marked.append((schema, user, marked.at))
+
+    @happens(4, schema=schemas, user=people, view=st.sampled_from(["inbox", "inbox", *VIEWS]), words=words_or_none)
+    def mark_all(self, schema: str, user: int, view: View = "inbox", words: str = "") -> None:
         user = self._somebody(schema, user)
         with schema_context(schema):
-            marked = inbox(self._user(user)).mark_all_read()
-        assert marked.count == self.world.read_all(schema, user, marked.at)
+            marked = inbox(self._user(user)).mark_all_read(view=view, search=words)
+        assert marked.count == self.world.read_all(schema, user, marked.at, view, words)
         self.marked.append((schema, user, marked.at))
 
     @happens(
@@ -691,7 +719,7 @@ class Story(RuleBasedStateMachine):
             for view in VIEWS:
                 assert self._walk(read, size, view=view) == self.world.seen_by(schema, user, view)
             word = f"TEXT {1 + self.count % 9}"
-            found = [each for each in expected_here if each[1].startswith(word.lower())]
+            found = [each for each in expected_here if expected.contains(each[1], word)]
             assert self._walk(read, size, search=word) == found
             assert read.unread_count() == read.unread_count(exact=True) == len(unread)
             for kind in ("message", "announcement", "broadcast"):

@@ -1,7 +1,7 @@
 """The admin: what can be looked at, and by whom."""
 
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,8 @@ from django_tenants.utils import get_tenant_model, schema_context
 from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, inbox, retract, send
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import ERROR_PERSISTENT
-from messages_extends.models import Announcement, AuditRecord, Message
+from messages_extends.models import Announcement, AuditRecord, Message, Receipt
+from messages_extends.models.marks import UNDO_FIELDS
 from messages_extends.models.publication import State
 from messages_extends.policy import Policy
 from messages_extends.tenancy.schemas import in_schema
@@ -53,13 +54,24 @@ def test_admin_message_is_viewable_and_not_editable(
 class TestConfidentialTexts:
     """Between sender and recipient, whoever administers them."""
 
-    SECRETS = ("sesame", "secret-url", "secret-key", "secret-tag", "secret-value")
-    CONTENT = ("message", "params", "extra_tags", "url", "is_safe", "key")
+    SECRETS = (
+        *("sesame", "secret-url", "secret-key", "secret-tag", "secret-value"),
+        *("secret-title", "secret-label", "secret-group"),
+    )
+    CONTENT = ("title", "message", "params", "extra_tags", "url", "url_label", "is_safe", "key", "group")
+    # What the recipient has done with it.
+    MARKS = ("archived_at", "snoozed_until", "saved_at", *UNDO_FIELDS, "shows_at")
 
     @pytest.fixture
     def message(self, in_acme: Tenant, make_user: MakeUser, make_message: MakeMessage) -> Message:
         recipient, sender = make_user("recipient"), make_user("sender")
-        values = {"url": "/secret-url/", "key": "secret-key", "extra_tags": "secret-tag", "params": ["secret-value"]}
+        values: dict[str, Any] = {
+            "url": "/secret-url/",
+            "key": "secret-key",
+            "extra_tags": "secret-tag",
+            "params": ["secret-value"],
+        }
+        values |= {"title": "secret-title", "url_label": "secret-label", "group": "secret-group"}
         return make_message(recipient, "<b>sesame</b> %s", sender=sender, **values)
 
     @pytest.fixture
@@ -86,14 +98,14 @@ class TestConfidentialTexts:
             assert "recipient" in answers[2].text
             assert f"Message {message.pk}" in answers[3].text
 
-    @pytest.mark.parametrize("search", ["sesame", "secret-key", "secret-tag"])
+    @pytest.mark.parametrize("search", ["sesame", "secret-key", "secret-tag", "secret-title", "secret-group"])
     def test_message_search_ignores_content(self, browser: Client, message: Message, search: str) -> None:
         assert not browser.get("/admin/messages_extends/message/", {"q": search}).context["cl"].result_count
         assert browser.get("/admin/messages_extends/message/", {"q": "recipient"}).context["cl"].result_count == 1
 
-    @pytest.mark.parametrize("field", CONTENT)
+    @pytest.mark.parametrize("field", [*CONTENT, *MARKS])
     @pytest.mark.parametrize("lookup", ["", "__startswith", "__isnull", "__regex"])
-    def test_message_filter_on_content_returns_400(
+    def test_message_filter_on_private_column_returns_400(
         self, browser: Client, message: Message, field: str, lookup: str
     ) -> None:
         answers = set()
@@ -111,11 +123,36 @@ class TestConfidentialTexts:
         assert asked
         assert not [query for query in asked if '"messages_extends_message"."message"' in query]
 
+    def test_admin_pages_hide_marks_of_recipient(self, browser: Client, clerk: Client, message: Message) -> None:
+        times = {name: datetime(2031 + year, 5, 6, tzinfo=UTC) for year, name in enumerate(self.MARKS[:3])}
+        Message.objects.filter(pk=message.pk).update(read_at=timezone.now(), **times)
+        recipient = get_user_model().objects.get(pk=message.user_id)
+        announced = announce("to all", to=EVERYONE)
+        inbox(recipient).snooze(str(announced.reference), until=datetime(2034, 5, 6, tzinfo=UTC))
+        receipt = Receipt.objects.get()
+        pages = [
+            f"/admin/messages_extends/{model}/{page}"
+            for model, pk in (("message", message.pk), ("receipt", receipt.pk))
+            for page in ("", f"{pk}/change/")
+        ]
+        for page in pages:
+            for person in (browser, clerk):
+                answer = person.get(page)
+                assert answer.status_code == 200
+                assert [year for year in ("2031", "2032", "2033", "2034") if year in answer.text] == [], page
+
+    @pytest.mark.parametrize("field", MARKS[:4])
+    def test_receipt_filter_on_marks_returns_400(self, browser: Client, field: str) -> None:
+        assert browser.get("/admin/messages_extends/receipt/", {f"{field}__isnull": "1"}).status_code == 400
+        assert browser.get("/admin/messages_extends/receipt/", {"revision": "1"}).status_code == 200
+
     def test_superuser_reveals_message_and_audit_record_is_logged(self, browser: Client, message: Message) -> None:
         page = browser.get(f"/admin/messages_extends/message/{message.pk}/change/")
         assert "Show the text" in page.text
         shown = browser.post(f"/admin/messages_extends/message/{message.pk}/reveal/")
         assert "&lt;b&gt;sesame&lt;/b&gt; secret-value" in shown.text
+        assert "secret-title" in shown.text
+        assert "secret-label" in shown.text
         assert "secret-url" in shown.text
         assert "no-store" in shown["Cache-Control"]
         record = AuditRecord.objects.get()
@@ -248,6 +285,14 @@ def many(name: str) -> None:
         announce(f"{name} for {user}", to=groups, sender=None)
         Announcement.objects.update(sender=user)
         inbox(user).mark_read(f"{announce(name, to=EVERYONE).pk.hex}-1")
+
+
+def test_announcement_admin_shows_and_finds_title(browser: Client) -> None:
+    made = announce("It is closed.", to=EVERYONE, title="Office", url="/plan/", url_label="See the plan", group="rooms")
+    shown = browser.get(f"/admin/messages_extends/announcement/{made.pk}/change/").text
+    assert [each for each in ("Office", "See the plan", "On every page", "rooms") if each not in shown] == []
+    found = browser.get("/admin/messages_extends/announcement/", {"q": "office"})
+    assert "Office: It is closed." in found.text
 
 
 @pytest.mark.parametrize("model", ["announcement", "receipt", "auditrecord"])

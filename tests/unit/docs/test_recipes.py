@@ -1,6 +1,7 @@
 """What the pages tell a host to do by itself: merge two accounts, rename a schema, load rows again, take us out."""
 
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 from django_tenants.utils import schema_context
 
 from messages_extends.access.grants import grant
@@ -71,6 +73,25 @@ def test_merge_keeps_receipt_of_newer_revision(merge: Any, two: Any, reader: int
     assert inbox(two[1]).unread_count() == 0
 
 
+@pytest.mark.parametrize("reader", [0, 1])
+def test_merge_keeps_what_either_account_has_read_archived_and_saved(merge: Any, two: Any, reader: int) -> None:
+    announced = announce("rules", to=EVERYONE, must_acknowledge=True)
+    other = announce("snoozed by one", to=EVERYONE)
+    pk = str(announced.reference)
+    send(two[0], "saved")
+    inbox(two[0]).save(Message.objects.get().pk)
+    inbox(two[0]).snooze(str(other.reference), until=timezone.now() + timedelta(days=1))
+    inbox(two[reader]).acknowledge(pk)
+    inbox(two[reader]).archive(pk)
+    inbox(two[1 - reader]).save(pk)
+    merge(*two)
+    kept = inbox(two[1])
+    assert [str(each) for each in kept.page(view="archived").entries] == ["rules"]
+    assert {str(each) for each in kept.page(view="saved").entries} == {"rules", "saved"}
+    assert [str(each) for each in kept.page(view="snoozed").entries] == ["snoozed by one"]
+    assert not Receipt.objects.filter(user=two[0]).exists()
+
+
 def test_merge_moves_grants_held_by_and_on_account(merge: Any, two: Any, make_user: MakeUser) -> None:
     duplicate, kept = two
     other, third, sales = make_user("other"), make_user("third"), Group.objects.create(name="Sales")
@@ -104,22 +125,38 @@ def test_renaming_schema_keeps_users_logged_in(
 def test_loaddata_restores_dump_except_audit_records(in_acme: Tenant, make_user: MakeUser, tmp_path: Path) -> None:
     alice = make_user("alice")
     grant(alice, alice)
-    send(alice, "to be kept", params={"a": 1})
+    send(alice, "to be kept", params={"a": 1}, title="Kept", publish_at=timezone.now() - timedelta(days=1))
     announced = announce("announced", to=EVERYONE)
     inbox(alice).mark_all_read()
+    pks = (Message.objects.get().pk, str(announced.reference))
+    inbox(alice).snooze(*pks, until=timezone.now() + timedelta(days=1))
+    inbox(alice).save(*pks)
+    before = [Message.objects.values().get(), Receipt.objects.values().get()]
     page = (ROOT / LIFECYCLE).read_text()
     [words] = re.findall(r"dumpdata (messages_extends --exclude \S+)", page)
     file = str(tmp_path / "messages.json")
     call_command("dumpdata", *words.split(), output=file, verbosity=0)
     Message.objects.all().delete()
+    Receipt.objects.all().delete()
     Announcement.objects.filter(pk=announced.pk).update(message="changed")
     call_command("loaddata", file, verbosity=0)
-    assert str(Message.objects.get()) == "to be kept"
+    # A fixture has no more than milliseconds.
+    assert [_in_milliseconds(each) for each in (Message.objects.values().get(), Receipt.objects.values().get())] == [
+        *map(_in_milliseconds, before)
+    ]
+    assert str(Message.objects.get()) == "Kept: to be kept"
     assert Message.objects.get().read
     assert str(Announcement.objects.get()) == "announced"
     call_command("dumpdata", "messages_extends.auditrecord", output=file, verbosity=0)
     with pytest.raises(IntegrityError, match="neither changed nor deleted"), transaction.atomic():
         call_command("loaddata", file, verbosity=0)
+
+
+def _in_milliseconds(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.replace(microsecond=value.microsecond // 1000 * 1000) if isinstance(value, datetime) else value
+        for name, value in row.items()
+    }
 
 
 def test_uninstalling_removes_permissions_and_content_types(acme: Tenant, globex: Tenant) -> None:

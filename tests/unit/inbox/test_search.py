@@ -34,6 +34,7 @@ def found(user: Any, search: str, **chosen: Any) -> list[str]:
         (r"C:\temp", r"c:\t"),
         ("see (this)", "(this)"),
         ("see (this)", "thi"),
+        ("see (this", "(th"),
         ("fixes #12", "#12"),
         ("発注書 を確認", "発注"),
         ("line one\nline two", "two"),
@@ -56,6 +57,8 @@ def test_search_finds_words_that_begin_like_it(alice: Any, text: str, search: st
         ("Invoice", "inv.*"),
         ("Invoice", "[i]"),
         ("Invoice", "invoice | nothing"),
+        ("xa.b ayb", "a.b"),
+        ("invoice twenty-five", "invoice wenty"),
     ],
 )
 def test_search_leaves_out_what_does_not_begin_like_it(alice: Any, text: str, search: str) -> None:
@@ -133,3 +136,13 @@ def test_inbox_search_looks_in_all_views(alice: Any) -> None:
 def test_inbox_search_refuses_no_words(alice: Any, words: str) -> None:
     with pytest.raises(ValueError, match="words is empty"):
         inbox(alice).search(words)
+
+
+def test_selection_and_mark_all_read_change_only_what_the_search_finds(alice: Any) -> None:
+    for text in ("alpha", "beta"):
+        send(alice, text)
+        announce(f"{text} announced", to=EVERYONE)
+    assert inbox(alice).mark_all_read(search="alpha").count == 2
+    assert [entry.body for entry in inbox(alice).page(unread=True).entries] == ["beta announced", "beta"]
+    assert inbox(alice).select_all(search="beta").archive().count == 2
+    assert [entry.body for entry in inbox(alice).page().entries] == ["alpha announced", "alpha"]

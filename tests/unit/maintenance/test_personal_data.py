@@ -22,7 +22,9 @@ from messages_extends.exceptions import WrongTenant
 from messages_extends.maintenance import personal_data
 from messages_extends.maintenance.personal_data import as_json, erase, erase_deleted, export
 from messages_extends.models import Announcement, AuditRecord, Message, Receipt
+from messages_extends.models.marks import UNDO_FIELDS
 from tests.unit.docs.test_code_blocks import ROOT, blocks, run
+from tests.unit.maintenance.test_purge import ago
 
 Make = Callable[..., Any]
 
@@ -131,7 +133,63 @@ def test_export_for_operator_includes_broadcasts_and_platform_records(operator: 
     assert texts(data["broadcasts_sent"]) == ["by olga", "by olga for the team"]
     assert [row["author"] for row in data["broadcasts_sent"]] == ["olga", "The platform"]
     assert [row["text"] for row in data["platform_audit_records"]] == ["by olga", "by olga for the team"]
-    assert BroadcastRecord.objects.filter(action="export").count() == 1
+    broadcast("It is due.", to=ALL_TENANTS, sender=operator, **LABELS)
+    assert labels(exported(operator)["broadcasts_sent"][-1]) == LABELS
+    assert BroadcastRecord.objects.filter(action="export").count() == 2
+
+
+LABELS = {"title": "Invoice", "url_label": "Pay", "display": "inbox", "category": "billing", "group": "invoice-7"}
+MARKS = ("archived_at", "snoozed_until", "saved_at")
+
+
+def labels(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in LABELS}
+
+
+@pytest.fixture
+def triaged(bob: Any, make_user: Make) -> Any:
+    """Somebody with one message, announcement and broadcast, each of them archived, snoozed and saved; unread alike."""
+    tom = make_user("tom", is_superuser=True)
+    send(tom, "It is due.", url="/pay/", **LABELS)
+    announce("It is due.", to=EVERYONE, sender=tom, **LABELS)
+    with schema_context("public"):
+        broadcast("It is due.", to=ALL_TENANTS, **LABELS)
+    pks = [entry.pk for entry in inbox(tom).page().entries]
+    inbox(tom).snooze(*pks, until=ago(-7))
+    inbox(tom).save(*pks)
+    return tom
+
+
+def test_export_contains_labels_and_marks(triaged: Any) -> None:
+    inbox(triaged).archive(Message.objects.get().pk)
+    data = exported(triaged)
+    (message,), (announcement,) = data["messages_received"], data["announcements_sent"]
+    assert labels(message) == labels(announcement) == LABELS
+    assert [name for name in MARKS if not message[name]] == []
+    assert [(row["text"], row["read_at"], row["archived_at"]) for row in data["read"]] == [
+        ("Invoice: It is due.", None, None)
+    ] * 2
+    assert all(row["saved_at"] and row["snoozed_until"] for row in data["read"])
+
+
+def test_export_contains_every_column_of_what_user_has_received(triaged: Any) -> None:
+    data = exported(triaged)
+    # Who it is for, what the database derives, and what only `undo` and the storage need.
+    without = {"user", "message", "modified", "read", "shows_at", *UNDO_FIELDS, "is_safe"}
+    columns = {field.name for field in Message._meta.concrete_fields} - without | {"text"}
+    assert columns - data["messages_received"][0].keys() == set()
+    columns = {field.name for field in Receipt._meta.concrete_fields}
+    columns -= {"id", "user", "publication_id", *UNDO_FIELDS, "earlier_revision", "earlier_read_at"}
+    assert columns - data["read"][0].keys() == set()
+
+
+def test_export_of_sent_messages_excludes_marks_of_recipient(bob: Any, make_user: Make) -> None:
+    sender = make_user("sender", is_superuser=True)
+    send(bob, "It is due.", sender=sender, publish_at=ago(-7), **LABELS)
+    (sent,) = exported(sender)["messages_sent"]
+    assert labels(sent) == LABELS
+    assert sent["publish_at"]
+    assert sent.keys() & {*MARKS, "read_at", *UNDO_FIELDS} == set()
 
 
 def test_export_json_has_iso_times_and_unescaped_letters(alice: Any) -> None:
@@ -280,6 +338,17 @@ def test_erase_deleted_erases_rows_of_deleted_account_by_id(alice: Any) -> None:
     assert "alice-zwölf" in everything()
     assert erase_deleted(key)["records"] == 2
     assert "alice-zwölf" not in everything()
+
+
+def test_erase_removes_what_was_saved_snoozed_or_scheduled(triaged: Any, bob: Any) -> None:
+    send(triaged, "later", publish_at=ago(-7))
+    inbox(bob).save(*[entry.pk for entry in inbox(bob).page().entries])
+    kept = Receipt.objects.filter(user=bob).values()
+    before = list(kept)
+    assert erase(triaged, dry_run=True) == erase(triaged)
+    assert not Message.objects.filter(user=triaged).exists()
+    assert not Receipt.objects.filter(user=triaged).exists()
+    assert list(kept) == before != []
 
 
 # The commands

@@ -4,6 +4,7 @@ import io
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from threading import Thread
@@ -110,6 +111,31 @@ def test_purge_deletes_old_announcements_with_groups_and_receipts(alice: Any) ->
     assert purge() == {"announcements": 1, "receipts": 1}
     assert set(Announcement.objects.all()) == {lately, live}
     assert AnnouncementGroup.objects.count() == Receipt.objects.count() == 2
+
+
+def test_purge_keeps_receipts_with_marks_until_their_publication_is_deleted(alice: Any) -> None:
+    old, live = (announce(text, to=EVERYONE) for text in ("old", "live"))
+    with schema_context("public"):
+        news = broadcast("news", to=ALL_TENANTS)
+    pks = [entry.pk for entry in inbox(alice).page().entries]
+    inbox(alice).archive(*pks)
+    inbox(alice).snooze(*pks, until=ago(-1))
+    inbox(alice).save(*pks)
+    Receipt.objects.update(read_at=ago(91), saved_at=ago(91), snoozed_until=ago(91))
+    assert count_expired() == purge() == {}
+    ended(old, 91)
+    with schema_context("public"):
+        ended(news, 91)
+        assert purge() == {"broadcasts": 1}
+    assert count_expired() == Counter(announcements=1, receipts=2)
+    assert purge() == {"announcements": 1, "receipts": 2}
+    assert Receipt.objects.get().publication_id == live.pk
+
+
+def test_purge_keeps_scheduled_message(alice: Any, make_message: Make) -> None:
+    soon = make_message(alice, "soon", publish_at=ago(-1))
+    Message.objects.filter(pk=soon.pk).update(created=ago(5000))
+    assert count_expired() == purge() == {}
 
 
 def test_purge_deletes_announcement_retracted_long_ago(alice: Any) -> None:

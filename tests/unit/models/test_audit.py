@@ -10,7 +10,7 @@ from django.db.models import F
 from django_tenants.utils import schema_context
 
 from messages_extends.access.grants import grant, revoke
-from messages_extends.api import EVERYONE, announce, broadcast, cancel, retract, revise, send
+from messages_extends.api import ALL_TENANTS, EVERYONE, announce, broadcast, cancel, inbox, retract, revise, send
 from messages_extends.broadcasts.models import BroadcastRecord
 from messages_extends.exceptions import NotPublished
 from messages_extends.maintenance import personal_data
@@ -56,6 +56,37 @@ def test_send_with_sender_logs_text_hash_without_text(root: Any, bob: Any) -> No
     assert fields(record) == ("send", "messages", f"user {bob.pk}", 1, sha256("You are fired"), "")
     assert (record.actor_id, record.actor_name) == (str(root.pk), "root")
     assert "fired" not in str(vars(record))
+
+
+def test_audit_events_contain_title_as_they_contain_text(root: Any, bob: Any, operator: Any) -> None:
+    with schema_context("acme"):
+        send(bob, "You are fired", sender=root, title="Notice")
+        assert fields(only())[4:] == (sha256("Notice: You are fired"), "")
+        assert "Notice" not in str(vars(only()))
+        made = announce("It is closed.", to=EVERYONE, title="Office")
+        revise(made, title="Both offices")
+        texts = AuditRecord.objects.exclude(text="").order_by("pk").values_list("text", "text_hash")
+        assert list(texts) == [
+            (text, sha256(text)) for text in ("Office: It is closed.", "Both offices: It is closed.")
+        ]
+    broadcast("It is closed.", to=ALL_TENANTS, sender=operator, title="Office")
+    assert only(BroadcastRecord).text == "Office: It is closed."
+
+
+def test_scheduled_message_is_logged_when_it_is_sent(root: Any, bob: Any) -> None:
+    send(bob, "Later", sender=root, publish_at=ago(-7))
+    assert fields(only())[:4] == ("send", "messages", f"user {bob.pk}", 1)
+
+
+def test_triage_logs_no_audit_event(bob: Any) -> None:
+    send(bob, "Backup done")
+    message = Message.objects.get()
+    announced = announce("Closed", to=EVERYONE)
+    before = AuditRecord.objects.count()
+    pks = (message.pk, str(announced.reference))
+    changes = [inbox(bob).save(*pks), inbox(bob).snooze(*pks, until=ago(-7)), inbox(bob).archive(*pks)]
+    inbox(bob).undo(changes[-1].at)
+    assert AuditRecord.objects.count() == before
 
 
 def test_send_by_application_logs_no_audit_event(bob: Any) -> None:
