@@ -7,9 +7,8 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from django.conf import settings as django_settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -18,7 +17,6 @@ from django.contrib.messages.constants import DEFAULT_LEVELS
 from django.contrib.messages.storage import cookie, fallback, session
 from django.contrib.messages.storage.base import BaseStorage, Message
 from django.http import HttpRequest, HttpResponseBase
-from django.urls import NoReverseMatch
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
@@ -31,8 +29,7 @@ from messages_extends.constants import (
 )
 from messages_extends.deprecation import log_once, renamed
 from messages_extends.inbox.inbox import Unread
-from messages_extends.inbox.unread import keep_private, note_personal, unread_for
-from messages_extends.links import reverse_page
+from messages_extends.inbox.unread import keep_private, link_to_inbox, note_personal, unread_for
 from messages_extends.models import Message as SavedMessage
 from messages_extends.models.message import UNREAD_CAP, MessageQuerySet
 from messages_extends.sending.messages import send_leniently
@@ -42,8 +39,6 @@ if not TYPE_CHECKING:
     __getattr__ = renamed(__name__, {"PersistentMessage": "messages_extends.models.Message"})
 
 logger = logging.getLogger(__name__)
-
-Shown = TypeVar("Shown")
 
 # Without `expires`, which django-messages-extends accepts with every level.
 PERSISTENT_OPTIONS = ("params", "url", "key", "publish_at", "title", "url_label", "display", "category", "group")
@@ -378,14 +373,6 @@ class FallbackStorage(LevelStorage):
                 storage._store([], response)
                 self._used_storages.remove(storage)
         return messages
-
-
-def link_to_inbox(message: Shown) -> Shown:
-    """Add the inbox's URL to the item "and n more", if the URLs are included."""
-    if isinstance(message, Message):
-        with suppress(NoReverseMatch):
-            message.url = reverse_page("inbox")  # type: ignore[attr-defined]
-    return message
 
 
 def _keeps_messages(storage: MessageStorage) -> bool:

@@ -1,9 +1,8 @@
 """The cursor for keyset pagination of the inbox."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Final, Self, cast
+from typing import Final, NamedTuple, Self, cast
 from uuid import UUID
 
 from django.conf import settings as django_settings
@@ -12,18 +11,16 @@ from messages_extends.inbox.items import KINDS, FeedItem, Kind
 from messages_extends.models import Message
 from messages_extends.models.publication import Reference
 
+PATTERN: Final = re.compile(r"([0-9]{1,16})-(?:message-([0-9]{1,18})|(announcement|broadcast)-([0-9a-f]{32}))")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Cursor:
+class Cursor(NamedTuple):
     """The position of the last item of a page; the next page begins after it."""
 
     at: datetime
     kind: Kind
     id: int | UUID
-
-    PATTERN: ClassVar = re.compile(r"([0-9]{1,16})-(?:message-([0-9]{1,18})|(announcement|broadcast)-([0-9a-f]{32}))")
 
     def __str__(self) -> str:
         return f"{(self.at - epoch()) // timedelta(microseconds=1)}-{self.kind}-{getattr(self.id, 'hex', self.id)}"
@@ -37,7 +34,7 @@ class Cursor:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse the result of `str()`. Raises ValueError for any other text."""
-        found = cls.PATTERN.fullmatch(text)
+        found = PATTERN.fullmatch(text)
         if found is None:
             raise ValueError(f"{text[:100]!r} is not a cursor: use the attribute `next` of a page.")
         at = epoch() + timedelta(microseconds=int(found[1]))

@@ -3,7 +3,7 @@
 A union with only an outer limit sorts all rows. With a limit in each branch, each stops at its index.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from django.db.models.functions import Cast
 from messages_extends.access.membership import members
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.conf import settings
-from messages_extends.inbox.filters import Branch, Branches, InboxFilter
+from messages_extends.inbox.filters import Branches, InboxFilter
 from messages_extends.inbox.items import KINDS, TEXT_COLUMNS, TIME_COLUMNS, Kind
 from messages_extends.models import Announcement, Message
 from messages_extends.models.publication import PublicationQuerySet
@@ -46,13 +46,19 @@ def for_members(publications: PublicationQuerySet, user: AbstractBaseUser) -> Pu
     return publications.filter(Exists(members().filter(pk=user.pk))) if settings.members else publications
 
 
-def banners(user: AbstractBaseUser, at: datetime, schema: str, *, limit: int) -> "QuerySet[Any, Any]":
-    """Return rows of unread banners, with the numbers of unread items (`total`) and of banners among them (`banners`).
+def newest_banners(user: AbstractBaseUser, at: datetime, schema: str, *, limit: int) -> "QuerySet[Any, Any]":
+    """Return rows of the newest unread messages that are shown as banners."""
+    messages: Any = branches(user, at, schema, InboxFilter(unread=True, kind="message"))["message"]
+    return union({"message": messages.banners()[:limit]})
+
+
+def urgent_publications(user: AbstractBaseUser, at: datetime, schema: str, *, limit: int) -> "QuerySet[Any, Any]":
+    """Return rows of the most urgent unread publications, with the numbers of unread ones and of banners of their kind.
 
     There is a row for each kind with unread items.
     """
-    unread = branches(user, at, schema, InboxFilter(unread=True))
-    return union([(kind, rows) for kind, branch in unread.items() for rows in branch.banners(limit)], user)
+    unread: dict[Kind, Any] = {**branches(user, at, schema, InboxFilter(unread=True))}
+    return union({kind: branch.banners(limit) for kind, branch in unread.items() if kind != "message"})
 
 
 def page(
@@ -72,8 +78,7 @@ def page(
     found = branches(user, at, schema, chosen, sender, **words)
     if last is not None:
         found = {kind: branch.filter(_comes_after(kind, last, last_at, last_id)) for kind, branch in found.items()}
-    ordered = [(kind, each.ordered_for(chosen.view, unread=chosen.unread)[:size]) for kind, each in found.items()]
-    return union(ordered, user)
+    return union({kind: each.ordered_for(chosen.view, unread=chosen.unread)[:size] for kind, each in found.items()})
 
 
 def _comes_after(kind: Kind, last: Kind, last_at: datetime | None, last_id: Any) -> Q:
@@ -119,14 +124,14 @@ def snapshot_rows(
     )
 
 
-def union(branches: Iterable[tuple[Kind, Branch]], user: AbstractBaseUser) -> "QuerySet[Any, Any]":
-    """Return the rows of all branches, each already ordered and limited."""
+def union(branches: Branches) -> "QuerySet[Any, Any]":
+    """Return the rows of all branches, each already ordered and limited, with the totals that they have."""
     rows = []
-    for kind, branch in branches:
-        counts = (name if name in branch.query.annotations else Value(0) for name in ("total", "banners"))
+    for kind, branch in branches.items():
+        counts = [name for name in ("total", "banners") if name in branch.query.annotations]
         text = (Cast(name, TextField()) if name == "params" else name for name in TEXT_COLUMNS)
         columns = (Value(kind), Cast("pk", TextField()), *text, TIME_COLUMNS[kind], *_own_columns(kind), *counts)
-        rows.append(branch.with_marks(user).values_list(*columns))
+        rows.append(branch.with_marks().values_list(*columns))
     return union_all(rows)
 
 

@@ -6,6 +6,7 @@ All items that a request names are looked up here, so that no user reads or mark
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.storage.base import Message as OrdinaryMessage
+from django.core.exceptions import EmptyResultSet
 from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils import timezone
 from django.utils.translation import ngettext
@@ -28,13 +30,14 @@ from messages_extends.inbox.filters import Branches, InboxFilter
 from messages_extends.inbox.items import DISPLAY_COLUMN, KINDS, FeedItem, Kind, as_feed_item
 from messages_extends.inbox.selection import Marked, Selection
 from messages_extends.inbox.snapshot import UnreadSnapshot
-from messages_extends.inbox.sql import COUNT_EACH
+from messages_extends.inbox.sql import BANNERS, COUNT_EACH, WITH_PUBLICATIONS
 from messages_extends.models import Message, Receipt
 from messages_extends.models.content import Display, View
 from messages_extends.models.message import UNREAD_CAP, MessageQuerySet
 from messages_extends.models.publication import Reference
 from messages_extends.models.search import SearchWords
 from messages_extends.queries import compiled
+from messages_extends.queries.compiled import CompiledQuery
 from messages_extends.queries.sql import names_of_people
 from messages_extends.sending.cleaning import clean_datetime
 from messages_extends.tenancy.databases import atomic, read_database, using_primary
@@ -115,8 +118,8 @@ class Inbox:
     def unread(self) -> Unread:
         """Return the unread banners with the number of unread items: one query."""
         # At least one, because a row carries the total of its kind.
-        rows = compiled.rows(feed.banners, self._values(), read_database(), limit=max(settings.max_banners, 1))
-        found = [as_feed_item(row, self.user) for row in rows if row[-1] and row[DISPLAY_COLUMN] == Display.BANNER]
+        rows = banner_rows(self._values(), max(settings.max_banners, 1))
+        found = [as_feed_item(row[:-2], self.user) for row in rows if row[DISPLAY_COLUMN] == Display.BANNER]
         # Each row contains the number of its kind, or 0.
         total, banners = (
             sum(max([0, *(row[column] for row in rows if row[0] == kind)]) for kind in KINDS) for column in (-2, -1)
@@ -245,9 +248,7 @@ class Inbox:
             return Selection(self.user, messages, None, None, strict=True)
         readable = self._readable()
         columns = ("pk", "revision", "must_acknowledge", "read_at")
-        known = _publications(
-            readable, lambda each: each.filter(pk__in=shown).with_marks(self.user).values_list(*columns)
-        )
+        known = _publications(readable, lambda each: each.filter(pk__in=shown).with_marks().values_list(*columns))
         found = {pk: state for pk, *state in using_primary(known)}
         if any(pk not in found or found[pk][0] < reference.revision for pk, reference in shown.items()):
             raise NoSuchMessage
@@ -416,6 +417,19 @@ def unread_counts(keys: Collection[Any], at: datetime | None = None) -> Mapping[
         counting = query.with_column("user", f"person.{names['key']}")
         counts = dict(counting.run({**values, "keys": [*keys]}, COUNT_EACH, **names))
     return {key: min(count, UNREAD_CAP) for key, count in counts.items()}
+
+
+def banner_rows(values: Mapping[str, Any], limit: int) -> list[tuple[Any, ...]]:
+    """Return rows of unread banners, with how many are unread of their kind, and how many of those are banners."""
+    using, messages = read_database(), InboxFilter(unread=True, kind="message")
+    queries = {
+        "newest": compiled.compiled_query(feed.newest_banners, values, using, limit=UNREAD_CAP),
+        "unread": compiled.compiled_query(feed.unread_marks, values, using, limit=UNREAD_CAP, chosen=messages),
+    }
+    with suppress(EmptyResultSet):
+        queries["publications"] = compiled.compiled_query(feed.urgent_publications, values, using, limit=limit)
+    statement = WITH_PUBLICATIONS if "publications" in queries else BANNERS
+    return CompiledQuery.around(statement, **queries).run({**values, "limit": limit})
 
 
 def messages_of(user: AbstractBaseUser) -> MessageQuerySet:

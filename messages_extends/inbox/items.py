@@ -123,8 +123,8 @@ class FeedItem(HasMarks, RenderedContent):
 
 
 def as_feed_item(values: tuple[Any, ...], user: AbstractBaseUser) -> "Message | FeedItem":
-    """Return the item for a row of the union query, whose last columns are `total` and `banners`."""
-    kind, pk, *text, created, sender_id, from_person, author, revision, must_acknowledge, _total, _banners = values
+    """Return the item for a row of the union query, without what it counts."""
+    kind, pk, *text, created, sender_id, from_person, author, revision, must_acknowledge = values
     columns = dict(zip(TEXT_COLUMNS, text, strict=True))
     columns |= {"created": created, "sender_id": sender_id, "from_person": from_person}
     if columns["params"] is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
@@ -31,8 +31,7 @@ class Marked:
     count: int
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """Items of `user`'s inbox.
 
     `publications` are all of them, and `done` those that need not be acknowledged any more; only these can be archived

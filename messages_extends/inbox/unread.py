@@ -1,12 +1,20 @@
 """The unread items of a request's user, which are queried once, and the privacy of pages that show them."""
 
+from contextlib import suppress
+from typing import TypeVar
+
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.messages.storage.base import Message
 from django.http import HttpRequest, HttpResponseBase
+from django.urls import NoReverseMatch
 from django.utils.cache import patch_cache_control
 
 from messages_extends.events.changes import change_counter
 from messages_extends.inbox.inbox import Inbox, Unread
+from messages_extends.links import reverse_page
 from messages_extends.tenancy.schemas import current_schema
+
+Shown = TypeVar("Shown")
 
 
 def unread_for(request: HttpRequest, user: AbstractBaseUser) -> Unread:
@@ -22,6 +30,14 @@ def unread_for(request: HttpRequest, user: AbstractBaseUser) -> Unread:
     if key not in known:
         known[key] = inbox.unread()
     return known[key]
+
+
+def link_to_inbox(message: Shown) -> Shown:
+    """Add the inbox's URL to the item "and n more", if the URLs are included."""
+    if isinstance(message, Message):
+        with suppress(NoReverseMatch):
+            message.url = reverse_page("inbox")  # type: ignore[attr-defined]
+    return message
 
 
 def note_personal(request: HttpRequest) -> None:

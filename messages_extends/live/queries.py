@@ -6,9 +6,8 @@ right one. It reads from the primary database, because a replica may lag behind 
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
@@ -34,8 +33,7 @@ from messages_extends.tenancy.databases import reading_from_primary, using_prima
 CLOCK_SKEW: Final = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Subscriber:
+class Subscriber(NamedTuple):
     """The user of a stream, as determined by the middleware and the view when it was opened."""
 
     schema: str

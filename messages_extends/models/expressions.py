@@ -1,7 +1,7 @@
 """SQL expressions that several querysets use."""
 
 from django.db import connections
-from django.db.models import BooleanField, F, Func, IntegerField, Model, QuerySet, Subquery
+from django.db.models import BooleanField, F, Func, Model, QuerySet, Subquery
 
 from messages_extends.tenancy.databases import write_database
 
@@ -25,13 +25,6 @@ class IsAnyOf(Func):
 
     def __init__(self, column: str, chosen: "QuerySet[Model, object]") -> None:
         super().__init__(F(column), ArrayOf(chosen))
-
-
-class CountOf(Subquery):
-    """Count the rows of a query, respecting its limit."""
-
-    template = "(SELECT count(*) FROM (%(subquery)s) AS counted)"
-    output_field = IntegerField()
 
 
 def quoted_table(queryset: "QuerySet[Model, object]") -> str:

@@ -1,6 +1,6 @@
 """The model of messages to one recipient, with its queryset."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Final, Literal, Self, cast
 
@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from messages_extends.events.changes import notify_changed
 from messages_extends.models.content import Content, Display, View
-from messages_extends.models.expressions import CountOf, IsAnyOf, quoted_table
+from messages_extends.models.expressions import IsAnyOf, quoted_table
 from messages_extends.models.marks import PREVIOUS, HasMarks
 from messages_extends.models.read_field import ReadField
 from messages_extends.models.sender import FromSender, set_from_person, with_from_person
@@ -128,7 +128,7 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
             return published.filter(saved_at__isnull=False)
         return published.filter(archived_at__isnull=False) if view == "archived" else published
 
-    def with_marks(self, _reader: AbstractBaseUser) -> Self:
+    def with_marks(self) -> Self:
         return self
 
     def ordered_for(self, view: View, *, unread: bool) -> Self:
@@ -138,21 +138,9 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
             self.order_by("archived_at", "-shows_at", "-id") if view == "inbox" and not unread else self.newest_first()
         )
 
-    def with_total(self) -> Self:
-        """Annotate `total`, the number of rows up to UNREAD_CAP, so that its cost does not grow with the inbox."""
-        return self.annotate(total=CountOf(self.newest_first().values("pk")[:UNREAD_CAP]))
-
-    def banners(self, limit: int) -> "Sequence[Self]":
-        """Return the newest banners with `banners`, their number, and one row with `total`, the number of all rows.
-
-        The row is the newest, banner or not. Its `banners` is 0, so that it can be told from the others.
-        """
-        chosen = self.filter(display=Display.BANNER)
-        counts = {"total": Value(0), "banners": CountOf(chosen.newest_first().values("pk")[:UNREAD_CAP])}
-        return [
-            chosen.annotate(**counts).newest_first()[:limit],
-            self.with_total().annotate(banners=Value(0)).newest_first()[:1],
-        ]
+    def banners(self) -> Self:
+        """Keep those that are shown as banners, the newest first."""
+        return self.filter(display=Display.BANNER).newest_first()
 
     def locked_in_pk_order(self) -> "MessageQuerySet":
         """Lock the rows in the order of their keys, so that concurrent changes wait and never deadlock.

@@ -6,11 +6,9 @@ another index. A test that costs little leaves few rows to the regular expressio
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from django.contrib.postgres.fields import ArrayField
-from django.db.models import BooleanField, Expression, F, Func, TextField, Value
+from django.db.models import BooleanField, Expression, F, Func, Value
 
 MAX_LENGTH: Final = 100
 # What cannot be sent to PostgreSQL, or would not be found.
@@ -19,8 +17,7 @@ NON_ASCII: Final = re.compile("[^\0-\x7f]")
 LIKE_ESCAPES: Final = str.maketrans({character: f"\\{character}" for character in "%_\\"})
 
 
-@dataclass(frozen=True)
-class SearchWords:
+class SearchWords(NamedTuple):
     """The words of a search as patterns for LIKE, in lower case, and as regular expressions of PostgreSQL."""
 
     likes: list[str]
@@ -46,9 +43,8 @@ class ContainsWords(Func):
     output_field = BooleanField()
 
     def __init__(self, likes: "Sequence[str] | Expression", regexes: "Sequence[str] | Expression") -> None:
-        words = (
-            each if isinstance(each, Expression) else Value(each, ArrayField(TextField())) for each in (likes, regexes)
-        )
+        # Without an ArrayField, which would import all fields and forms of `django.contrib.postgres`.
+        words = (each if isinstance(each, Expression) else Value(each) for each in (likes, regexes))
         super().__init__(F("title"), F("message"), F("params"), *words)
 
     def as_sql(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, list[Any]]:  # type: ignore[override]

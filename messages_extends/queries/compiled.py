@@ -127,6 +127,13 @@ class CompiledQuery(NamedTuple):
         """Return the values of all parameters; the value of a user is the primary key."""
         return {**self.constants, **{name: self._stored(value) for name, value in values.items()}}
 
+    @classmethod
+    def around(cls, statement: str, **queries: Self) -> Self:
+        """Return a statement that contains several queries for one database, each by its name."""
+        constants = {name: value for each in queries.values() for name, value in each.constants.items()}
+        (using,) = {each.using for each in queries.values()}
+        return cls(statement.format(**{name: each.sql for name, each in queries.items()}), constants, using)
+
     def with_column(self, name: str, column: str) -> Self:
         """Return the query with a column of the outer statement in place of the value `name`."""
         return type(self)(self.sql.replace(f"%({name})s", column), self.constants, self.using)

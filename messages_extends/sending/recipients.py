@@ -1,7 +1,7 @@
 """Resolve the recipients of a call to a queryset of the tenant's members."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -18,8 +18,7 @@ Addressees = AbstractBaseUser | Group | QuerySet[Model] | Iterable[AbstractBaseU
 ALLOWED = "a user, a group, an iterable of users, or a queryset of users"
 
 
-@dataclass(frozen=True)
-class Recipients:
+class Recipients(NamedTuple):
     """Active members of the current tenant, with a description for the audit log.
 
     They are the users of a queryset, or the users with `keys`, all of whom must exist.

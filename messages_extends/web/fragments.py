@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from messages_extends.inbox.badge import UnreadBadge
 from messages_extends.inbox.inbox import Inbox, with_senders
-from messages_extends.storages import link_to_inbox
+from messages_extends.inbox.unread import link_to_inbox
 from messages_extends.tenancy.databases import reading_from_primary
 from messages_extends.texts.languages import in_interface_language, language_attributes
 from messages_extends.web.requests import require_reader_of_tab

@@ -1,8 +1,7 @@
 """The times until which an entry can be snoozed."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -22,8 +21,7 @@ LABELS: Final = {
 }
 
 
-@dataclass(frozen=True)
-class SnoozeChoice:
+class SnoozeChoice(NamedTuple):
     name: str
     label: str
     until: datetime

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from messages_extends.api import EVERYONE, inbox
 from messages_extends.broadcasts.models import Broadcast
 from messages_extends.constants import ERROR, INFO, INFO_PERSISTENT, PERSISTENT_MESSAGE_LEVELS, base_level
-from messages_extends.inbox.cursor import Cursor
+from messages_extends.inbox.cursor import PATTERN, Cursor
 from messages_extends.inbox.items import KINDS
 from messages_extends.models import Announcement, Message
 
@@ -120,7 +120,7 @@ def test_cursor_parse_restores_formatted_cursor(position: Cursor) -> None:
 )
 @given(
     text=st.text(max_size=60)
-    | st.from_regex(Cursor.PATTERN)
+    | st.from_regex(PATTERN)
     | st.from_regex(r"\A[0-9]{1,16}-(message-[0-9]{1,18}|broadcast-[0-9a-f]{32})\Z")
 )
 def test_inbox_page_with_arbitrary_cursor_is_empty_or_raises_value_error(alice: Any, text: str) -> None:

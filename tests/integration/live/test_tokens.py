@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -234,7 +233,7 @@ def test_reopened_stream_ends_when_the_first_one_does(subscriber: Subscriber) ->
     "given", [{"auth_hash": None}, {"auth_hash": ""}, {"session_key": "another"}, {"session_key": None}]
 )
 def test_subscriber_not_authenticated_by_the_session_gets_no_token(given: dict[str, str | None]) -> None:
-    subscriber = replace(Subscriber("acme", "1", "en", "s", "h"), **given)
+    subscriber = Subscriber("acme", "1", "en", "s", "h")._replace(**given)
     assert token_header(request({settings.SESSION_COOKIE_NAME: "s"}), subscriber, time.time() + 9) == []
 
 

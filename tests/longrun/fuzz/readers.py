@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as hypothesis_settings
 
 from messages_extends.events.changes import KEY_FIELDS, ChangeEvent
-from messages_extends.inbox.cursor import Cursor
+from messages_extends.inbox.cursor import PATTERN, Cursor
 from messages_extends.inbox.selection import Marked
 from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.live.queries import Subscriber
@@ -103,7 +103,7 @@ def cookie_of_messages() -> str:
 # Where somebody stands ----------------------------------------------------------------------------------------------
 
 
-@rule(ANY_TEXT | st.from_regex(Cursor.PATTERN, fullmatch=True))
+@rule(ANY_TEXT | st.from_regex(PATTERN, fullmatch=True))
 def a_position_is_what_a_page_names(text: str) -> None:
     with suppress(ValueError):
         position = Cursor.parse(text)

@@ -253,10 +253,30 @@ INBOX: Final = (
     Mutation(
         "A snoozed publication is still shown",
         f"{PACKAGE}models.publication",
-        "receipts.filter(is_snoozed | (is_read if unread else is_archived))",
-        "receipts.filter(is_read if unread else is_archived)",
+        "found.exclude(is_snoozed | (is_read if unread else is_archived))",
+        "found.exclude(is_read if unread else is_archived)",
         (
             "tests/unit/inbox/test_triage.py::TestSingleItems::test_snooze_hides_item_until_it_comes_back_first_and_unread",
+        ),
+    ),
+    Mutation(
+        "What one reader has read is read for the others",
+        f"{PACKAGE}models.publication",
+        "condition=Q(receipts__user=user.pk)",
+        "condition=Q(receipts__user__isnull=False)",
+        (
+            "tests/unit/inbox/test_inbox.py::TestMarking::test_mark_read_of_publication_affects_one_reader",
+            "tests/unit/inbox/test_triage.py::TestSingleItems::test_marks_are_of_one_reader",
+        ),
+    ),
+    Mutation(
+        "What one reader has read is read for the others",
+        f"{PACKAGE}models.publication",
+        "condition=Q(receipts__user=user.pk)",
+        "condition=Q(receipts__user__isnull=False)",
+        (
+            "tests/unit/inbox/test_inbox.py::TestMarking::test_mark_read_of_publication_affects_one_reader",
+            "tests/unit/inbox/test_triage.py::TestOne::test_marks_are_of_one_reader",
         ),
     ),
     Mutation(

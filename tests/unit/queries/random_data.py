@@ -170,7 +170,8 @@ def feed_queries(last: dict[str, Any]) -> Iterator[tuple[Any, dict[str, Any], di
     filters = [InboxFilter(), InboxFilter(unread=True), InboxFilter(level=ERROR_PERSISTENT)]
     filters += [InboxFilter(view=view, unread=unread) for view in VIEWS for unread in (False, True)]
     filters += [InboxFilter(kind=kind) for kind in KINDS]
-    yield feed.banners, {}, {"limit": 3}
+    yield feed.newest_banners, {}, {"limit": 3}
+    yield feed.urgent_publications, {}, {"limit": 3}
     for chosen in filters:
         yield feed.page, {}, {"size": 4, "chosen": chosen}
         yield feed.unread_marks, {}, {"limit": None, "chosen": chosen}

@@ -115,7 +115,8 @@ def test_inbox_pages_list_all_items_in_order(alice: Any) -> None:
 
 def test_feed_queries_are_compiled() -> None:
     values = {"user": User(), "at": datetime.now(), "schema": "t1"}
-    assert compiled.kept_query(feed.banners, values, "default", limit=10) is not None
+    for build in (feed.newest_banners, feed.urgent_publications):
+        assert compiled.kept_query(build, values, "default", limit=10) is not None
     values |= {"last_at": datetime.now(), "last_id": 1}
     shape = {"size": 21, "chosen": InboxFilter(), "last": "message"}
     assert compiled.kept_query(feed.page, values, "default", **shape) is not None
