@@ -27,7 +27,7 @@ from messages_extends.exceptions import MustAcknowledge, NoSuchMessage
 from messages_extends.inbox import feed
 from messages_extends.inbox.cursor import Cursor
 from messages_extends.inbox.filters import Branches, InboxFilter
-from messages_extends.inbox.items import DISPLAY_COLUMN, KINDS, FeedItem, Kind, as_feed_item
+from messages_extends.inbox.items import DISPLAY_COLUMN, FeedItem, Kind, as_feed_item
 from messages_extends.inbox.selection import Marked, Selection
 from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.inbox.sql import BANNERS, COUNT_EACH, WITH_PUBLICATIONS
@@ -120,10 +120,9 @@ class Inbox:
         # At least one, because a row carries the total of its kind.
         rows = banner_rows(self._values(), max(settings.max_banners, 1))
         found = [as_feed_item(row[:-2], self.user) for row in rows if row[DISPLAY_COLUMN] == Display.BANNER]
-        # Each row contains the number of its kind, or 0.
-        total, banners = (
-            sum(max([0, *(row[column] for row in rows if row[0] == kind)]) for kind in KINDS) for column in (-2, -1)
-        )
+        # All rows of a kind have the same numbers. Without a banner, the row of messages has no kind.
+        by_kind = {row[0]: row for row in rows}
+        total, banners = (sum(row[column] for row in by_kind.values()) for column in (-2, -1))
         # Banners that must be acknowledged first, then by level, then the newest.
         found.sort(key=lambda entry: Cursor.of(entry).rank, reverse=True)
         found.sort(key=lambda entry: (not entry.must_acknowledge, -constants.base_level(entry.level)))
