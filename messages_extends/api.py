@@ -14,6 +14,7 @@ from django.contrib.messages.api import MessageFailure, get_messages
 from django.contrib.messages.api import add_message as add_ordinary_message
 from django.contrib.messages.storage.base import BaseStorage
 from django.contrib.messages.storage.base import Message as OrdinaryMessage
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils.functional import Promise
 
@@ -52,6 +53,7 @@ __all__ = [
     "add_sticky_success",
     "add_sticky_warning",
     "aget_messages",
+    "ainbox",
     "announce",
     "asend",
     "aunread_count",
@@ -185,6 +187,21 @@ def inbox(user: AbstractBaseUser) -> Inbox:
 def sent(user: AbstractBaseUser) -> SentMessages:
     """Return what `user` has sent in the current tenant. Raises WrongTenant if `user` was loaded in another tenant."""
     return SentMessages(user)
+
+
+async def ainbox(request: HttpRequest, act: Callable[[Inbox], Result]) -> Result:
+    """Call `act` with the inbox of the request's user, from an async view; return what it returns.
+
+    Everything that `act` does runs in one thread and in the request's tenant. Raises PermissionDenied for an anonymous
+    user.
+    """
+
+    def call() -> Result:
+        if not request.user.is_authenticated:
+            raise PermissionDenied
+        return act(Inbox(request.user))
+
+    return await sync_to_async(_in_schema)(schema_of(request), call)
 
 
 async def asend(recipients: Addressees, message: str | Promise, *, schema: str, **options: Unpack[SendOptions]) -> int:

@@ -98,7 +98,8 @@ def send(
     `sender` is the user who writes, for the policy to check; None is the application. With `key`, users who have an
     unread message with this key receive no second one, unless it is snoozed or has expired. The new message replaces
     those and the ones with this key that were archived.
-    `publish_at` is the time at which the message appears; by default it appears at once.
+    `publish_at` is the time at which the message appears; by default it appears at once. A message that appears later
+    does not replace archived ones.
 
     `labels` are `title` (at most 200 characters), `url_label` (the words of the link, at most 100), `display` (by
     default "banner"; "inbox" for the bell and the inbox only), `category` (at most 100) and `group` (at most 200).
@@ -214,7 +215,7 @@ def _save(to: Recipients, values: Mapping[str, Any], *, inactive: bool = False) 
         check_rate_limit(sender)
         people, exactly = (to.keys, len(to.keys)) if to.queryset is None else (to.queryset, None)
         keys = require_may_send(sender, people, exactly=exactly, inactive=inactive)
-        saved = _delete_replaced(keys, values["key"]) if values["key"] else []
+        saved = _delete_replaced(keys, values["key"], values["publish_at"]) if values["key"] else []
         now = timezone.now()
         written_to = _insert(keys, values, now)
         if saved:
@@ -240,13 +241,17 @@ def _event(to: Recipients, values: Mapping[str, Any], *, count: int) -> dict[str
     }
 
 
-def _delete_replaced(people: Sequence[object], key: str) -> list[object]:
+def _delete_replaced(people: Sequence[object], key: str, publish_at: datetime | None) -> list[object]:
     """Delete the messages that a new one with this key replaces; return the keys of users who had saved theirs."""
+    now = timezone.now()
     # One parameter for any number of users.
     column = _user_column().db_type(connections[write_database()])
     chosen = RawSQL(f"SELECT unnest(CAST(%s AS {column}[]))", [[*people]])  # noqa: S611 - a column's type
-    deleted = Message.objects.filter(user__in=chosen).replaceable(key, timezone.now()).delete_in_order()
-    return [user for user, saved_at in deleted if saved_at is not None]
+    replaced = Message.objects.filter(user__in=chosen).replaceable(key, now)
+    if publish_at is not None and publish_at > now:
+        # The new message is not shown yet, so archived ones are kept.
+        replaced = replaced.unread()
+    return [user for user, saved_at in replaced.delete_in_order() if saved_at is not None]
 
 
 def _insert(people: Sequence[object], values: Mapping[str, Any], now: datetime) -> list[object]:

@@ -19,7 +19,7 @@ from messages_extends.models import Message
 from messages_extends.tenancy.schemas import schema_of
 from tenants.models import Tenant
 from tests.conftest import count_our_queries
-from tests.factories import BrowserOf
+from tests.factories import BrowserOf, make_user
 
 pytestmark = pytest.mark.usefixtures("in_acme")
 
@@ -60,8 +60,16 @@ async def show_in_a_stray_thread(request: HttpRequest) -> HttpResponse:
     return await show(request)
 
 
+async def archive_in_a_stray_thread(request: HttpRequest) -> HttpResponse:
+    await sync_to_async(lambda: connection.set_schema("globex"))()
+    page = await api.ainbox(request, lambda inbox: inbox.page(search="hello"))
+    marked = await api.ainbox(request, lambda inbox: inbox.archive(*[entry.pk for entry in page.entries]))
+    return HttpResponse(f"{marked.count} archived: {', '.join(map(str, page.entries))}")
+
+
 class Urls:
     urlpatterns = [
+        path("archive/", archive_in_a_stray_thread),
         path("show/", show),
         path("show_unprepared/", show_unprepared),
         path("add/", add),
@@ -120,3 +128,20 @@ def test_message_from_thread_in_other_tenant_is_stored_in_request_tenant(get: An
 def test_request_user_is_loaded_from_request_tenant_in_stray_thread(get: Any, settings: Any, storage: str) -> None:
     settings.MESSAGE_STORAGE = f"messages_extends.storages.{storage}"
     assert get("/stray_show/").startswith("alice:")
+
+
+def test_ainbox_changes_inbox_of_request_user_in_request_tenant(get: Any, alice: Any, bob: Any) -> None:
+    api.send([alice, bob], "Hello")
+    with schema_context("globex"):
+        namesake = make_user("gina", pk=alice.pk)
+        api.send(namesake, "Hello")
+    assert get("/archive/") == "1 archived: Hello"
+    assert list(Message.objects.exclude(archived_at=None).values_list("user_id", flat=True)) == [alice.pk]
+    with schema_context("globex"):
+        assert Message.objects.get().archived_at is None
+
+
+def test_ainbox_refuses_anonymous_user(in_acme: Tenant) -> None:
+    get_tenant_domain_model().objects.create(tenant=in_acme, domain="testserver", is_primary=False)
+    with override_settings(ROOT_URLCONF=Urls):
+        assert async_to_sync(AsyncClient().get)("/archive/").status_code == 403

@@ -295,7 +295,7 @@ class Story(RuleBasedStateMachine):
         with schema_context(schema), self._raises(reasons):
             speaking = None if sender is None else self._user(sender)
             written = send(recipients(), text, sender=speaking, key=key, level=level, **options)
-            assert written == self._deliver(here, receiving, text, key, level)
+            assert written == self._deliver(here, receiving, text, key, level, later="publish_at" in options)
 
     def _reasons_not_to_send(
         self, here: Organisation, sender: int | None, to: set[int], receiving: set[int], *, exactly: bool
@@ -307,11 +307,14 @@ class Story(RuleBasedStateMachine):
         allowed = here.people[sender].is_active and all(here.may_write_to(sender, each) for each in receiving)
         return () if allowed else (PermissionDenied,)
 
-    def _deliver(self, here: Organisation, to: Iterable[int], text: str, key: str, level: int) -> int:
+    def _deliver(
+        self, here: Organisation, to: Iterable[int], text: str, key: str, level: int, *, later: bool = False
+    ) -> int:
         with_key = [each for each in here.letters if key and each.key == key]
         new = set(to) - {each.user for each in with_key if each.read_at is None and not each.is_put_away}
         for user in new:
-            replaced = [each for each in with_key if each.user == user and each.is_put_away]
+            put_away = [each for each in with_key if each.user == user and each.is_put_away]
+            replaced = [each for each in put_away if each.read_at is None or not later]
             here.letters = [each for each in here.letters if not any(each is one for one in replaced)]
             row = Message.objects.get(message=text, user_id=user)
             marks = Marks(is_saved=any(each.marks.is_saved for each in replaced))

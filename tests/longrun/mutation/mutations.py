@@ -276,7 +276,7 @@ INBOX: Final = (
         "condition=Q(receipts__user__isnull=False)",
         (
             "tests/unit/inbox/test_inbox.py::TestMarking::test_mark_read_of_publication_affects_one_reader",
-            "tests/unit/inbox/test_triage.py::TestOne::test_marks_are_of_one_reader",
+            "tests/unit/inbox/test_triage.py::TestSingleItems::test_marks_are_of_one_reader",
         ),
     ),
     Mutation(

@@ -349,6 +349,21 @@ class TestKeys:
         assert texts(alice) == ["third"]
         assert texts(alice, "snoozed") == ["second", "first"]
 
+    def test_scheduled_message_replaces_unread_and_no_archived_message(self, alice: Any) -> None:
+        at = timezone.now() + HOUR
+        send(alice, "first", key="disk")
+        inbox(alice).select_all().archive()
+        assert send(alice, "second", key="disk", publish_at=at) == 1
+        assert texts(alice, "archived") == ["first"]
+        assert send(alice, "third", key="disk") == 0
+        Message.objects.filter(message="second").update(publish_at=timezone.now(), snoozed_until=at)
+        assert send(alice, "fourth", key="disk", publish_at=at) == 1
+        assert set(Message.objects.values_list("message", flat=True)) == {"first", "fourth"}
+        send(alice, "now", key="printer")
+        inbox(alice).select_all().archive()
+        send(alice, "again", key="printer", publish_at=timezone.now() - HOUR)
+        assert (texts(alice, "archived"), texts(alice)) == (["first"], ["again"])
+
     def test_send_without_key_replaces_nothing(self, alice: Any) -> None:
         send(alice, "first")
         inbox(alice).archive(pk_of(alice))
