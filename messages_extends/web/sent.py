@@ -1,5 +1,7 @@
 """The pages about what a user has sent, and the recall of what nobody has read yet."""
 
+from contextlib import suppress
+
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -11,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from messages_extends.exceptions import NoSuchMessage, NotRecallable
 from messages_extends.inbox.cursor import Cursor
-from messages_extends.inbox.sent import SentMessage, SentMessages
+from messages_extends.inbox.sent import SentMessages
 from messages_extends.links import reverse_page
 from messages_extends.sending.cleaning import shown_zone
 from messages_extends.sending.recall import was_recalled
@@ -60,29 +62,22 @@ def message_sent(request: HttpRequest) -> HttpResponse:
 def message_recall(request: HttpRequest, message_id: int) -> HttpResponse:
     """Ask before it deletes a message for all of its recipients."""
     sender = reader_of(request)
-    sent = SentMessages(sender)
+    sent, is_recalled = SentMessages(sender), False
     try:
-        is_recalled = request.method == "POST" and _recalled(sent, message_id)
+        if request.method == "POST":
+            # Somebody may have read the message since the page was shown.
+            with suppress(NotRecallable):
+                sent.recall(message_id)
+                is_recalled = True
         if not is_recalled:
             # A replica may not know yet that somebody has read it.
             with reading_from_primary():
-                return _ask(request, sent.get(message_id), status=409 if request.method == "POST" else 200)
+                context = {"sent": sent.get(message_id)}
+                status = 409 if request.method == "POST" else 200
+                return render(request, "messages_extends/sent_recall.html", context, status=status)
     except NoSuchMessage as error:
         # Also after a double click, or on the way back in the browser.
         if not was_recalled(message_id, sender=sender):
             raise Http404("You have sent no such message.") from error
     messages.success(request, gettext("The message has been recalled."))
     return HttpResponseRedirect(reverse_page("message_sent"))
-
-
-def _recalled(sent: SentMessages, message_id: int) -> bool:
-    """Recall a message; return False if that is refused, because somebody has read it since the page was shown."""
-    try:
-        sent.recall(message_id)
-    except NotRecallable:
-        return False
-    return True
-
-
-def _ask(request: HttpRequest, sent: SentMessage, status: int) -> HttpResponse:
-    return render(request, "messages_extends/sent_recall.html", {"sent": sent}, status=status)
