@@ -139,7 +139,20 @@ MARK_PUBLICATIONS = f"""
     ) AS unread
     ON CONFLICT (user_id, publication_id) DO UPDATE SET revision = EXCLUDED.revision, read_at = EXCLUDED.read_at
 """
-UNMARK_MESSAGES = "UPDATE messages_extends_message SET read_at = NULL WHERE user_id = %(user)s AND read_at = %(at)s"
+# What was archived, snoozed or saved at this time is undone as well.
+UNMARK_MESSAGES = """
+    UPDATE messages_extends_message SET
+        read_at = CASE
+            WHEN read_at = %(at)s AND (archived_at IS NULL OR marked_at = %(at)s AND previous_archived_at IS NULL)
+            THEN NULL
+            ELSE read_at
+        END,
+        archived_at = CASE WHEN marked_at = %(at)s THEN previous_archived_at ELSE archived_at END,
+        snoozed_until = CASE WHEN marked_at = %(at)s THEN previous_snoozed_until ELSE snoozed_until END,
+        saved_at = CASE WHEN marked_at = %(at)s THEN previous_saved_at ELSE saved_at END,
+        marked_at = NULL
+    WHERE user_id = %(user)s AND (read_at = %(at)s OR marked_at = %(at)s)
+"""
 UNMARK_PUBLICATIONS = "DELETE FROM messages_extends_receipt WHERE user_id = %(user)s AND read_at = %(at)s"
 # Another app may have a permission of the same name: it is not this one.
 HELD = """
