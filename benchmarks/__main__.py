@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, results
-from benchmarks.bench import Bench, Looks, Size
+from benchmarks.bench import Bench, CheckCounter, Size
 from benchmarks.failures import BenchmarkError
 from benchmarks.outcome import Outcome
 from benchmarks.processes import OURS, PLAIN, RAW, contestants
@@ -43,14 +43,14 @@ def measure(numbers: Sequence[int], size: Size, file: Path) -> None:
         for number in numbers:
             scenario = SCENARIOS[number]
             say(f"{number}. {scenario.title} …")
-            before, looks = machine.load(), Looks.count
+            before, looks = machine.load(), CheckCounter.count
             outcome = scenario.run(bench)
             outcome.notes += list(bench.left_out.values())
             about: dict[str, Any] = {
                 "on": machine.today(),
                 "load": [before, machine.load()],
                 "machine": machine.machine(),
-                "looks": Looks.count - looks,
+                "looks": CheckCounter.count - looks,
             }
             results.keep(file, number, outcome, about, _versions(bench))
             for mark in outcome.marks:

@@ -89,7 +89,7 @@ def typical(answers: Iterable[Any], key: str = "seconds") -> float:
     return median(times(answers, key))
 
 
-class Looks:
+class CheckCounter:
     """The number of checks that all contestants have done the same work."""
 
     count = 0
@@ -104,7 +104,7 @@ def same(what: str, values: Mapping[str, Any]) -> None:
 
 def require(holds: bool, what: str) -> None:
     """Raise BenchmarkError, which says `what` is wrong, unless it holds."""
-    Looks.count += 1
+    CheckCounter.count += 1
     if not holds:
         raise BenchmarkError(what)
 

@@ -67,7 +67,7 @@ class Marks:
 
 
 @dataclass
-class Letter:
+class OracleMessage:
     """A message to one person."""
 
     id: int
@@ -99,7 +99,7 @@ class Receipt:
 
 
 @dataclass
-class Paper:
+class OraclePublication:
     """A publication. `to` is None for everybody; `sender` is nobody's number once that person is gone."""
 
     kind: Literal["announcement", "broadcast"]
@@ -174,8 +174,8 @@ class Organisation:
     groups: dict[int, set[int]] = field(default_factory=dict)
     grants: set[tuple[Who, Who]] = field(default_factory=set)
     permissions: set[tuple[Who, str]] = field(default_factory=set)
-    letters: list[Letter] = field(default_factory=list)
-    papers: list[Paper] = field(default_factory=list)
+    letters: list[OracleMessage] = field(default_factory=list)
+    papers: list[OraclePublication] = field(default_factory=list)
 
     # People ---------------------------------------------------------------------------------------------------------
 
@@ -218,7 +218,7 @@ class Organisation:
             return to is None or bool(to)
         return bool(to) and all(self.may_write_to_group(sender, group) for group in to or ())
 
-    def may_change(self, sender: int, paper: Paper) -> bool:
+    def may_change(self, sender: int, paper: OraclePublication) -> bool:
         own = paper.sender == sender and self.may_announce(sender, paper.to)
         return self.holds(sender, CHANGE_ANNOUNCEMENTS) or own
 
@@ -229,11 +229,11 @@ def contains(text: str, words: str) -> bool:
 
 
 @dataclass
-class World:
+class OracleState:
     organisations: dict[str, Organisation]
-    broadcasts: list[Paper] = field(default_factory=list)
+    broadcasts: list[OraclePublication] = field(default_factory=list)
 
-    def papers_for(self, schema: str, user: int, view: str = "all") -> list[Paper]:
+    def papers_for(self, schema: str, user: int, view: str = "all") -> list[OraclePublication]:
         """Return the publications that a person can read now, in a view of their inbox."""
         here = self.organisations[schema]
         groups = {group for group, members in here.groups.items() if user in members}
@@ -242,7 +242,7 @@ class World:
         live = [each for each in announced + broadcast if each.state == "live"]
         return [each for each in live if each.is_in(view, schema, user)]
 
-    def letters_to(self, schema: str, user: int, view: str = "all") -> list[Letter]:
+    def letters_to(self, schema: str, user: int, view: str = "all") -> list[OracleMessage]:
         """Return the messages that a person can read now, in a view of their inbox."""
         return [each for each in self.organisations[schema].letters if each.user == user and each.is_in(view)]
 
@@ -250,16 +250,16 @@ class World:
         """Return kind, text and whether it is read, of all that a person sees, in any order that is sorted."""
         return self.as_seen(schema, user, [*self.letters_to(schema, user, view), *self.papers_for(schema, user, view)])
 
-    def as_seen(self, schema: str, user: int, items: "Iterable[Letter | Paper]") -> list[Seen]:
+    def as_seen(self, schema: str, user: int, items: "Iterable[OracleMessage | OraclePublication]") -> list[Seen]:
         return sorted(
             (each.kind, each.text, each.is_read_by(schema, user))
-            if isinstance(each, Paper)
+            if isinstance(each, OraclePublication)
             else ("message", each.text, each.read_at is not None)
             for each in items
         )
 
-    def is_to_acknowledge(self, schema: str, user: int, item: "Letter | Paper") -> bool:
-        return isinstance(item, Paper) and item.must_acknowledge and not item.is_read_by(schema, user)
+    def is_to_acknowledge(self, schema: str, user: int, item: "OracleMessage | OraclePublication") -> bool:
+        return isinstance(item, OraclePublication) and item.must_acknowledge and not item.is_read_by(schema, user)
 
     def levels_of(self, schema: str, user: int) -> dict[str, int]:
         everything: list[Any] = [*self.letters_to(schema, user), *self.papers_for(schema, user)]
@@ -285,11 +285,13 @@ class World:
                 self.unread(schema, letter)
         return count + len(restored) + sum(paper.undo(schema, user, at) for paper in [*here.papers, *self.broadcasts])
 
-    def triage(self, schema: str, user: int, chosen: "Iterable[Letter | Paper]", act: str, at: Any) -> int:
+    def triage(
+        self, schema: str, user: int, chosen: "Iterable[OracleMessage | OraclePublication]", act: str, at: Any
+    ) -> int:
         """Archive, snooze or save; return how many that changed."""
         count = 0
         for each in chosen:
-            if isinstance(each, Paper):
+            if isinstance(each, OraclePublication):
                 if act == "archive":
                     each.read(schema, user, each.revision, at)
                 count += each.marks_of(schema, user).change(act, at)
@@ -298,7 +300,7 @@ class World:
                 each.read_at = (each.read_at or at) if act == "archive" else each.read_at
         return count
 
-    def unread(self, schema: str, letter: Letter) -> bool:
+    def unread(self, schema: str, letter: OracleMessage) -> bool:
         """Mark a message as unread; not if it is, nor if the same news has been sent again and is unread."""
         again = any(
             letter.key and each.key == letter.key and each.user == letter.user and each.read_at is None

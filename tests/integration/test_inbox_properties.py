@@ -27,16 +27,18 @@ LATER = timezone.now() + timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Made:
+class CreatedItem:
     kind: str
     at: datetime
     level: int
 
 
-made = st.builds(Made, st.sampled_from(KINDS), st.sampled_from(TIMES), st.sampled_from(PERSISTENT_MESSAGE_LEVELS))
+made = st.builds(
+    CreatedItem, st.sampled_from(KINDS), st.sampled_from(TIMES), st.sampled_from(PERSISTENT_MESSAGE_LEVELS)
+)
 
 
-def make(user: Any, number: int, one: Made) -> Any:
+def make(user: Any, number: int, one: CreatedItem) -> Any:
     text = {"message": f"text {number}", "level": one.level}
     if one.kind == "message":
         # As text they would be in another order.
@@ -71,10 +73,10 @@ def walk(user: Any, size: int, **chosen: Any) -> list[str]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(entries=st.lists(made, max_size=14), size=st.integers(1, 6))
-@example(entries=[Made(kind, TIMES[0], INFO_PERSISTENT) for kind in KINDS * 3], size=1)
-@example(entries=[Made(kind, TIMES[0], INFO_PERSISTENT) for kind in KINDS * 3], size=4)
-@example(entries=[Made("message", at, INFO_PERSISTENT) for at in TIMES] * 2, size=5)
-def test_inbox_pages_list_each_item_once_in_order(alice: Any, entries: list[Made], size: int) -> None:
+@example(entries=[CreatedItem(kind, TIMES[0], INFO_PERSISTENT) for kind in KINDS * 3], size=1)
+@example(entries=[CreatedItem(kind, TIMES[0], INFO_PERSISTENT) for kind in KINDS * 3], size=4)
+@example(entries=[CreatedItem("message", at, INFO_PERSISTENT) for at in TIMES] * 2, size=5)
+def test_inbox_pages_list_each_item_once_in_order(alice: Any, entries: list[CreatedItem], size: int) -> None:
     with transaction.atomic():
         keyed = [(one, make(alice, number, one), f"text {number}") for number, one in enumerate(entries)]
         # The newest first; of the same moment messages, then announcements, then broadcasts; the highest key first.

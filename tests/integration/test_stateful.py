@@ -55,7 +55,17 @@ from messages_extends.storages import FallbackStorage
 from messages_extends.tenancy.sessions import SessionStore
 from tests import oracle as expected
 from tests.conftest import SCHEMAS
-from tests.oracle import EVERYBODY, Letter, Marks, Organisation, Paper, Person, Seen, Who, World
+from tests.oracle import (
+    EVERYBODY,
+    Marks,
+    OracleMessage,
+    OraclePublication,
+    OracleState,
+    Organisation,
+    Person,
+    Seen,
+    Who,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -106,13 +116,13 @@ def happens(often: int = 1, **values: st.SearchStrategy[Any]) -> Callable[[Any],
     return note
 
 
-class Story(RuleBasedStateMachine):
+class InboxMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.undone = transaction.atomic()
         self.undone.__enter__()
         self.count = 0
-        self.world = World({schema: Organisation(schema) for schema in SCHEMAS})
+        self.world = OracleState({schema: Organisation(schema) for schema in SCHEMAS})
         self.deleted: dict[str, list[Any]] = {schema: [] for schema in SCHEMAS}
         self.marked: list[tuple[str, int, Any]] = []
         for schema in SCHEMAS:
@@ -318,7 +328,7 @@ class Story(RuleBasedStateMachine):
             here.letters = [each for each in here.letters if not any(each is one for one in replaced)]
             row = Message.objects.get(message=text, user_id=user)
             marks = Marks(is_saved=any(each.marks.is_saved for each in replaced))
-            here.letters.append(Letter(row.pk, user, text, key, level, marks=marks))
+            here.letters.append(OracleMessage(row.pk, user, text, key, level, marks=marks))
         return len(new)
 
     # Django drops those below the lowest level of the request.
@@ -377,7 +387,7 @@ class Story(RuleBasedStateMachine):
                 must_acknowledge=must,
                 publish_at=timezone.now() + LATER if scheduled else None,
             )
-            paper = Paper("announcement", row.pk, text, chosen, key, level, must, sender)
+            paper = OraclePublication("announcement", row.pk, text, chosen, key, level, must, sender)
             self._publish(here.papers, paper, scheduled=scheduled)
 
     @happens(2, schema=schemas, sender=senders, to=organisations, key=keys, level=levels, must=rarely, scheduled=rarely)
@@ -395,7 +405,7 @@ class Story(RuleBasedStateMachine):
                 must_acknowledge=must,
                 publish_at=timezone.now() + LATER if scheduled else None,
             )
-            paper = Paper("broadcast", row.pk, text, to, key, level, must)
+            paper = OraclePublication("broadcast", row.pk, text, to, key, level, must)
             self._publish(self.world.broadcasts, paper, scheduled=scheduled)
 
     def _reasons_not_to_broadcast(
@@ -404,7 +414,7 @@ class Story(RuleBasedStateMachine):
         allowed = here.schema == "platform" and (sender is None or here.holds(sender, permission))
         return () if allowed else (PermissionDenied,)
 
-    def _publish(self, papers: list[Paper], new: Paper, *, scheduled: bool) -> None:
+    def _publish(self, papers: list[OraclePublication], new: OraclePublication, *, scheduled: bool) -> None:
         same = [each for each in papers if new.key and each.key == new.key]
         there = [each for each in same if not each.has_ended]
         if there:
@@ -425,7 +435,7 @@ class Story(RuleBasedStateMachine):
         def act(row: Any, speaking: Any) -> None:
             revise(row, sender=speaking, show_again=show_again, message=text, **changes)
 
-        def note(paper: Paper) -> None:
+        def note(paper: OraclePublication) -> None:
             paper.text, paper.revision = text, paper.revision + show_again
             paper.must_acknowledge = paper.must_acknowledge if must is None else must
 
@@ -433,7 +443,7 @@ class Story(RuleBasedStateMachine):
 
     @happens(schema=schemas, sender=senders, number=numbers)
     def retract(self, schema: str, sender: int | None, number: int) -> None:
-        def note(paper: Paper) -> None:
+        def note(paper: OraclePublication) -> None:
             paper.state = paper.state if paper.has_ended else "retracted"
 
         self._change_publication(schema, sender, number, lambda row, by: retract(row, sender=by), note, ended=())
@@ -444,7 +454,7 @@ class Story(RuleBasedStateMachine):
         sender: int | None,
         number: int,
         act: Callable[[Any, Any], Any],
-        note: Callable[[Paper], None],
+        note: Callable[[OraclePublication], None],
         *,
         ended: tuple[type[Exception], ...],
     ) -> None:
@@ -572,11 +582,13 @@ class Story(RuleBasedStateMachine):
         if there:
             self._mark(schema, user, there[number % len(there)], act, revision)
 
-    def _mark(self, schema: str, user: int, what: Letter | Paper, act: str, revision: int = 0) -> None:
+    def _mark(
+        self, schema: str, user: int, what: OracleMessage | OraclePublication, act: str, revision: int = 0
+    ) -> None:
         at = object()
-        shown = max(1, what.revision + revision) if isinstance(what, Paper) else 0
-        pk = str(Reference(what.id, shown)) if isinstance(what, Paper) else what.id
-        if isinstance(what, Letter):
+        shown = max(1, what.revision + revision) if isinstance(what, OraclePublication) else 0
+        pk = str(Reference(what.id, shown)) if isinstance(what, OraclePublication) else what.id
+        if isinstance(what, OracleMessage):
             # The number alone: it names the reader's own message of that number, if there is one.
             letters = [each for each in self._here(schema).letters if not each.is_scheduled]
             own = [each for each in letters if (each.id, each.user) == (what.id, user)]
@@ -587,14 +599,14 @@ class Story(RuleBasedStateMachine):
             refused = ((MustAcknowledge,) if asked else ()) if visible else (NoSuchMessage,)
         with schema_context(schema), self._raises(refused):
             changed = getattr(inbox(self._user(user)), act)(pk)
-            if isinstance(what, Letter):
+            if isinstance(what, OracleMessage):
                 assert changed == self._mark_letter(schema, own[0], act, at)
             elif act == "mark_unread":
                 assert changed == what.unread(schema, user)
             else:
                 assert changed == what.read(schema, user, shown, at)
 
-    def _mark_letter(self, schema: str, letter: Letter, act: str, at: object) -> bool:
+    def _mark_letter(self, schema: str, letter: OracleMessage, act: str, at: object) -> bool:
         if act == "mark_unread":
             return self.world.unread(schema, letter)
         was_unread = letter.read_at is None
@@ -630,7 +642,10 @@ class Story(RuleBasedStateMachine):
         arguments = [timezone.now() + LATER] if act == "snooze" else []
         with schema_context(schema), self._raises(refused):
             read = inbox(self._user(user))
-            pks = [str(Reference(each.id, each.revision)) if isinstance(each, Paper) else each.id for each in some]
+            pks = [
+                str(Reference(each.id, each.revision)) if isinstance(each, OraclePublication) else each.id
+                for each in some
+            ]
             selection = read.select_all(view=view) if by_filter else read.select(*pks)
             marked = getattr(selection, act)(*arguments)
             assert marked.count == self.world.triage(schema, user, touched, act, marked.at)
@@ -764,7 +779,7 @@ class Story(RuleBasedStateMachine):
     def _speaker(self, schema: str, sender: int | None) -> int | None:
         return None if sender is None else self._somebody(schema, sender)
 
-    def _papers(self, schema: str, number: int) -> list[Paper]:
+    def _papers(self, schema: str, number: int) -> list[OraclePublication]:
         """Return the publications that can be named here: mostly those only that have not ended."""
         papers = [*self._here(schema).papers, *self.world.broadcasts]
         return papers if number % 3 == 0 else [each for each in papers if not each.has_ended]
@@ -786,11 +801,11 @@ class Story(RuleBasedStateMachine):
         with schema_context(schema):
             return self._user(user)
 
-    def _rows(self, paper: Paper) -> Any:
+    def _rows(self, paper: OraclePublication) -> Any:
         model: Any = Broadcast if paper.kind == "broadcast" else Announcement
         return model.objects.all()
 
-    def _row(self, paper: Paper) -> Any:
+    def _row(self, paper: OraclePublication) -> Any:
         return self._rows(paper).get(pk=paper.id)
 
     def _text(self) -> str:
@@ -810,7 +825,7 @@ def test_inboxes_match_oracle_after_random_operations(settings: Any) -> None:
     settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "MAX_BANNERS": BANNERS}
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
     run_state_machine_as_test(
-        Story,
+        InboxMachine,
         settings=hypothesis_settings(
             max_examples=STORIES or 6,
             stateful_step_count=STEPS,

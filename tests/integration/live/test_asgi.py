@@ -13,7 +13,7 @@ from messages_extends.live.streams import HANDSHAKE_KEY
 MANY = 20
 
 
-class HostsOwnStream:
+class HostStream:
     """A host's application, all of whose answers are streams that never end."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ async def _forever() -> Any:
 
 
 async def _open_many(path: str) -> int:
-    host = HostsOwnStream()
+    host = HostStream()
     live = LiveUpdates(host)
     answers: list[Any] = []
 
@@ -96,7 +96,7 @@ def test_live_updates_answer_with_status_of_host_middleware(committing: None, st
 
 
 def test_live_updates_work_on_consecutive_event_loops(committing: None) -> None:
-    host = HostsOwnStream()
+    host = HostStream()
     live = LiveUpdates(host)
 
     async def fill_the_door() -> None:

@@ -53,7 +53,7 @@ def bus(stop: Callable[[], None]) -> Bus:
     return type(bus)()
 
 
-class Listening:
+class BusListener:
     def __init__(self, bus: Bus) -> None:
         self._heard = bus.listen()
 
@@ -66,9 +66,9 @@ class Listening:
 
 
 @asynccontextmanager
-async def listening(bus: Bus) -> AsyncIterator[Listening]:
+async def listening(bus: Bus) -> AsyncIterator[BusListener]:
     """Listen, from the moment on at which the bus says that it hears."""
-    watcher = Listening(bus)
+    watcher = BusListener(bus)
     try:
         assert await watcher.next() is None
         yield watcher

@@ -56,7 +56,7 @@ def test_change_event_parse_refuses_invalid_text(text: str) -> None:
         ChangeEvent.parse(text)
 
 
-class NotedBus(Bus):
+class LoggingBus(Bus):
     """Keeps what is published, and where: beside the real buses, which have tests of their own."""
 
     published: list[str] = []
@@ -70,9 +70,9 @@ class NotedBus(Bus):
 
 @pytest.fixture
 def published(committing: None) -> Iterator[list[str]]:
-    NotedBus.published = []
-    with override_settings(MESSAGES_EXTENDS={"PUSH_BUS": NotedBus, "PLATFORM_SCHEMA": "platform"}):
-        yield NotedBus.published
+    LoggingBus.published = []
+    with override_settings(MESSAGES_EXTENDS={"PUSH_BUS": LoggingBus, "PLATFORM_SCHEMA": "platform"}):
+        yield LoggingBus.published
 
 
 def said(published: list[str]) -> list[list[dict[str, Any]]]:
@@ -127,7 +127,7 @@ class TestTransactions:
     def test_bus_error_does_not_undo_change(
         self, published: list[str], make_user: MakeUser, caplog: pytest.LogCaptureFixture
     ) -> None:
-        class BrokenBus(NotedBus):
+        class BrokenBus(LoggingBus):
             def publish(self, texts: Sequence[str]) -> None:
                 raise ConnectionError("gone")
 

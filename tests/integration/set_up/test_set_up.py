@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 KNOWN_WHEEL = "uv-1.2.3-py3-none-manylinux_2_17_x86_64.whl"
 
 
-class Quiet(SimpleHTTPRequestHandler):
+class SilentHandler(SimpleHTTPRequestHandler):
     def log_message(self, *args: object) -> None:
         pass
 
@@ -58,7 +58,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 class _served:  # noqa: N801 - a context manager
     def __init__(self, folder: Path, certificate: tuple[Path, Path] | None = None) -> None:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SilentHandler, directory=str(folder)))
         self.scheme = "http"
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

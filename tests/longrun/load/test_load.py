@@ -30,7 +30,7 @@ STEPS_PER_WORKER = 150
 ERRORS = (DatabaseError, InterfaceError)
 
 
-class Refused(Exception):
+class RollBack(Exception):
     """Leaves a block, so that it is rolled back."""
 
 
@@ -59,7 +59,7 @@ class Worker:
     def _try(self, act: Callable[[], None]) -> None:
         try:
             act()
-        except Refused:
+        except RollBack:
             pass
         except ERRORS:
             self.refused += 1
@@ -115,16 +115,16 @@ def roll_back(worker: Worker) -> None:
     with worker.atomic():
         worker._enter()
         worker.read()
-        raise Refused
+        raise RollBack
 
 
 def roll_back_to_a_savepoint(worker: Worker) -> None:
     with worker.atomic():
         worker._enter()
-        with suppress(Refused), worker.atomic():
+        with suppress(RollBack), worker.atomic():
             worker._enter()
             worker.read()
-            raise Refused
+            raise RollBack
         worker.read()
 
 

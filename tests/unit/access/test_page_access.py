@@ -19,7 +19,7 @@ from messages_extends.policy import Policy
 from tests.factories import MakeUser
 
 
-class NobodyButOneself(Policy):
+class OnlyOneself(Policy):
     """A host's own, which answers by something about the person."""
 
     def reachable_people(self, sender: Any) -> Any:
@@ -27,7 +27,7 @@ class NobodyButOneself(Policy):
         return found if sender.name == "bob" else found.filter(pk=sender.pk)
 
 
-class Seniors(Policy):
+class GrantsByName(Policy):
     """Bob grants and announces, whatever he holds; nobody else does."""
 
     def may_grant(self, person: Any) -> bool:
@@ -105,7 +105,7 @@ def test_accessible_pages_refuses_user_of_other_tenant(people: Any) -> None:
 def test_accessible_pages_follow_reachable_people_of_custom_policy(people: Any, settings: Any) -> None:
     for person in people.values():
         grant(person, people["carol"])
-    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": NobodyButOneself}
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": OnlyOneself}
     assert [accessible_pages(people[name]).compose for name in ("alice", "bob")] == [False, True]
     settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": "messages_extends.policy.AllowAll"}
     assert accessible_pages(people["alice"]).compose
@@ -113,7 +113,7 @@ def test_accessible_pages_follow_reachable_people_of_custom_policy(people: Any, 
 
 def test_accessible_pages_follow_boolean_answers_of_custom_policy(people: Any, settings: Any) -> None:
     give(people["carol"], "people.change_user")
-    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": Seniors}
+    settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": GrantsByName}
     assert accessible_pages(people["bob"]) == AccessiblePages(announcements=True, grants=True)
     assert accessible_pages(people["carol"]) == AccessiblePages()
     give(people["bob"], "people.change_user")
@@ -134,7 +134,7 @@ def test_accessible_pages_include_announcements_only_for_reports_of_others(peopl
     assert accessible_pages(people["carol"]) == AccessiblePages(announcements=True)
 
 
-class Unchanged(Policy):
+class InheritingPolicy(Policy):
     """A host's class, which is asked the long way round."""
 
 
@@ -179,7 +179,7 @@ def test_policy_subclass_without_overrides_answers_as_default_policy(people: Any
     give_all(what, people["bob"], people["carol"], sales)
     for person in people.values():
         answers = []
-        for kind in (Policy, Unchanged):
+        for kind in (Policy, InheritingPolicy):
             settings.MESSAGES_EXTENDS = {**settings.MESSAGES_EXTENDS, "POLICY": kind}
             answers.append((accessible_pages(person), set(policy().reachable_people(person))))
         assert answers[0] == answers[1]

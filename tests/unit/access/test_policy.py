@@ -561,13 +561,13 @@ def test_custom_policy_narrows_may_broadcast_and_never_widens(
                 require_may_broadcast(sender)
 
 
-class NobodyAtAll(Policy):
+class DenyAllPolicy(Policy):
     def reachable_people(self, sender: Any) -> Any:
         return members().none()
 
 
 def test_require_may_send_allows_oneself_under_every_policy(alice: Any, bob: Any, settings: Any) -> None:
-    settings.MESSAGES_EXTENDS = {"POLICY": NobodyAtAll}
+    settings.MESSAGES_EXTENDS = {"POLICY": DenyAllPolicy}
     require_may_send(alice, User.objects.filter(pk=alice.pk), exactly=1)
     with pytest.raises(PermissionDenied):
         require_may_send(alice, User.objects.filter(pk__in=[alice.pk, bob.pk]), exactly=2)
@@ -619,7 +619,7 @@ def test_explain_names_every_grant(alice: Any, bob: Any) -> None:
     assert reasons(bob, bob) == [(True, "Everybody may write to themselves.")]
 
 
-class Neighbours(AllowAll):
+class AllowAllExceptBob(AllowAll):
     """Lets everybody write but to Bob, and says why."""
 
     def reachable_people(self, sender: Any) -> Any:
@@ -636,7 +636,7 @@ def test_explain_includes_own_reasons_of_custom_policy(alice: Any, bob: Any, car
         (True, "The sender has permission to write to the recipient."),
         (True, "The policy of this site lets everybody write to everybody."),
     ]
-    settings.MESSAGES_EXTENDS = {"POLICY": Neighbours}
+    settings.MESSAGES_EXTENDS = {"POLICY": AllowAllExceptBob}
     assert reasons(alice, bob) == [(False, "Bob wants his peace.")]
     assert reasons(alice, carol) == [(True, "This site's own policy allows it.")]
 

@@ -65,7 +65,10 @@ class TestPage:
 
     def test_page_hides_name_of_recipient_who_is_not_visible(self, people: People, writer: User, settings: Any) -> None:
         send(people["bob"], "Lunch?", sender=writer)
-        settings.MESSAGES_EXTENDS = {**getattr(settings, "MESSAGES_EXTENDS", {}), "POLICY": f"{__name__}.SeesNobody"}
+        settings.MESSAGES_EXTENDS = {
+            **getattr(settings, "MESSAGES_EXTENDS", {}),
+            "POLICY": f"{__name__}.NoVisiblePeople",
+        }
         assert (only(writer).recipients, only(writer).recipient) == (1, None)
 
     def test_page_separates_sends_with_the_same_text(self, people: People, writer: User) -> None:
@@ -197,7 +200,7 @@ class TestPage:
                 sent(other).recall(pk)
 
 
-class SeesNobody(Policy):
+class NoVisiblePeople(Policy):
     def visible_people(self, viewer: Any) -> QuerySet[AbstractBaseUser]:
         return super().visible_people(viewer).none()
 

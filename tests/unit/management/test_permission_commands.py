@@ -84,14 +84,14 @@ def documented_policy() -> Any:
     return names["Colleagues"]
 
 
-class Deaf(Policy):
+class DenyAll(Policy):
     """Lets nobody write to anybody, whatever has been granted."""
 
     def reachable_people(self, sender: Any) -> Any:
         return super().reachable_people(sender).none()
 
 
-class Lax(Policy):
+class IncludesInactive(Policy):
     """Forgets to leave out who is not active."""
 
     def reachable_people(self, sender: Any) -> Any:
@@ -114,10 +114,10 @@ def test_explain_messaging_names_custom_policy_that_allows(people: Any, settings
 
 def test_explain_messaging_names_custom_policy_that_refuses(settings: Any) -> None:
     run("grant", ALICE, BOB)
-    assert explained(settings, Deaf) == "no\n- This site's own policy does not allow it.\n"
+    assert explained(settings, DenyAll) == "no\n- This site's own policy does not allow it.\n"
 
 
-@pytest.mark.parametrize("policy", [Policy, AllowAll, Lax])
+@pytest.mark.parametrize("policy", [Policy, AllowAll, IncludesInactive])
 def test_explain_messaging_refuses_inactive_recipient_for_every_policy(people: Any, settings: Any, policy: Any) -> None:
     with schema_context("acme"):
         type(people[1]).objects.filter(pk=people[1].pk).update(is_active=False)

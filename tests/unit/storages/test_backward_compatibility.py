@@ -150,7 +150,7 @@ class TestLeniency:
     def test_add_message_for_inactive_user_respects_custom_policy(
         self, in_acme: Tenant, alice: Any, sally: Any, make_user: MakeUser, settings: Any
     ) -> None:
-        settings.MESSAGES_EXTENDS = {"POLICY": "tests.unit.storages.test_backward_compatibility.NotSally"}
+        settings.MESSAGES_EXTENDS = {"POLICY": "tests.unit.storages.test_backward_compatibility.AllowAllExceptSally"}
         bob = make_user("bob", is_active=False)
         type(sally).objects.filter(pk=sally.pk).update(is_active=False)
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "Hello", user=bob)
@@ -188,7 +188,7 @@ class TestLeniency:
         assert not Message.objects.exists()
 
 
-class NotSally(AllowAll):
+class AllowAllExceptSally(AllowAll):
     """Everybody may write to everybody but Sally."""
 
     def reachable_people(self, sender: Any) -> Any:
@@ -253,7 +253,7 @@ class ByHand(FallbackStorage):
     storages_names = ("tests.unit.storages.test_backward_compatibility.NewestLast",)
 
 
-class SeesAsSally(PersistentStorage):
+class StorageOfSally(PersistentStorage):
     def get_user(self) -> Any:
         user: Any = super().get_user()
         return type(user).objects.get(name="sally") if user.is_authenticated else user
@@ -295,7 +295,7 @@ class TestSubclasses:
     def test_get_user_override_selects_owner_of_messages(
         self, in_acme: Tenant, alice: Any, sally: Any, settings: Any
     ) -> None:
-        settings.MESSAGES_STORAGES = ("tests.unit.storages.test_backward_compatibility.SeesAsSally",)
+        settings.MESSAGES_STORAGES = ("tests.unit.storages.test_backward_compatibility.StorageOfSally",)
         send(sally, "for Sally")
         assert texts(make_request(in_acme, alice)) == ["for Sally"]
         messages.add_message(make_request(in_acme, alice), INFO_PERSISTENT, "added")

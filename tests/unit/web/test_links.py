@@ -27,7 +27,7 @@ def host_page(request: HttpRequest) -> HttpResponse:
     return HttpResponse(engines["django"].from_string(template).render({}, request))
 
 
-class Bare:
+class WithoutNamespace:
     urlpatterns = [path("messages/", include("messages_extends.urls"))]
 
 
@@ -35,35 +35,35 @@ class Root:
     urlpatterns = urls.urlpatterns
 
 
-class UnderANamespace:
+class OwnNamespace:
     urlpatterns = [path("m/", include(("messages_extends.urls", "ns")))]
 
 
-class Deep:
+class NestedNamespaces:
     urlpatterns = [
         path("site/", include(([path("m/", include(("messages_extends.urls", "own"), namespace="msgs"))], "site")))
     ]
 
 
-class UnderOurName:
+class NamedInstance:
     urlpatterns = [path("m/", include(("messages_extends.urls", "messages_extends"), namespace="ns"))]
 
 
-class Twice:
+class IncludedTwice:
     urlpatterns = [
         path("first/", include("messages_extends.urls")),
         path("second/", include(("messages_extends.urls", "ns"))),
     ]
 
 
-class TwiceBare:
+class IncludedTwiceWithoutNamespace:
     urlpatterns = [
         path("first/", include("messages_extends.urls")),
         path("second/", include("messages_extends.urls")),
     ]
 
 
-class WithPagesOfItsOwn:
+class OwnPages:
     urlpatterns = [
         path("inbox/", host_page, name="inbox"),
         path("messages/", include("messages_extends.urls")),
@@ -95,7 +95,7 @@ OURS = set(names_in(urls.pages))
 class TestNames:
     def test_included_urls_expose_two_names_outside_namespace(self) -> None:
         assert {"inbox", "announcements"} | PUBLISHED <= OURS
-        with override_settings(ROOT_URLCONF=Bare):
+        with override_settings(ROOT_URLCONF=WithoutNamespace):
             for name in OURS:
                 args = arguments_of(name)
                 assert reverse(f"messages_extends:{name}", args=args) == reverse_page(name, *args)
@@ -106,7 +106,7 @@ class TestNames:
                         reverse(name, args=args)
 
     def test_urls_in_host_namespace_are_nested_in_that_namespace(self) -> None:
-        with override_settings(ROOT_URLCONF=UnderANamespace):
+        with override_settings(ROOT_URLCONF=OwnNamespace):
             assert reverse("ns:message_mark_read", args=[5]) == "/m/mark_read/5/"
             assert reverse("ns:message_mark_all_read") == "/m/mark_read/all/"
             assert reverse("ns:messages_extends:message_mark_read", args=[5]) == "/m/mark_read/5/"
@@ -115,13 +115,13 @@ class TestNames:
                 with pytest.raises(NoReverseMatch):
                     reverse(name)
 
-    @pytest.mark.parametrize("urlconf", [Bare, UnderANamespace, Twice, WithPagesOfItsOwn])
+    @pytest.mark.parametrize("urlconf", [WithoutNamespace, OwnNamespace, IncludedTwice, OwnPages])
     def test_included_urls_pass_django_url_checks(self, urlconf: type) -> None:
         with override_settings(ROOT_URLCONF=urlconf):
             assert [report.id for report in run_checks(tags=["urls"])] == []
 
     def test_included_urls_keep_names_of_host(self) -> None:
-        with override_settings(ROOT_URLCONF=WithPagesOfItsOwn):
+        with override_settings(ROOT_URLCONF=OwnPages):
             assert reverse("inbox") == "/inbox/"
             assert reverse("announcements") == "/announcements/"
             assert reverse_page("inbox") == "/messages/"
@@ -132,14 +132,14 @@ class TestOwnLinks:
     @pytest.mark.parametrize(
         ("urlconf", "prefix"),
         [
-            (Bare, "/messages/"),
+            (WithoutNamespace, "/messages/"),
             (Root, "/"),
-            (UnderANamespace, "/m/"),
-            (UnderOurName, "/m/"),
-            (Deep, "/site/m/"),
-            (Twice, "/first/"),
-            (TwiceBare, "/first/"),
-            (WithPagesOfItsOwn, "/messages/"),
+            (OwnNamespace, "/m/"),
+            (NamedInstance, "/m/"),
+            (NestedNamespaces, "/site/m/"),
+            (IncludedTwice, "/first/"),
+            (IncludedTwiceWithoutNamespace, "/first/"),
+            (OwnPages, "/messages/"),
         ],
     )
     def test_reverse_own_finds_urls_in_every_inclusion(self, urlconf: type, prefix: str) -> None:
@@ -167,11 +167,11 @@ class TestPages:
     @pytest.mark.parametrize(
         ("urlconf", "prefixes"),
         [
-            (Bare, ["/messages/"]),
-            (UnderANamespace, ["/m/"]),
-            (Twice, ["/first/", "/second/"]),
-            (TwiceBare, ["/first/", "/second/"]),
-            (WithPagesOfItsOwn, ["/messages/"]),
+            (WithoutNamespace, ["/messages/"]),
+            (OwnNamespace, ["/m/"]),
+            (IncludedTwice, ["/first/", "/second/"]),
+            (IncludedTwiceWithoutNamespace, ["/first/", "/second/"]),
+            (OwnPages, ["/messages/"]),
         ],
     )
     def test_inbox_page_shows_and_closes_message_in_every_inclusion(
@@ -193,7 +193,7 @@ class TestPages:
     ) -> None:
         alice = make_user("alice")
         send(alice, "Hello")
-        with override_settings(ROOT_URLCONF=WithPagesOfItsOwn):
+        with override_settings(ROOT_URLCONF=OwnPages):
             page = browser_of(in_acme, alice).get("/inbox/").text
             assert "Hello" in page
             assert 'href="/messages/"' in page
