@@ -205,7 +205,8 @@ def test_open_streams_hold_no_database_connection(
     own = {**django_settings.MESSAGES_EXTENDS, "MAX_STREAMS_PER_USER": 20}
     with override_settings(MESSAGES_EXTENDS=own):
         held = asyncio.run(_connections_held_by_streams(headers, count=20))
-    assert held == 0
+    # Fewer if a connection of an earlier test has ended meanwhile.
+    assert held <= 0
 
 
 async def _connections_held_by_streams(headers: list[tuple[bytes, bytes]], count: int) -> int:

@@ -602,6 +602,7 @@ CASES: dict[str, list[Use]] = {
     "get_messages": [lambda scenario: list(api.get_messages(request_of(scenario.stranger)))],
     "aget_messages": [lambda scenario: list(async_to_sync(api.aget_messages)(request_of(scenario.stranger)))],
     "aunread_count": [lambda scenario: async_to_sync(api.aunread_count)(request_of(scenario.stranger))],
+    "ainbox": [lambda scenario: async_to_sync(api.ainbox)(request_of(scenario.stranger), Inbox.page)],
     **{
         name: add_with(getattr(api, name))
         for name in api.__all__

@@ -270,16 +270,6 @@ INBOX: Final = (
         ),
     ),
     Mutation(
-        "What one reader has read is read for the others",
-        f"{PACKAGE}models.publication",
-        "condition=Q(receipts__user=user.pk)",
-        "condition=Q(receipts__user__isnull=False)",
-        (
-            "tests/unit/inbox/test_inbox.py::TestMarking::test_mark_read_of_publication_affects_one_reader",
-            "tests/unit/inbox/test_triage.py::TestSingleItems::test_marks_are_of_one_reader",
-        ),
-    ),
-    Mutation(
         "What must be acknowledged is archived with all the rest",
         f"{PACKAGE}models.publication",
         "self.filter(Q(must_acknowledge=False) | Exists(is_read))",
