@@ -3,7 +3,7 @@
 A union with only an outer limit sorts all rows. With a limit in each branch, each stops at its index.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -49,7 +49,7 @@ def for_members(publications: PublicationQuerySet, user: AbstractBaseUser) -> Pu
 def newest_banners(user: AbstractBaseUser, at: datetime, schema: str, *, limit: int) -> "QuerySet[Any, Any]":
     """Return rows of the newest unread messages that are shown as banners."""
     messages: Any = branches(user, at, schema, InboxFilter(unread=True, kind="message"))["message"]
-    return union({"message": messages.banners()[:limit]})
+    return union([("message", messages.banners()[:limit])])
 
 
 def urgent_publications(user: AbstractBaseUser, at: datetime, schema: str, *, limit: int) -> "QuerySet[Any, Any]":
@@ -58,7 +58,7 @@ def urgent_publications(user: AbstractBaseUser, at: datetime, schema: str, *, li
     There is a row for each kind with unread items.
     """
     unread: dict[Kind, Any] = {**branches(user, at, schema, InboxFilter(unread=True))}
-    return union({kind: branch.banners(limit) for kind, branch in unread.items() if kind != "message"})
+    return union([(kind, branch.banners(limit)) for kind, branch in unread.items() if kind != "message"])
 
 
 def page(
@@ -78,7 +78,14 @@ def page(
     found = branches(user, at, schema, chosen, sender, **words)
     if last is not None:
         found = {kind: branch.filter(_comes_after(kind, last, last_at, last_id)) for kind, branch in found.items()}
-    return union({kind: each.ordered_for(chosen.view, unread=chosen.unread)[:size] for kind, each in found.items()})
+    return union([(kind, rows[:size]) for kind, rows in _ordered(found, chosen)])
+
+
+def _ordered(found: Branches, chosen: InboxFilter) -> "Iterator[tuple[Kind, QuerySet[Any, Any]]]":
+    """Yield querysets that are each in the order of an index, so that a limit ends them early."""
+    for kind, branch in found.items():
+        for rows in branch.ordered_for(chosen.view, unread=chosen.unread):
+            yield kind, rows
 
 
 def _comes_after(kind: Kind, last: Kind, last_at: datetime | None, last_id: Any) -> Q:
@@ -113,21 +120,21 @@ def snapshot_rows(
     found = branches(user, at, schema, chosen, sender, **words)
     return union_all(
         [
-            branch.ordered_for(chosen.view, unread=chosen.unread).values_list(
+            rows.values_list(
                 Value(kind),
                 Cast("pk", TextField()),
                 Value(0) if kind == "message" else F("revision"),
                 "shows_at",
             )[:limit]
-            for kind, branch in found.items()
+            for kind, rows in _ordered(found, chosen)
         ]
     )
 
 
-def union(branches: Branches) -> "QuerySet[Any, Any]":
+def union(branches: "Iterable[tuple[Kind, Any]]") -> "QuerySet[Any, Any]":
     """Return the rows of all branches, each already ordered and limited, with the totals that they have."""
     rows = []
-    for kind, branch in branches.items():
+    for kind, branch in branches:
         counts = [name for name in ("total", "banners") if name in branch.query.annotations]
         text = (Cast(name, TextField()) if name == "params" else name for name in TEXT_COLUMNS)
         columns = (Value(kind), Cast("pk", TextField()), *text, TIME_COLUMNS[kind], *_own_columns(kind), *counts)

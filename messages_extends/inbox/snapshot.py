@@ -34,6 +34,8 @@ class UnreadSnapshot:
         """Return the snapshot of the rows that `snapshot_rows` returned at `at`."""
         messages = [(int(pk), appeared) for kind, pk, _revision, appeared in rows if kind == "message"]
         messages.sort(key=lambda message: message[1], reverse=True)
+        # The rows may be those of several queries, each with this limit.
+        del messages[cls.LISTED :]
         return cls(
             messages=[pk for pk, _appeared in messages],
             newest=messages[0][1] if messages else None,

@@ -131,12 +131,13 @@ class MessageQuerySet(ReadsOwnWrites["Message"]):
     def with_marks(self) -> Self:
         return self
 
-    def ordered_for(self, view: View, *, unread: bool) -> Self:
-        """Order the newest first, as an index of this view does."""
+    def ordered_for(self, view: View, *, unread: bool) -> list[Self]:
+        """Return querysets whose rows together are those of a view, each in the order of an index, newest first."""
+        if unread or view not in {"inbox", "all"}:
+            return [self.newest_first()]
         # `archived_at` is null in all rows: the index of all messages of a user begins with it.
-        return (
-            self.order_by("archived_at", "-shows_at", "-id") if view == "inbox" and not unread else self.newest_first()
-        )
+        in_inbox = self.filter(archived_at=None).order_by("archived_at", "-shows_at", "-id")
+        return [in_inbox] if view == "inbox" else [in_inbox, self.exclude(archived_at=None).newest_first()]
 
     def banners(self) -> Self:
         """Keep those that are shown as banners, the newest first."""

@@ -134,8 +134,8 @@ class PublicationQuerySet(ReadsOwnWrites[Any]):
         """Order by the time of publication, or by the time at which they appear in a view."""
         return self.order_by("-shows_at" if "shows_at" in self.query.annotations else "-publish_at", "-id")
 
-    def ordered_for(self, _view: View, *, unread: bool) -> Self:
-        return self.newest_first()
+    def ordered_for(self, _view: View, *, unread: bool) -> list[Self]:
+        return [self.newest_first()]
 
 
 class ReceiptRelation(models.ForeignObject):  # type: ignore[type-arg]

@@ -13,6 +13,7 @@ from messages_extends.constants import ALL_TENANTS
 from messages_extends.exceptions import MustAcknowledge, NoSuchMessage, WrongTenant
 from messages_extends.inbox.inbox import Inbox
 from messages_extends.inbox.selection import Marked
+from messages_extends.inbox.snapshot import UnreadSnapshot
 from messages_extends.models import Announcement, Message, Receipt
 from messages_extends.models.content import VIEWS, View
 from tests.conftest import count_our_queries
@@ -393,6 +394,18 @@ class TestSelections:
         assert inbox(alice).select_all().save().count == 3
         assert inbox(alice).select_all(view="saved", kind="message").unsave().count == 1
         assert sorted(texts(alice, "saved")) == ["announcement", "broadcast"]
+
+    def test_select_all_in_all_views_covers_more_than_the_snapshot_lists(
+        self, alice: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(UnreadSnapshot, "LISTED", 2)
+        for hours in range(4):
+            send(alice, f"{hours} hours old")
+            Message.objects.filter(message=f"{hours} hours old").update(created=timezone.now() - hours * HOUR)
+        (oldest,) = inbox(alice).search("3").entries
+        inbox(alice).archive(oldest.pk)
+        snapshot = inbox(alice).snapshot(unread=False, view="all")
+        assert inbox(alice).select_all(snapshot, view="all").save().count == 4
 
     def test_select_all_changes_only_what_the_snapshot_saw(self, alice: Any) -> None:
         send(alice, "seen and read")
